@@ -1,0 +1,112 @@
+# strobe: one Makefile, everything it makes is under $(B). `make help` lists the targets.
+B       ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= gcc
+V       ?=
+Q       := $(if $(V),,@)
+comma   := ,
+
+VERSION := $(shell cat agent/VERSION)
+PKGS    := libwebsockets libprotobuf-c jansson zlib openssl
+
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wundef -Wvla -Wcast-qual -Wwrite-strings \
+	-Wpointer-arith -Wformat=2 -Wdouble-promotion -Wimplicit-fallthrough
+# Warnings are errors for developers, not for packagers: make WERROR=
+WERROR ?= -Werror
+CPPFLAGS += -D_GNU_SOURCE -DSTROBE_VERSION='"$(VERSION)"' -Iagent -I. -I$(B)/gen
+CFLAGS   += -std=c17 -g -fno-common $(WARN) $(WERROR)
+ifdef SAN
+CFLAGS   += -O1 -fsanitize=$(SAN) -fno-omit-frame-pointer
+LDFLAGS  += -fsanitize=$(SAN)
+else
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+CFLAGS   += -O2 -fstack-protector-strong -fPIE
+LDFLAGS  += -pie -Wl,-z,relro,-z,now
+endif
+CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+
+collector_names := $(sort $(basename $(notdir $(wildcard collectors/*.c))))
+gen_c  := $(B)/gen/registry.c $(B)/gen/strobe.pb-c.c $(B)/gen/assets.c
+lib_c  := $(filter-out agent/main.c,$(wildcard agent/*/*.c)) $(wildcard collectors/*.c collectors/*/*.c)
+lib_o  := $(lib_c:%.c=$(B)/%.o) $(gen_c:.c=.o)
+lib    := $(B)/libstrobe.a
+tests  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
+ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
+
+.PHONY: all run check check-unit lint bench fuzz deps deps-check install clean help ui
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+all: $(B)/strobe ## build build/strobe
+
+$(B)/strobe: $(B)/agent/main.o $(lib)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(lib) $(LDLIBS)
+
+$(lib): $(lib_o)
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar rcs $@ $(lib_o)
+
+$(B)/%.o: %.c $(B)/gen/strobe.pb-c.h
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Generated C is not held to our warnings.
+$(B)/gen/%.o: $(B)/gen/%.c
+	@echo "  CC      $<"
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out $(WARN) $(WERROR),$(CFLAGS)) -MMD -MP -c -o $@ $<
+
+$(B)/gen/strobe.pb-c.c $(B)/gen/strobe.pb-c.h &: proto/strobe.proto
+	@echo "  PROTOC  $<"
+	@mkdir -p $(@D)
+	$(Q)protoc-c --proto_path=proto --c_out=$(B)/gen strobe.proto
+
+$(B)/gen/registry.c: $(wildcard collectors/*.c) Makefile
+	@echo "  GEN     $@"
+	@mkdir -p $(@D)
+	$(Q){ echo '#include "collectors/collector.h"'; \
+	  for n in $(collector_names); do echo "extern const struct collector collector_$$n;"; done; \
+	  echo 'const struct collector *const collectors[] = {'; \
+	  for n in $(collector_names); do echo "	&collector_$$n,"; done; \
+	  echo '	0'; \
+	  echo '};'; echo 'const size_t n_collectors = $(words $(collector_names));'; } > $@
+
+# The dashboard: built by npm, packed into one C file (pre-gzipped, with ETags).
+$(B)/ui/.built: $(ui_src) proto/strobe.proto
+	@echo "  UI      $(B)/ui"
+	$(Q)ui/build.sh $(abspath $(B))
+	@touch $@
+
+$(B)/gen/assets.c: $(B)/ui/.built agent/serve/embed.sh
+	@echo "  GEN     $@"
+	@mkdir -p $(@D)
+	$(Q)agent/serve/embed.sh $(B)/ui/dist $@
+
+ui: $(B)/ui/.built
+
+$(B)/tests/%: tests/%.c $(lib)
+	@echo "  TEST    $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(lib) $(LDLIBS) \
+		$$(pkg-config --libs check)
+
+$(B)/bench/%: tests/bench/%.c $(lib)
+	@echo "  BENCH   $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(lib) $(LDLIBS)
+
+check-unit: $(tests) ## the C unit tests
+	$(Q)tests/run.sh $(tests)
+
+clean: ## remove build folders
+	rm -rf build build-*
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,162 @@
+/*
+ * The frames of the log: one tick, key rows, catalog, attributes, events, clock records. This
+ * comment is the format; the encoder and the decoder are written from it.
+ *
+ * All integers are LEB128 varints ("v"), signed ones zigzag ("z"), strings v length + bytes; u64 is
+ * 8 bytes little endian. Arithmetic on values is modulo 2^64. The first byte of a payload is the
+ * frame type.
+ *
+ *  TICK     u64 mono_us (when the tick began, CLOCK_MONOTONIC), v tick number, v n_groups, then per
+ *           group that was read: v body length, and the body:
+ *             v group, v flags, z off_us (acquired at mono_us + off_us),
+ *             [PERIOD: v period_ms in force from here on; 0: not read any more until said again]
+ *             [ENDS:   v n, n x v slot]
+ *             [STARTS: v n, n x (v slot, v gen, v id, string name); the row becomes all 0]
+ *             [ABSENT: v n, n x v gap: these values become absent; their base becomes 0]
+ *             v n, n x (v gap, z delta): changed values; an absent one becomes present
+ *           An index is slot * n_metrics + metric; a gap is index - previous index - 1 (the first:
+ *           the index itself). Order of effect: ends, starts, absent, changes. What is in the group
+ *           and not listed was read and has not changed.
+ *  KEY      u64 mono_us, v tick, v n_groups, then per group (all of the catalog): v body length and
+ *             v group, v period_ms, v age_us (mono_us - acquisition of the values; v 0 if never read),
+ *             v n_slots, v n_live, n_live x (v slot, v gen, v id, string name,
+ *             ceil(n_metrics / 8) bytes of "absent" bits, z value of each present metric),
+ *             v n_dead, n_dead x (v slot, v gen): slots in use by nobody, for their generations
+ *           A reader may start here and forget everything it knew of instances.
+ *  CATALOG  v version, v n_groups, per group: string name, string indom, v max_instances, v flags
+ *           (1 managed), v period_ms, v n_attrs, strings; v n_metrics, per metric: string name, unit,
+ *           source, help; v sem, v mul, v div, z quantum, v n_names, strings
+ *  ATTR     v group, v slot, v gen, v key (index), string value
+ *  EVENT    u64 mono_us, v kind, v severity, string source, string text (<= 256 B each)
+ *  CLOCK    u64 mono_us, z realtime_us - mono_us, z boottime_us - mono_us, v reason (enum clock_reason)
+ *
+ * Decoders take any bytes: they return -EBADMSG for what the format does not allow and never read
+ * outside the payload.
+ */
+#ifndef STROBE_STORE_FRAME_H
+#define STROBE_STORE_FRAME_H
+
+#include "base/batch.h"
+#include "base/metric.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum frame_type { FRAME_TICK = 1, FRAME_KEY, FRAME_CATALOG, FRAME_ATTR, FRAME_EVENT, FRAME_CLOCK };
+
+enum { FRAME_TEXT_MAX = 256, FRAME_KEY_TICKS = 128 /* a KEY at least every so many ticks */ };
+
+enum group_flags { GROUP_PERIOD = 1, GROUP_ENDS = 2, GROUP_STARTS = 4, GROUP_ABSENT = 8 };
+
+enum event_kind {
+	EVENT_AGENT_START = 1,
+	EVENT_AGENT_STOP,
+	EVENT_GAP,              /* nothing was recorded for the length in the text; also missed ticks */
+	EVENT_SUSPEND,
+	EVENT_CLOCK_STEP,
+	EVENT_COLLECTOR_FAILED, /* source: the collector */
+	EVENT_COLLECTOR_OK,
+	EVENT_REDUCED,          /* a period was stretched to stay in the budget */
+	EVENT_OOM_KILL,
+	EVENT_INSTANCE          /* a CPU, disk or interface came or went */
+};
+enum event_severity { SEVERITY_INFO = 0, SEVERITY_WARN, SEVERITY_CRITICAL };
+enum clock_reason { CLOCK_START = 0, CLOCK_PERIODIC, CLOCK_STEP, CLOCK_SUSPEND };
+
+/* A frame as a cursor hands it out; data is the payload, type byte included. */
+struct frame {
+	uint64_t seq;
+	const uint8_t *data;
+	size_t len;
+};
+
+/* ---- encoding: into a caller's buffer, no allocation ---- */
+
+struct frame_writer {
+	uint8_t *buf;
+	size_t cap, len;
+	size_t groups_at; /* private */
+	uint32_t n_groups;
+	bool overflow; /* the frame did not fit: frame_*_end returns -EMSGSIZE */
+};
+
+void frame_tick_begin(struct frame_writer *, uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick);
+/* Diffs batch->rows against batch->prev for the touched slots. period_ms < 0: unchanged. Call
+ * between batch_finish and batch_commit. A group that was not read is not added. */
+void frame_tick_group(struct frame_writer *, uint32_t group, const struct batch *, int64_t off_us,
+		      int32_t period_ms);
+/* A group that is not read any more: body without values. */
+void frame_tick_period(struct frame_writer *, uint32_t group, int32_t period_ms);
+/* The payload's length or -EMSGSIZE. */
+int frame_tick_end(struct frame_writer *);
+
+struct key_source {
+	const struct batch *batch;
+	uint32_t period_ms;
+	uint64_t acquired_us; /* CLOCK_MONOTONIC of the newest read; 0: never */
+};
+/* The payload's length or -EMSGSIZE. `sources` has one entry per catalog group, in order; values are
+ * those of `prev` (the last committed tick). */
+int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick, const struct key_source *sources,
+	      size_t n_groups);
+int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups, size_t n);
+int frame_attr(uint8_t *buf, size_t cap, uint32_t group, uint32_t slot, uint32_t gen, uint32_t key,
+	       const char *value);
+int frame_event(uint8_t *buf, size_t cap, uint64_t mono_us, enum event_kind, enum event_severity,
+		const char *source, const char *text);
+int frame_clock(uint8_t *buf, size_t cap, uint64_t mono_us, int64_t real_off_us, int64_t boot_off_us,
+		enum clock_reason);
+
+/* ---- decoding: views into the payload, nothing is copied ---- */
+
+struct text {
+	const char *s;
+	size_t len;
+};
+struct tick_head {
+	uint64_t mono_us, tick;
+	uint32_t n_groups;
+};
+struct tick_group { /* one group of a TICK; the lists are walked with the functions below */
+	uint32_t group, flags;
+	int64_t off_us;
+	uint32_t period_ms; /* with GROUP_PERIOD */
+	uint32_t n_ends, n_starts, n_absent, n_changes;
+	const uint8_t *ends, *starts, *absent, *changes, *end;
+};
+struct frame_reader {
+	const uint8_t *p, *end;
+	uint32_t left;
+};
+
+int frame_read_tick(const struct frame *, struct tick_head *, struct frame_reader *);
+/* 1: *ret is the next group; 0: none left; -EBADMSG. Each body is validated whole before it is
+ * handed out, so the walks below cannot run over. */
+int frame_next_group(struct frame_reader *, struct tick_group *ret);
+
+struct text frame_text(const uint8_t **p, const uint8_t *end);
+struct event_frame {
+	uint64_t mono_us;
+	uint32_t kind, severity;
+	struct text source, text;
+};
+struct attr_frame {
+	uint32_t group, slot, gen, key;
+	struct text value;
+};
+struct clock_frame {
+	uint64_t mono_us;
+	int64_t real_off_us, boot_off_us;
+	uint32_t reason;
+};
+int frame_read_event(const struct frame *, struct event_frame *);
+int frame_read_attr(const struct frame *, struct attr_frame *);
+int frame_read_clock(const struct frame *, struct clock_frame *);
+/* KEY and CATALOG are read by mirror.c, which owns the state they fill. */
+
+static inline enum frame_type frame_type(const struct frame *f)
+{
+	return f->len ? (enum frame_type)f->data[0] : (enum frame_type)0;
+}
+
+#endif

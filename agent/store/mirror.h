@@ -1,0 +1,72 @@
+/*
+ * A reader's picture of the log at one moment: catalog, live instances with their names, attributes
+ * and newest values, clock records, recent events. Built by applying frames in order from the start
+ * of any segment. Belongs to one thread; allocates as it grows.
+ */
+#ifndef STROBE_STORE_MIRROR_H
+#define STROBE_STORE_MIRROR_H
+
+#include "store/frame.h"
+
+struct mirror_metric {
+	char *name, *unit, *source, *help;
+	enum semantics sem;
+	uint32_t mul, div;
+	int64_t quantum;
+	char **names;
+	uint32_t n_names;
+};
+struct mirror_instance {
+	uint64_t id;
+	uint32_t gen;
+	bool live;
+	char name[INSTANCE_NAME_MAX];
+	uint64_t since_us;  /* acquisition of its first row in this log as far as known */
+	char **attrs;       /* n_attrs, NULL where unset */
+};
+struct mirror_group {
+	char *name, *indom; /* indom NULL: singular */
+	struct mirror_metric *metrics;
+	uint32_t n_metrics, n_attrs;
+	char **attr_keys;
+	uint32_t max_instances, period_ms, n_slots, n_live;
+	uint64_t acquired_us, prev_acquired_us; /* newest read and the one before; 0: none */
+	uint64_t acquired_tick;
+	struct mirror_instance *inst; /* n_slots (allocated to cap_slots) */
+	int64_t *rows;                /* n_slots x n_metrics, VALUE_ABSENT where absent */
+	uint32_t cap_slots;
+};
+struct mirror_clock {
+	uint64_t mono_us;
+	int64_t real_off_us, boot_off_us;
+	uint32_t reason;
+};
+struct mirror_event {
+	uint64_t seq, mono_us;
+	uint32_t kind, severity;
+	char source[FRAME_TEXT_MAX + 1], text[FRAME_TEXT_MAX + 1];
+};
+struct mirror {
+	uint32_t version; /* of the catalog; 0: none yet */
+	struct mirror_group *groups;
+	uint32_t n_groups;
+	struct mirror_clock *clocks; /* oldest first */
+	uint32_t n_clocks;
+	uint64_t mono_us, tick, seq; /* of the newest applied TICK or KEY */
+	bool keyed;                  /* a KEY was applied: rows mean something */
+};
+
+void mirror_init(struct mirror *);
+void mirror_done(struct mirror *);
+/* 0; -EBADMSG: the frame is malformed (state unchanged for that frame's unread rest); -ENOMEM. */
+int mirror_apply(struct mirror *, const struct frame *);
+
+/* Lookup by name; NULL if unknown. ret_metric gets the index within the group. */
+struct mirror_group *mirror_find_metric(struct mirror *, const char *metric, uint32_t *ret_group,
+					uint32_t *ret_metric);
+/* Wall-clock us of a monotonic time, by the newest clock record at or before it. */
+int64_t mirror_wall_us(const struct mirror *, uint64_t mono_us);
+/* The inverse, for query arguments. */
+uint64_t mirror_mono_us(const struct mirror *, int64_t wall_us);
+
+#endif
