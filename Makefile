@@ -92,7 +92,7 @@ ui: $(B)/ui/.built
 $(B)/tests/%: tests/%.c $(lib)
 	@echo "  TEST    $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(lib) $(LDLIBS) \
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(filter-out -Wpedantic -Wconversion -Wsign-conversion -Wundef,$(CFLAGS)) $(LDFLAGS) -MMD -MP -o $@ $< $(lib) $(LDLIBS) \
 		$$(pkg-config --libs check)
 
 $(B)/bench/%: tests/bench/%.c $(lib)

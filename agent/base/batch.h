@@ -8,7 +8,9 @@
  *  - `rows` holds the newest values, `prev` those of the last committed tick.
  *
  * Life cycle: batch_init; [batch_restore...]; then per pass: batch_begin, the collector's sample(),
- * batch_finish, the encoder reads started/ended/touched/attrs, batch_commit. Then batch_done.
+ * batch_finish, the encoder reads started/ended/touched/attr_dirty, batch_commit. Then batch_done.
+ * When sample() fails, finish and commit are left out: what that pass changed is in the lists of the
+ * next one.
  * Single-threaded: it belongs to the sampler (or to the worker that runs a blocking collector).
  */
 #ifndef STROBE_BASE_BATCH_H
@@ -38,25 +40,26 @@ struct batch {
 
 	int64_t *rows, *prev;   /* cap x n_metrics, row-major by slot */
 	struct instance *inst;  /* cap */
-	uint32_t *touched, n_touched; /* slots whose row was asked for in this pass, each once */
-	uint32_t *started, n_started; /* slots given away in this pass */
-	uint32_t *ended, n_ended;     /* slots freed in this pass (disjoint from started) */
+	/* since the last commit: */
+	uint32_t *touched, n_touched; /* slots whose row was asked for, each once */
+	uint32_t *started, n_started; /* slots given away and still live */
+	uint32_t *ended, n_ended;     /* slots freed that a reader knows; disjoint from started */
 	uint32_t *attr_dirty, n_attr_dirty; /* slot * n_attrs + key, changed since the last commit */
 	char (*attrs)[ATTR_VALUE_MAX];      /* cap x n_attrs, NUL-ended UTF-8 */
 
 	/* private */
-	uint32_t *touched_pass, *attr_pass, *hash, *free_slots;
-	uint32_t hash_mask, n_free, hint, n_free_ready;
+	uint32_t *touched_epoch, *attr_epoch, *hash, *free_slots, *order;
+	uint32_t epoch, hash_mask, n_free, pos, n_seen;
 	void *map;
 	size_t map_len;
 };
 
 /* Reserves everything for `cap` slots (group->max_instances when cap is 0); untouched rows cost no
- * memory. Singular groups get row 0 live at once. 0 or -ENOMEM, -EINVAL. */
+ * memory. 0 or -ENOMEM, -EINVAL. */
 int batch_init(struct batch *, const struct group *, uint32_t cap);
 void batch_done(struct batch *); /* NULL and zeroed are fine */
 
-/* Before a pass: clears the lists. `tick` is the sampler's tick number. */
+/* Before a pass. `tick` is the sampler's tick number. */
 void batch_begin(struct batch *, uint64_t tick);
 /* After a successful sample(): in a group that is not managed, ends what this pass did not read. */
 void batch_finish(struct batch *);
@@ -65,7 +68,7 @@ void batch_commit(struct batch *);
 
 /* ---- for collectors ---- */
 
-/* The row of a singular group, n_metrics values to overwrite. */
+/* The row of a singular group, n_metrics values to overwrite; live from the first call on. */
 int64_t *batch_row(struct batch *);
 /* The row of the instance called name, started if new (zero-filled). NULL: no slot is free (the
  * instance is counted in n_refused and left out). Cheap when called in the same order each pass. */

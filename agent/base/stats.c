@@ -1,0 +1,3 @@
+#include "base/stats.h"
+
+struct stats stats;
