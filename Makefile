@@ -37,7 +37,7 @@ tests  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all run check check-unit lint bench fuzz deps deps-check install clean help ui
+.PHONY: all run check check-all check-unit lint bench fuzz deps deps-check install clean help ui
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -100,8 +100,46 @@ $(B)/bench/%: tests/bench/%.c $(lib)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(lib) $(LDLIBS)
 
-check-unit: $(tests) ## the C unit tests
-	$(Q)tests/run.sh $(tests)
+# ---- what a machine needs; `make run` and `make check` call these -----------------------------
+deps_build := gcc libc6-dev pkg-config libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev \
+	protobuf-c-compiler libjansson-dev zlib1g-dev gzip ca-certificates
+deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-format clang-tidy chromium \
+	fonts-dejavu-core sysstat pcp iproute2 util-linux procps curl socat strace zstd openssh-server \
+	openssh-client
+
+deps: ## install what building needs (Debian packages; says what first)
+	$(Q)systemd/deps.sh $(deps_build)
+
+deps-check: ## install what the tests need besides
+	$(Q)systemd/deps.sh $(deps_check)
+
+# Two makes: pkg-config answers only after the packages are there.
+run: deps ## install what is needed, build, start the agent and print its URL
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)exec $(B)/strobe run $(ARGS)
+
+check: deps-check ## install what is needed, build, run every test
+	$(Q)$(MAKE) --no-print-directory check-all
+
+# Every C test, and every executable script below tests/ (but benchmarks and the runner) is a test.
+script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o -name '*.mjs' \) \
+	! -path 'tests/run.sh' ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' 2>/dev/null))
+
+check-all: all $(tests)
+	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/run.sh $(tests) $(script_tests)
+
+check-unit: $(tests) ## the C unit tests alone
+	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/run.sh $(tests)
+
+lint: ## formatting and static checks of C and TypeScript
+	$(Q)clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
+	$(Q)ui/check.sh $(abspath $(B)) lint
+
+bench: all $(benches) ## the budgets: one line "bench NAME VALUE UNIT budget BUDGET pass|fail" each
+	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/bench/run.sh
+
+install: all ## install to $(DESTDIR)$(PREFIX)
+	install -D -m 0755 $(B)/strobe $(DESTDIR)$(PREFIX)/bin/strobe
 
 clean: ## remove build folders
 	rm -rf build build-*

@@ -1,14 +1,39 @@
 #!/bin/sh
-# Runs test programs one after another; prints the output of those that fail, and a closing line.
-passed=0 failed=0
+# Runs test programs one after another, prints the output of those that fail and a closing line
+# "N passed, N failed, N skipped". A program may report its own count ("Checks: ..." of Check, or a
+# last line "N passed, N failed"); else it counts as one. Exit status 77 is a skip.
+# TEST_TIMEOUT: seconds for one program (default 600).
+passed=0 failed=0 skipped=0
+out=$(mktemp) || exit 1
+trap 'rm -f "$out"' EXIT
 for t in "$@"; do
-	if out=$("$t" 2>&1); then
-		passed=$((passed + 1))
-		printf '  ok      %-28s %s\n' "$(basename "$t")" "$(printf '%s\n' "$out" | grep -E '^[0-9]+%: Checks' | tail -n 1)"
+	start=$(date +%s)
+	timeout -k 10 "${TEST_TIMEOUT:-600}" "$t" >"$out" 2>&1 </dev/null
+	status=$?
+	seconds=$(($(date +%s) - start))
+	own=$(sed -n -e 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\)$/\1 \2 \3/p' \
+		-e 's/^\([0-9]*\) passed, \([0-9]*\) failed.*$/P \1 \2/p' "$out" | tail -n 1)
+	p=1 f=0
+	case $own in
+	P\ *) p=$(echo "$own" | cut -d' ' -f2) f=$(echo "$own" | cut -d' ' -f3) ;;
+	?*) f=$(echo "$own" | awk '{print $2 + $3}') p=$(echo "$own" | awk '{print $1 - $2 - $3}') ;;
+	esac
+	if [ $status -eq 77 ]; then
+		skipped=$((skipped + 1))
+		printf '  skip    %-34s %s\n' "$t" "$(tail -n 1 "$out")"
+		continue
+	fi
+	if [ $status -ne 0 ] && [ "$f" -eq 0 ]; then
+		f=1
+		[ -n "$own" ] || p=0
+	fi
+	passed=$((passed + p)) failed=$((failed + f))
+	if [ $status -ne 0 ]; then
+		printf '  FAILED  %-34s exit %s after %s s\n' "$t" "$status" "$seconds"
+		sed 's/^/          /' "$out"
 	else
-		failed=$((failed + 1))
-		printf '  FAILED  %s\n%s\n' "$(basename "$t")" "$out"
+		printf '  ok      %-34s %4s checks %4s s\n' "$t" "$p" "$seconds"
 	fi
 done
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
