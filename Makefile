@@ -108,10 +108,10 @@ deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-
 	openssh-client
 
 deps: ## install what building needs (Debian packages; says what first)
-	$(Q)systemd/deps.sh $(deps_build)
+	$(Q).ci/deps $(deps_build)
 
 deps-check: ## install what the tests need besides
-	$(Q)systemd/deps.sh $(deps_check)
+	$(Q).ci/deps $(deps_check)
 
 # Two makes: pkg-config answers only after the packages are there.
 run: deps ## install what is needed, build, start the agent and print its URL
