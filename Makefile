@@ -34,7 +34,7 @@ lib_c  := $(filter-out agent/main.c,$(wildcard agent/*/*.c)) $(wildcard collecto
 lib_o  := $(lib_c:%.c=$(B)/%.o) $(gen_c:.c=.o)
 lib    := $(B)/libstrobe.a
 tests  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
-benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
+benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
 .PHONY: all run check check-all check-unit lint bench fuzz deps deps-check install clean help ui
