@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -90,6 +91,19 @@ void host_close(struct host *h)
 			close(h->fd[i]);
 		h->fd[i] = -1;
 	}
+}
+
+int host_explain(const struct host *h, enum host_root root, const char *path, int err, char *reason, size_t size)
+{
+	snprintf(reason, size, "%s/%s: %s", h->path[root], path, strerror(-err));
+	return err;
+}
+
+int host_probe(const struct host *h, enum host_root root, const char *path, char *reason, size_t size)
+{
+	_cleanup_close_ int fd = host_file(h, root, path);
+
+	return fd < 0 ? host_explain(h, root, path, fd, reason, size) : 0;
 }
 
 /* Reads to the end or to cap - 1 bytes. */

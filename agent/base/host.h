@@ -31,6 +31,11 @@ void host_close(struct host *);
 /* Opens root/path read-only and close-on-exec. An fd or -errno. */
 int host_file(const struct host *, enum host_root, const char *path);
 
+/* Is root/path readable? 0, or -errno with a sentence in reason[size]. Keeps nothing open. */
+int host_probe(const struct host *, enum host_root, const char *path, char *reason, size_t size);
+/* Writes "/proc/stat: No such file or directory" for -errno err into reason[size]; returns err. */
+int host_explain(const struct host *, enum host_root, const char *path, int err, char *reason, size_t size);
+
 /* A file that stays open. `data` is NUL-ended after each read. */
 struct kept_file {
 	int fd;

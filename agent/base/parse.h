@@ -62,22 +62,23 @@ static inline bool parse_i64(const char **p, int64_t *ret)
 static inline bool parse_fixed(const char **p, unsigned frac, int64_t *ret)
 {
 	const char *q = *p;
-	int64_t v;
+	int64_t whole;
 
-	if (!parse_i64(&q, &v))
+	if (!parse_i64(&q, &whole))
 		return false;
+	uint64_t v = (uint64_t)whole;
 	bool point = *q == '.' && parse_is_digit(q[1]);
 
 	q += point;
 	for (; frac; frac--) {
 		v *= 10;
 		if (point && parse_is_digit(*q))
-			v += *q++ - '0';
+			v += (uint64_t)(*q++ - '0');
 	}
 	while (point && parse_is_digit(*q))
 		q++;
 	*p = q;
-	*ret = v;
+	*ret = (int64_t)v;
 	return true;
 }
 
