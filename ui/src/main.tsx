@@ -1,3 +1,0 @@
-import { render } from 'preact';
-
-render(<main>strobe</main>, document.getElementById('app')!);
