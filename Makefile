@@ -34,10 +34,10 @@ lib_c  := $(filter-out agent/main.c,$(wildcard agent/*/*.c)) $(wildcard collecto
 lib_o  := $(lib_c:%.c=$(B)/%.o) $(gen_c:.c=.o)
 lib    := $(B)/libstrobe.a
 tests  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
-benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
+benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all run check check-all check-unit lint bench peers fuzz deps deps-check install clean help ui
+.PHONY: all run check check-all check-unit lint bench fuzz deps deps-check install clean help ui
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -108,10 +108,10 @@ deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-
 	openssh-client
 
 deps: ## install what building needs (Debian packages; says what first)
-	$(Q)systemd/deps.sh $(deps_build)
+	$(Q).ci/deps $(deps_build)
 
 deps-check: ## install what the tests need besides
-	$(Q)systemd/deps.sh $(deps_check)
+	$(Q).ci/deps $(deps_check)
 
 # Two makes: pkg-config answers only after the packages are there.
 run: deps ## install what is needed, build, start the agent and print its URL
@@ -137,9 +137,6 @@ lint: ## formatting and static checks of C and TypeScript
 
 bench: all $(benches) ## the budgets: one line "bench NAME VALUE UNIT budget BUDGET pass|fail" each
 	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/bench/run.sh
-
-peers: all ## strobe beside the other agents that are installed
-	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/bench/peers
 
 install: all ## install to $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(B)/strobe $(DESTDIR)$(PREFIX)/bin/strobe

@@ -1,6 +1,22 @@
 #!/bin/sh
-# Builds the dashboard into BUILD/ui/dist.
+# usage: build.sh BUILD
+# Builds the dashboard into BUILD/ui/dist. Needs npm and protoc; where the host's Node is older than
+# 20.19 a pinned one is taken from npm into BUILD/node.
 set -eu
-out=$1/ui/dist
-mkdir -p "$out"
-printf '<!doctype html><title>strobe</title><p>strobe' > "$out/index.html"
+build=$1
+ui=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+. "$ui/node.sh"
+
+gen=$build/ui/gen
+rm -rf "$gen"
+mkdir -p "$gen" "$ui/src/gen"
+protoc --proto_path="$ui/../proto" --plugin=protoc-gen-es="$ui/node_modules/.bin/protoc-gen-es" \
+	--es_out="$gen" --es_opt=target=ts strobe.proto
+cmp -s "$gen/strobe_pb.ts" "$ui/src/gen/strobe_pb.ts" || cp "$gen/strobe_pb.ts" "$ui/src/gen/strobe_pb.ts"
+
+cd "$ui"
+node node_modules/vite/bin/vite.js build --logLevel warn --emptyOutDir --outDir "$build/ui/dist"
+
+# The page must stay light enough for a slow tunnel.
+size=$(cat "$build"/ui/dist/index.html "$build"/ui/dist/assets/*.js "$build"/ui/dist/assets/*.css 2>/dev/null | gzip -9 | wc -c)
+[ "$size" -le 112640 ] || { echo "ui: $size bytes gzipped, more than the budget of 112640" >&2; exit 1; }

@@ -1,0 +1,85 @@
+/* The verb table, nothing else. */
+#include "cmd/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct verb {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+	{"run", cmd_run, "sample this host and serve its dashboard (the default)"},
+	{"collectors", cmd_collectors, "what can be read on this host, and why not"},
+	{"metrics", cmd_metrics, "the metric reference: name, unit, semantics, source"},
+};
+enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static void usage(FILE *out)
+{
+	fprintf(out, "usage: strobe [VERB] [OPTION...]\n\n");
+	for (int i = 0; i < N_VERBS; i++)
+		fprintf(out, "  %-12s%s\n", verbs[i].name, verbs[i].help);
+	fprintf(out, "\n  strobe VERB --help     the options of a verb\n"
+		     "  strobe --version       what this build is\n");
+}
+
+/* How many single-character edits lie between two words. */
+static int distance(const char *a, const char *b)
+{
+	int row[32], n = (int)strlen(b);
+
+	if (n > 30)
+		return 99;
+	for (int j = 0; j <= n; j++)
+		row[j] = j;
+	for (int i = 1; *a; i++, a++) {
+		int diagonal = row[0];
+
+		row[0] = i;
+		for (int j = 1; j <= n; j++) {
+			int best = diagonal + (*a != b[j - 1]);
+
+			diagonal = row[j];
+			best = row[j] + 1 < best ? row[j] + 1 : best;
+			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+		}
+	}
+	return row[n];
+}
+
+static int unknown(const char *word)
+{
+	int best = 0;
+
+	for (int i = 1; i < N_VERBS; i++)
+		if (distance(word, verbs[i].name) < distance(word, verbs[best].name))
+			best = i;
+	fprintf(stderr, "strobe: there is no verb '%s'", word);
+	if (distance(word, verbs[best].name) <= 3)
+		fprintf(stderr, "; did you mean 'strobe %s'?", verbs[best].name);
+	fprintf(stderr, "\n'strobe --help' lists them.\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "run";
+
+	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+		usage(stdout);
+		return 0;
+	}
+	if (!strcmp(word, "--version") || !strcmp(word, "-V") || !strcmp(word, "version")) {
+		printf("strobe %s\n", STROBE_VERSION);
+		return 0;
+	}
+	if (word[0] == '-') /* options of the default verb */
+		return cmd_run(argc, argv);
+	for (int i = 0; i < N_VERBS; i++)
+		if (!strcmp(word, verbs[i].name))
+			return verbs[i].fn(argc - 1, argv + 1);
+	if (argc == 1)
+		return cmd_run(argc, argv);
+	return unknown(word);
+}
