@@ -37,7 +37,7 @@ tests  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all run check check-all check-unit lint bench fuzz deps deps-check install clean help ui
+.PHONY: all run check check-all check-unit lint bench peers fuzz deps deps-check install clean help ui
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -137,6 +137,9 @@ lint: ## formatting and static checks of C and TypeScript
 
 bench: all $(benches) ## the budgets: one line "bench NAME VALUE UNIT budget BUDGET pass|fail" each
 	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/bench/run.sh
+
+peers: all ## strobe beside the other agents that are installed
+	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/bench/peers
 
 install: all ## install to $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(B)/strobe $(DESTDIR)$(PREFIX)/bin/strobe
