@@ -106,6 +106,20 @@ static inline bool parse_hex(const char **p, uint64_t *ret)
 	return true;
 }
 
+/* Writes v in decimal, without a NUL; up to 10 bytes. The bytes written. */
+static inline size_t parse_put_u32(char *out, uint32_t v)
+{
+	char digits[10];
+	size_t n = 0;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	for (size_t i = 0; i < n; i++)
+		out[i] = digits[n - 1 - i];
+	return n;
+}
+
 /* Does p start with the literal? */
 #define PARSE_STARTS(p, lit) (strncmp((p), "" lit, sizeof(lit) - 1) == 0)
 
