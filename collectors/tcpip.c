@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -53,15 +52,7 @@ struct tcpip {
 
 static int probe(const struct host *h, struct collector_report *report)
 {
-	int fd = host_file(h, ROOT_PROC, tables[SNMP].path);
-
-	if (fd < 0) {
-		snprintf(report->reason, sizeof(report->reason), "%s/%s: %s", h->path[ROOT_PROC],
-			 tables[SNMP].path, strerror(-fd));
-		return fd;
-	}
-	close(fd);
-	return 0;
+	return host_probe(h, ROOT_PROC, tables[SNMP].path, report->reason, sizeof(report->reason));
 }
 
 static int open_tcpip(void *state, const struct host *h, struct collector_report *report)
@@ -75,11 +66,9 @@ static int open_tcpip(void *state, const struct host *h, struct collector_report
 			continue;
 		if (!r)
 			r = scan_init(&t->scan[i], t->file[i].data, t->file[i].cap);
-		if (r) {
-			snprintf(report->reason, sizeof(report->reason), "%s/%s: %s",
-				 h->path[ROOT_PROC], tables[i].path, strerror(-r));
-			return r;
-		}
+		if (r)
+			return host_explain(h, ROOT_PROC, tables[i].path, r, report->reason,
+					    sizeof(report->reason));
 	}
 	return 0;
 }
