@@ -12,21 +12,29 @@
 enum { CPUS_MAX = 4096 };
 
 /* USER_HZ is 100 on every architecture: a tick is 10 ms, and nothing finer is to be had here. */
-#define CPU_TIME(prefix, line, field, metric, text) \
-	{prefix metric, "millisec", 10, 1, "/proc/stat " line " field " field, text, SEM_COUNTER, 1, NULL}
+#define CPU_TIME(prefix, line, field, metric, text)                                                \
+	{                                                                                          \
+		prefix metric, "millisec", 10, 1, "/proc/stat " line " field " field, text,        \
+			SEM_COUNTER, 1, NULL                                                       \
+	}
 
 /* In the order of the fields. */
-#define CPU_TIMES(prefix, line) \
-	CPU_TIME(prefix, line, "1", "user", "Time in user mode, guests included, without nice."), \
-	CPU_TIME(prefix, line, "2", "nice", "Time in user mode at a lowered priority."), \
-	CPU_TIME(prefix, line, "3", "sys", "Time in the kernel, interrupts left out."), \
-	CPU_TIME(prefix, line, "4", "idle", "Time with nothing to run and no I/O outstanding."), \
-	CPU_TIME(prefix, line, "5", "wait.total", "Idle time with I/O of a local task outstanding."), \
-	CPU_TIME(prefix, line, "6", "irq.hard", "Time serving hardware interrupts."), \
-	CPU_TIME(prefix, line, "7", "irq.soft", "Time serving softirqs."), \
-	CPU_TIME(prefix, line, "8", "steal", "Time the hypervisor gave to others while there was work."), \
-	CPU_TIME(prefix, line, "9", "guest", "Time running a virtual CPU, also counted in user."), \
-	CPU_TIME(prefix, line, "10", "guest_nice", "Time running a niced virtual CPU, also counted in nice.")
+#define CPU_TIMES(prefix, line)                                                                    \
+	CPU_TIME(prefix, line, "1", "user", "Time in user mode, guests included, without nice."),  \
+		CPU_TIME(prefix, line, "2", "nice", "Time in user mode at a lowered priority."),   \
+		CPU_TIME(prefix, line, "3", "sys", "Time in the kernel, interrupts left out."),    \
+		CPU_TIME(prefix, line, "4", "idle",                                                \
+			 "Time with nothing to run and no I/O outstanding."),                      \
+		CPU_TIME(prefix, line, "5", "wait.total",                                          \
+			 "Idle time with I/O of a local task outstanding."),                       \
+		CPU_TIME(prefix, line, "6", "irq.hard", "Time serving hardware interrupts."),      \
+		CPU_TIME(prefix, line, "7", "irq.soft", "Time serving softirqs."),                 \
+		CPU_TIME(prefix, line, "8", "steal",                                               \
+			 "Time the hypervisor gave to others while there was work."),              \
+		CPU_TIME(prefix, line, "9", "guest",                                               \
+			 "Time running a virtual CPU, also counted in user."),                     \
+		CPU_TIME(prefix, line, "10", "guest_nice",                                         \
+			 "Time running a niced virtual CPU, also counted in nice.")
 
 enum { F_IDLE = 3, F_IOWAIT = 4, N_TIMES = 10 };
 
@@ -36,17 +44,18 @@ static const struct metric percpu_metrics[N_TIMES] = {CPU_TIMES("kernel.percpu.c
 enum { M_INTR, M_CTXT, M_FORKS, M_RUNNING, M_BLOCKED, M_NCPU, N_SCHED };
 
 static const struct metric sched_metrics[N_SCHED] = {
-	{"kernel.all.intr", "count", 1, 1, "/proc/stat intr field 1", "Interrupts served, all sources.",
-	 SEM_COUNTER, 0, NULL},
+	{"kernel.all.intr", "count", 1, 1, "/proc/stat intr field 1",
+	 "Interrupts served, all sources.", SEM_COUNTER, 0, NULL},
 	{"kernel.all.pswitch", "count", 1, 1, "/proc/stat ctxt", "Context switches on all CPUs.",
 	 SEM_COUNTER, 0, NULL},
-	{"kernel.all.sysfork", "count", 1, 1, "/proc/stat processes", "Tasks created, threads included.",
-	 SEM_COUNTER, 0, NULL},
-	{"kernel.all.running", "1", 1, 1, "/proc/stat procs_running", "Tasks running or ready to run.",
+	{"kernel.all.sysfork", "count", 1, 1, "/proc/stat processes",
+	 "Tasks created, threads included.", SEM_COUNTER, 0, NULL},
+	{"kernel.all.running", "1", 1, 1, "/proc/stat procs_running",
+	 "Tasks running or ready to run.", SEM_INSTANT, 0, NULL},
+	{"kernel.all.blocked", "1", 1, 1, "/proc/stat procs_blocked", "Tasks blocked on I/O.",
 	 SEM_INSTANT, 0, NULL},
-	{"kernel.all.blocked", "1", 1, 1, "/proc/stat procs_blocked", "Tasks blocked on I/O.", SEM_INSTANT, 0,
+	{"hinv.ncpu", "1", 1, 1, "/proc/stat number of cpuN lines", "CPUs online.", SEM_DISCRETE, 0,
 	 NULL},
-	{"hinv.ncpu", "1", 1, 1, "/proc/stat number of cpuN lines", "CPUs online.", SEM_DISCRETE, 0, NULL},
 };
 
 enum { G_ALL, G_PERCPU, G_SCHED };
@@ -71,7 +80,7 @@ static const struct {
 
 struct cpu_state {
 	struct kept_file stat;
-	size_t rest_at;  /* where the lines after cpuN begin, as of the tick in `rest_tick` */
+	size_t rest_at; /* where the lines after cpuN begin, as of the tick in `rest_tick` */
 	uint64_t rest_tick;
 	uint32_t n_cpus; /* of the same pass */
 };
@@ -97,14 +106,15 @@ static void cpu_close(void *state)
 	kept_close(&s->stat);
 }
 
-/* The kernel lets idle and iowait step back by a few ticks when a CPU's accounting changes hands; such a
- * step is held, so that it does not look like a reset. A real reset is a fall by more. */
+/* The kernel lets idle and iowait step back by a few ticks when a CPU's accounting changes hands;
+ * such a step is held, so that it does not look like a reset. A real reset is a fall by more. */
 static int64_t hold_small_fall(int64_t before, int64_t now)
 {
 	return now < before && before - now < 100 ? before : now;
 }
 
-/* Reads the times at p into the row; the start of the next line, or NULL when the line is cut off. */
+/* Reads the times at p into the row; the start of the next line, or NULL when the line is cut off.
+ */
 static const char *parse_times(const char *p, int64_t *row)
 {
 	int64_t v[N_TIMES];
@@ -136,7 +146,8 @@ static int sample_all(struct cpu_state *s, struct batch *b)
 
 static int sample_percpu(struct cpu_state *s, struct batch *b)
 {
-	const char *p = PARSE_STARTS(s->stat.data, "cpu ") ? parse_line(s->stat.data) : s->stat.data;
+	const char *p =
+		PARSE_STARTS(s->stat.data, "cpu ") ? parse_line(s->stat.data) : s->stat.data;
 	uint32_t n = 0;
 
 	while (PARSE_STARTS(p, "cpu") && parse_is_digit(p[3])) {

@@ -2,11 +2,12 @@
 
 extern const struct collector collector_cpu;
 
-#define STAT "cpu  100 2 30 4000 50 6 7 8 9 1\n" \
-	     "cpu0 60 1 20 2000 30 3 4 4 5 1\n" \
-	     "cpu3 40 1 10 2000 20 3 3 4 4 0\n" \
-	     "intr 12345 0 1 2 3\n" \
-	     "ctxt 67890\nbtime 1\nprocesses 777\nprocs_running 3\nprocs_blocked 2\nsoftirq 1 2 3\n"
+#define STAT                                                                                       \
+	"cpu  100 2 30 4000 50 6 7 8 9 1\n"                                                        \
+	"cpu0 60 1 20 2000 30 3 4 4 5 1\n"                                                         \
+	"cpu3 40 1 10 2000 20 3 3 4 4 0\n"                                                         \
+	"intr 12345 0 1 2 3\n"                                                                     \
+	"ctxt 67890\nbtime 1\nprocesses 777\nprocs_running 3\nprocs_blocked 2\nsoftirq 1 2 3\n"
 
 static char dir[64];
 static struct rig rig;
@@ -104,7 +105,8 @@ END_TEST
 
 START_TEST(a_small_fall_of_idle_is_held_a_reset_is_not)
 {
-	ck_assert_int_eq(open_on("cpu  1 0 0 4000 50 0 0 0 0 0\ncpu0 1 0 0 4000 50 0 0 0 0 0\nctxt 1\n"), 0);
+	ck_assert_int_eq(
+		open_on("cpu  1 0 0 4000 50 0 0 0 0 0\ncpu0 1 0 0 4000 50 0 0 0 0 0\nctxt 1\n"), 0);
 	rig_sample(&rig);
 	put("cpu  1 0 0 3998 49 0 0 0 0 0\ncpu0 1 0 0 3 49 0 0 0 0 0\nctxt 1\n");
 	rig_sample(&rig);

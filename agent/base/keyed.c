@@ -6,7 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
-void keyed_init(struct keyed *k, const struct keyed_field *fields, uint32_t n_fields, uint32_t n_metrics)
+void keyed_init(struct keyed *k, const struct keyed_field *fields, uint32_t n_fields,
+		uint32_t n_metrics)
 {
 	assert(n_fields <= KEYED_FIELDS_MAX);
 	memset(k, 0, sizeof *k);
@@ -96,7 +97,8 @@ uint32_t keyed_parse(struct keyed *k, const char *text, size_t len, int64_t *row
 			p = next_line(p, end);
 		if (!p || !key_matches(k, w->field, p, end))
 			return learn(k, text, end, row);
-		store(&row[k->fields[w->field].metric], number_at(p + k->key_len[w->field]), w->add);
+		store(&row[k->fields[w->field].metric], number_at(p + k->key_len[w->field]),
+		      w->add);
 		p = next_line(p, end);
 	}
 	return p && k->n_wanted ? k->n_wanted : learn(k, text, end, row);

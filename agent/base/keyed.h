@@ -2,8 +2,9 @@
  * Files of "key value" lines (/proc/meminfo, /proc/vmstat): some keys become the values of one row.
  *
  * Invariants
- *  - The order of the lines is learned in one full pass. Later passes step over the lines that nobody
- *    wants, compare the key of each wanted line where it is expected, and learn again when one moved.
+ *  - The order of the lines is learned in one full pass. Later passes step over the lines that
+ * nobody wants, compare the key of each wanted line where it is expected, and learn again when one
+ * moved.
  *  - A key that is not in the file is VALUE_ABSENT, as is a number cut off by the end of the file.
  */
 #ifndef STROBE_BASE_KEYED_H
@@ -34,7 +35,8 @@ struct keyed {
 };
 
 /* fields: at most KEYED_FIELDS_MAX, each metric below n_metrics; kept by reference. */
-void keyed_init(struct keyed *, const struct keyed_field *fields, uint32_t n_fields, uint32_t n_metrics);
+void keyed_init(struct keyed *, const struct keyed_field *fields, uint32_t n_fields,
+		uint32_t n_metrics);
 /* Reads text[len] and its NUL into row[n_metrics], which must be the same row, unchanged, as in the
  * pass before. The number of wanted lines found; 0 means that this is not such a file. */
 uint32_t keyed_parse(struct keyed *, const char *text, size_t len, int64_t *row);
