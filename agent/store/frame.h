@@ -16,7 +16,7 @@
  *             v n, n x (v gap, z delta): changed values; an absent one becomes present
  *           An index is slot * n_metrics + metric; a gap is index - previous index - 1 (the first:
  *           the index itself). Order of effect: ends, starts, absent, changes. What is in the group
- *           and not listed was read and has not changed.
+ *           and not listed was read and has not changed; only a body with PERIOD 0 was not read.
  *  KEY      u64 mono_us, v tick, v n_groups, then per group (all of the catalog): v body length and
  *             v group, v period_ms, v age_us (mono_us - acquisition of the values; v 0 if never read),
  *             v n_slots, v n_live, n_live x (v slot, v gen, v id, string name,
@@ -38,7 +38,9 @@
 
 #include "base/batch.h"
 #include "base/metric.h"
+#include "base/varint.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -85,7 +87,8 @@ void frame_tick_begin(struct frame_writer *, uint8_t *buf, size_t cap, uint64_t 
  * between batch_finish and batch_commit. A group that was not read is not added. */
 void frame_tick_group(struct frame_writer *, uint32_t group, const struct batch *, int64_t off_us,
 		      int32_t period_ms);
-/* A group that is not read any more: body without values. */
+/* A group that is not read any more (period_ms 0): body without values. A period that changes while
+ * the group is read travels with a read. */
 void frame_tick_period(struct frame_writer *, uint32_t group, int32_t period_ms);
 /* The payload's length or -EMSGSIZE. */
 int frame_tick_end(struct frame_writer *);
@@ -96,9 +99,12 @@ struct key_source {
 	uint64_t acquired_us; /* CLOCK_MONOTONIC of the newest read; 0: never */
 };
 /* The payload's length or -EMSGSIZE. `sources` has one entry per catalog group, in order; values are
- * those of `prev` (the last committed tick). */
+ * those of `prev` (the last committed tick).
+ * With a pass finished but not committed, what it started is left out and what it ended is in: the
+ * TICK that follows says both again. A mono_us before the newest acquisition is moved to just after it. */
 int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick, const struct key_source *sources,
 	      size_t n_groups);
+/* A batch must not be larger than its group's max_instances: readers refuse slots beyond it. */
 int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups, size_t n);
 int frame_attr(uint8_t *buf, size_t cap, uint32_t group, uint32_t slot, uint32_t gen, uint32_t key,
 	       const char *value);
@@ -134,7 +140,60 @@ int frame_read_tick(const struct frame *, struct tick_head *, struct frame_reade
  * handed out, so the walks below cannot run over. */
 int frame_next_group(struct frame_reader *, struct tick_group *ret);
 
+/* For readers of few groups: the number of the next group and, with frame_skip_group, past its body
+ * unread. 1, 0 or -EBADMSG as above. */
+int frame_peek_group(const struct frame_reader *, uint32_t *ret_group);
+int frame_skip_group(struct frame_reader *);
+
+/* Was the group read (and not only said to rest)? */
+static inline bool tick_group_was_read(const struct tick_group *g)
+{
+	return !(g->flags & GROUP_PERIOD) || g->period_ms;
+}
+
+/* Walks over a validated group's lists: copy the pointer and call n_* times. An index starts as
+ * FRAME_NO_INDEX. */
+#define FRAME_NO_INDEX UINT32_MAX
+static inline uint64_t frame_walk(const uint8_t **p)
+{
+	uint64_t v = *(*p)++;
+
+	if (v < 0x80)
+		return v;
+	v &= 0x7f;
+	for (unsigned shift = 7;; shift += 7) {
+		uint8_t b = *(*p)++;
+
+		v |= (uint64_t)(b & 0x7f) << shift;
+		if (b < 0x80)
+			return v;
+	}
+}
+static inline uint32_t frame_walk_end(const uint8_t **p) /* the slot */
+{
+	return (uint32_t)frame_walk(p);
+}
+static inline void frame_walk_absent(const uint8_t **p, uint32_t *index)
+{
+	*index += (uint32_t)frame_walk(p) + 1;
+}
+static inline int64_t frame_walk_change(const uint8_t **p, uint32_t *index) /* the delta */
+{
+	*index += (uint32_t)frame_walk(p) + 1;
+	return zigzag_decode(frame_walk(p));
+}
+struct tick_start {
+	uint32_t slot, gen;
+	uint64_t id;
+	struct text name; /* at most INSTANCE_NAME_MAX - 1 bytes */
+};
+void frame_walk_start(const uint8_t **p, struct tick_start *ret);
+
+/* Reads a string at *p; s is NULL when it passes `end`. */
 struct text frame_text(const uint8_t **p, const uint8_t *end);
+/* The same and a walk's start, checked; false: not what the format allows. */
+bool frame_get_start(const uint8_t **p, const uint8_t *end, struct tick_start *ret);
+bool frame_get_u64(const uint8_t **p, const uint8_t *end, uint64_t *ret);
 struct event_frame {
 	uint64_t mono_us;
 	uint32_t kind, severity;

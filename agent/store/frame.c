@@ -1,0 +1,430 @@
+#include "store/frame.h"
+
+#include "base/varint.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+static void put_u8(struct frame_writer *w, uint8_t v)
+{
+	if (w->overflow || w->cap == w->len)
+		w->overflow = true;
+	else
+		w->buf[w->len++] = v;
+}
+
+static void put_u64(struct frame_writer *w, uint64_t v)
+{
+	v = htole64(v);
+	if (w->overflow || w->cap - w->len < sizeof(v)) {
+		w->overflow = true;
+		return;
+	}
+	memcpy(w->buf + w->len, &v, sizeof(v));
+	w->len += sizeof(v);
+}
+
+static void put(struct frame_writer *w, uint64_t v)
+{
+	if (w->overflow || w->cap - w->len < VARINT_MAX)
+		w->overflow = true;
+	else
+		w->len = (size_t)(varint_put(w->buf + w->len, v) - w->buf);
+}
+
+static void put_signed(struct frame_writer *w, int64_t v)
+{
+	put(w, zigzag_encode(v));
+}
+
+static void put_bytes(struct frame_writer *w, const char *s, size_t len)
+{
+	put(w, len);
+	if (w->overflow || w->cap - w->len < len) {
+		w->overflow = true;
+		return;
+	}
+	memcpy(w->buf + w->len, s, len);
+	w->len += len;
+}
+
+/* NULL is "". */
+static void put_string(struct frame_writer *w, const char *s)
+{
+	put_bytes(w, s ? s : "", s ? strlen(s) : 0);
+}
+
+/* NULL is ""; longer texts are cut before the character that would pass `max` bytes. */
+static void put_text(struct frame_writer *w, const char *s, size_t max)
+{
+	size_t len = s ? strnlen(s, max + 1) : 0;
+
+	if (len > max)
+		for (len = max; len > 0 && ((uint8_t)s[len] & 0xc0) == 0x80;)
+			len--;
+	put_bytes(w, s ? s : "", len);
+}
+
+/* A number that is known only after what follows it: one byte is left free, more are made room for
+ * when it is set. */
+static size_t hole_open(struct frame_writer *w)
+{
+	put_u8(w, 0);
+	return w->len - 1;
+}
+
+static void hole_close(struct frame_writer *w, size_t at, uint64_t v)
+{
+	uint8_t bytes[VARINT_MAX];
+	size_t n = (size_t)(varint_put(bytes, v) - bytes);
+
+	if (w->overflow || w->cap - w->len < n - 1) {
+		w->overflow = true;
+		return;
+	}
+	if (n > 1)
+		memmove(w->buf + at + n, w->buf + at + 1, w->len - at - 1);
+	memcpy(w->buf + at, bytes, n);
+	w->len += n - 1;
+}
+
+static struct frame_writer writer(uint8_t *buf, size_t cap, enum frame_type type)
+{
+	struct frame_writer w = {.buf = buf, .cap = cap};
+
+	put_u8(&w, (uint8_t)type);
+	return w;
+}
+
+static int finished(const struct frame_writer *w)
+{
+	return w->overflow || w->len > INT32_MAX ? -EMSGSIZE : (int)w->len;
+}
+
+/* ---- TICK ---- */
+
+void frame_tick_begin(struct frame_writer *w, uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick)
+{
+	*w = writer(buf, cap, FRAME_TICK);
+	put_u64(w, mono_us);
+	put(w, tick);
+	w->groups_at = hole_open(w);
+}
+
+int frame_tick_end(struct frame_writer *w)
+{
+	hole_close(w, w->groups_at, w->n_groups);
+	return finished(w);
+}
+
+/* First index in [i, end) at which a and b differ, else end. */
+static size_t next_diff(const int64_t *a, const int64_t *b, size_t i, size_t end)
+{
+	for (; i + 8 <= end; i += 8) {
+		int64_t d = 0;
+
+		for (size_t k = 0; k < 8; k++)
+			d |= a[i + k] ^ b[i + k];
+		if (d)
+			break;
+	}
+	while (i < end && a[i] == b[i])
+		i++;
+	return i;
+}
+
+/* The list of absent or of changed values while it is being written. */
+struct diff {
+	bool absent; /* which of the two is written */
+	uint32_t n;
+	uint32_t n_absent; /* seen, whether written or not */
+	size_t next;       /* the index with gap 0 */
+};
+
+static void diff_run(struct frame_writer *w, const struct batch *b, size_t from, size_t end, bool check_live,
+		     struct diff *d)
+{
+	for (size_t i = next_diff(b->rows, b->prev, from, end); i < end;
+	     i = next_diff(b->rows, b->prev, i + 1, end)) {
+		int64_t now = b->rows[i], old = b->prev[i] == VALUE_ABSENT ? 0 : b->prev[i];
+
+		if (check_live && !b->inst[i / b->n_metrics].live)
+			continue;
+		d->n_absent += now == VALUE_ABSENT;
+		if ((now == VALUE_ABSENT) != d->absent)
+			continue;
+		if (w->overflow || w->cap - w->len < 2 * VARINT_MAX) {
+			w->overflow = true;
+			return;
+		}
+		uint8_t *p = varint_put(w->buf + w->len, i - d->next);
+
+		if (!d->absent)
+			p = varint_put_signed(p, (int64_t)((uint64_t)now - (uint64_t)old));
+		w->len = (size_t)(p - w->buf);
+		d->next = i + 1;
+		d->n++;
+	}
+}
+
+/* Writes one list over all touched rows, neighbours compared in one go. Gaps only rise, so slots
+ * that were touched out of order are found by going over all. */
+static void diff_list(struct frame_writer *w, const struct batch *b, struct diff *d)
+{
+	size_t at = hole_open(w), row = b->n_metrics;
+	bool rising = true;
+
+	for (uint32_t i = 1; i < b->n_touched; i++)
+		rising &= b->touched[i] > b->touched[i - 1];
+	if (!rising)
+		diff_run(w, b, 0, b->n_slots * row, true, d);
+	for (uint32_t i = 0, k; rising && i < b->n_touched; i = k) {
+		for (k = i + 1; k < b->n_touched && b->touched[k] == b->touched[k - 1] + 1;)
+			k++;
+		diff_run(w, b, b->touched[i] * row, (b->touched[k - 1] + (size_t)1) * row, false, d);
+	}
+	hole_close(w, at, d->n);
+}
+
+static void put_start(struct frame_writer *w, const struct batch *b, uint32_t slot)
+{
+	const struct instance *in = &b->inst[slot];
+
+	put(w, slot);
+	put(w, in->gen);
+	put(w, in->id);
+	put_bytes(w, in->name, strnlen(in->name, INSTANCE_NAME_MAX - 1));
+}
+
+/* Everything of a group's body up to the lists of values. */
+static void put_head(struct frame_writer *w, uint32_t group, const struct batch *b, int64_t off_us,
+		     int32_t period_ms, uint32_t extra_flags)
+{
+	put(w, group);
+	put(w, (period_ms >= 0 ? (uint32_t)GROUP_PERIOD : 0) | (b->n_ended ? (uint32_t)GROUP_ENDS : 0) |
+		       (b->n_started ? (uint32_t)GROUP_STARTS : 0) | extra_flags);
+	put_signed(w, off_us);
+	if (period_ms >= 0)
+		put(w, (uint64_t)period_ms);
+	if (b->n_ended)
+		put(w, b->n_ended);
+	for (uint32_t i = 0; i < b->n_ended; i++)
+		put(w, b->ended[i]);
+	if (b->n_started)
+		put(w, b->n_started);
+	for (uint32_t i = 0; i < b->n_started; i++)
+		put_start(w, b, b->started[i]);
+}
+
+void frame_tick_group(struct frame_writer *w, uint32_t group, const struct batch *b, int64_t off_us,
+		      int32_t period_ms)
+{
+	struct diff changes = {0}, absent = {.absent = true};
+	size_t at = hole_open(w);
+
+	put_head(w, group, b, off_us, period_ms, 0);
+	diff_list(w, b, &changes);
+	if (changes.n_absent && !w->overflow) { /* seldom: once more, with the list that comes first */
+		w->len = at + 1;
+		put_head(w, group, b, off_us, period_ms, GROUP_ABSENT);
+		diff_list(w, b, &absent);
+		changes = (struct diff){0};
+		diff_list(w, b, &changes);
+	}
+	hole_close(w, at, w->len - at - 1);
+	w->n_groups++;
+}
+
+void frame_tick_period(struct frame_writer *w, uint32_t group, int32_t period_ms)
+{
+	size_t at = hole_open(w);
+
+	put(w, group);
+	put(w, GROUP_PERIOD);
+	put_signed(w, 0);
+	put(w, (uint64_t)period_ms);
+	put(w, 0);
+	hole_close(w, at, w->len - at - 1);
+	w->n_groups++;
+}
+
+/* ---- KEY: the state of the last commit, also when a pass is finished but not committed ---- */
+
+static bool listed(const uint32_t *list, uint32_t n, uint32_t slot)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (list[i] == slot)
+			return true;
+	return false;
+}
+
+static bool was_live(const struct batch *b, uint32_t slot)
+{
+	if (b->inst[slot].live)
+		return !listed(b->started, b->n_started, slot);
+	return listed(b->ended, b->n_ended, slot);
+}
+
+static void put_row(struct frame_writer *w, const int64_t *row, uint32_t n)
+{
+	uint8_t bits[GROUP_METRICS_MAX / 8] = {0};
+	size_t n_bytes = (n + 7) / 8;
+
+	for (uint32_t m = 0; m < n; m++)
+		if (row[m] == VALUE_ABSENT)
+			bits[m / 8] |= (uint8_t)(1 << m % 8);
+	if (w->overflow || w->cap - w->len < n_bytes + (size_t)n * VARINT_MAX) {
+		w->overflow = true;
+		return;
+	}
+	uint8_t *p = w->buf + w->len;
+
+	memcpy(p, bits, n_bytes);
+	p += n_bytes;
+	for (uint32_t m = 0; m < n; m++)
+		if (row[m] != VALUE_ABSENT)
+			p = varint_put_signed(p, row[m]);
+	w->len = (size_t)(p - w->buf);
+}
+
+/* The generation a slot without a committed instance had last; 0: never used. */
+static uint32_t dead_gen(const struct batch *b, uint32_t slot)
+{
+	return b->inst[slot].gen - (b->inst[slot].live ? 1 : 0);
+}
+
+static void key_group(struct frame_writer *w, const struct batch *b)
+{
+	size_t at;
+	uint32_t n = 0;
+
+	put(w, b->n_slots);
+	at = hole_open(w);
+	for (uint32_t s = 0; s < b->n_slots; s++)
+		if (was_live(b, s)) {
+			put_start(w, b, s);
+			put_row(w, b->prev + (size_t)s * b->n_metrics, b->n_metrics);
+			n++;
+		}
+	hole_close(w, at, n);
+	at = hole_open(w);
+	n = 0;
+	for (uint32_t s = 0; s < b->n_slots; s++)
+		if (!was_live(b, s) && dead_gen(b, s)) {
+			put(w, s);
+			put(w, dead_gen(b, s));
+			n++;
+		}
+	hole_close(w, at, n);
+}
+
+int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick, const struct key_source *sources,
+	      size_t n_groups)
+{
+	struct frame_writer w = writer(buf, cap, FRAME_KEY);
+
+	for (size_t g = 0; g < n_groups; g++) /* an age is at least 1 */
+		if (sources[g].acquired_us >= mono_us)
+			mono_us = sources[g].acquired_us + 1;
+	put_u64(&w, mono_us);
+	put(&w, tick);
+	put(&w, n_groups);
+	for (size_t g = 0; g < n_groups; g++) {
+		const struct key_source *s = &sources[g];
+		size_t at = hole_open(&w);
+
+		put(&w, g);
+		put(&w, s->period_ms);
+		put(&w, s->acquired_us ? mono_us - s->acquired_us : 0);
+		key_group(&w, s->batch);
+		hole_close(&w, at, w.len - at - 1);
+	}
+	return finished(&w);
+}
+
+/* ---- the small ones ---- */
+
+static void put_strings(struct frame_writer *w, const char *const *list)
+{
+	size_t n = 0;
+
+	while (list && list[n])
+		n++;
+	put(w, n);
+	for (size_t i = 0; i < n; i++)
+		put_string(w, list[i]);
+}
+
+static void put_metric(struct frame_writer *w, const struct metric *m)
+{
+	put_string(w, m->name);
+	put_string(w, m->unit);
+	put_string(w, m->source);
+	put_string(w, m->help);
+	put(w, (uint64_t)m->sem);
+	put(w, m->mul);
+	put(w, m->div);
+	put_signed(w, m->quantum);
+	put_strings(w, m->names);
+}
+
+int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups, size_t n)
+{
+	struct frame_writer w = writer(buf, cap, FRAME_CATALOG);
+
+	put(&w, version);
+	put(&w, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct group *g = groups[i];
+
+		put_string(&w, g->name);
+		put_string(&w, g->indom);
+		put(&w, g->indom ? g->max_instances : 1);
+		put(&w, g->managed);
+		put(&w, g->period_ms);
+		put_strings(&w, g->attrs);
+		put(&w, g->n_metrics);
+		for (uint32_t m = 0; m < g->n_metrics; m++)
+			put_metric(&w, &g->metrics[m]);
+	}
+	return finished(&w);
+}
+
+int frame_attr(uint8_t *buf, size_t cap, uint32_t group, uint32_t slot, uint32_t gen, uint32_t key,
+	       const char *value)
+{
+	struct frame_writer w = writer(buf, cap, FRAME_ATTR);
+
+	put(&w, group);
+	put(&w, slot);
+	put(&w, gen);
+	put(&w, key);
+	put_text(&w, value, ATTR_VALUE_MAX - 1);
+	return finished(&w);
+}
+
+int frame_event(uint8_t *buf, size_t cap, uint64_t mono_us, enum event_kind kind, enum event_severity severity,
+		const char *source, const char *text)
+{
+	struct frame_writer w = writer(buf, cap, FRAME_EVENT);
+
+	put_u64(&w, mono_us);
+	put(&w, (uint64_t)kind);
+	put(&w, (uint64_t)severity);
+	put_text(&w, source, FRAME_TEXT_MAX);
+	put_text(&w, text, FRAME_TEXT_MAX);
+	return finished(&w);
+}
+
+int frame_clock(uint8_t *buf, size_t cap, uint64_t mono_us, int64_t real_off_us, int64_t boot_off_us,
+		enum clock_reason reason)
+{
+	struct frame_writer w = writer(buf, cap, FRAME_CLOCK);
+
+	put_u64(&w, mono_us);
+	put_signed(&w, real_off_us);
+	put_signed(&w, boot_off_us);
+	put(&w, (uint64_t)reason);
+	return finished(&w);
+}

@@ -1,0 +1,106 @@
+#include "store/log_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the scan of one segment found. */
+struct found {
+	uint64_t n_frames, last_seq;
+	size_t end; /* offset after the last good frame */
+	bool torn;  /* something that is neither free space nor an end mark follows it */
+};
+
+static struct found scan_segment(const struct log *l, uint32_t s, uint64_t epoch)
+{
+	uint64_t seq = log_load(log_header(l, s, WORD_FIRST_SEQ));
+	struct found f = {.end = SEGMENT_HEADER_SIZE};
+
+	for (;; seq++) {
+		uint64_t head = log_load(log_word(l, s, f.end));
+		uint32_t len = (uint32_t)head;
+		const void *payload = l->map + log_at(s, f.end + FRAME_HEADER_SIZE);
+
+		f.torn = len != 0 && len != SEGMENT_END;
+		if (!f.torn || !log_frame_fits(f.end, len) || log_load(log_word(l, s, f.end + 8)) != seq ||
+		    head >> 32 != log_frame_crc(epoch, seq, payload, len))
+			return f;
+		f.n_frames++;
+		f.last_seq = seq;
+		f.end += log_frame_size(len);
+	}
+}
+
+static void free_segment(struct log *l, uint32_t s)
+{
+	log_store(log_header(l, s, WORD_EPOCH), 0);
+	l->epochs[s] = 0;
+	l->used[s] = 0;
+}
+
+/* Fills l->epochs with what valid headers say. True: a header was damaged. */
+static bool read_headers(struct log *l)
+{
+	bool damaged = false;
+
+	for (uint32_t s = 0; s < l->n_segments; s++) {
+		uint64_t epoch = log_load(log_header(l, s, WORD_EPOCH));
+		uint64_t first_seq = log_load(log_header(l, s, WORD_FIRST_SEQ));
+		uint64_t first_us = log_load(log_header(l, s, WORD_FIRST_US));
+
+		if (epoch && first_seq && log_load(log_header(l, s, WORD_MAGIC)) == SEGMENT_MAGIC &&
+		    log_load(log_header(l, s, WORD_CRC)) == log_segment_crc(epoch, first_seq, first_us)) {
+			l->epochs[s] = epoch;
+			if (epoch > l->epoch)
+				l->epoch = epoch;
+		} else {
+			damaged |= epoch != 0;
+			free_segment(l, s);
+		}
+	}
+	return damaged;
+}
+
+/* The segment with the lowest epoch above `epoch`, or NO_SEGMENT. */
+static uint32_t next_by_epoch(const struct log *l, uint64_t epoch)
+{
+	uint32_t best = NO_SEGMENT;
+
+	for (uint32_t s = 0; s < l->n_segments; s++)
+		if (l->epochs[s] > epoch && (best == NO_SEGMENT || l->epochs[s] < l->epochs[best]))
+			best = s;
+	return best;
+}
+
+uint64_t log_recover(struct log *l)
+{
+	uint64_t n_frames = 0, last_seq = 0, held = 0;
+	bool damaged = read_headers(l);
+
+	for (uint32_t s = next_by_epoch(l, 0); s != NO_SEGMENT;) {
+		uint64_t epoch = l->epochs[s];
+		struct found f = scan_segment(l, s, epoch);
+
+		damaged |= f.torn;
+		if (f.n_frames && log_load(log_header(l, s, WORD_FIRST_SEQ)) > last_seq) {
+			log_store(log_word(l, s, f.end), SEGMENT_END);
+			l->used[s] = f.end - SEGMENT_HEADER_SIZE;
+			held += l->used[s];
+			n_frames += f.n_frames;
+			last_seq = f.last_seq;
+		} else {
+			damaged |= f.n_frames != 0;
+			free_segment(l, s);
+		}
+		s = next_by_epoch(l, epoch);
+	}
+	/* A frame is committed by one store, so death tears none: what does not validate was damaged,
+	 * and readers may have seen numbers beyond it. */
+	l->next_seq = last_seq + 1;
+	if (damaged)
+		l->next_seq += (uint64_t)l->n_segments * (LOG_SEGMENT_SIZE / FRAME_HEADER_SIZE);
+	l->current = NO_SEGMENT;
+	atomic_store(&l->newest, last_seq);
+	atomic_store(&l->bytes_held, held);
+	log_publish_oldest(l, NO_SEGMENT);
+	return n_frames;
+}
