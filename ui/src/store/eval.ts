@@ -1,0 +1,88 @@
+// Evaluates a Source over rows of the rings: inputs to base units, then its function.
+
+import type { MonoUs, SeriesRef, Source } from './api';
+import type { Catalog, MetricAt } from './catalog';
+import { GAP_PERIODS, type GroupData, type Inst } from './group';
+
+export interface Input {
+  readonly ref: SeriesRef;
+  readonly at: MetricAt;
+  readonly data: GroupData | null;
+  readonly insts: readonly Inst[];
+}
+
+const NONE: readonly Inst[] = [];
+
+/** The inputs of a source; null where the agent has no such metric. */
+export function resolve(
+  src: Source,
+  catalog: Catalog,
+  data: (group: number) => GroupData | null,
+): (Input | null)[] {
+  return src.inputs.map((ref) => {
+    const at = catalog.metrics.get(ref.metric);
+    if (!at) return null;
+    const d = data(at.group.id);
+    return { ref, at, data: d, insts: d?.names.get(ref.instance ?? '') ?? NONE };
+  });
+}
+
+const args = new Float64Array(64);
+const views = Array.from({ length: 65 }, (_, n) => args.subarray(0, n));
+
+/** fn over x[0..n): `partial` counts absent ones as 0. */
+export function combine(src: Source, x: Float64Array): number {
+  if (src.partial) {
+    let any = false;
+    for (let i = 0; i < x.length; i++)
+      if (Number.isNaN(x[i]!)) x[i] = 0;
+      else any = true;
+    if (!any) return Number.NaN;
+  } else for (let i = 0; i < x.length; i++) if (Number.isNaN(x[i]!)) return Number.NaN;
+  return src.fn ? src.fn(x) : x[0]!;
+}
+
+/** Argument buffer for n inputs; overwritten by the next use. */
+export const argsOf = (n: number): Float64Array => views[n] ?? new Float64Array(n);
+
+export type Field = 'v' | 'lo' | 'hi';
+
+/** Base-unit value of an input at a row of its group. */
+export function inputAt(inp: Input, row: number, field: Field): number {
+  const d = inp.data;
+  if (!d || row < d.first) return Number.NaN;
+  const inst = inp.insts.length === 1 ? inp.insts[0]! : d.instAt(inp.insts, row);
+  if (!inst) return Number.NaN;
+  const { index, meta } = inp.at;
+  if (field !== 'v') {
+    const col = inst.cols[index];
+    const a = col?.[field];
+    if (a && row >= inst.startRow && row < inst.endRow) return a[row % d.cap]! * meta.scale;
+  }
+  return d.value(inst, index, row) * meta.scale;
+}
+
+/** The value of a source where each input stands at its row; rows[i] belongs to inputs[i]. */
+export function sourceAt(
+  src: Source,
+  inputs: readonly (Input | null)[],
+  rows: Int32Array,
+  field: Field,
+): number {
+  const x = argsOf(inputs.length);
+  for (let i = 0; i < inputs.length; i++) {
+    const inp = inputs[i];
+    // A source that falls with an input is smallest where that input is largest.
+    const down = src.dirs?.[i] === -1;
+    const f = field === 'v' ? 'v' : src.fn && !src.dirs ? 'v' : down ? (field === 'lo' ? 'hi' : 'lo') : field;
+    x[i] = inp ? inputAt(inp, rows[i]!, f) : Number.NaN;
+  }
+  return combine(src, x);
+}
+
+/** The row of a group that is in force at t, or -1: reads hold until the next, at most 2.5 periods. */
+export function rowInForce(d: GroupData, t: MonoUs, row = d.rowAt(t)): number {
+  if (row < d.first) return -1;
+  const hold = Math.max(d.periodUs, d.tickPeriodUs, d.coarse[row % d.cap] ? d.spanUs[row % d.cap]! : 0);
+  return t - d.readUs[row % d.cap]! <= hold * GAP_PERIODS ? row : -1;
+}

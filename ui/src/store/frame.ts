@@ -1,0 +1,358 @@
+// Builds Frames: the newest part from the rings, the older one from cached ranges.
+import type { Column, Frame, Gap, MonoUs, Source, View } from './api';
+import type { Catalog } from './catalog';
+import { argsOf, combine, type Input, resolve, rowInForce, sourceAt } from './eval';
+import { GAP_PERIODS, type GroupData } from './group';
+import { CHUNK, type RangeCache } from './ranges';
+
+export interface FrameSource {
+  readonly catalog: Catalog;
+  readonly ranges: RangeCache;
+  readonly tickUs: number;
+  readonly newest: MonoUs;
+  readonly heldFrom: MonoUs;
+  /** The view moves with now: its edge need not be complete. */
+  readonly live: boolean;
+  data(group: number): GroupData | null;
+  /** What is known of the stretch between two reads. */
+  gapReason(from: MonoUs, to: MonoUs): Pick<Gap, 'reason' | 'text'>;
+  before(view: View): Gap | null;
+}
+
+class Buf implements Column {
+  v: Float64Array;
+  lo: Float64Array;
+  hi: Float64Array;
+  cut: Uint8Array;
+  constructor(readonly cap: number) {
+    this.v = new Float64Array(cap);
+    this.lo = new Float64Array(cap);
+    this.hi = new Float64Array(cap);
+    this.cut = new Uint8Array(cap);
+  }
+}
+
+interface Scratch {
+  t: Float64Array;
+  cols: Buf[];
+}
+
+/** Samples a pixel above which columns are drawn instead. */
+const DENSE = 1.9;
+
+export const formatSeconds = (s: number): string =>
+  s < 1 ? `${Number(s.toPrecision(1))} s` : s < 10 ? `${Number(s.toPrecision(2))} s` : `${Math.round(s)} s`;
+
+function resolution(raw: boolean, stepUs: number, coarseRows: boolean): string {
+  if (raw && !coarseRows) {
+    const hz = 1e6 / stepUs;
+    return hz >= 1 ? `${Number(hz.toPrecision(3))} Hz` : `every ${formatSeconds(stepUs / 1e6)}`;
+  }
+  return `min–max per ${formatSeconds(stepUs / 1e6)}`;
+}
+
+export class FrameBuilder {
+  private scratch = new Map<string, Scratch>();
+  private t = new Float64Array(4096);
+  private cutAt = new Uint8Array(4096);
+
+  build(st: FrameSource, sources: readonly Source[], view: View, width: number): Frame {
+    const inputs = sources.map((s) => resolve(s, st.catalog, (g) => st.data(g)));
+    const groups: GroupData[] = [];
+    let ringFrom = Number.NEGATIVE_INFINITY;
+    let period = Number.POSITIVE_INFINITY;
+    for (const list of inputs)
+      for (const inp of list) {
+        if (!inp) continue;
+        const d = inp.data;
+        const every = Math.max(d?.periodUs ?? inp.at.group.periodUs, st.tickUs);
+        period = Math.min(period, every);
+        if (!d || d.rows === d.first) ringFrom = Number.POSITIVE_INFINITY;
+        else {
+          if (!groups.includes(d)) groups.push(d);
+          // A ring that begins where the log begins has it all.
+          if (d.firstUs > st.heldFrom + every * GAP_PERIODS) ringFrom = Math.max(ringFrom, d.firstUs);
+        }
+      }
+    if (!Number.isFinite(period)) period = st.tickUs;
+    const span = view.to - view.from;
+    const raw = span / period <= Math.max(1, width) * DENSE;
+    const step = raw
+      ? Math.max(1, Math.round(period / 4))
+      : Math.max(1, Math.round(span / Math.max(1, width)));
+    const n = this.axis(groups, view, ringFrom, period);
+    const gaps: Gap[] = [];
+    const before = st.before(view);
+    if (before) gaps.push(before);
+    const old = Math.min(view.to, ringFrom, st.newest || view.to);
+    const needOld = old > Math.max(view.from, st.heldFrom) + period;
+    const loading = { on: false };
+    const out = this.buffers(
+      sources,
+      (raw ? n + 1024 : 0) + Math.ceil(span / step) + 8,
+      `${raw ? 'r' : 'c'}${width}`,
+    );
+    const parts: Parts = { st, sources, inputs, view, step, period, out, gaps, loading };
+    let len = 0;
+    if (raw) {
+      if (needOld) len = this.older(parts, old, true);
+      len = this.rawPart(parts, groups, n, len);
+    } else {
+      // Columns wholly covered by the ring come from it; the rest from ranges.
+      const firstCol = Math.floor(view.from / step);
+      const ringCol = needOld ? Math.ceil(old / step) : firstCol;
+      if (needOld) len = this.older(parts, ringCol * step, false);
+      len = this.binPart(parts, groups, n, len, Math.max(firstCol, ringCol));
+    }
+    this.ringGaps(st, groups[0], view, gaps);
+    gaps.sort((a, b) => a.from - b.from);
+    const lead = groups[0];
+    const coarseRows = !!lead && lead.rows > lead.first && lead.coarse[(lead.rows - 1) % lead.cap] === 1;
+    const stepUs = raw ? (coarseRows ? lead.spanUs[(lead.rows - 1) % lead.cap]! || period : period) : step;
+    return {
+      view,
+      kind: raw ? 'raw' : 'coarse',
+      t: out.t.subarray(0, len),
+      cols: out.cols.map((c) => ({
+        v: c.v.subarray(0, len),
+        lo: c.lo.subarray(0, len),
+        hi: c.hi.subarray(0, len),
+        cut: c.cut.subarray(0, len),
+      })),
+      stepUs,
+      resolution: resolution(raw, stepUs, coarseRows),
+      gaps,
+      loading: loading.on,
+    };
+  }
+
+  private buffers(sources: readonly Source[], cap: number, what: string): Scratch {
+    const key = `${what}|${sources.map((s) => s.key).join('|')}`;
+    let s = this.scratch.get(key);
+    if (s) this.scratch.delete(key);
+    if (!s || s.t.length < cap) {
+      const size = Math.ceil(cap * 1.25) + 64;
+      s = { t: new Float64Array(size), cols: sources.map(() => new Buf(size)) };
+    }
+    this.scratch.set(key, s);
+    if (this.scratch.size > 160) this.scratch.delete(this.scratch.keys().next().value!);
+    return s;
+  }
+
+  /** Times of the reads of all groups within the view (and one before it), merged. */
+  private axis(groups: readonly GroupData[], view: View, ringFrom: MonoUs, period: number): number {
+    const from = Math.max(view.from - period, Number.isFinite(ringFrom) ? ringFrom : view.from - period);
+    let n = 0;
+    if (ringFrom === Number.POSITIVE_INFINITY) return 0;
+    const ptr = groups.map((g) => Math.max(g.first, g.rowAt(from - 1) + 1));
+    const end = groups.map((g) => g.rowAt(view.to) + 1);
+    const single = groups.length === 1;
+    for (;;) {
+      let t = Number.POSITIVE_INFINITY;
+      for (let i = 0; i < groups.length; i++) {
+        const g = groups[i]!;
+        if (ptr[i]! < end[i]!) {
+          const r = ptr[i]! % g.cap;
+          t = Math.min(t, single ? g.readUs[r]! : g.tickUs[r]!);
+        }
+      }
+      if (t === Number.POSITIVE_INFINITY) return n;
+      let cut = 0;
+      for (let i = 0; i < groups.length; i++) {
+        const g = groups[i]!;
+        while (ptr[i]! < end[i]! && (single ? g.readUs[ptr[i]! % g.cap]! : g.tickUs[ptr[i]! % g.cap]!) <= t) {
+          cut |= g.cut[ptr[i]! % g.cap]!;
+          ptr[i]!++;
+        }
+      }
+      if (n === this.t.length) {
+        const a = new Float64Array(n * 2);
+        a.set(this.t);
+        this.t = a;
+        const c = new Uint8Array(n * 2);
+        c.set(this.cutAt);
+        this.cutAt = c;
+      }
+      this.cutAt[n] = cut;
+      this.t[n++] = t;
+    }
+  }
+
+  /** Calls back with each axis point and the row of each input in force there. */
+  private walk(
+    groups: readonly GroupData[],
+    inputs: readonly (Input | null)[],
+    n: number,
+    each: (k: number, rows: Int32Array) => void,
+  ): void {
+    const rows = new Int32Array(inputs.length);
+    const ptr = new Map<GroupData, number>();
+    const single = groups.length === 1;
+    for (const g of groups) ptr.set(g, n > 0 ? Math.max(g.first - 1, g.rowAt(this.t[0]! - 1)) : -1);
+    for (let k = 0; k < n; k++) {
+      const t = this.t[k]!;
+      for (const g of groups) {
+        let r = ptr.get(g)!;
+        while (r + 1 < g.rows && (single ? g.readUs[(r + 1) % g.cap]! : g.tickUs[(r + 1) % g.cap]!) <= t) r++;
+        ptr.set(g, r);
+      }
+      for (let i = 0; i < inputs.length; i++) {
+        const d = inputs[i]?.data;
+        if (!d) rows[i] = -1;
+        else {
+          const r = ptr.get(d)!;
+          rows[i] = single ? r : rowInForce(d, t, r);
+        }
+      }
+      each(k, rows);
+    }
+  }
+
+  private rawPart(p: Parts, groups: readonly GroupData[], n: number, len: number): number {
+    for (let k = 0; k < n; k++) p.out.t[len + k] = this.t[k]!;
+    p.sources.forEach((src, s) => {
+      const c = p.out.cols[s]!;
+      const banded = groups.some((g) => g.rows > g.first && hasCoarse(g));
+      this.walk(groups, p.inputs[s]!, n, (k, rows) => {
+        const v = sourceAt(src, p.inputs[s]!, rows, 'v');
+        c.v[len + k] = v;
+        c.lo[len + k] = banded ? Math.min(v, sourceAt(src, p.inputs[s]!, rows, 'lo')) : v;
+        c.hi[len + k] = banded ? Math.max(v, sourceAt(src, p.inputs[s]!, rows, 'hi')) : v;
+        c.cut[len + k] = this.cutAt[k]!;
+      });
+      if (len > 0 && n > 0) c.cut[len] = p.out.t[len]! - p.out.t[len - 1]! > p.period * GAP_PERIODS ? 1 : 0;
+    });
+    return len + n;
+  }
+
+  private binPart(p: Parts, groups: readonly GroupData[], n: number, len: number, firstCol: number): number {
+    const lastCol = Math.floor(p.view.to / p.step);
+    const cols = Math.max(0, lastCol - firstCol + 1);
+    for (let i = 0; i < cols; i++) p.out.t[len + i] = (firstCol + i) * p.step;
+    p.sources.forEach((src, s) => {
+      const c = p.out.cols[s]!;
+      c.v.fill(Number.NaN, len, len + cols);
+      c.cut.fill(0, len, len + cols);
+      const banded = groups.some((g) => g.rows > g.first && hasCoarse(g));
+      let at = -1;
+      let sum = 0;
+      let count = 0;
+      this.walk(groups, p.inputs[s]!, n, (k, rows) => {
+        const i = Math.floor(this.t[k]! / p.step) - firstCol;
+        if (i < 0 || i >= cols) return;
+        const o = len + i;
+        if (this.cutAt[k]) c.cut[o] = 1;
+        const v = sourceAt(src, p.inputs[s]!, rows, 'v');
+        if (Number.isNaN(v)) return;
+        if (i !== at) {
+          at = i;
+          sum = count = 0;
+          c.lo[o] = Number.POSITIVE_INFINITY;
+          c.hi[o] = Number.NEGATIVE_INFINITY;
+        }
+        sum += v;
+        count++;
+        c.v[o] = sum / count;
+        c.lo[o] = Math.min(c.lo[o]!, v, banded ? sourceAt(src, p.inputs[s]!, rows, 'lo') : v);
+        c.hi[o] = Math.max(c.hi[o]!, v, banded ? sourceAt(src, p.inputs[s]!, rows, 'hi') : v);
+      });
+      const every = Math.max(p.period, ...p.inputs[s]!.map((i) => i?.data?.periodUs ?? 0));
+      bridge(c, len, len + cols, p.step, every);
+    });
+    return len + cols;
+  }
+
+  /** Columns before `to` from cached ranges. As samples (`raw`): only those that hold one. */
+  private older(p: Parts, to: MonoUs, raw: boolean): number {
+    const { st, step, view } = p;
+    const from = Math.max(view.from, st.heldFrom - step);
+    const c0 = Math.floor((raw ? from : view.from) / step);
+    const c1 = Math.max(c0, Math.ceil(to / step));
+    const tol = st.live ? Math.max(1e6, step / 2) : 1;
+    let len = 0;
+    let hole = 0;
+    let seen = false;
+    for (let col = c0; col < c1; col++) {
+      const chunk = Math.floor(col / CHUNK);
+      const j = col - chunk * CHUNK;
+      let any = false;
+      p.sources.forEach((src, s) => {
+        const x = argsOf(src.inputs.length);
+        const out = p.out.cols[s]!;
+        let n = 0;
+        for (const field of ['v', 'lo', 'hi'] as const) {
+          for (let i = 0; i < src.inputs.length; i++) {
+            const inp = p.inputs[s]![i];
+            const c = inp ? st.ranges.chunk(src.inputs[i]!, step, chunk, to, st.newest, tol) : null;
+            if (inp && !c) p.loading.on = true;
+            const down = src.dirs?.[i] === -1;
+            const f =
+              src.fn && !src.dirs ? 'v' : down && field !== 'v' ? (field === 'lo' ? 'hi' : 'lo') : field;
+            const has = c && c.n[j]! > 0;
+            if (has) n++;
+            x[i] = has ? c[f][j]! * inp!.at.meta.scale : Number.NaN;
+          }
+          out[field][len] = combine(src, x);
+        }
+        out.cut[len] = 0;
+        any ||= n > 0;
+      });
+      if (any) {
+        if (seen && hole * step > p.period * GAP_PERIODS) {
+          const gap = { from: (col - hole) * step, to: col * step };
+          p.gaps.push({ ...gap, ...st.gapReason(gap.from, gap.to) });
+          for (const c of p.out.cols) c.cut[len] = 1;
+        }
+        hole = 0;
+        seen = true;
+      } else hole++;
+      if (raw && !any) continue;
+      p.out.t[len] = col * step + (raw ? step / 2 : 0);
+      len++;
+    }
+    if (!raw) for (const c of p.out.cols) bridge(c, 0, len, step, p.period);
+    return len;
+  }
+
+  private ringGaps(st: FrameSource, g: GroupData | undefined, view: View, gaps: Gap[]): void {
+    if (!g) return;
+    const end = g.rowAt(view.to) + 2;
+    for (let r = Math.max(g.first + 1, g.rowAt(view.from)); r < Math.min(end, g.rows); r++) {
+      if (!g.cut[r % g.cap]) continue;
+      const from = g.readUs[(r - 1) % g.cap]!;
+      const to = g.readUs[r % g.cap]!;
+      if (to <= view.from || from >= view.to) continue;
+      gaps.push({ from: Math.max(from, view.from), to: Math.min(to, view.to), ...st.gapReason(from, to) });
+    }
+  }
+}
+
+interface Parts {
+  st: FrameSource;
+  sources: readonly Source[];
+  inputs: readonly (Input | null)[][];
+  view: View;
+  step: number;
+  period: number;
+  out: Scratch;
+  gaps: Gap[];
+  loading: { on: boolean };
+}
+
+const hasCoarse = (g: GroupData): boolean =>
+  g.coarse[(g.rows - 1) % g.cap] === 1 || g.coarse[g.first % g.cap] === 1 || g.sawCoarse;
+
+/** Columns without a read between two that have one, close enough to be no gap: the read holds. */
+function bridge(c: Buf, from: number, to: number, step: number, period: number): void {
+  const max = Math.floor((period * GAP_PERIODS) / step);
+  let last = -1;
+  for (let i = from; i < to; i++) {
+    if (Number.isNaN(c.v[i]!)) {
+      c.lo[i] = c.hi[i] = Number.NaN;
+      continue;
+    }
+    if (last >= 0 && i - last > 1 && i - last - 1 <= max && !c.cut[i])
+      for (let k = last + 1; k < i; k++) c.v[k] = c.lo[k] = c.hi[k] = c.v[last]!;
+    last = i;
+  }
+}

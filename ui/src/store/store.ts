@@ -1,0 +1,279 @@
+// The dashboard's store: answers charts and panels (api.ts) from what the feed holds.
+
+import { mode, windowUs } from '../state/view';
+import { Socket } from '../transport/socket';
+import type {
+  Frame,
+  Gap,
+  HostEvent,
+  HostInfo,
+  Instance,
+  MetricInfo,
+  MonoUs,
+  Point,
+  RangeStats,
+  Source,
+  SourceStatus,
+  Store,
+  View,
+  Want,
+} from './api';
+import { argsOf, combine, resolve, rowInForce, sourceAt } from './eval';
+import { Feed } from './feed';
+import { FrameBuilder, type FrameSource } from './frame';
+import { GAP_PERIODS, type GroupData } from './group';
+import { seriesKey } from './ranges';
+import { statusOf } from './status';
+
+const SPANS_KEPT = 500;
+
+export class StoreImpl implements Store, FrameSource {
+  private readonly frames = new FrameBuilder();
+  private readonly spans = new Map<string, RangeStats | null>();
+
+  constructor(
+    readonly feed: Feed,
+    private readonly isLive: () => boolean,
+  ) {}
+
+  get clock() {
+    return this.feed.clock;
+  }
+  get host(): HostInfo | null {
+    return this.feed.host;
+  }
+  get version(): number {
+    return this.feed.version;
+  }
+  get events(): readonly HostEvent[] {
+    return this.feed.events;
+  }
+  get heldFrom(): MonoUs {
+    return this.feed.heldFrom;
+  }
+  get newest(): MonoUs {
+    return this.feed.newest;
+  }
+  get catalog() {
+    return this.feed.catalog;
+  }
+  get ranges() {
+    return this.feed.ranges;
+  }
+  get tickUs(): number {
+    return this.feed.tickUs;
+  }
+  get live(): boolean {
+    return this.isLive();
+  }
+  data(id: number): GroupData | null {
+    return this.feed.group(id);
+  }
+
+  subscribe(fn: () => void): () => void {
+    this.feed.listeners.add(fn);
+    return () => this.feed.listeners.delete(fn);
+  }
+
+  show(owner: string, wants: readonly Want[]): void {
+    this.feed.setOwner(owner, wants);
+  }
+  hide(owner: string): void {
+    this.feed.setOwner(owner, null);
+  }
+
+  frame(sources: readonly Source[], view: View, width: number): Frame {
+    return this.frames.build(this, sources, view, width);
+  }
+
+  private inputs(src: Source) {
+    return resolve(src, this.catalog, (g) => this.data(g));
+  }
+
+  private point(src: Source, rowOf: (d: GroupData) => number): Point | null {
+    const inputs = this.inputs(src);
+    const rows = new Int32Array(inputs.length).fill(-1);
+    let t = 0;
+    inputs.forEach((inp, i) => {
+      if (!inp?.data) return;
+      rows[i] = rowOf(inp.data);
+      if (rows[i]! >= 0) t = Math.max(t, inp.data.readUs[rows[i]! % inp.data.cap]!);
+    });
+    const v = sourceAt(src, inputs, rows, 'v');
+    if (Number.isNaN(v)) return null;
+    return { t, v, lo: sourceAt(src, inputs, rows, 'lo'), hi: sourceAt(src, inputs, rows, 'hi') };
+  }
+
+  latest(src: Source): Point | null {
+    return this.point(src, (d) => rowInForce(d, this.newest, d.rows - 1));
+  }
+
+  at(src: Source, t: MonoUs): Point | null {
+    const inputs = this.inputs(src);
+    if (inputs.some((i) => i?.data && t < i.data.firstUs)) return this.pointOfRange(src, t);
+    return this.point(src, (d) => {
+      const r = rowInForce(d, t);
+      // Beyond the newest read of a stopped clock there is nothing.
+      return r === d.rows - 1 && t > this.newest + d.tickPeriodUs * GAP_PERIODS ? -1 : r;
+    });
+  }
+
+  /** From the column a chart drew last. */
+  private pointOfRange(src: Source, t: MonoUs): Point | null {
+    const x = argsOf(src.inputs.length);
+    const out = { t, v: Number.NaN, lo: Number.NaN, hi: Number.NaN };
+    for (const field of ['v', 'lo', 'hi'] as const) {
+      src.inputs.forEach((r, i) => {
+        const scale = this.catalog.metrics.get(r.metric)?.meta.scale ?? Number.NaN;
+        const down = src.dirs?.[i] === -1;
+        const f = src.fn && !src.dirs ? 'v' : down && field !== 'v' ? (field === 'lo' ? 'hi' : 'lo') : field;
+        x[i] = this.ranges.at(r, t, f) * scale;
+      });
+      out[field] = combine(src, x);
+    }
+    return Number.isNaN(out.v) ? null : out;
+  }
+
+  stats(src: Source, from: MonoUs, to: MonoUs): RangeStats | null {
+    const inputs = this.inputs(src);
+    const lead = inputs[0]?.data;
+    if (lead && inputs.every((i) => i?.data && this.covers(i.data, from)))
+      return this.statsOfRing(src, from, to, lead);
+    const key = `${src.key}|${from}|${to}`;
+    const known = this.spans.get(key);
+    if (known !== undefined) return known;
+    this.spans.set(key, null);
+    if (this.spans.size > SPANS_KEPT) this.spans.delete(this.spans.keys().next().value!);
+    this.ranges.once(src.inputs, from, to, (found) => {
+      const x = argsOf(src.inputs.length);
+      let n = 0;
+      const value = (field: 'min' | 'mean' | 'max') => {
+        src.inputs.forEach((r, i) => {
+          const o = found.get(seriesKey(r));
+          n = Math.max(n, o?.n ?? 0);
+          const down = src.dirs?.[i] === -1;
+          const f =
+            src.fn && !src.dirs
+              ? 'mean'
+              : down && field !== 'mean'
+                ? field === 'min'
+                  ? 'max'
+                  : 'min'
+                : field;
+          x[i] = (o?.[f] ?? Number.NaN) * (this.catalog.metrics.get(r.metric)?.meta.scale ?? Number.NaN);
+        });
+        return combine(src, x);
+      };
+      const avg = value('mean');
+      if (!Number.isNaN(avg)) this.spans.set(key, { min: value('min'), avg, max: value('max'), n });
+    });
+    return null;
+  }
+
+  private covers(d: GroupData, from: MonoUs): boolean {
+    return d.rows > d.first && (d.firstUs <= from || d.firstUs <= this.heldFrom + d.periodUs * GAP_PERIODS);
+  }
+
+  private statsOfRing(src: Source, from: MonoUs, to: MonoUs, lead: GroupData): RangeStats | null {
+    const inputs = this.inputs(src);
+    const rows = new Int32Array(inputs.length);
+    const s = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY, sum: 0, w: 0, n: 0 };
+    for (let r = Math.max(lead.first, lead.rowAt(from - 1) + 1); r < lead.rows; r++) {
+      const t = lead.readUs[r % lead.cap]!;
+      if (t < from) continue;
+      if (t >= to) break;
+      inputs.forEach((inp, i) => {
+        rows[i] = !inp?.data ? -1 : inp.data === lead ? r : rowInForce(inp.data, t);
+      });
+      const v = sourceAt(src, inputs, rows, 'v');
+      if (Number.isNaN(v)) continue;
+      const w = lead.spanUs[r % lead.cap]! || lead.periodUs || this.tickUs;
+      s.min = Math.min(s.min, v, sourceAt(src, inputs, rows, 'lo'));
+      s.max = Math.max(s.max, v, sourceAt(src, inputs, rows, 'hi'));
+      s.sum += v * w;
+      s.w += w;
+      s.n++;
+    }
+    return s.n ? { min: s.min, avg: s.sum / s.w, max: s.max, n: s.n } : null;
+  }
+
+  info(metric: string): MetricInfo | undefined {
+    return this.catalog.metrics.get(metric)?.meta.info;
+  }
+  metrics(): readonly MetricInfo[] {
+    return this.catalog.infos;
+  }
+
+  instances(metric: string, view?: View): readonly Instance[] {
+    const at = this.catalog.metrics.get(metric);
+    if (!at) return [];
+    const d = this.data(at.group.id);
+    if (!d || d.rows === d.first) return at.group.instances;
+    const all = [...d.insts.values()].filter((i) =>
+      view ? i.startUs < view.to && (i.endUs === null || i.endUs > view.from) : i.endUs === null,
+    );
+    return all.sort((a, b) => a.slot - b.slot || a.gen - b.gen);
+  }
+
+  status(metric: string): SourceStatus {
+    return statusOf(this.feed, metric);
+  }
+
+  gaps(view: View): readonly Gap[] {
+    const before = this.before(view);
+    const rest = this.feed.gapLog.within(view);
+    return before ? [before, ...rest] : rest;
+  }
+
+  gapReason(from: MonoUs, to: MonoUs): Pick<Gap, 'reason' | 'text'> {
+    return this.feed.gapLog.reason(from, to);
+  }
+
+  before(view: View): Gap | null {
+    const held = this.heldFrom;
+    if (held <= 0 || view.from >= held) return null;
+    const started = this.host?.startedUs ?? 0;
+    const fresh = Math.abs(held - started) < 3e6;
+    const at = new Date(this.clock.wallMs(fresh ? started : held));
+    return {
+      from: view.from,
+      to: Math.min(view.to, held),
+      reason: 'before',
+      text: `${fresh ? 'agent started' : 'held from'} ${clockText(at)}`,
+    };
+  }
+
+  ticksSince(since: MonoUs): number {
+    return this.feed.ticksSince(since);
+  }
+}
+
+let clockText = (d: Date): string => d.toISOString().slice(11, 19);
+/** The page's choice of local time or UTC, for texts made here. */
+export function setClockText(f: (d: Date) => string): void {
+  clockText = f;
+}
+
+/** At least a minute, so that sparklines and a switch of window have something to show. */
+const subscribeWindow = () => Math.min(300e6, Math.max(60e6, windowUs.peek() || 300e6));
+
+export const feed = new Feed({ windowUs: subscribeWindow });
+export const store = new StoreImpl(feed, () => mode.peek() === 'live');
+
+/** Opens the link; the page calls it once. */
+export function startStore(): Socket {
+  const socket = new Socket(feed);
+  feed.wire = socket;
+  socket.start();
+  setInterval(() => feed.heartbeat(), 1000);
+  let hideTimer = 0;
+  document.addEventListener('visibilitychange', () => {
+    clearTimeout(hideTimer);
+    if (document.hidden) hideTimer = window.setTimeout(() => feed.setHidden(true), 5000);
+    else {
+      socket.now();
+      feed.setHidden(false);
+    }
+  });
+  return socket;
+}
