@@ -28,7 +28,8 @@ static inline void support_host(struct host *h, const char *name)
 	snprintf(sys, sizeof(sys), FIXTURES "/%s/sys", name);
 	snprintf(cgroup, sizeof(cgroup), FIXTURES "/%s/cgroup", name);
 	ck_assert_int_eq(host_open(h, proc, access(sys, F_OK) ? NULL : sys,
-				   access(cgroup, F_OK) ? NULL : cgroup), 0);
+				   access(cgroup, F_OK) ? NULL : cgroup),
+			 0);
 }
 
 /* A fresh folder under $TMPDIR or /tmp into dir[64]; remove it with support_rm(). */
@@ -135,11 +136,79 @@ static inline int64_t rig_value(const struct rig *r, const char *metric, const c
 		for (uint32_t m = 0; m < grp->n_metrics; m++)
 			if (strcmp(grp->metrics[m].name, metric) == 0)
 				for (uint32_t s = 0; s < b->n_slots; s++)
-					if (b->inst[s].live && strcmp(b->inst[s].name, instance) == 0)
+					if (b->inst[s].live &&
+					    strcmp(b->inst[s].name, instance) == 0)
 						return b->rows[(size_t)s * b->n_metrics + m];
 	}
 	ck_abort_msg("no series %s{%s}", metric, instance);
 	return 0;
+}
+
+/* Opens the collector on DIR/proc and DIR/sys, of a folder made by support_dir(). 0 or what probe
+ * or open returned. */
+static inline int rig_open_dir(struct rig *r, const struct collector *c, const char *dir)
+{
+	static char proc[128], sys[128];
+
+	snprintf(proc, sizeof(proc), "%s/proc", dir);
+	snprintf(sys, sizeof(sys), "%s/sys", dir);
+	mkdir(proc, 0755);
+	mkdir(sys, 0755);
+	*r = (struct rig){0};
+	ck_assert_int_eq(host_open(&r->host, proc, sys, NULL), 0);
+	return rig_open(r, c);
+}
+
+static inline void support_put(const char *dir, const char *path, const char *text)
+{
+	support_write(dir, path, text, strlen(text));
+}
+
+/* Puts every truncation of text, and `rounds` copies with random bytes in it, into dir/path and
+ * samples each: whatever comes out, nothing may crash and the error must be one of bad data. */
+static inline void rig_torture(struct rig *r, const char *dir, const char *path, const char *text,
+			       int rounds)
+{
+	size_t len = strlen(text);
+	char *copy = malloc(len + 1);
+
+	for (size_t n = 0; n <= len; n++) {
+		support_write(dir, path, text, n);
+		int e = rig_sample(r);
+
+		ck_assert_msg(e >= 0 || e == -EBADMSG, "cut at %zu: %d", n, e);
+	}
+	srand(1);
+	for (int i = 0; i < rounds; i++) {
+		memcpy(copy, text, len + 1);
+		for (int k = 0; k < 8; k++)
+			copy[(size_t)rand() % len] =
+				(char)(i % 2 ? rand() % 256 : "0123456789 \n:/"[rand() % 14]);
+		support_write(dir, path, copy, len);
+		int e = rig_sample(r);
+
+		ck_assert_msg(e >= 0 || e == -EBADMSG, "garbage %d: %d", i, e);
+	}
+	free(copy);
+	support_write(dir, path, text, len);
+}
+
+/* The tests of one suite, run; main()'s exit status. */
+static inline int support_run(const char *name, const TTest *const *tests, size_t n)
+{
+	Suite *s = suite_create(name);
+	TCase *tc = tcase_create(name);
+	SRunner *sr = srunner_create(s);
+
+	suite_add_tcase(s, tc);
+	tcase_set_timeout(tc, 60);
+	for (size_t i = 0; i < n; i++)
+		tcase_add_test(tc, tests[i]);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+
+	srunner_free(sr);
+	return failed ? 1 : 0;
 }
 
 #endif
