@@ -1,0 +1,193 @@
+/*
+ * Run delay and number of runs of a whole process: /proc/PID/schedstat counts the main thread only, so
+ * the others' files are read too, and what a thread had when it was last read stays counted after
+ * it ended. A process of many threads is walked less often than every pass (3 ms apart per thread, at
+ * least once a second), so that none costs more than about 3 reads per 10 ms.
+ */
+#include "collectors/process/scan.h"
+
+#include "base/cleanup.h"
+#include "base/metric.h"
+#include "base/parse.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { EACH_MS = 3, SLOWEST_MS = 900, ALWAYS = 32 };
+
+/* now[] replaces last[]. A fall (a thread that executed a program takes over the main one's place)
+ * keeps the sum. */
+static void take(struct proc *p, int64_t *last, const struct proc_schedstat *s)
+{
+	const int64_t now[3] = {s->cpu_ns, s->delay_ns, s->count};
+
+	for (int k = 0; k < 3; k++) {
+		if (now[k] < last[k])
+			p->retired[k] += last[k] - now[k];
+		last[k] = now[k];
+	}
+}
+
+static int read_one(struct scan *s, int *fd, bool keep, const char *path, struct proc *p, int64_t *last)
+{
+	struct proc_schedstat ss;
+	int r = scan_read(s, fd, keep, path);
+
+	if (r < 0)
+		return r;
+	r = parse_proc_schedstat(s->buf, &ss);
+	if (r == 0)
+		take(p, last, &ss);
+	return r;
+}
+
+static void end_thread(struct scan *s, struct proc *p, uint32_t *link)
+{
+	struct table *t = s->table;
+	uint32_t at = *link;
+	struct thread *th = &t->thread[at - 1];
+
+	for (int k = 0; k < 3; k++)
+		p->retired[k] += th->last[k];
+	scan_drop(s, &th->fd);
+	*link = th->next;
+	p->n_threads--;
+	table_thread_free(t, at);
+}
+
+static int read_thread(struct scan *s, int32_t pid, struct proc *p, struct thread *th)
+{
+	bool keep = s->n_fds < s->max_fds / 4 * 3;
+	char path[64] = "";
+
+	if (th->fd < 0)
+		snprintf(path, sizeof(path), "%d/task/%d/schedstat", pid, th->tid);
+	return read_one(s, &th->fd, keep, path, p, th->last);
+}
+
+/* Marks tid as there, adding it at *end when it is new. `from` is where the list is expected to go on:
+ * the folder has the order of the list. */
+static void note_thread(struct scan *s, int32_t pid, struct proc *p, int32_t tid, uint32_t seen,
+			uint32_t **from)
+{
+	struct table *t = s->table;
+	uint32_t *link;
+
+	for (int pass = 0; pass < 2; pass++) {
+		link = pass ? &p->threads : *from;
+		for (; *link; link = &t->thread[*link - 1].next)
+			if (t->thread[*link - 1].tid == tid)
+				break;
+		if (*link)
+			break;
+	}
+	if (!*link) {
+		*link = table_thread_new(t, tid);
+		if (!*link)
+			return;
+		p->n_threads++;
+		if (read_thread(s, pid, p, &t->thread[*link - 1]) == -ESRCH) {
+			end_thread(s, p, link);
+			return;
+		}
+	}
+	t->thread[*link - 1].seen = seen;
+	*from = &t->thread[*link - 1].next;
+}
+
+/* Reads the folder of threads and brings the list in line with it. */
+static int list_threads(struct scan *s, int32_t pid, struct proc *p)
+{
+	uint32_t seen = (uint32_t)s->table->tick, *from = &p->threads;
+	_Alignas(struct dirent64) char buf[8192];
+	char path[32];
+
+	snprintf(path, sizeof(path), "%d/task", pid);
+	_cleanup_close_ int fd =
+		openat(s->host->fd[ROOT_PROC], path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		long n = syscall(SYS_getdents64, fd, buf, sizeof(buf));
+
+		if (n <= 0)
+			break;
+		for (long at = 0; at < n;) {
+			const struct dirent64 *d = (const void *)(buf + at);
+			const char *q = d->d_name;
+			int64_t tid;
+
+			if (parse_i64(&q, &tid) && tid > 0 && tid != pid)
+				note_thread(s, pid, p, (int32_t)tid, seen, &from);
+			at += d->d_reclen;
+		}
+	}
+	for (uint32_t *link = &p->threads; *link;) {
+		struct thread *th = &s->table->thread[*link - 1];
+
+		if (th->seen != seen)
+			end_thread(s, p, link);
+		else
+			link = &th->next;
+	}
+	return 0;
+}
+
+static int walk(struct scan *s, uint32_t i, uint32_t n)
+{
+	struct proc *p = &s->table->proc[i];
+	int32_t pid = s->table->hot[i].pid;
+	bool ended = false;
+
+	for (uint32_t *link = &p->threads; *link;) {
+		struct thread *th = &s->table->thread[*link - 1];
+
+		if (read_thread(s, pid, p, th) == -ESRCH) {
+			end_thread(s, p, link);
+			ended = true;
+		} else {
+			link = &th->next;
+		}
+	}
+	if (ended || p->n_threads + 1 != n)
+		return list_threads(s, pid, p);
+	return 0;
+}
+
+int threads_update(struct scan *s, uint32_t i, uint32_t n, int64_t *v)
+{
+	struct proc *p = &s->table->proc[i];
+	int32_t pid = s->table->hot[i].pid;
+	char path[32] = "";
+	int r;
+
+	if (n > ALWAYS && s->table->now_ms < p->walk_ms)
+		return -EAGAIN;
+	uint64_t wait = (uint64_t)n * EACH_MS;
+
+	p->walk_ms = s->table->now_ms + (wait < SLOWEST_MS ? wait : SLOWEST_MS);
+	if (p->fd[FILE_SCHEDSTAT] < 0)
+		snprintf(path, sizeof(path), "%d/schedstat", pid);
+	r = read_one(s, &p->fd[FILE_SCHEDSTAT], true, path, p, p->leader);
+	if (r < 0)
+		return r;
+	if (n > 1 || p->threads)
+		walk(s, i, n);
+	int64_t sum[3];
+
+	for (int k = 0; k < 3; k++) {
+		sum[k] = p->retired[k] + p->leader[k];
+		for (uint32_t at = p->threads; at; at = s->table->thread[at - 1].next)
+			sum[k] += s->table->thread[at - 1].last[k];
+	}
+	if (!s->clocked)
+		v[V_CPU] = sum[0];
+	v[V_RUN_DELAY] = sum[1];
+	v[V_PCOUNT] = sum[2];
+	return 0;
+}
