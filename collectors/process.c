@@ -17,8 +17,9 @@
 
 enum { MAX_INSTANCES = 512 };
 
-static const char *const state_names[] = {"running", "sleeping", "disk sleep", "zombie", "stopped",
-					  "tracing stop", "idle", "dead", "parked", NULL};
+static const char *const state_names[] = {
+	"running",	"sleeping", "disk sleep", "zombie", "stopped",
+	"tracing stop", "idle",	    "dead",	  "parked", NULL};
 
 #define STAT "/proc/PID/stat "
 #define IO "/proc/PID/io "
@@ -28,22 +29,29 @@ static const char *const state_names[] = {"running", "sleeping", "disk sleep", "
 
 /* In the order of enum proc_value. */
 static const struct metric process_metrics[] = {
-	{"proc.schedstat.cpu_time", "nanosec", 1, 1, "CPU clock of the process, else schedstat field 1",
-	 "CPU time of all threads.", C, 0, NULL},
+	{"proc.schedstat.cpu_time", "nanosec", 1, 1,
+	 "CPU clock of the process, else schedstat field 1", "CPU time of all threads.", C, 0,
+	 NULL},
 	{"proc.schedstat.run_delay", "nanosec", 1, 1, "/proc/PID/task/*/schedstat field 2",
 	 "Time all threads waited on a run queue.", C, 0, NULL},
 	{"proc.schedstat.pcount", "count", 1, 1, "/proc/PID/task/*/schedstat field 3",
 	 "Times a thread was put on a CPU.", C, 0, NULL},
-	{"proc.psinfo.utime", "millisec", 10, 1, STAT "utime", "CPU time in user mode.", C, 1, NULL},
-	{"proc.psinfo.stime", "millisec", 10, 1, STAT "stime", "CPU time in the kernel.", C, 1, NULL},
-	{"proc.psinfo.minflt", "count", 1, 1, STAT "minflt", "Page faults without I/O.", C, 0, NULL},
-	{"proc.psinfo.maj_flt", "count", 1, 1, STAT "majflt", "Page faults that needed I/O.", C, 0, NULL},
+	{"proc.psinfo.utime", "millisec", 10, 1, STAT "utime", "CPU time in user mode.", C, 1,
+	 NULL},
+	{"proc.psinfo.stime", "millisec", 10, 1, STAT "stime", "CPU time in the kernel.", C, 1,
+	 NULL},
+	{"proc.psinfo.minflt", "count", 1, 1, STAT "minflt", "Page faults without I/O.", C, 0,
+	 NULL},
+	{"proc.psinfo.maj_flt", "count", 1, 1, STAT "majflt", "Page faults that needed I/O.", C, 0,
+	 NULL},
 	{"proc.io.rchar", "byte", 1, 1, IO "rchar", "Bytes asked for by read calls.", C, 0, NULL},
 	{"proc.io.wchar", "byte", 1, 1, IO "wchar", "Bytes given to write calls.", C, 0, NULL},
 	{"proc.io.syscr", "count", 1, 1, IO "syscr", "Read calls.", C, 0, NULL},
 	{"proc.io.syscw", "count", 1, 1, IO "syscw", "Write calls.", C, 0, NULL},
-	{"proc.io.read_bytes", "byte", 1, 1, IO "read_bytes", "Bytes fetched from storage.", C, 0, NULL},
-	{"proc.io.write_bytes", "byte", 1, 1, IO "write_bytes", "Bytes to be sent to storage.", C, 0, NULL},
+	{"proc.io.read_bytes", "byte", 1, 1, IO "read_bytes", "Bytes fetched from storage.", C, 0,
+	 NULL},
+	{"proc.io.write_bytes", "byte", 1, 1, IO "write_bytes", "Bytes to be sent to storage.", C,
+	 0, NULL},
 	{"proc.io.cancelled_write_bytes", "byte", 1, 1, IO "cancelled_write_bytes",
 	 "Bytes of writes that truncation made needless.", C, 0, NULL},
 	{"proc.psinfo.vctxsw", "count", 1, 1, "/proc/PID/status voluntary_ctxt_switches",
@@ -52,54 +60,66 @@ static const struct metric process_metrics[] = {
 	 "Times the main thread was taken off its CPU.", C, 0, NULL},
 	{"proc.psinfo.rss", "Kbyte", 1, 1, STAT "rss", "Resident memory.", I, 0, NULL},
 	{"proc.psinfo.vsize", "Kbyte", 1, 1, STAT "vsize", "Mapped address space.", I, 0, NULL},
-	{"proc.memory.vmswap", "Kbyte", 1, 1, "/proc/PID/status VmSwap", "Memory swapped out.", I, 0, NULL},
+	{"proc.memory.vmswap", "Kbyte", 1, 1, "/proc/PID/status VmSwap", "Memory swapped out.", I,
+	 0, NULL},
 	{"proc.psinfo.threads", "count", 1, 1, STAT "num_threads", "Threads.", I, 0, NULL},
-	{"proc.psinfo.sname", "1", 1, 1, STAT "state", "State of the main thread.", D, 0, state_names},
-	{"proc.psinfo.priority", "1", 1, 1, STAT "priority", "Kernel scheduling priority.", D, 0, NULL},
+	{"proc.psinfo.sname", "1", 1, 1, STAT "state", "State of the main thread.", D, 0,
+	 state_names},
+	{"proc.psinfo.priority", "1", 1, 1, STAT "priority", "Kernel scheduling priority.", D, 0,
+	 NULL},
 	{"proc.psinfo.nice", "1", 1, 1, STAT "nice", "Nice value, -20 to 19.", D, 0, NULL},
 	{"proc.psinfo.processor", "1", 1, 1, STAT "processor", "CPU it last ran on.", D, 0, NULL},
 	{"proc.psinfo.ppid", "1", 1, 1, STAT "ppid", "Parent process.", D, 0, NULL},
-	{"proc.psinfo.start_time", "millisec", 1, 1, STAT "starttime", "Start, since boot.", D, 10, NULL},
+	{"proc.psinfo.start_time", "millisec", 1, 1, STAT "starttime", "Start, since boot.", D, 10,
+	 NULL},
 };
 
 #define OTHERS "sum over the processes that are not listed: "
 
 /* The counters in the order of enum proc_value, then rss and count. */
 static const struct metric others_metrics[] = {
-	{"proc.others.cpu_time", "nanosec", 1, 1, OTHERS "cpu_time", "CPU time of the rest.", C, 0, NULL},
-	{"proc.others.run_delay", "nanosec", 1, 1, OTHERS "run_delay", "Run-queue wait of the rest.", C, 0,
+	{"proc.others.cpu_time", "nanosec", 1, 1, OTHERS "cpu_time", "CPU time of the rest.", C, 0,
 	 NULL},
+	{"proc.others.run_delay", "nanosec", 1, 1, OTHERS "run_delay",
+	 "Run-queue wait of the rest.", C, 0, NULL},
 	{"proc.others.pcount", "count", 1, 1, OTHERS "pcount", "Runs of the rest.", C, 0, NULL},
-	{"proc.others.utime", "millisec", 10, 1, OTHERS "utime", "User CPU of the rest.", C, 1, NULL},
-	{"proc.others.stime", "millisec", 10, 1, OTHERS "stime", "Kernel CPU of the rest.", C, 1, NULL},
-	{"proc.others.minflt", "count", 1, 1, OTHERS "minflt", "Minor faults of the rest.", C, 0, NULL},
-	{"proc.others.maj_flt", "count", 1, 1, OTHERS "majflt", "Major faults of the rest.", C, 0, NULL},
+	{"proc.others.utime", "millisec", 10, 1, OTHERS "utime", "User CPU of the rest.", C, 1,
+	 NULL},
+	{"proc.others.stime", "millisec", 10, 1, OTHERS "stime", "Kernel CPU of the rest.", C, 1,
+	 NULL},
+	{"proc.others.minflt", "count", 1, 1, OTHERS "minflt", "Minor faults of the rest.", C, 0,
+	 NULL},
+	{"proc.others.maj_flt", "count", 1, 1, OTHERS "majflt", "Major faults of the rest.", C, 0,
+	 NULL},
 	{"proc.others.rchar", "byte", 1, 1, OTHERS "rchar", "Bytes read by the rest.", C, 0, NULL},
-	{"proc.others.wchar", "byte", 1, 1, OTHERS "wchar", "Bytes written by the rest.", C, 0, NULL},
+	{"proc.others.wchar", "byte", 1, 1, OTHERS "wchar", "Bytes written by the rest.", C, 0,
+	 NULL},
 	{"proc.others.syscr", "count", 1, 1, OTHERS "syscr", "Read calls of the rest.", C, 0, NULL},
-	{"proc.others.syscw", "count", 1, 1, OTHERS "syscw", "Write calls of the rest.", C, 0, NULL},
-	{"proc.others.read_bytes", "byte", 1, 1, OTHERS "read_bytes", "Storage reads of the rest.", C, 0,
+	{"proc.others.syscw", "count", 1, 1, OTHERS "syscw", "Write calls of the rest.", C, 0,
 	 NULL},
-	{"proc.others.write_bytes", "byte", 1, 1, OTHERS "write_bytes", "Storage writes of the rest.", C, 0,
-	 NULL},
+	{"proc.others.read_bytes", "byte", 1, 1, OTHERS "read_bytes", "Storage reads of the rest.",
+	 C, 0, NULL},
+	{"proc.others.write_bytes", "byte", 1, 1, OTHERS "write_bytes",
+	 "Storage writes of the rest.", C, 0, NULL},
 	{"proc.others.cancelled_write_bytes", "byte", 1, 1, OTHERS "cancelled_write_bytes",
 	 "Writes of the rest that truncation made needless.", C, 0, NULL},
 	{"proc.others.vctxsw", "count", 1, 1, OTHERS "voluntary_ctxt_switches",
 	 "Voluntary switches of the rest.", C, 0, NULL},
 	{"proc.others.nvctxsw", "count", 1, 1, OTHERS "nonvoluntary_ctxt_switches",
 	 "Involuntary switches of the rest.", C, 0, NULL},
-	{"proc.others.rss", "Kbyte", 1, 1, OTHERS "rss", "Resident memory of the rest.", I, 0, NULL},
-	{"proc.others.nprocs", "count", 1, 1, OTHERS "1", "Processes that are not listed.", I, 0, NULL},
+	{"proc.others.rss", "Kbyte", 1, 1, OTHERS "rss", "Resident memory of the rest.", I, 0,
+	 NULL},
+	{"proc.others.nprocs", "count", 1, 1, OTHERS "1", "Processes that are not listed.", I, 0,
+	 NULL},
 };
 
 static const struct metric total_metrics[] = {
 	{"proc.nprocs", "1", 1, 1, "processes in /proc", "Processes there are.", I, 0, NULL},
-	{"proc.nthreads", "count", 1, 1, "/proc/loadavg field 4", "Threads there are, the kernel's too.", I,
-	 0, NULL},
 	{"proc.births", "count", 1, 1, "processes that appear in /proc",
-	 "Processes that began; those that end within a tick are in proc.task.births only.", C, 0, NULL},
-	{"proc.exits", "count", 1, 1, "processes that leave /proc", "Processes that ended, as births.", C,
-	 0, NULL},
+	 "Processes that began; those that end within a tick are in proc.task.births only.", C, 0,
+	 NULL},
+	{"proc.exits", "count", 1, 1, "processes that leave /proc",
+	 "Processes that ended, as births.", C, 0, NULL},
 	{"proc.task.births", "count", 1, 1, "/proc/loadavg last pid",
 	 "Threads and processes that began, however short they lived.", C, 0, NULL},
 	{"proc.task.exits", "count", 1, 1, "/proc/loadavg last pid and field 4",
@@ -120,7 +140,8 @@ static const char *const attr_keys[] = {"comm", "cmdline", "exe", "unit", "cgrou
 _Static_assert(COUNT(attr_keys) == N_ATTRS + 1, "a name per key");
 
 static const struct group groups[] = {
-	{"process", "process", process_metrics, COUNT(process_metrics), 0, MAX_INSTANCES, true, attr_keys},
+	{"process", "process", process_metrics, COUNT(process_metrics), 0, MAX_INSTANCES, true,
+	 attr_keys},
 	{"process.others", NULL, others_metrics, COUNT(others_metrics), 0, 1, false, NULL},
 	{"process.total", NULL, total_metrics, COUNT(total_metrics), 0, 1, false, NULL},
 };
@@ -137,8 +158,8 @@ static int probe(const struct host *h, struct collector_report *report)
 	int fd = host_file(h, ROOT_PROC, "loadavg");
 
 	if (fd < 0) {
-		snprintf(report->reason, sizeof(report->reason), "%s/loadavg: %s", h->path[ROOT_PROC],
-			 strerror(-fd));
+		snprintf(report->reason, sizeof(report->reason), "%s/loadavg: %s",
+			 h->path[ROOT_PROC], strerror(-fd));
 		return fd;
 	}
 	close(fd);
@@ -159,7 +180,8 @@ static int open_processes(void *state, const struct host *h, struct collector_re
 	if (r == 0)
 		r = scan_open(&s->scan, &s->table, h, true);
 	if (r < 0)
-		snprintf(report->reason, sizeof(report->reason), "%s: %s", h->path[ROOT_PROC], strerror(-r));
+		snprintf(report->reason, sizeof(report->reason), "%s: %s", h->path[ROOT_PROC],
+			 strerror(-r));
 	report->tier = s->scan.clocked ? "cpu-clock" : "stat";
 	return r;
 }
@@ -169,7 +191,8 @@ static int explain(const struct process_state *s, struct collector_report *repor
 {
 	if (s->attrs.stuck_pid)
 		snprintf(report->reason, sizeof(report->reason),
-			 "/proc/%d/cmdline has not answered for a second (its memory map is locked); "
+			 "/proc/%d/cmdline has not answered for a second (its memory map is "
+			 "locked); "
 			 "names may be missing",
 			 s->attrs.stuck_pid);
 	else if (s->table.n == PROCS_MAX)
@@ -177,20 +200,22 @@ static int explain(const struct process_state *s, struct collector_report *repor
 			 "more than %d processes: the rest is not followed", PROCS_MAX);
 	else if (s->scan.n_io_denied)
 		snprintf(report->reason, sizeof(report->reason),
-			 "/proc/PID/io of %u processes of other users needs CAP_SYS_PTRACE",
+			 "/proc/PID/io of %u processes may not be read (other users' need "
+			 "CAP_SYS_PTRACE)",
 			 s->scan.n_io_denied);
 	else
 		return 0;
 	return 1;
 }
 
-static int sample_processes(struct process_state *s, struct batch *b, struct collector_report *report)
+static int sample_processes(struct process_state *s, struct batch *b,
+			    struct collector_report *report)
 {
 	int r = scan_pass(&s->scan, clock_ns(CLOCK_MONOTONIC) / 1000000);
 
 	if (r < 0) {
-		snprintf(report->reason, sizeof(report->reason), "%s: %s", s->scan.host->path[ROOT_PROC],
-			 strerror(-r));
+		snprintf(report->reason, sizeof(report->reason), "%s: %s",
+			 s->scan.host->path[ROOT_PROC], strerror(-r));
 		return r;
 	}
 	select_pass(&s->select, &s->table, &s->attrs, b);
@@ -203,11 +228,10 @@ static void sample_total(const struct process_state *s, int64_t *row)
 	const struct scan *sc = &s->scan;
 
 	row[0] = s->table.n;
-	row[1] = sc->n_tasks;
-	row[2] = (int64_t)s->table.births;
-	row[3] = (int64_t)s->table.exits;
-	row[4] = sc->foreign ? VALUE_ABSENT : sc->task_births;
-	row[5] = sc->foreign ? VALUE_ABSENT : sc->task_exits;
+	row[1] = (int64_t)s->table.births;
+	row[2] = (int64_t)s->table.exits;
+	row[3] = sc->foreign ? VALUE_ABSENT : sc->task_births;
+	row[4] = sc->foreign ? VALUE_ABSENT : sc->task_exits;
 }
 
 static int sample(void *state, unsigned group, struct batch *b, struct collector_report *report)

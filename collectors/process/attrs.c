@@ -53,7 +53,8 @@ void attrs_close(struct attrs *a)
 /* ---- the worker's side ---- */
 
 /* -1 when it cannot be read; it may have taken long. */
-static ssize_t read_path(const struct host *h, int32_t pid, const char *name, char *buf, size_t size)
+static ssize_t read_path(const struct host *h, int32_t pid, const char *name, char *buf,
+			 size_t size)
 {
 	char path[48];
 
@@ -119,7 +120,8 @@ void attrs_want(struct attrs *a, struct table *t, uint32_t i)
 
 	if (p->attr_state != ATTR_IDLE)
 		return;
-	if (a->tail - a->head == PROCS_MAX) /* full of processes that ended: the oldest is dropped */
+	if (a->tail - a->head ==
+	    PROCS_MAX) /* full of processes that ended: the oldest is dropped */
 		t->proc[a->queue[a->head++ % PROCS_MAX]].attr_state = ATTR_IDLE;
 	p->attr_state = ATTR_QUEUED;
 	p->attr_ms = t->now_ms;

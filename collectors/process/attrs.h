@@ -38,10 +38,10 @@ struct attr_answer {
 struct attr_worker {
 	struct attr_request requests[ATTRS_RING];
 	struct attr_answer answers[ATTRS_RING];
-	_Atomic uint32_t asked;    /* by the sampler: requests put in */
+	_Atomic uint32_t asked;	   /* by the sampler: requests put in */
 	_Atomic uint32_t answered; /* by the worker: requests done, answers put in */
 	_Atomic uint64_t busy_ms;  /* since when it is at requests[answered]; 0: idle */
-	uint32_t applied;          /* by the sampler: answers taken out */
+	uint32_t applied;	   /* by the sampler: answers taken out */
 	bool stuck;
 	int event_fd;
 	char text[4096]; /* the worker's own */

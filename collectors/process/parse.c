@@ -24,11 +24,20 @@ int parse_proc_stat(const char *text, size_t len, struct proc_stat *ret)
 	if (*p != ' ' && *p != '\n') /* cut within the last number */
 		return -EBADMSG;
 	*ret = (struct proc_stat){
-		.ppid = f[4],	   .flags = f[9],     .minflt = f[10],
-		.majflt = f[12],   .utime = f[14],    .stime = f[15],
-		.priority = f[18], .nice = f[19],     .threads = f[20],
-		.start = f[22],	   .vsize = f[23],    .rss = f[24],
-		.exit_signal = f[38], .processor = f[39],
+		.ppid = f[4],
+		.flags = f[9],
+		.minflt = f[10],
+		.majflt = f[12],
+		.utime = f[14],
+		.stime = f[15],
+		.priority = f[18],
+		.nice = f[19],
+		.threads = f[20],
+		.start = f[22],
+		.vsize = f[23],
+		.rss = f[24],
+		.exit_signal = f[38],
+		.processor = f[39],
 	};
 	/* "1" stands for an address one may not see. */
 	ret->exec_mark = f[26] > 1 ? f[26] ^ f[28] : 0;
@@ -48,8 +57,13 @@ int parse_proc_io(const char *text, struct proc_io *ret)
 		size_t len, at;
 	} fields[] = {
 #define FIELD(f) {#f ":", sizeof(#f ":") - 1, offsetof(struct proc_io, f)}
-		FIELD(rchar), FIELD(wchar), FIELD(syscr), FIELD(syscw),
-		FIELD(read_bytes), FIELD(write_bytes), FIELD(cancelled_write_bytes),
+		FIELD(rchar),
+		FIELD(wchar),
+		FIELD(syscr),
+		FIELD(syscw),
+		FIELD(read_bytes),
+		FIELD(write_bytes),
+		FIELD(cancelled_write_bytes),
 #undef FIELD
 	};
 	enum { N = sizeof(fields) / sizeof(fields[0]) };
@@ -92,12 +106,14 @@ int parse_proc_status(const char *text, struct proc_status *ret)
 {
 	const char *p = text;
 
-	/* The name is the first line and has its newlines escaped, so no process can forge a field. */
+	/* The name is the first line and has its newlines escaped, so no process can forge a field.
+	 */
 	ret->uid = LINE(&p, "Uid");
 	ret->swap_kb = LINE(&p, "VmSwap");
 	ret->vctxsw = LINE(&p, "voluntary_ctxt_switches");
 	ret->nvctxsw = LINE(&p, "nonvoluntary_ctxt_switches");
-	if (ret->swap_kb == VALUE_ABSENT && ret->vctxsw != VALUE_ABSENT) /* else it may be cut off */
+	if (ret->swap_kb == VALUE_ABSENT &&
+	    ret->vctxsw != VALUE_ABSENT) /* else it may be cut off */
 		ret->swap_kb = 0;
 	return ret->uid == VALUE_ABSENT ? -EBADMSG : 0;
 }
@@ -143,14 +159,18 @@ size_t parse_proc_cgroup(const char *text, char *out, size_t size)
 	for (const char *p = text; *p; p = parse_line(p)) {
 		size_t line = strcspn(p, "\n");
 		const char *name = memchr(p, ':', line);
-		const char *path = name ? memchr(name + 1, ':', line - (size_t)(name + 1 - p)) : NULL;
+		const char *path =
+			name ? memchr(name + 1, ':', line - (size_t)(name + 1 - p)) : NULL;
 
 		if (!path)
 			continue;
 		path++;
 		size_t len = line - (size_t)(path - p);
 		bool bare = len <= 1;
-		int rank = bare ? 1 : PARSE_STARTS(p, "0::") ? 4 : PARSE_STARTS(name, ":name=systemd:") ? 3 : 2;
+		int rank = bare					  ? 1
+			   : PARSE_STARTS(p, "0::")		  ? 4
+			   : PARSE_STARTS(name, ":name=systemd:") ? 3
+								  : 2;
 
 		if (rank > best_rank) {
 			best = path;

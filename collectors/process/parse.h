@@ -18,8 +18,10 @@ struct proc_stat {
 	char comm[COMM_MAX]; /* raw bytes, may hold anything but NUL */
 	uint32_t comm_len;
 	int64_t state; /* index into "RSDZTtIXP" */
-	int64_t ppid, flags, minflt, majflt, utime, stime, priority, nice, threads, start, vsize, rss;
-	int64_t exec_mark; /* start of code ^ of stack: another after an exec; 0 where not permitted */
+	int64_t ppid, flags, minflt, majflt, utime, stime, priority, nice, threads, start, vsize,
+		rss;
+	int64_t exec_mark; /* start of code ^ of stack: another after an exec; 0 where not permitted
+			    */
 	int64_t exit_signal; /* -1: a thread, not a process */
 	int64_t processor;
 };
@@ -37,7 +39,7 @@ struct proc_io {
 int parse_proc_io(const char *text, struct proc_io *ret);
 
 struct proc_status {
-	int64_t uid;     /* real */
+	int64_t uid;	 /* real */
 	int64_t swap_kb; /* 0 where there is no such line (kernel threads, zombies) */
 	int64_t vctxsw, nvctxsw;
 };

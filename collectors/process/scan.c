@@ -93,7 +93,8 @@ static void forget(struct scan *s, uint32_t i)
 /* What all threads of the process have run, ns; -1: there is no such process. */
 static int64_t cpu_clock(int32_t pid)
 {
-	/* As clock_getcpuclockid() makes it, without its system call: scheduler clock of a process. */
+	/* As clock_getcpuclockid() makes it, without its system call: scheduler clock of a process.
+	 */
 	clockid_t id = (clockid_t)(~(uint32_t)pid << 3 | 2);
 	struct timespec ts;
 
@@ -161,8 +162,8 @@ static bool may_hang_in_exec(const struct scan *s, const struct proc *p, const s
 		return false;
 	const struct proc *q = &s->table->proc[parent];
 
-	return q->v[V_VSIZE] == (int64_t)((uint64_t)st->vsize / 1024) && q->comm_len == p->comm_len &&
-	       memcmp(q->comm, p->comm, p->comm_len) == 0;
+	return q->v[V_VSIZE] == (int64_t)((uint64_t)st->vsize / 1024) &&
+	       q->comm_len == p->comm_len && memcmp(q->comm, p->comm, p->comm_len) == 0;
 }
 
 static void read_io(struct scan *s, uint32_t i, bool due, int64_t *v)
@@ -209,7 +210,8 @@ static void read_status(struct scan *s, uint32_t i, int64_t *v)
 }
 
 /* Everything but stat, which is at hand. `clock_ns` < 0 without the clock. */
-static void read_rest(struct scan *s, uint32_t i, const struct proc_stat *st, int64_t clock_ns, bool due)
+static void read_rest(struct scan *s, uint32_t i, const struct proc_stat *st, int64_t clock_ns,
+		      bool due)
 {
 	struct proc *p = &s->table->proc[i];
 	struct hot *h = &s->table->hot[i];
@@ -233,7 +235,8 @@ static void read_rest(struct scan *s, uint32_t i, const struct proc_stat *st, in
 	table_update(s->table, i, v);
 }
 
-/* Of a newborn among many only what identifies it; the rest follows in the next pass if it lives. */
+/* Of a newborn among many only what identifies it; the rest follows in the next pass if it lives.
+ */
 static void read_stat_only(struct scan *s, uint32_t i, const struct proc_stat *st, int64_t clock_ns)
 {
 	struct proc *p = &s->table->proc[i];
@@ -253,8 +256,8 @@ static bool stat_moved(const struct scan *s, const struct proc *p, const struct 
 
 	return st->state == 0 || v[V_UTIME] != to_ticks(s, st->utime) ||
 	       v[V_STIME] != to_ticks(s, st->stime) || v[V_MINFLT] != st->minflt ||
-	       v[V_MAJFLT] != st->majflt || v[V_STATE] != st->state || v[V_THREADS] != st->threads ||
-	       v[V_RSS] != st->rss * s->host->page_size / 1024 ||
+	       v[V_MAJFLT] != st->majflt || v[V_STATE] != st->state ||
+	       v[V_THREADS] != st->threads || v[V_RSS] != st->rss * s->host->page_size / 1024 ||
 	       v[V_VSIZE] != (int64_t)((uint64_t)st->vsize / 1024) || v[V_NICE] != st->nice ||
 	       v[V_PRIORITY] != st->priority || v[V_PROCESSOR] != st->processor ||
 	       v[V_PPID] != st->ppid || p->comm_len != st->comm_len ||
@@ -309,7 +312,8 @@ static int read_folder(struct scan *s, uint32_t *n_born)
 			int64_t pid;
 
 			at += d->d_reclen;
-			if (!parse_is_digit(*q) || !parse_i64(&q, &pid) || *q || pid <= 0 || pid > INT32_MAX)
+			if (!parse_is_digit(*q) || !parse_i64(&q, &pid) || *q || pid <= 0 ||
+			    pid > INT32_MAX)
 				continue;
 			uint32_t i = table_find(t, (int32_t)pid);
 
@@ -352,7 +356,6 @@ static int find_births(struct scan *s)
 
 	if (exits > s->task_exits)
 		s->task_exits = exits;
-	s->n_tasks = tasks;
 	s->last_pid = last;
 	int64_t probe_max = s->clocked ? PROBE_CLOCK_MAX : PROBE_OPEN_MAX;
 

@@ -6,16 +6,16 @@
  * rotation, so that each is read at least once a second.
  *
  * Detectors, and why what they call unmoved may be inferred unchanged
- *  - "cpu-clock": the process's CPU clock (clock_gettime), 0.2 us, unprivileged. It is the sum of what
- *    all its threads, ended ones too, have run, in ns. Equal twice: none has run in between (but for
- *    less than one scheduler tick of a slice that still lasts and is seen in the next pass). A process
- *    that did not run made no fault, no I/O, no system call, no thread and no context switch. Not
- *    seen until the rotation: what others do to it (pages reclaimed or swapped out, renice, a
+ *  - "cpu-clock": the process's CPU clock (clock_gettime), 0.2 us, unprivileged. It is the sum of
+ * what all its threads, ended ones too, have run, in ns. Equal twice: none has run in between (but
+ * for less than one scheduler tick of a slice that still lasts and is seen in the next pass). A
+ * process that did not run made no fault, no I/O, no system call, no thread and no context switch.
+ * Not seen until the rotation: what others do to it (pages reclaimed or swapped out, renice, a
  *    changed parent), and that it was woken but still waits for a CPU.
- *  - "stat": stat of each process, 2.6 us, where the clock cannot be asked (the /proc of another pid
- *    namespace, a captured tree). Moved means: other times, faults, threads, state, memory, priority or
- *    CPU, or running. Not seen until the rotation, besides: having run for less than a clock tick
- *    (10 ms) without a fault.
+ *  - "stat": stat of each process, 2.6 us, where the clock cannot be asked (the /proc of another
+ * pid namespace, a captured tree). Moved means: other times, faults, threads, state, memory,
+ * priority or CPU, or running. Not seen until the rotation, besides: having run for less than a
+ * clock tick (10 ms) without a fault.
  */
 #ifndef STROBE_COLLECTORS_PROCESS_SCAN_H
 #define STROBE_COLLECTORS_PROCESS_SCAN_H
@@ -24,7 +24,7 @@
 #include "collectors/process/table.h"
 
 enum {
-	SCAN_BUF = 16384,     /* a longer status (thousands of groups) loses its last lines */
+	SCAN_BUF = 16384, /* a longer status (thousands of groups) loses its last lines */
 	SCAN_ROTATION_MS = 800
 };
 
@@ -42,7 +42,6 @@ struct scan {
 	uint64_t last_ms, readdir_ms;
 	int64_t last_pid; /* newest pid seen; -1: none yet */
 	int64_t pid_max;
-	int64_t n_tasks; /* threads there are */
 	int64_t task_births, task_exits, first_tasks;
 	bool started; /* the first pass is over: what appears now was born */
 	char buf[SCAN_BUF + 1];
@@ -61,8 +60,9 @@ int scan_pass(struct scan *, uint64_t now_ms);
 int scan_read(struct scan *, int *fd, bool keep, const char *path);
 void scan_drop(struct scan *, int *fd);
 
-/* threads.c: brings v[V_RUN_DELAY], v[V_PCOUNT] and, without the clock, v[V_CPU] of entry i up to date;
- * `n` as stat has it. -ESRCH: it is gone; -EAGAIN: not walked in this pass; or another -errno. */
+/* threads.c: brings v[V_RUN_DELAY], v[V_PCOUNT] and, without the clock, v[V_CPU] of entry i up to
+ * date; `n` as stat has it. -ESRCH: it is gone; -EAGAIN: not walked in this pass; or another
+ * -errno. */
 int threads_update(struct scan *, uint32_t i, uint32_t n, int64_t *v);
 
 #endif

@@ -35,7 +35,8 @@ void select_close(struct select *s)
 	s->of_slot = NULL;
 }
 
-static void write_row(struct select *s, struct table *t, struct attrs *a, struct batch *b, uint32_t i)
+static void write_row(struct select *s, struct table *t, struct attrs *a, struct batch *b,
+		      uint32_t i)
 {
 	struct proc *p = &t->proc[i];
 
@@ -69,8 +70,8 @@ static bool start(struct select *s, struct table *t, struct attrs *a, struct bat
 	return slot >= 0;
 }
 
-/* The first time: every process stands for choice, not only those that were read in this pass; instances
- * of an earlier run that still live keep their slots, the others end. */
+/* The first time: every process stands for choice, not only those that were read in this pass;
+ * instances of an earlier run that still live keep their slots, the others end. */
 static void adopt(struct select *s, struct table *t, struct attrs *a, struct batch *b)
 {
 	for (uint32_t slot = 0; slot < b->n_slots; slot++) {
@@ -123,7 +124,8 @@ static uint32_t challengers(const struct table *t, struct ranked *top)
 	return n;
 }
 
-/* Ends the instances that are idlest next to these challengers: their places are free in the next pass. */
+/* Ends the instances that are idlest next to these challengers: their places are free in the next
+ * pass. */
 static void make_room(struct select *s, struct table *t, struct batch *b, const struct ranked *best,
 		      uint32_t n)
 {

@@ -14,7 +14,7 @@
 
 struct select {
 	uint32_t *of_slot; /* entry of each live slot; PROCS_MAX cells */
-	bool adopted;      /* instances of an earlier run were matched with processes */
+	bool adopted;	   /* instances of an earlier run were matched with processes */
 };
 
 /* 0 or -ENOMEM. */

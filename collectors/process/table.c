@@ -88,7 +88,8 @@ static void hash_remove(struct table *t, uint32_t i)
 
 	while (t->hash[hole] != i + 1)
 		hole = (hole + 1) & (HASH_CELLS - 1);
-	for (uint32_t c = (hole + 1) & (HASH_CELLS - 1); t->hash[c]; c = (c + 1) & (HASH_CELLS - 1)) {
+	for (uint32_t c = (hole + 1) & (HASH_CELLS - 1); t->hash[c];
+	     c = (c + 1) & (HASH_CELLS - 1)) {
 		uint32_t h = home(t->hot[t->hash[c] - 1].pid);
 
 		if (((c - h) & (HASH_CELLS - 1)) >= ((c - hole) & (HASH_CELLS - 1))) {

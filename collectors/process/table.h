@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 enum {
-	PROCS_MAX = 32768,   /* processes followed at once; more are counted as untracked */
-	THREADS_MAX = 65536, /* threads of multi-threaded processes followed at once */
+	PROCS_MAX = 32768,	  /* processes followed at once; more are counted as untracked */
+	THREADS_MAX = 65536,	  /* threads of multi-threaded processes followed at once */
 	PROC_KTHREAD = 0x00200000 /* in flags: a kernel thread */
 };
 #define NO_ENTRY UINT32_MAX
@@ -66,15 +66,15 @@ enum attr_state { ATTR_IDLE, ATTR_QUEUED, ATTR_SENT };
 /* What every tick looks at for every process: kept small and dense. */
 struct hot {
 	int64_t clock_ns; /* CPU clock at the last read */
-	int32_t pid;      /* 0: the entry is free */
-	bool again;       /* read it in the next tick whether it moved or not */
+	int32_t pid;	  /* 0: the entry is free */
+	bool again;	  /* read it in the next tick whether it moved or not */
 };
 
 struct thread {
 	int64_t last[3]; /* cpu ns, delay ns, count */
-	int32_t tid;     /* 0: free */
-	int fd;          /* schedstat, or -1 */
-	uint32_t next;   /* index + 1 */
+	int32_t tid;	 /* 0: free */
+	int fd;		 /* schedstat, or -1 */
+	uint32_t next;	 /* index + 1 */
 	uint32_t seen;
 };
 
@@ -87,14 +87,14 @@ struct proc {
 	double score; /* recent activity, ns of CPU: halves every 4 s */
 	int64_t exec_mark, uid, flags;
 	int64_t leader[3], retired[3]; /* schedstat of the main thread; of threads that ended */
-	uint64_t walk_ms;              /* threads are read again from then on */
-	uint32_t threads, n_threads;   /* list of the threads but the first: index + 1 of its head */
-	uint32_t based;                /* counters that had a value once, as bits */
-	int32_t slot;                  /* row in the batch; -1: counted in others */
+	uint64_t walk_ms;	       /* threads are read again from then on */
+	uint32_t threads, n_threads; /* list of the threads but the first: index + 1 of its head */
+	uint32_t based;		     /* counters that had a value once, as bits */
+	int32_t slot;		     /* row in the batch; -1: counted in others */
 	int fd[N_FILES];
 	uint32_t comm_len;
-	bool born;         /* began while watched: its counters began at 0 */
-	bool io_denied;    /* its io may not be read */
+	bool born;	   /* began while watched: its counters began at 0 */
+	bool io_denied;	   /* its io may not be read */
 	bool comm_changed; /* or executed another program, or its user changed */
 	uint8_t attr_state;
 	char comm[COMM_MAX];
@@ -109,10 +109,10 @@ struct table {
 	struct hot *hot;
 	struct proc *proc;
 	struct thread *thread;
-	uint32_t *hash;      /* by pid: index + 1 */
-	uint32_t *read;      /* entries updated in this tick, each once */
-	uint32_t *ended;     /* slots whose process ended in this tick */
-	uint64_t *used;      /* bit per entry */
+	uint32_t *hash;	 /* by pid: index + 1 */
+	uint32_t *read;	 /* entries updated in this tick, each once */
+	uint32_t *ended; /* slots whose process ended in this tick */
+	uint64_t *used;	 /* bit per entry */
 	uint32_t n_read, n_ended, high, n, hint, thread_hint;
 	uint64_t tick, now_ms, gen;
 	struct others others;

@@ -1,8 +1,8 @@
 /*
- * Run delay and number of runs of a whole process: /proc/PID/schedstat counts the main thread only, so
- * the others' files are read too, and what a thread had when it was last read stays counted after
- * it ended. A process of many threads is walked less often than every pass (3 ms apart per thread, at
- * least once a second), so that none costs more than about 3 reads per 10 ms.
+ * Run delay and number of runs of a whole process: /proc/PID/schedstat counts the main thread only,
+ * so the others' files are read too, and what a thread had when it was last read stays counted
+ * after it ended. A process of many threads is walked less often than every pass (3 ms apart per
+ * thread, at least once a second), so that none costs more than about 3 reads per 10 ms.
  */
 #include "collectors/process/scan.h"
 
@@ -33,7 +33,8 @@ static void take(struct proc *p, int64_t *last, const struct proc_schedstat *s)
 	}
 }
 
-static int read_one(struct scan *s, int *fd, bool keep, const char *path, struct proc *p, int64_t *last)
+static int read_one(struct scan *s, int *fd, bool keep, const char *path, struct proc *p,
+		    int64_t *last)
 {
 	struct proc_schedstat ss;
 	int r = scan_read(s, fd, keep, path);
@@ -70,8 +71,8 @@ static int read_thread(struct scan *s, int32_t pid, struct proc *p, struct threa
 	return read_one(s, &th->fd, keep, path, p, th->last);
 }
 
-/* Marks tid as there, adding it at *end when it is new. `from` is where the list is expected to go on:
- * the folder has the order of the list. */
+/* Marks tid as there, adding it at *end when it is new. `from` is where the list is expected to go
+ * on: the folder has the order of the list. */
 static void note_thread(struct scan *s, int32_t pid, struct proc *p, int32_t tid, uint32_t seen,
 			uint32_t **from)
 {

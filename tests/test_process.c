@@ -1,0 +1,648 @@
+/* The process collector on texts and on made-up /proc trees. tests/test_process_host.c: on this
+ * host. */
+#include "base/clock.h"
+#include "collectors/process/attrs.h"
+#include "collectors/process/parse.h"
+#include "collectors/process/scan.h"
+#include "collectors/process/select.h"
+#include "collectors/process/table.h"
+#include "support.h"
+
+extern const struct collector collector_process;
+
+/* ---- texts ---- */
+
+#define STAT_TAIL                                                                                  \
+	" S 1 2 3 0 -1 4194304 102 0 7 0 31 41 0 0 20 -5 3 0 96602 3133440 394 "                   \
+	"18446744073709551615 94162848972800 94162848992681 140729491883968 0 0 0 0 0 0 0 0 0 17 " \
+	"1 0 0 0 0 0\n"
+
+static int stat_of(const char *comm, struct proc_stat *st)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "8255 (%s)" STAT_TAIL, comm);
+
+	return parse_proc_stat(text, (size_t)n, st);
+}
+
+START_TEST(stat_fields)
+{
+	struct proc_stat st;
+
+	ck_assert_int_eq(stat_of("cat", &st), 0);
+	ck_assert_int_eq(st.comm_len, 3);
+	ck_assert_mem_eq(st.comm, "cat", 3);
+	ck_assert_int_eq(st.state, 1);
+	ck_assert_int_eq(st.ppid, 1);
+	ck_assert_int_eq(st.minflt, 102);
+	ck_assert_int_eq(st.majflt, 7);
+	ck_assert_int_eq(st.utime, 31);
+	ck_assert_int_eq(st.stime, 41);
+	ck_assert_int_eq(st.priority, 20);
+	ck_assert_int_eq(st.nice, -5);
+	ck_assert_int_eq(st.threads, 3);
+	ck_assert_int_eq(st.start, 96602);
+	ck_assert_int_eq(st.vsize, 3133440);
+	ck_assert_int_eq(st.rss, 394);
+	ck_assert_int_eq(st.exit_signal, 17);
+	ck_assert_int_eq(st.processor, 1);
+	ck_assert_int_ne(st.exec_mark, 0);
+}
+END_TEST
+
+/* Any bytes may stand in a name: the last ')' ends it. */
+START_TEST(stat_names)
+{
+	static const char *const names[] = {"a b",	 "x) R 9 9",  "((",
+					    "))",	 "new\nline", "tab\there",
+					    "\xff\xfe(", "",	      ") S 1 2 3 ("};
+	struct proc_stat st;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		ck_assert_int_eq(stat_of(names[i], &st), 0);
+		ck_assert_uint_eq(st.comm_len, strlen(names[i]));
+		ck_assert_mem_eq(st.comm, names[i], st.comm_len);
+		ck_assert_int_eq(st.ppid, 1);
+		ck_assert_int_eq(st.processor, 1);
+	}
+	char longer[200];
+
+	memset(longer, 'k', sizeof(longer));
+	longer[199] = 0;
+	ck_assert_int_eq(stat_of(longer, &st), 0);
+	ck_assert_uint_eq(st.comm_len, COMM_MAX - 1);
+}
+END_TEST
+
+START_TEST(stat_cut_or_garbage)
+{
+	const char *whole = "8255 (cat)" STAT_TAIL;
+	struct proc_stat st;
+	char text[512];
+
+	for (size_t n = 0; n < strlen(whole) - 13; n++) { /* up to within the last field it needs */
+		memcpy(text, whole, n);
+		text[n] = 0;
+		ck_assert_msg(parse_proc_stat(text, n, &st) == -EBADMSG, "accepted %zu bytes", n);
+	}
+	unsigned seed = 3;
+
+	for (int k = 0; k < 20000; k++) {
+		size_t n = (size_t)rand_r(&seed) % 300;
+
+		for (size_t i = 0; i < n; i++)
+			text[i] = "() \n0123456789-RSx"[rand_r(&seed) % 18];
+		text[n] = 0;
+		parse_proc_stat(text, n, &st);
+		struct proc_io io;
+		struct proc_status ps;
+		struct proc_schedstat ss;
+
+		parse_proc_io(text, &io);
+		parse_proc_status(text, &ps);
+		parse_proc_schedstat(text, &ss);
+	}
+}
+END_TEST
+
+START_TEST(io_status_schedstat)
+{
+	struct proc_io io;
+	struct proc_status st;
+	struct proc_schedstat ss;
+	int64_t tasks, last;
+
+	ck_assert_int_eq(
+		parse_proc_io("rchar: 7273\nwchar: 297\nsyscr: 12\nsyscw: 1\nread_bytes: 4096\n"
+			      "write_bytes: 8192\ncancelled_write_bytes: 3\n",
+			      &io),
+		0);
+	ck_assert_int_eq(io.rchar, 7273);
+	ck_assert_int_eq(io.wchar, 297);
+	ck_assert_int_eq(io.syscr, 12);
+	ck_assert_int_eq(io.syscw, 1);
+	ck_assert_int_eq(io.read_bytes, 4096);
+	ck_assert_int_eq(io.write_bytes, 8192);
+	ck_assert_int_eq(io.cancelled_write_bytes, 3);
+	ck_assert_int_eq(parse_proc_io("rchar: 5\nnew_field: 9\nread_bytes: 6\n", &io), 0);
+	ck_assert_int_eq(io.read_bytes, 6);
+	ck_assert(io.wchar == VALUE_ABSENT);
+	ck_assert_int_eq(parse_proc_io("nonsense\n", &io), -EBADMSG);
+
+	static const char status[] =
+		"Name:\tUid:\\nUid: 9\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nVmSwap:\t  17 kB\n"
+		"voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t6\n";
+
+	ck_assert_int_eq(parse_proc_status(status, &st), 0);
+	ck_assert_int_eq(st.uid, 1000);
+	ck_assert_int_eq(st.swap_kb, 17);
+	ck_assert_int_eq(st.vctxsw, 5);
+	ck_assert_int_eq(st.nvctxsw, 6);
+	ck_assert_int_eq(
+		parse_proc_status("Name:\tk\nUid:\t0\t0\t0\t0\nvoluntary_ctxt_switches:\t2\n", &st),
+		0);
+	ck_assert_int_eq(st.swap_kb, 0); /* a kernel thread */
+	ck_assert(st.nvctxsw == VALUE_ABSENT);
+	ck_assert_int_eq(parse_proc_status("Name:\tk\nUid:\t0\t0\t0\t0\nGroups:\t1 2 3", &st), 0);
+	ck_assert(st.swap_kb == VALUE_ABSENT); /* cut: no zero is made up */
+	ck_assert_int_eq(parse_proc_status("Name:\tk\n", &st), -EBADMSG);
+
+	ck_assert_int_eq(parse_proc_schedstat("1137075 189563 5\n", &ss), 0);
+	ck_assert_int_eq(ss.cpu_ns, 1137075);
+	ck_assert_int_eq(ss.delay_ns, 189563);
+	ck_assert_int_eq(ss.count, 5);
+	ck_assert_int_eq(parse_proc_schedstat("1137075 1895", &ss), -EBADMSG);
+	ck_assert_int_eq(parse_loadavg("0.24 0.07 0.04 2/96 8256\n", &tasks, &last), 0);
+	ck_assert_int_eq(tasks, 96);
+	ck_assert_int_eq(last, 8256);
+	ck_assert_int_eq(parse_loadavg("0.24 0.07", &tasks, &last), -EBADMSG);
+}
+END_TEST
+
+static const char *unit_of(const char *path)
+{
+	static char out[64];
+
+	parse_unit(path, out, sizeof(out));
+	return out;
+}
+
+START_TEST(units)
+{
+	char path[256];
+
+	ck_assert_str_eq(unit_of("/system.slice/nginx.service"), "nginx.service");
+	ck_assert_str_eq(unit_of("/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope"),
+			 "x.scope");
+	ck_assert_str_eq(unit_of("/system.slice/db.service/worker"), "db.service");
+	ck_assert_str_eq(
+		unit_of("/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+		"0123456789ab");
+	ck_assert_str_eq(unit_of("/kubepods.slice/"
+				 "cri-containerd-fedcba9876543210fedcba9876543210fedcba9876543210"
+				 "fedcba9876543210.scope"),
+			 "fedcba987654");
+	ck_assert_str_eq(unit_of("/a/b"), "b");
+	ck_assert_str_eq(unit_of("/"), "");
+	ck_assert_str_eq(unit_of(""), "");
+	ck_assert_uint_eq(
+		parse_proc_cgroup("9:name=systemd:/s.slice/a.service\n4:memory:/m\n0::/\n", path,
+				  256),
+		18);
+	ck_assert_str_eq(path, "/s.slice/a.service");
+	parse_proc_cgroup("4:memory:/m\n0::/new.service\n", path, sizeof(path));
+	ck_assert_str_eq(path, "/new.service");
+	parse_proc_cgroup("garbage\n::\n", path, sizeof(path));
+	ck_assert_str_eq(path, "");
+}
+END_TEST
+
+/* ---- made-up trees ---- */
+
+struct fake {
+	char dir[64];
+	struct host host;
+	struct table table;
+	struct scan *scan;
+	struct select select;
+	struct attrs *attrs;
+	struct batch batch;
+	uint64_t now_ms, tick;
+};
+
+struct fake_proc {
+	int pid;
+	const char *comm;
+	long start, utime, minflt, rss_pages, flags, delay_ns, rchar;
+	char state;
+};
+
+static void write_text(struct fake *f, int pid, const char *name, const char *text)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%d/%s", pid, name);
+	support_write(f->dir, path, text, strlen(text));
+}
+
+static void write_proc(struct fake *f, const struct fake_proc *p)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "%d (%s) %c 1 1 1 0 -1 %ld %ld 0 0 0 %ld 0 0 0 20 0 1 0 %ld 8192000 %ld 1 5 6 7 0 "
+		 "0 0 0 0 0 0 0 0 "
+		 "17 0 0 0 0\n",
+		 p->pid, p->comm, p->state ? p->state : 'S', p->flags, p->minflt, p->utime,
+		 p->start, p->rss_pages);
+	write_text(f, p->pid, "stat", text);
+	snprintf(text, sizeof(text), "%ld %ld 3\n", p->utime * 10000000, p->delay_ns);
+	write_text(f, p->pid, "schedstat", text);
+	snprintf(text, sizeof(text),
+		 "rchar: %ld\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\n"
+		 "cancelled_write_bytes: 0\n",
+		 p->rchar);
+	write_text(f, p->pid, "io", text);
+	write_text(f, p->pid, "status",
+		   "Name:\tx\nUid:\t42\t0\t0\t0\nvoluntary_ctxt_switches:\t1\n"
+		   "nonvoluntary_ctxt_switches:\t0\n");
+	write_text(f, p->pid, "cgroup", "0::/system.slice/made-up.service\n");
+	write_text(f, p->pid, "cmdline", "made up");
+}
+
+static void write_last_pid(struct fake *f, int pid, int tasks)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "0.00 0.00 0.00 1/%d %d\n", tasks, pid);
+	support_write(f->dir, "loadavg", text, strlen(text));
+}
+
+static void remove_proc(struct fake *f, int pid)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "%s/%d", f->dir, pid);
+	support_rm(path);
+}
+
+/* Before this: at least loadavg in the tree. */
+static void fake_open(struct fake *f, uint32_t cap)
+{
+	f->scan = calloc(1, sizeof(*f->scan));
+	f->attrs = calloc(1, sizeof(*f->attrs));
+	ck_assert_int_eq(host_open(&f->host, f->dir, NULL, NULL), 0);
+	ck_assert_int_eq(table_open(&f->table), 0);
+	ck_assert_int_eq(select_open(&f->select), 0);
+	ck_assert_int_eq(attrs_open(f->attrs), 0);
+	ck_assert_int_eq(scan_open(f->scan, &f->table, &f->host, true), 0);
+	ck_assert(!f->scan->clocked);
+	ck_assert_int_eq(batch_init(&f->batch, &collector_process.groups[0], cap), 0);
+	f->now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
+}
+
+static void fake_tick(struct fake *f)
+{
+	f->now_ms += 100;
+	f->tick++;
+	batch_begin(&f->batch, f->tick);
+	ck_assert_int_eq(scan_pass(f->scan, f->now_ms), 0);
+	select_pass(&f->select, &f->table, f->attrs, &f->batch);
+	attrs_pass(f->attrs, &f->table, &f->batch);
+	batch_finish(&f->batch);
+}
+
+/* Ticks and forgets what it showed. */
+static void fake_ticks(struct fake *f, int n)
+{
+	while (n--) {
+		fake_tick(f);
+		batch_commit(&f->batch);
+	}
+}
+
+static void fake_close(struct fake *f)
+{
+	scan_close(f->scan);
+	attrs_close(f->attrs);
+	select_close(&f->select);
+	table_close(&f->table);
+	batch_done(&f->batch);
+	host_close(&f->host);
+	free(f->scan);
+	free(f->attrs);
+	support_rm(f->dir);
+}
+
+static int32_t slot_of(const struct fake *f, int pid, long start)
+{
+	return batch_find_id(&f->batch, proc_id(pid, (uint64_t)start));
+}
+
+static int64_t value(const struct fake *f, int pid, long start, enum proc_value v)
+{
+	int32_t slot = slot_of(f, pid, start);
+
+	ck_assert_int_ge(slot, 0);
+	return f->batch.rows[(size_t)slot * f->batch.n_metrics + v];
+}
+
+static const char *attr(const struct fake *f, int pid, long start, enum attr_key key)
+{
+	int32_t slot = slot_of(f, pid, start);
+
+	ck_assert_int_ge(slot, 0);
+	return f->batch.attrs[(uint32_t)slot * f->batch.n_attrs + key];
+}
+
+START_TEST(births_and_deaths)
+{
+	struct fake f = {0};
+	struct fake_proc a = {.pid = 100, .comm = "one", .start = 10, .utime = 5, .rss_pages = 3},
+			 k = {.pid = 2, .comm = "kthreadd", .start = 1, .flags = PROC_KTHREAD},
+			 b = {.pid = 101, .comm = "two) x", .start = 20, .utime = 2, .rchar = 77};
+
+	support_dir(f.dir);
+	write_proc(&f, &a);
+	write_proc(&f, &k);
+	write_last_pid(&f, 100, 2);
+	fake_open(&f, 0);
+	fake_tick(&f);
+	ck_assert_uint_eq(f.batch.n_started, 2);
+	ck_assert_int_eq(value(&f, 100, 10, V_CPU), 50000000);
+	ck_assert_int_eq(value(&f, 100, 10, V_RSS), 3 * f.host.page_size / 1024);
+	ck_assert_str_eq(attr(&f, 100, 10, ATTR_COMM), "one");
+	ck_assert_str_eq(attr(&f, 100, 10, ATTR_USER), "42");
+	ck_assert_str_eq(attr(&f, 2, 1, ATTR_UNIT), "kernel");
+	ck_assert_str_eq(f.batch.inst[slot_of(&f, 100, 10)].name, "100");
+	batch_commit(&f.batch);
+	ck_assert_uint_eq(f.table.births, 0);
+
+	write_proc(&f, &b); /* seen at once through the last pid */
+	write_last_pid(&f, 101, 3);
+	fake_tick(&f);
+	ck_assert_uint_eq(f.batch.n_started, 1);
+	ck_assert_int_eq(value(&f, 101, 20, V_RCHAR), 77);
+	ck_assert_str_eq(attr(&f, 101, 20, ATTR_COMM), "two) x");
+	ck_assert_uint_eq(f.table.births, 1);
+	ck_assert_int_eq(f.scan->task_births, 1);
+	batch_commit(&f.batch);
+
+	remove_proc(
+		&f,
+		100); /* plain files still answer: seen when the folder is read, once a second */
+	fake_ticks(&f, 11);
+	ck_assert_int_eq(slot_of(&f, 100, 10), -1);
+	ck_assert_uint_eq(f.batch.n_live, 2);
+	ck_assert_uint_eq(f.table.exits, 1);
+	ck_assert_uint_eq(f.table.n, 2);
+	fake_close(&f);
+}
+END_TEST
+
+START_TEST(another_process_under_the_same_pid)
+{
+	struct fake f = {0};
+	struct fake_proc a = {.pid = 100, .comm = "one", .start = 10, .utime = 5},
+			 again = {.pid = 100, .comm = "other", .start = 99, .utime = 1};
+
+	support_dir(f.dir);
+	write_proc(&f, &a);
+	write_last_pid(&f, 100, 1);
+	fake_open(&f, 0);
+	fake_ticks(&f, 1);
+	write_proc(&f, &again);
+	fake_tick(&f);
+	ck_assert_uint_eq(f.batch.n_ended, 1);
+	ck_assert_uint_eq(f.batch.n_started, 1);
+	ck_assert_int_eq(slot_of(&f, 100, 10), -1);
+	ck_assert_int_eq(value(&f, 100, 99, V_CPU), 10000000);
+	ck_assert_str_eq(attr(&f, 100, 99, ATTR_COMM), "other");
+	batch_commit(&f.batch);
+	fake_close(&f);
+}
+END_TEST
+
+START_TEST(exec_changes_the_name)
+{
+	struct fake f = {0};
+	struct fake_proc a = {.pid = 100, .comm = "sh", .start = 10, .utime = 5};
+
+	support_dir(f.dir);
+	write_proc(&f, &a);
+	write_last_pid(&f, 100, 1);
+	fake_open(&f, 0);
+	fake_ticks(&f, 1);
+	ck_assert_int_eq(attrs_work(f.attrs, 0, &f.host), 0);
+	fake_ticks(&f, 1);
+	ck_assert_str_eq(attr(&f, 100, 10, ATTR_UNIT), "made-up.service");
+	ck_assert_str_eq(attr(&f, 100, 10, ATTR_CMDLINE), "made up");
+	a.comm = "nginx";
+	write_proc(&f, &a);
+	write_text(&f, 100, "cmdline", "nginx\0-g");
+	support_write(f.dir, "100/cmdline", "nginx\0-g\0", 9);
+	fake_tick(&f);
+	ck_assert_str_eq(attr(&f, 100, 10, ATTR_COMM), "nginx");
+	batch_commit(&f.batch);
+	for (unsigned w = 0; w < ATTRS_WORKERS; w++)
+		ck_assert_int_eq(attrs_work(f.attrs, w, &f.host), 0);
+	fake_tick(&f);
+	ck_assert_str_eq(attr(&f, 100, 10, ATTR_CMDLINE), "nginx -g");
+	batch_commit(&f.batch);
+	fake_close(&f);
+}
+END_TEST
+
+/* What stat does not show is found in rotation, within a second. */
+START_TEST(rotation_reads_everything_in_a_second)
+{
+	struct fake f = {0};
+	struct fake_proc p = {.comm = "idle", .start = 10};
+
+	support_dir(f.dir);
+	for (p.pid = 100; p.pid < 130; p.pid++)
+		write_proc(&f, &p);
+	write_last_pid(&f, 129, 30);
+	fake_open(&f, 0);
+	fake_ticks(&f, 5);
+	ck_assert_uint_le(f.scan->n_reads,
+			  30 + 1 + 3 * 8); /* stat of each; the rest of an eighth */
+	for (p.pid = 100; p.pid < 130; p.pid++) {
+		char text[] = "rchar: 4242\n";
+
+		write_text(&f, p.pid, "io", text);
+	}
+	fake_ticks(&f, 9);
+	for (int pid = 100; pid < 130; pid++)
+		ck_assert_int_eq(value(&f, pid, 10, V_RCHAR), 4242);
+	fake_close(&f);
+}
+END_TEST
+
+/* Above the cap: the busiest are shown, "others" has what the rest did and never steps. */
+START_TEST(others_accumulate_and_the_busy_displace_the_idle)
+{
+	struct fake f = {0};
+	struct fake_proc p = {.comm = "p", .start = 10, .utime = 1000, .rss_pages = 256};
+
+	support_dir(f.dir);
+	for (p.pid = 100; p.pid < 110; p.pid++)
+		write_proc(&f, &p);
+	write_last_pid(&f, 109, 10);
+	fake_open(&f, 4);
+	fake_ticks(&f, 10);
+	ck_assert_uint_eq(f.batch.n_live, 4);
+	ck_assert_int_eq(f.table.others.count, 6);
+	ck_assert_int_eq(f.table.others.rss_kb, 6 * 256 * f.host.page_size / 1024);
+	ck_assert_int_eq(f.table.others.v[V_CPU], 0); /* what was before we looked is no rise */
+
+	int hidden = 0;
+
+	for (int pid = 109; pid >= 100 && !hidden; pid--)
+		if (slot_of(&f, pid, 10) < 0)
+			hidden = pid;
+	p.pid = hidden;
+	int64_t was = 0;
+
+	for (int k = 1; k <= 40; k++) { /* it becomes busy: 10 ms of CPU a tick */
+		p.utime = 1000 + k;
+		write_proc(&f, &p);
+		fake_tick(&f);
+		ck_assert_int_ge(f.table.others.v[V_CPU], was);
+		ck_assert_int_le(f.table.others.v[V_CPU], was + 10000000);
+		was = f.table.others.v[V_CPU];
+		ck_assert_uint_le(f.batch.n_live, 4);
+		batch_commit(&f.batch);
+	}
+	ck_assert_int_ge(slot_of(&f, hidden, 10), 0);
+	ck_assert_uint_eq(f.batch.n_live, 4);
+	ck_assert_int_eq(f.table.others.count, 6);
+	ck_assert_int_gt(was, 0);
+	ck_assert_int_eq(was % 10000000, 0);
+	ck_assert_uint_eq(f.batch.n_refused, 0);
+
+	/* One that is shown and works on stays, and adds nothing to the others. */
+	for (int k = 41; k <= 60; k++) {
+		p.utime = 1000 + k;
+		write_proc(&f, &p);
+		fake_ticks(&f, 1);
+		ck_assert_int_ge(slot_of(&f, hidden, 10), 0);
+	}
+	ck_assert_int_eq(f.table.others.v[V_CPU], was);
+	fake_close(&f);
+}
+END_TEST
+
+/* A process that is born under watch and is not shown counts from zero. */
+START_TEST(others_count_newborns_whole)
+{
+	struct fake f = {0};
+	struct fake_proc p = {.comm = "p", .start = 10, .utime = 7};
+
+	support_dir(f.dir);
+	for (p.pid = 100; p.pid < 102; p.pid++)
+		write_proc(&f, &p);
+	write_last_pid(&f, 101, 2);
+	fake_open(&f, 2);
+	fake_ticks(&f, 2);
+	p.pid = 102;
+	p.utime = 3;
+	write_proc(&f, &p);
+	write_last_pid(&f, 102, 3);
+	fake_ticks(&f, 1);
+	ck_assert_int_eq(f.table.others.v[V_CPU], 30000000);
+	ck_assert_int_eq(f.table.others.count, 1);
+	remove_proc(&f, 102);
+	write_last_pid(&f, 102, 2);
+	fake_ticks(&f, 11);
+	ck_assert_int_eq(f.table.others.count, 0);
+	ck_assert_int_eq(f.table.others.v[V_CPU], 30000000);
+	ck_assert_int_eq(f.scan->task_exits, 1);
+	fake_close(&f);
+}
+END_TEST
+
+/* After a restart the instances of the log go on in their slots. */
+START_TEST(restored_instances_are_adopted)
+{
+	struct fake f = {0};
+	struct fake_proc a = {.pid = 100, .comm = "one", .start = 10, .utime = 5};
+
+	support_dir(f.dir);
+	write_proc(&f, &a);
+	write_last_pid(&f, 100, 1);
+	fake_open(&f, 0);
+	ck_assert_int_eq(batch_restore(&f.batch, 0, 4, proc_id(99, 3), "99", true, NULL), 0);
+	ck_assert_int_eq(batch_restore(&f.batch, 1, 7, proc_id(100, 10), "100", true, NULL), 0);
+	fake_tick(&f);
+	ck_assert_int_eq(slot_of(&f, 100, 10), 1);
+	ck_assert_uint_eq(f.batch.inst[1].gen, 7);
+	ck_assert_uint_eq(f.batch.n_started, 0);
+	ck_assert_uint_eq(f.batch.n_ended, 1);
+	ck_assert_uint_eq(f.batch.n_live, 1);
+	batch_commit(&f.batch);
+	fake_close(&f);
+}
+END_TEST
+
+START_TEST(unreadable_io_is_absent)
+{
+	struct fake f = {0};
+	struct fake_proc a = {.pid = 100, .comm = "one", .start = 10, .utime = 5, .rchar = 5};
+	char path[128];
+
+	support_dir(f.dir);
+	write_proc(&f, &a);
+	snprintf(path, sizeof(path), "%s/100/io", f.dir);
+	ck_assert_int_eq(unlink(path), 0);
+	write_last_pid(&f, 100, 1);
+	fake_open(&f, 0);
+	fake_ticks(&f, 1);
+	ck_assert(value(&f, 100, 10, V_RCHAR) == VALUE_ABSENT);
+	ck_assert_int_eq(value(&f, 100, 10, V_CPU), 50000000);
+	fake_close(&f);
+}
+END_TEST
+
+START_TEST(churn_leaks_no_entry)
+{
+	struct table t;
+	int64_t v[N_VALUES] = {0};
+	uint32_t live[64], n = 0;
+	unsigned seed = 11;
+
+	ck_assert_int_eq(table_open(&t), 0);
+	for (int k = 0; k < 200000; k++) {
+		table_begin(&t, (uint64_t)k * 100);
+		if (n < 64 && rand_r(&seed) % 2) {
+			uint32_t i = table_add(&t, 300 + k % 30000, (uint64_t)k, true);
+
+			ck_assert_uint_ne(i, NO_ENTRY);
+			ck_assert_uint_lt(i, 64);
+			v[V_RSS] = 8;
+			table_update(&t, i, v);
+			live[n++] = i;
+		} else if (n) {
+			uint32_t at = (uint32_t)rand_r(&seed) % n;
+
+			table_remove(&t, live[at]);
+			live[at] = live[--n];
+		}
+		ck_assert_uint_eq(t.n, n);
+		ck_assert_int_eq(t.others.count, n);
+		ck_assert_int_eq(t.others.rss_kb, 8 * (int64_t)n);
+		if (n)
+			ck_assert_uint_eq(table_find(&t, t.hot[live[0]].pid), live[0]);
+	}
+	table_close(&t);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("process");
+	TCase *t = tcase_create("process");
+	SRunner *sr = srunner_create(s);
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, stat_fields);
+	tcase_add_test(t, stat_names);
+	tcase_add_test(t, stat_cut_or_garbage);
+	tcase_add_test(t, io_status_schedstat);
+	tcase_add_test(t, units);
+	tcase_add_test(t, births_and_deaths);
+	tcase_add_test(t, another_process_under_the_same_pid);
+	tcase_add_test(t, exec_changes_the_name);
+	tcase_add_test(t, rotation_reads_everything_in_a_second);
+	tcase_add_test(t, others_accumulate_and_the_busy_displace_the_idle);
+	tcase_add_test(t, others_count_newborns_whole);
+	tcase_add_test(t, restored_instances_are_adopted);
+	tcase_add_test(t, unreadable_io_is_absent);
+	tcase_add_test(t, churn_leaks_no_entry);
+	suite_add_tcase(s, t);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+
+	srunner_free(sr);
+	return failed != 0;
+}
