@@ -64,7 +64,7 @@ static int unknown(const char *word)
 
 int main(int argc, char **argv)
 {
-	const char *word = argc > 1 ? argv[1] : "run";
+	const char *word = argc > 1 ? argv[1] : "";
 
 	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
 		usage(stdout);
@@ -74,12 +74,10 @@ int main(int argc, char **argv)
 		printf("strobe %s\n", STROBE_VERSION);
 		return 0;
 	}
-	if (word[0] == '-') /* options of the default verb */
+	if (!word[0] || word[0] == '-') /* nothing, or options of the default verb */
 		return cmd_run(argc, argv);
 	for (int i = 0; i < N_VERBS; i++)
 		if (!strcmp(word, verbs[i].name))
 			return verbs[i].fn(argc - 1, argv + 1);
-	if (argc == 1)
-		return cmd_run(argc, argv);
 	return unknown(word);
 }

@@ -41,6 +41,7 @@ struct stats {
 	_Atomic uint64_t log_bytes, log_frames, log_bytes_held, log_capacity_bytes, retention_us;
 	_Atomic uint64_t clients, bytes_sent, batches_sent, gaps_sent, slow_clients, http_requests, refused_requests;
 	_Atomic uint64_t queries, query_us;
+	const char *sampler_tier, *sampler_reason; /* its priority; sampler thread only, NULL before it runs */
 	struct collector_stat collectors[STATS_COLLECTORS_MAX];
 };
 

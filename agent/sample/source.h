@@ -1,0 +1,108 @@
+/*
+ * A collector under supervision: its state, its groups, and where it stands between "probe" and
+ * "close".
+ *
+ * Invariants
+ *  - `phase` says who owns the source: the sampler (IDLE, RUNNING, and the answers OPENED, REFUSED,
+ *    CLOSED), or an opener thread (WANT_*, OPENING, CLOSING). The owner alone touches the rest, and
+ *    hands over by a release store.
+ *  - sample() runs on the sampler in RUNNING only; probe(), open() and close() on an opener only, so
+ *    that a source that blocks while it opens costs no tick.
+ *  - work() runs while `usable` is the same non-zero number; close() waits until `busy` is 0.
+ */
+#ifndef STROBE_SAMPLE_SOURCE_H
+#define STROBE_SAMPLE_SOURCE_H
+
+#include "base/stats.h"
+#include "collectors/collector.h"
+
+#include <stdatomic.h>
+
+struct source_group {
+	struct batch batch;
+	uint32_t index;                    /* in the catalog */
+	uint32_t period_ticks, base_ticks; /* in force; without the budget */
+	uint32_t phase_ticks;              /* due where tick index % period_ticks == this (mod period) */
+	uint64_t next_due;                 /* tick index */
+	uint64_t cost_ns;                  /* of one read, moving average */
+	uint64_t series;                   /* values read in the newest pass */
+	int failing;                       /* what the newest sample() returned, > 0: failed sources */
+	bool pinned;                       /* the user set the period */
+	bool fresh;                        /* not read since the source was opened */
+	bool tells;                        /* its instances' coming and going are events */
+};
+
+enum source_phase {
+	SOURCE_OFF,       /* left out by the user */
+	SOURCE_IDLE,      /* waits for retry_at_us */
+	SOURCE_WANT_OPEN, /* for an opener to take */
+	SOURCE_OPENING,
+	SOURCE_OPENED,  /* the opener's answers */
+	SOURCE_REFUSED, /* probe or open failed; it is closed */
+	SOURCE_RUNNING,
+	SOURCE_WANT_CLOSE,
+	SOURCE_CLOSING,
+	SOURCE_CLOSED
+};
+
+struct source {
+	const struct collector *collector;
+	struct collector_stat *stat;
+	void *state;
+	struct source_group *groups; /* collector->n_groups */
+	_Atomic int phase;
+	_Atomic uint32_t usable; /* 0: closed; else the how-manieth opening */
+	_Atomic uint32_t busy;   /* workers inside work() */
+
+	/* written by an opener while it owns the source */
+	struct collector_report opening;
+	int outcome; /* 0 or -errno */
+	bool absent; /* probe() refused */
+	uint32_t n_openings;
+
+	/* sampler */
+	struct collector_report report;          /* for sample() */
+	char fault[COLLECTOR_REASON_MAX];        /* of the group that fails in part; "" */
+	unsigned fault_group;
+	uint64_t retry_at_us;
+	uint32_t backoff_s;
+	bool told_failed; /* the log says that it failed and not yet that it is back */
+	bool proven;      /* read once since it was opened */
+	uint64_t proven_us; /* when that was */
+	uint64_t wall_ns;   /* in the tick at hand */
+};
+
+enum { SOURCE_BACKOFF_MAX_S = 60, SOURCE_PROBE_AGAIN_S = 60 };
+
+/* ---- opener threads ---- */
+
+/* Does what is wanted of the source, if anything and no other opener does it. True: something was done. */
+bool source_serve(struct source *, const struct host *);
+
+/* ---- worker threads ---- */
+
+/* One step of work(). *ended holds the opening at which this worker ended itself (0 at first). False: there is
+ * nothing to work on now, wait. */
+bool source_work(struct source *, unsigned worker, const struct host *, uint32_t *ended);
+
+/* ---- sampler ---- */
+
+/* Hands the source to an opener. */
+void source_ask(struct source *, enum source_phase want);
+/* After OPENED: running from now on. */
+void source_started(struct source *);
+/* After a failed opening or sample(): the back-off begins or doubles; `why` goes to the stats. */
+void source_failed(struct source *, uint64_t now_us, int r, const char *why, bool absent);
+/* Takes what sample() of group g said into account; r >= 0. True: publish it. */
+bool source_judge(struct source *, unsigned g, int r);
+/* Writes state, tier, reason, period and series to the stats. budget_ppm is for the reason. */
+void source_publish(struct source *, uint32_t rate_hz, uint32_t budget_ppm);
+
+#define STAT_OF(s, field) atomic_load_explicit(&(s)->stat->field, memory_order_relaxed)
+
+static inline enum source_phase source_phase(const struct source *s)
+{
+	return (enum source_phase)atomic_load_explicit(&s->phase, memory_order_acquire);
+}
+
+#endif

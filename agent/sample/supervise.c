@@ -1,0 +1,187 @@
+/* The life of a source: opening, failing, coming back; and what the stats say of it. */
+#include "sample/source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- opener ---- */
+
+static void answer(struct source *s, enum source_phase phase)
+{
+	atomic_store_explicit(&s->phase, (int)phase, memory_order_release);
+}
+
+static void serve_open(struct source *s, const struct host *host)
+{
+	const struct collector *c = s->collector;
+	int r = 0;
+
+	s->opening = (struct collector_report){0};
+	s->absent = false;
+	if (c->probe && (r = c->probe(host, &s->opening)) < 0)
+		s->absent = true;
+	if (!r) {
+		s->opening = (struct collector_report){0};
+		memset(s->state, 0, c->state_size);
+		r = c->open(s->state, host, &s->opening);
+		if (r < 0)
+			c->close(s->state);
+	}
+	s->outcome = r < 0 ? r : 0;
+	if (r >= 0)
+		atomic_store(&s->usable, ++s->n_openings);
+	answer(s, r < 0 ? SOURCE_REFUSED : SOURCE_OPENED);
+}
+
+/* False: a worker is still inside, try again later. */
+static bool serve_close(struct source *s)
+{
+	atomic_store(&s->usable, 0);
+	if (atomic_load(&s->busy)) {
+		answer(s, SOURCE_WANT_CLOSE);
+		return false;
+	}
+	s->collector->close(s->state);
+	answer(s, SOURCE_CLOSED);
+	return true;
+}
+
+static bool take(struct source *s, int want, int become)
+{
+	return atomic_compare_exchange_strong(&s->phase, &want, become);
+}
+
+bool source_serve(struct source *s, const struct host *host)
+{
+	if (take(s, SOURCE_WANT_OPEN, SOURCE_OPENING)) {
+		serve_open(s, host);
+		return true;
+	}
+	if (take(s, SOURCE_WANT_CLOSE, SOURCE_CLOSING))
+		return serve_close(s);
+	return false;
+}
+
+/* ---- workers ---- */
+
+bool source_work(struct source *s, unsigned worker, const struct host *host, uint32_t *ended)
+{
+	bool worked = false;
+
+	atomic_fetch_add(&s->busy, 1); /* before `usable` is read: serve_close() does it the other way */
+	uint32_t opening = atomic_load(&s->usable);
+
+	if (opening && opening != *ended) {
+		worked = true;
+		if (s->collector->work(s->state, worker, host) < 0)
+			*ended = opening;
+	}
+	atomic_fetch_sub(&s->busy, 1);
+	return worked;
+}
+
+/* ---- sampler ---- */
+
+void source_ask(struct source *s, enum source_phase want)
+{
+	answer(s, want);
+}
+
+void source_started(struct source *s)
+{
+	s->report = (struct collector_report){.tier = s->opening.tier};
+	s->fault[0] = 0;
+	s->proven = false;
+	s->stat->tier = s->opening.tier;
+	for (size_t i = 0; i < s->collector->n_groups; i++) {
+		s->groups[i].fresh = true;
+		s->groups[i].next_due = 0;
+		s->groups[i].failing = 0;
+	}
+	answer(s, SOURCE_RUNNING);
+}
+
+void source_failed(struct source *s, uint64_t now_us, int r, const char *why, bool absent)
+{
+	uint32_t wait_s = SOURCE_PROBE_AGAIN_S;
+
+	if (!absent) {
+		s->backoff_s = !s->backoff_s ? 1 : s->backoff_s * 2;
+		if (s->backoff_s > SOURCE_BACKOFF_MAX_S)
+			s->backoff_s = SOURCE_BACKOFF_MAX_S;
+		wait_s = s->backoff_s;
+		atomic_fetch_add_explicit(&s->stat->n_errors, 1, memory_order_relaxed);
+	}
+	s->retry_at_us = now_us + wait_s * 1000000ull;
+	if (why[0])
+		snprintf(s->stat->reason, sizeof(s->stat->reason), "%s", why);
+	else
+		snprintf(s->stat->reason, sizeof(s->stat->reason), "%s", strerrordesc_np(-r));
+	s->stat->tier = NULL;
+	atomic_store_explicit(&s->stat->state, absent ? COLLECTOR_ABSENT : COLLECTOR_FAILED,
+			      memory_order_relaxed);
+	atomic_store_explicit(&s->stat->retry_at_us, s->retry_at_us, memory_order_relaxed);
+	atomic_store_explicit(&s->stat->series, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->stat->period_ms, 0, memory_order_relaxed);
+	for (size_t i = 0; i < s->collector->n_groups; i++)
+		s->groups[i].series = 0;
+}
+
+bool source_judge(struct source *s, unsigned g, int r)
+{
+	bool changed = !s->groups[g].failing != !r || s->stat->tier != s->report.tier;
+
+	s->groups[g].failing = r;
+	if (s->report.reason[0]) {
+		changed |= strcmp(s->fault, s->report.reason) != 0;
+		memcpy(s->fault, s->report.reason, sizeof(s->fault));
+		s->fault_group = g;
+	} else if (s->fault[0] && s->fault_group == g) {
+		s->fault[0] = 0;
+		changed = true;
+	}
+	return changed;
+}
+
+/* The first group that the budget has slowed down, or NULL. */
+static const struct source_group *stretched(const struct source *s)
+{
+	for (size_t i = 0; i < s->collector->n_groups; i++)
+		if (s->groups[i].period_ticks > s->groups[i].base_ticks)
+			return &s->groups[i];
+	return NULL;
+}
+
+void source_publish(struct source *s, uint32_t rate_hz, uint32_t budget_ppm)
+{
+	const struct source_group *slow = stretched(s);
+	uint32_t fastest = UINT32_MAX;
+	uint64_t series = 0;
+	bool partial = false;
+
+	for (size_t i = 0; i < s->collector->n_groups; i++) {
+		const struct source_group *g = &s->groups[i];
+
+		fastest = g->period_ticks < fastest ? g->period_ticks : fastest;
+		partial |= g->failing > 0;
+		series += g->series;
+	}
+	if (s->fault[0])
+		memcpy(s->stat->reason, s->fault, sizeof(s->fault));
+	else if (slow)
+		snprintf(s->stat->reason, sizeof(s->stat->reason),
+			 "%s at %.3g Hz, budget of %.3g %% of a core reached", slow->batch.group->name,
+			 (double)rate_hz / slow->period_ticks, budget_ppm / 1e4);
+	else
+		memcpy(s->stat->reason, s->opening.reason, sizeof(s->stat->reason));
+	s->stat->tier = s->report.tier;
+	atomic_store_explicit(&s->stat->state,
+			      partial ? COLLECTOR_PARTIAL
+			      : slow  ? COLLECTOR_REDUCED
+				      : COLLECTOR_OK,
+			      memory_order_relaxed);
+	atomic_store_explicit(&s->stat->period_ms, fastest * 1000 / rate_hz, memory_order_relaxed);
+	atomic_store_explicit(&s->stat->series, (uint32_t)series, memory_order_relaxed);
+	atomic_store_explicit(&s->stat->retry_at_us, 0, memory_order_relaxed);
+}

@@ -1,0 +1,339 @@
+/* One tick: every source that is due, then the frames. */
+#include "sample/sampler_private.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+enum { MEASURE_ONE_IN = 16, GAP_EVENT_TICKS = 2, RECOVERED_US = 60000000 };
+
+static uint32_t period_ms(const struct sampler *s, const struct source_group *g)
+{
+	return g->period_ticks * 1000 / s->config.rate_hz;
+}
+
+static uint64_t mark(struct sampler *s)
+{
+	uint64_t since = s->mark_ns;
+
+	s->mark_ns = s->config.now_ns();
+	return s->mark_ns > since ? s->mark_ns - since : 0;
+}
+
+static uint64_t average(uint64_t old, uint64_t sample)
+{
+	return old ? old - old / 16 + sample / 16 : sample;
+}
+
+/* ---- reading ---- */
+
+/* A managed group's collector may have forgotten what it had before it was opened anew: what its first
+ * pass does not read is over. */
+static void end_unread(struct batch *b)
+{
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		if (b->inst[i].live && b->inst[i].seen != b->pass)
+			batch_end(b, i);
+}
+
+static void watch_oom(struct sampler *s, const struct source_group *g)
+{
+	const struct batch *b = &g->batch;
+
+	if ((int)g->index != s->oom_group || g->fresh || !b->n_live)
+		return;
+	int64_t now = b->rows[s->oom_metric], before = b->prev[s->oom_metric];
+
+	if (before != VALUE_ABSENT && now != VALUE_ABSENT && now > before)
+		notice_add(&s->notices, s->writer.mono_us, EVENT_OOM_KILL, SEVERITY_CRITICAL, "kernel",
+			   "out of memory: %lld process%s killed", (long long)(now - before),
+			   now - before == 1 ? "" : "es");
+}
+
+/* Reads one group and puts it into the frame. 0, > 0 failed sources, or -errno. */
+static int read_group(struct sampler *s, struct source *src, unsigned i)
+{
+	struct source_group *g = &src->groups[i];
+	struct key_source *key = &s->writer.keys[g->index];
+	uint64_t began_us = s->mark_ns / 1000;
+	uint32_t told = key->period_ms, now = period_ms(s, g);
+	int r;
+
+	batch_begin(&g->batch, s->number);
+	src->report.reason[0] = 0;
+	r = src->collector->sample(src->state, i, &g->batch, &src->report);
+	if (r < 0) {
+		mark(s);
+		return r;
+	}
+	if (g->fresh)
+		end_unread(&g->batch);
+	batch_finish(&g->batch);
+	if (g->tells && !g->fresh)
+		notice_instances(&s->notices, s->writer.mono_us, &g->batch);
+	watch_oom(s, g);
+	frame_tick_group(&s->writer.frame, g->index, &g->batch,
+			 (int64_t)(began_us - s->writer.mono_us), told == now ? -1 : (int32_t)now);
+	key->period_ms = now;
+	g->fresh = false;
+	g->series = (uint64_t)g->batch.n_live * g->batch.n_metrics;
+	g->cost_ns = average(g->cost_ns, mark(s));
+	src->wall_ns += g->cost_ns;
+	s->due[s->n_due++] = (struct due){.group = g, .acquired_us = began_us};
+	STAT_ADD(samples, g->series);
+	return r;
+}
+
+static bool is_due(struct sampler *s, struct source_group *g)
+{
+	uint64_t p = g->period_ticks;
+
+	if (s->index < g->next_due)
+		return false;
+	g->next_due = s->index - (s->index + p - g->phase_ticks % p) % p + p;
+	return true;
+}
+
+/* ---- what becomes of a source ---- */
+
+static void give_up(struct sampler *s, struct source *src, int r, const char *why, bool absent)
+{
+	bool was_running = src->proven;
+
+	source_failed(src, s->mark_ns / 1000, r, why, absent);
+	src->proven = false;
+	if (absent && !was_running && !src->told_failed)
+		return;
+	if (!src->told_failed)
+		notice_add(&s->notices, s->writer.mono_us, EVENT_COLLECTOR_FAILED, SEVERITY_WARN,
+			   src->collector->name, "%s; next try in %u s", src->stat->reason,
+			   src->backoff_s ? src->backoff_s : SOURCE_PROBE_AGAIN_S);
+	src->told_failed = true;
+}
+
+static void prove(struct sampler *s, struct source *src)
+{
+	src->proven = true;
+	src->proven_us = s->mark_ns / 1000;
+	if (src->told_failed)
+		notice_add(&s->notices, s->writer.mono_us, EVENT_COLLECTOR_OK, SEVERITY_INFO,
+			   src->collector->name, "it works again");
+	src->told_failed = false;
+}
+
+/* Says of each group in the log that it is not read any more, once. */
+static void fall_silent(struct sampler *s, const struct source *src)
+{
+	for (size_t i = 0; i < src->collector->n_groups; i++) {
+		struct key_source *key = &s->writer.keys[src->groups[i].index];
+
+		if (key->period_ms)
+			frame_tick_period(&s->writer.frame, src->groups[i].index, 0);
+		key->period_ms = 0;
+	}
+}
+
+static void read_source(struct sampler *s, struct source *src)
+{
+	const struct collector *c = src->collector;
+	bool measure = s->random % MEASURE_ONE_IN == 0, changed = !src->proven, any = false;
+	uint64_t cpu = measure ? s->config.cpu_ns() : 0, series = 0;
+
+	src->wall_ns = 0;
+	for (unsigned i = 0; i < c->n_groups; i++) {
+		if (is_due(s, &src->groups[i])) {
+			int r = read_group(s, src, i);
+
+			if (r < 0) {
+				give_up(s, src, r, src->report.reason, false);
+				sampler_ask(s, src, SOURCE_WANT_CLOSE);
+				return;
+			}
+			changed |= source_judge(src, i, r);
+			any = true;
+		}
+		series += src->groups[i].series;
+	}
+	if (!any)
+		return;
+	if (!src->proven)
+		prove(s, src);
+	if (src->backoff_s && s->mark_ns / 1000 - src->proven_us > RECOVERED_US)
+		src->backoff_s = 0;
+	if (measure)
+		atomic_fetch_add_explicit(&src->stat->cost_ns,
+					  (s->config.cpu_ns() - cpu) * MEASURE_ONE_IN,
+					  memory_order_relaxed);
+	atomic_store_explicit(&src->stat->last_ns, average(STAT_OF(src, last_ns), src->wall_ns),
+			      memory_order_relaxed);
+	atomic_store_explicit(&src->stat->series, (uint32_t)series, memory_order_relaxed);
+	if (changed)
+		source_publish(src, s->config.rate_hz, s->config.budget_ppm);
+}
+
+static void attend(struct sampler *s, struct source *src)
+{
+	switch (source_phase(src)) {
+	case SOURCE_RUNNING:
+		read_source(s, src);
+		return;
+	case SOURCE_OPENED:
+		source_started(src);
+		read_source(s, src);
+		return;
+	case SOURCE_REFUSED:
+		give_up(s, src, src->outcome, src->opening.reason, src->absent);
+		source_ask(src, SOURCE_IDLE);
+		break;
+	case SOURCE_CLOSED:
+		source_ask(src, SOURCE_IDLE);
+		break;
+	case SOURCE_IDLE:
+		if (s->mark_ns / 1000 >= src->retry_at_us)
+			sampler_ask(s, src, SOURCE_WANT_OPEN);
+		break;
+	default:
+		break;
+	}
+	fall_silent(s, src);
+}
+
+/* ---- budget ---- */
+
+static void apply(struct sampler *s, enum budget_action action, size_t at)
+{
+	struct source_group *g = &s->groups[at];
+	struct source *src = s->sources;
+
+	while (at >= (size_t)(src->groups - s->groups) + src->collector->n_groups)
+		src++;
+	g->period_ticks = action == BUDGET_STRETCH ? g->period_ticks * 2 : g->period_ticks / 2;
+	if (g->period_ticks > s->config.rate_hz)
+		g->period_ticks = s->config.rate_hz;
+	if (g->period_ticks < g->base_ticks)
+		g->period_ticks = g->base_ticks;
+	g->next_due = 0;
+	source_publish(src, s->config.rate_hz, s->config.budget_ppm);
+	notice_add(&s->notices, s->writer.mono_us, EVENT_REDUCED,
+		   action == BUDGET_STRETCH ? SEVERITY_WARN : SEVERITY_INFO, src->collector->name,
+		   "%s is read every %u ms%s", g->batch.group->name, period_ms(s, g),
+		   action == BUDGET_STRETCH ? ": the CPU budget is used up" : " again");
+}
+
+static void mind_budget(struct sampler *s)
+{
+	uint64_t wall = s->mark_ns - s->window_ns, cpu, used;
+	enum budget_action action;
+	size_t at = 0, k = 0;
+
+	if (wall < BUDGET_WINDOW_MS * 1000000ull)
+		return;
+	cpu = s->config.cpu_ns();
+	used = (cpu - s->window_cpu_ns) * 1000000 / wall;
+	s->window_ns = s->mark_ns;
+	s->window_cpu_ns = cpu;
+	for (size_t i = 0; i < s->config.n_collectors; i++) {
+		const struct source *src = &s->sources[i];
+		bool running = source_phase(src) == SOURCE_RUNNING;
+
+		for (size_t j = 0; j < src->collector->n_groups; j++, k++)
+			s->budget_groups[k] = (struct budget_group){
+				.cost_ns = s->groups[k].cost_ns,
+				.period_ticks = s->groups[k].period_ticks,
+				.base_ticks = s->groups[k].base_ticks,
+				.fixed = !running || s->groups[k].pinned,
+			};
+	}
+	action = budget_judge(&s->budget, (uint32_t)used, s->budget_groups, s->n_groups,
+			      s->config.rate_hz, &at);
+	if (action != BUDGET_KEEP)
+		apply(s, action, at);
+}
+
+/* ---- the tick ---- */
+
+static void commit(struct sampler *s)
+{
+	for (size_t i = 0; i < s->n_due; i++) {
+		struct source_group *g = s->due[i].group;
+
+		s->due[i].n_attrs = g->batch.n_attr_dirty;
+		s->writer.keys[g->index].acquired_us = s->due[i].acquired_us;
+		batch_commit(&g->batch);
+	}
+	writer_committed(&s->writer, s->mark_ns / 1000);
+}
+
+/* batch_commit() has emptied the list of changed attributes; what stood in it is still there. */
+static void write_attrs(struct sampler *s)
+{
+	for (size_t i = 0; i < s->n_due; i++) {
+		const struct source_group *g = s->due[i].group;
+		const struct batch *b = &g->batch;
+
+		for (uint32_t k = 0; k < s->due[i].n_attrs; k++)
+			writer_attr(&s->writer, g->index, b, b->attr_dirty[k] / b->n_attrs,
+				    b->attr_dirty[k] % b->n_attrs);
+	}
+}
+
+static void count_time(struct sampler *s, uint64_t now_ns, uint64_t index)
+{
+	uint64_t late_ns = now_ns - index * s->period_ns;
+	uint64_t missed = s->index ? index - s->index - 1 : 0;
+
+	STAT_ADD(ticks, 1);
+	STAT_SET(lateness_us, late_ns / 1000);
+	if (late_ns > s->period_ns / 10)
+		STAT_ADD(late_ticks, 1);
+	if (missed)
+		STAT_ADD(missed_ticks, missed);
+	if (missed > GAP_EVENT_TICKS)
+		notice_add(&s->notices, now_ns / 1000, EVENT_GAP, SEVERITY_WARN, "sampler",
+			   "%llu ticks missed: nothing was recorded for %.3f s",
+			   (unsigned long long)missed,
+			   (double)(missed + 1) * (double)s->period_ns / 1e9);
+	s->number += missed + 1;
+	s->index = index;
+}
+
+static void count_log(const struct sampler *s)
+{
+	const struct log *log = s->config.log;
+	uint64_t series = 0, oldest = log_oldest_us(log);
+
+	for (size_t i = 0; i < s->n_groups; i++)
+		series += s->groups[i].series;
+	STAT_SET(series, series);
+	STAT_SET(log_bytes, log_bytes_total(log));
+	STAT_SET(log_frames, log_newest(log));
+	STAT_SET(log_bytes_held, log_bytes_held(log));
+	STAT_SET(log_capacity_bytes, log_capacity(log));
+	STAT_SET(retention_us, oldest && s->writer.mono_us > oldest ? s->writer.mono_us - oldest : 0);
+}
+
+void sampler_tick(struct sampler *s, uint64_t now_ns)
+{
+	uint64_t index = now_ns / s->period_ns;
+
+	if (index <= s->index)
+		return;
+	count_time(s, now_ns, index);
+	s->mark_ns = now_ns;
+	s->n_due = 0;
+	s->random ^= s->random << 13;
+	s->random ^= s->random >> 17;
+	s->random ^= s->random << 5;
+	writer_tick_begin(&s->writer, now_ns / 1000, s->number);
+	for (size_t i = 0; i < s->config.n_collectors; i++)
+		attend(s, &s->sources[i]);
+	writer_tick_end(&s->writer);
+	commit(s);
+	write_attrs(s);
+	mind_budget(s);
+	writer_rest(&s->writer, &s->notices);
+	count_log(s);
+	if (atomic_load_explicit(&s->notices.written, memory_order_relaxed) !=
+	    atomic_load_explicit(&s->notices.printed, memory_order_relaxed))
+		sem_post(&s->wanted);
+}
