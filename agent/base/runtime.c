@@ -91,7 +91,9 @@ int runtime_make(unsigned i, const char *dir, const char *place, char ret[RUNTIM
 		snprintf(err, err_len, "not set");
 		return r;
 	}
-	if (mkdir(base, 0700) < 0 && errno != EEXIST) {
+	bool made = mkdir(base, 0700) == 0;
+
+	if (!made && errno != EEXIST) {
 		r = -errno;
 		snprintf(err, err_len, "%s: %s", base, strerror(-r));
 		return r;
@@ -102,7 +104,8 @@ int runtime_make(unsigned i, const char *dir, const char *place, char ret[RUNTIM
 		return fd;
 	if (!dir && (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)) {
 		snprintf(err, err_len, "%s: not a tmpfs", base);
-		rmdir(base); /* only where we have just made it, else it is not empty or not ours */
+		if (made)
+			rmdir(base);
 		return -ENOTSUP;
 	}
 	if (mkdirat(fd, place, 0700) < 0 && errno != EEXIST)

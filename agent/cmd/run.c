@@ -1,0 +1,510 @@
+/* strobe run: the agent. The only place that creates threads. */
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/runtime.h"
+#include "cmd/cmd.h"
+#include "cmd/options.h"
+#include "sample/sampler.h"
+#include "serve/server.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+enum {
+	MEMORY_MIN = 8 << 20,
+	MEMORY_DEFAULT_MIN = 64 << 20,
+	MEMORY_DEFAULT_MAX = 512 << 20,
+	BUDGET_PPM = 20000,
+	N_OPENERS = 2,
+	THREADS_MAX = 64,
+	JOIN_MS = 2000,
+	FILES_WANTED = 65536
+};
+
+struct options {
+	const char *listen, *runtime_dir, *proc, *sys, *cgroup;
+	uint32_t rate_hz, budget_ppm;
+	uint64_t memory; /* bytes; 0: the default */
+	bool off[STATS_COLLECTORS_MAX];
+	uint32_t period_ms[STATS_COLLECTORS_MAX];
+};
+
+struct thread {
+	pthread_t id;
+	const char *name;
+	struct agent *agent;
+	unsigned number;
+};
+
+struct agent {
+	struct options o;
+	struct host host;
+	struct log *log;
+	enum log_state log_state;
+	char place[RUNTIME_PATH_MAX]; /* "": the log is in a memfd */
+	char token[129];
+	struct sampler *sampler;
+	struct server *server;
+	struct thread threads[THREADS_MAX];
+	size_t n_threads;
+	bool stuck; /* a thread does not end: what it may touch is left to exit() */
+};
+
+/* ---- options ---- */
+
+static void usage(void)
+{
+	puts("usage: strobe run [OPTION...]\n\n"
+	     "Samples this host and serves its dashboard; prints the URL to open.\n\n"
+	     "  --listen ADDR:PORT     loopback address, port 0 = any free one; or unix:/path\n"
+	     "                         (default 127.0.0.1:9820)\n"
+	     "  --rate HZ              ticks a second, 1 to 100 (default 10)\n"
+	     "  --collectors LIST      cpu,disk: only these; -process: all but this\n"
+	     "  --period NAME=MS       read a collector at this period, never slower (repeatable)\n"
+	     "  --memory SIZE          of the whole agent; half of it is the log\n"
+	     "                         (default 0.5 % of RAM, 64M to 512M)\n"
+	     "  --cpu-budget PERCENT   of one core for sampling; above it the dearest collectors are\n"
+	     "                         read less often, visibly (default 2, more above 10 Hz)\n"
+	     "  --runtime-dir DIR      where the log and agent.json live (default: the first tmpfs of\n"
+	     "                         $RUNTIME_DIRECTORY, /run/strobe, $XDG_RUNTIME_DIR, /dev/shm)\n"
+	     "  --proc DIR, --sys DIR, --cgroup DIR\n"
+	     "                         watch the host that is mounted there\n\n"
+	     "STROBE_TOKEN sets the access token (16 to 128 characters of A-Z a-z 0-9 _ -).");
+}
+
+static const struct option long_options[] = {
+	{"listen", required_argument, NULL, 'l'},     {"rate", required_argument, NULL, 'r'},
+	{"collectors", required_argument, NULL, 'c'}, {"period", required_argument, NULL, 'p'},
+	{"memory", required_argument, NULL, 'm'},     {"cpu-budget", required_argument, NULL, 'b'},
+	{"runtime-dir", required_argument, NULL, 'd'}, {"proc", required_argument, NULL, 'P'},
+	{"sys", required_argument, NULL, 'S'},	      {"cgroup", required_argument, NULL, 'C'},
+	{"help", no_argument, NULL, 'h'},	      {0},
+};
+
+static int set_option(struct options *o, int c, const char *arg, char *err, size_t err_len)
+{
+	switch (c) {
+	case 'l':
+		o->listen = arg;
+		return 0;
+	case 'r':
+		return option_number("--rate", arg, 1, SAMPLER_RATE_MAX, &o->rate_hz, err, err_len);
+	case 'c':
+		return option_collectors(arg, o->off, err, err_len);
+	case 'p':
+		return option_periods(arg, o->period_ms, err, err_len);
+	case 'm':
+		return option_size(arg, &o->memory, err, err_len);
+	case 'b':
+		return option_percent(arg, &o->budget_ppm, err, err_len);
+	case 'd':
+		o->runtime_dir = arg;
+		return 0;
+	case 'P':
+		o->proc = arg;
+		return 0;
+	case 'S':
+		o->sys = arg;
+		return 0;
+	default:
+		o->cgroup = arg;
+		return 0;
+	}
+}
+
+/* -1: go on; else the exit status. */
+static int parse(struct options *o, int argc, char **argv)
+{
+	char err[OPTIONS_ERROR_MAX];
+	int c;
+
+	*o = (struct options){.listen = "127.0.0.1:9820", .rate_hz = 10};
+	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+		if (c == 'h') {
+			usage();
+			return 0;
+		}
+		if (c == '?') {
+			fputs("'strobe run --help' lists the options.\n", stderr);
+			return 2;
+		}
+		if (set_option(o, c, optarg, err, sizeof(err)) < 0) {
+			fprintf(stderr, "strobe: %s\n", err);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "strobe: 'run' takes no argument '%s'; 'strobe run --help' lists the options\n",
+			argv[optind]);
+		return 2;
+	}
+	if (o->memory && o->memory < MEMORY_MIN) {
+		fprintf(stderr, "strobe: --memory must be at least 8M\n");
+		return 2;
+	}
+	if (!o->budget_ppm)
+		o->budget_ppm = o->rate_hz > 10 ? BUDGET_PPM / 10 * o->rate_hz : BUDGET_PPM;
+	return -1;
+}
+
+/* ---- log ---- */
+
+static uint64_t memory_size(const struct agent *a)
+{
+	uint64_t size = a->host.mem_total_bytes / 200;
+
+	if (a->o.memory)
+		return a->o.memory;
+	return size < MEMORY_DEFAULT_MIN   ? MEMORY_DEFAULT_MIN
+	       : size > MEMORY_DEFAULT_MAX ? MEMORY_DEFAULT_MAX
+					   : size;
+}
+
+static int say_running(const struct runtime_agent *other)
+{
+	msg(MSG_ERROR, "an agent is already running here: %s#token=%s (pid %lld)", other->url,
+	    other->token, (long long)other->pid);
+	return -EBUSY;
+}
+
+/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the next. */
+static int open_log_in(struct agent *a, unsigned base, struct log_config *c, char *err, size_t err_len)
+{
+	struct runtime_agent other;
+	char place[64];
+	int r = -EINVAL;
+
+	for (unsigned n = 0; !runtime_place(a->o.listen, n, place, sizeof(place)); n++) {
+		r = runtime_make(base, a->o.runtime_dir, place, a->place, err, err_len);
+		if (r < 0)
+			break;
+		c->dir = a->place;
+		r = log_open(&a->log, c, &a->log_state, err, err_len);
+		if (r != -EBUSY)
+			break;
+		if (runtime_place(a->o.listen, n + 1, place, sizeof(place)) == -ERANGE)
+			return runtime_read_place(a->place, &other) == 0 ? say_running(&other) : r;
+	}
+	return r;
+}
+
+static int open_log(struct agent *a)
+{
+	struct log_config c = {.size_bytes = memory_size(a) / 2, .boot_id = a->host.boot_id};
+	char err[512], place[64];
+	int r = runtime_place(a->o.listen, 0, place, sizeof(place));
+
+	if (r < 0) {
+		msg(MSG_ERROR, "--listen '%s': write ADDRESS:PORT, as in 127.0.0.1:9820, or unix:/path",
+		    a->o.listen);
+		return r;
+	}
+	for (unsigned i = 0; (r = open_log_in(a, i, &c, err, sizeof(err))) != -ERANGE; i++) {
+		if (!r && *err)
+			msg(MSG_NOTICE, "%s", err);
+		if (!r || r == -EBUSY)
+			return r;
+		if (r != -ENOENT || a->o.runtime_dir)
+			msg(a->o.runtime_dir ? MSG_WARN : MSG_DEBUG, "no log there: %s", err);
+	}
+	a->place[0] = 0;
+	c.dir = NULL;
+	r = log_open(&a->log, &c, &a->log_state, err, sizeof(err));
+	if (r < 0)
+		msg(MSG_ERROR, "%s", err);
+	else
+		msg(MSG_WARN, "no usable runtime directory on a tmpfs: the log is in this process's memory and "
+			      "does not survive a crash of it; set --runtime-dir");
+	return r;
+}
+
+static void say_recovered(const struct agent *a, uint64_t now_us)
+{
+	const struct recovered *f = sampler_recovered(a->sampler);
+
+	if (f->frames)
+		msg(MSG_NOTICE,
+		    "found %.1f min of an earlier run again (%llu frames, %u live instances); nothing was "
+		    "recorded for %.1f s",
+		    (double)(f->to_us - f->from_us) / 6e7, (unsigned long long)f->frames, f->instances,
+		    (double)(now_us - f->to_us) / 1e6);
+	else if (a->log_state == LOG_CONTINUED)
+		msg(MSG_NOTICE, "the log of an earlier run was written by another build: a new one begins");
+}
+
+/* ---- set-up ---- */
+
+static int make_token(struct agent *a)
+{
+	const char *env = getenv("STROBE_TOKEN");
+	uint8_t random[16];
+
+	if (env && *env) {
+		if (strlen(env) >= sizeof(a->token)) {
+			msg(MSG_ERROR, "STROBE_TOKEN is too long: at most 128 characters");
+			return -EINVAL;
+		}
+		strcpy(a->token, env);
+		return 0;
+	}
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(a->token + 2 * i, 3, "%02x", random[i]);
+	return 0;
+}
+
+/* Kept files of many processes need room; the rest of the agent is content with little. */
+static void raise_file_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max < FILES_WANTED ? l.rlim_max : FILES_WANTED;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+static int open_server(struct agent *a, uint64_t started_us)
+{
+	struct server_config c = {.listen = a->o.listen,
+				  .token = a->token,
+				  .log = a->log,
+				  .host = &a->host,
+				  .rate_hz = a->o.rate_hz,
+				  .started_us = started_us,
+				  .recoverable = log_is_persistent(a->log)};
+	struct runtime_agent other;
+	char err[512] = "";
+	int r = server_open(&a->server, &c, err, sizeof(err));
+	const char *port = strrchr(a->o.listen, ':');
+
+	if (r == -EADDRINUSE && runtime_read_agent(a->o.runtime_dir, &other) == 0 &&
+	    (strncmp(a->o.listen, "unix:", 5) ? strstr(other.url, port) != NULL
+					      : !strcmp(other.socket, a->o.listen + 5)))
+		return say_running(&other);
+	if (r < 0)
+		msg(MSG_ERROR, "%s", *err ? err : strerrordesc_np(-r));
+	return r;
+}
+
+static int set_up(struct agent *a)
+{
+	uint64_t started_us = clock_mono_us();
+	struct sampler_config c = {.host = &a->host,
+				   .collectors = collectors,
+				   .n_collectors = n_collectors,
+				   .rate_hz = a->o.rate_hz,
+				   .budget_ppm = a->o.budget_ppm,
+				   .off = a->o.off,
+				   .period_ms = a->o.period_ms};
+	int r = host_open(&a->host, a->o.proc, a->o.sys, a->o.cgroup);
+
+	if (r < 0) {
+		msg(MSG_ERROR, "cannot open the roots to watch (%s): %s",
+		    a->o.proc ? a->o.proc : "/proc", strerrordesc_np(-r));
+		return r;
+	}
+	raise_file_limit();
+	r = make_token(a);
+	if (!r)
+		r = open_log(a);
+	if (r < 0)
+		return r;
+	c.log = a->log;
+	c.continued = a->log_state == LOG_CONTINUED;
+	r = sampler_open(&a->sampler, &c);
+	if (r < 0) {
+		msg(MSG_ERROR, "cannot set up the sampler: %s", strerrordesc_np(-r));
+		return r;
+	}
+	say_recovered(a, started_us);
+	return open_server(a, started_us);
+}
+
+/* ---- threads ---- */
+
+static void *sampler_thread(void *arg)
+{
+	struct thread *t = arg;
+	int r;
+
+	prctl(PR_SET_NAME, t->name);
+	r = sampler_run(t->agent->sampler);
+	if (r < 0) {
+		msg(MSG_ERROR, "the sampler has stopped: %s", strerrordesc_np(-r));
+		server_stop(t->agent->server);
+	}
+	return NULL;
+}
+
+static void *opener_thread(void *arg)
+{
+	struct thread *t = arg;
+
+	prctl(PR_SET_NAME, t->name);
+	while (sampler_opener_step(t->agent->sampler) >= 0)
+		;
+	return NULL;
+}
+
+static void *worker_thread(void *arg)
+{
+	struct thread *t = arg;
+
+	prctl(PR_SET_NAME, t->name);
+	while (sampler_worker_step(t->agent->sampler, t->number) >= 0)
+		;
+	return NULL;
+}
+
+static void *query_thread(void *arg)
+{
+	struct thread *t = arg;
+
+	prctl(PR_SET_NAME, t->name);
+	while (server_query_step(t->agent->server) >= 0)
+		;
+	return NULL;
+}
+
+static void *signal_thread(void *arg)
+{
+	struct thread *t = arg;
+	sigset_t set;
+	int sig;
+
+	prctl(PR_SET_NAME, t->name);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigwait(&set, &sig);
+	server_stop(t->agent->server);
+	return NULL;
+}
+
+static int start(struct agent *a, const char *name, void *(*body)(void *), unsigned number)
+{
+	struct thread *t = &a->threads[a->n_threads];
+	int r;
+
+	if (a->n_threads == THREADS_MAX)
+		return -EAGAIN;
+	*t = (struct thread){.name = name, .agent = a, .number = number};
+	r = pthread_create(&t->id, NULL, body, t);
+	if (r)
+		msg(MSG_ERROR, "cannot start the thread %s: %s", name, strerrordesc_np(r));
+	else
+		a->n_threads++;
+	return -r;
+}
+
+static int start_all(struct agent *a)
+{
+	int r = start(a, "strobe-signals", signal_thread, 0); /* the first: stop_all() wakes it */
+
+	if (!r)
+		r = start(a, "strobe-query", query_thread, 0);
+	for (unsigned i = 0; !r && i < N_OPENERS; i++)
+		r = start(a, "strobe-opener", opener_thread, i);
+	for (unsigned i = 0; !r && i < sampler_n_workers(a->sampler); i++)
+		r = start(a, "strobe-worker", worker_thread, i);
+	if (!r)
+		r = start(a, "strobe-sampler", sampler_thread, 0);
+	return r;
+}
+
+static void stop_all(struct agent *a)
+{
+	struct timespec until;
+
+	server_stop(a->server);
+	sampler_stop(a->sampler);
+	if (a->n_threads)
+		pthread_kill(a->threads[0].id, SIGTERM);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += JOIN_MS / 1000;
+	for (size_t i = a->n_threads; i-- > 0;)
+		if (pthread_clockjoin_np(a->threads[i].id, NULL, CLOCK_MONOTONIC, &until))
+			a->stuck = true;
+}
+
+/* ---- the verb ---- */
+
+static void announce(const struct agent *a)
+{
+	struct runtime_agent self = {.pid = getpid()};
+	const uint8_t *id = log_id(a->log);
+	const char *url = server_url(a->server);
+	int r = 0;
+
+	snprintf(self.url, sizeof(self.url), "%s", url);
+	strcpy(self.token, a->token);
+	if (!strncmp(url, "unix:", 5))
+		snprintf(self.socket, sizeof(self.socket), "%s", url + 5);
+	for (int i = 0; i < LOG_ID_LEN; i++)
+		snprintf(self.log_id + 2 * i, 3, "%02x", id[i]);
+	if (a->place[0])
+		r = runtime_write_agent(a->place, &self);
+	if (r < 0)
+		msg(MSG_WARN, "%s/agent.json cannot be written (%s): give clients --url", a->place,
+		    strerrordesc_np(-r));
+	printf("strobe: listening on %s#token=%s\n", url, a->token);
+	fflush(stdout);
+}
+
+static void tear_down(struct agent *a)
+{
+	if (a->server && a->place[0])
+		runtime_remove_agent(a->place);
+	if (a->stuck)
+		return;
+	server_close(a->server);
+	sampler_close(a->sampler);
+	log_close(a->log);
+	host_close(&a->host);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	sigset_t set;
+	int r;
+
+	if (!a)
+		return 1;
+	r = parse(&a->o, argc, argv);
+	if (r >= 0) {
+		free(a);
+		return r;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	a->host = (struct host){.fd = {-1, -1, -1}};
+	r = set_up(a);
+	if (!r) {
+		r = start_all(a);
+		if (!r) {
+			announce(a);
+			r = server_run(a->server);
+		}
+		stop_all(a);
+	}
+	tear_down(a);
+	if (!a->stuck)
+		free(a);
+	return r < 0;
+}
