@@ -115,10 +115,13 @@ static void print_all(const struct host *host, bool json)
 int cmd_collectors(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"proc", required_argument, NULL, 'P'},	  {"sys", required_argument, NULL, 'S'},
-		{"cgroup", required_argument, NULL, 'C'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},	  {0}};
-	const char *proc = NULL, *sys = NULL, *cgroup = NULL;
+		{"proc", required_argument, NULL, ROOT_PROC},
+		{"sys", required_argument, NULL, ROOT_SYS},
+		{"cgroup", required_argument, NULL, ROOT_CGROUP},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0}};
+	const char *root[N_ROOTS] = {NULL};
 	struct host host;
 	bool json = false;
 	int c, r;
@@ -130,12 +133,15 @@ int cmd_collectors(int argc, char **argv)
 			      c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;
 		}
-		*(c == 'P' ? &proc : c == 'S' ? &sys : &cgroup) = c == 'j' ? cgroup : optarg;
-		json |= c == 'j';
+		if (c == 'j')
+			json = true;
+		else
+			root[c] = optarg;
 	}
-	r = host_open(&host, proc, sys, cgroup);
+	r = host_open(&host, root[ROOT_PROC], root[ROOT_SYS], root[ROOT_CGROUP]);
 	if (r < 0) {
-		fprintf(stderr, "strobe: cannot open %s: %s\n", proc ? proc : "/proc", strerrordesc_np(-r));
+		fprintf(stderr, "strobe: cannot open the roots to watch (%s): %s\n",
+			root[ROOT_PROC] ? root[ROOT_PROC] : "/proc", strerrordesc_np(-r));
 		return 1;
 	}
 	print_all(&host, json);

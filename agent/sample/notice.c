@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { INSTANCE_SHARE_US = 1000000, INSTANCE_BURST_US = 60000000 };
 
@@ -35,7 +36,7 @@ void notice_add(struct notices *n, uint64_t mono_us, enum event_kind kind,
 	va_start(ap, format);
 	vsnprintf(e->text, sizeof(e->text), format, ap);
 	va_end(ap);
-	if (kind != EVENT_AGENT_START && kind != EVENT_AGENT_STOP)
+	if (strcmp(source, "strobe") != 0) /* of itself the agent speaks where it starts and stops */
 		speak(n, e);
 }
 
