@@ -34,6 +34,7 @@ lib_c  := $(filter-out agent/main.c,$(wildcard agent/*/*.c)) $(wildcard collecto
 lib_o  := $(lib_c:%.c=$(B)/%.o) $(gen_c:.c=.o)
 lib    := $(B)/libstrobe.a
 tests  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+tools   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/tool_*.c))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
@@ -125,7 +126,7 @@ check: deps-check ## install what is needed, build, run every test
 script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o -name '*.mjs' \) \
 	! -path 'tests/run.sh' ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' 2>/dev/null))
 
-check-all: all $(tests)
+check-all: all $(tests) $(tools)
 	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/run.sh $(tests) $(script_tests)
 
 check-unit: $(tests) ## the C unit tests alone
