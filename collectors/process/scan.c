@@ -38,7 +38,7 @@ void scan_drop(struct scan *s, int *fd)
 	s->n_fds--;
 }
 
-int scan_read(struct scan *s, int *fd, bool keep, const char *path)
+int scan_text(struct scan *s, int *fd, bool keep, const char *path)
 {
 	int f = *fd;
 
@@ -70,7 +70,7 @@ static int read_file(struct scan *s, uint32_t i, enum proc_file which)
 
 	if (p->fd[which] < 0)
 		snprintf(path, sizeof(path), "%d/%s", s->table->hot[i].pid, file_names[which]);
-	return scan_read(s, &p->fd[which], true, path);
+	return scan_text(s, &p->fd[which], true, path);
 }
 
 static void drop_files(struct scan *s, struct proc *p)
@@ -275,7 +275,7 @@ static void note_birth(struct scan *s, int32_t pid, uint32_t *n_born)
 	int fd = -1, r;
 
 	snprintf(path, sizeof(path), "%d/stat", pid);
-	r = scan_read(s, &fd, true, path);
+	r = scan_text(s, &fd, true, path);
 	if (r >= 0)
 		r = parse_proc_stat(s->buf, (size_t)r, &st);
 	uint32_t i = r == 0 && st.exit_signal != -1

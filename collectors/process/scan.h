@@ -57,7 +57,7 @@ int scan_pass(struct scan *, uint64_t now_ms);
 
 /* Reads a file through *fd (opened if -1, kept if `keep`) into s->buf, NUL-ended. The length,
  * -ESRCH when the process is gone, -EACCES, or another -errno. */
-int scan_read(struct scan *, int *fd, bool keep, const char *path);
+int scan_text(struct scan *, int *fd, bool keep, const char *path);
 void scan_drop(struct scan *, int *fd);
 
 /* threads.c: brings v[V_RUN_DELAY], v[V_PCOUNT] and, without the clock, v[V_CPU] of entry i up to

@@ -37,7 +37,7 @@ static int read_one(struct scan *s, int *fd, bool keep, const char *path, struct
 		    int64_t *last)
 {
 	struct proc_schedstat ss;
-	int r = scan_read(s, fd, keep, path);
+	int r = scan_text(s, fd, keep, path);
 
 	if (r < 0)
 		return r;
