@@ -5,8 +5,9 @@
  *
  * Values are raw stored units for SEM_INSTANT and SEM_DISCRETE. For SEM_COUNTER they are rates in
  * thousandths of a stored unit per second, each over the measured time between two successive reads
- * of the group (never across a gap, a new generation or a reset), unless `raw` asks for the counter
- * itself. A rate belongs to the point that holds its second read.
+ * of the group (never across an absent value, a new generation, a reset, or a hole longer than 2.5 of
+ * the group's periods), unless `raw` asks for the counter itself. A rate belongs to the point that
+ * holds its second read.
  */
 #ifndef STROBE_STORE_QUERY_H
 #define STROBE_STORE_QUERY_H
@@ -39,16 +40,18 @@ struct query_series {
 	struct query_point *points; /* request->points */
 };
 struct query_result {
-	struct query_series *series;
+	struct query_series *series; /* in the order of the selectors, then by slot and generation */
 	size_t n_series;
-	bool truncated;   /* QUERY_SERIES_MAX reached: the busiest is not promised */
-	uint64_t step_us; /* (to - from) / points, at least 1 */
-	struct mirror *catalog; /* the state at the end of the scan: units, semantics, names, clock */
+	bool truncated;   /* QUERY_SERIES_MAX or 2^20 points in all reached: the busiest is not promised */
+	uint64_t step_us; /* (to - from) / points, rounded up: the points cover the whole range */
+	struct mirror *catalog; /* at the end of the scan: units, semantics, names, clock; instances
+				 * and values of the asked groups only */
 	uint64_t oldest_us;     /* what the log held at the time of the scan */
 };
 
-/* 0; -ENOENT: no such metric (result->series empty); -EINVAL; -ENOMEM. Blocks for the scan: call it on the
- * query thread. *cancel (may be NULL) is polled. */
+/* 0; -ENOENT: none of the metrics exists (or the log is empty); -EINVAL; -ENOMEM; -ECANCELED. *ret
+ * is set with 0 only; query_free() it. An unknown metric beside known ones has no series. Blocks for
+ * the scan: call it on the query thread. *cancel (may be NULL) is polled. */
 int query_run(struct log *, const struct query_request *, struct query_result **ret, const _Atomic bool *cancel);
 void query_free(struct query_result *);
 

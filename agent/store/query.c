@@ -1,0 +1,229 @@
+#include "store/query.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "store/query_internal.h"
+
+enum {
+	LAG_US = 2000000,  /* scanned after the range: what a worker read in time and published late */
+	CANCEL_EVERY = 256 /* frames between two looks at *cancel */
+};
+
+static int scan_group(struct scan *s, const struct tick_head *h, const struct tick_group *t)
+{
+	struct mirror_group *g = &s->m->groups[t->group];
+	struct follow *f = &s->follow[t->group];
+	uint64_t period_ms = g->period_ms, before_us = g->acquired_us, dt_us;
+	const uint8_t *ends = t->ends, *starts = t->starts;
+	uint64_t at_us = h->mono_us + (uint64_t)t->off_us;
+	int r = mirror_apply_group(s->m, h, t);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; s->armed && i < t->n_ends; i++)
+		query_unwatch_slot(s, f, frame_walk_end(&ends), at_us);
+	for (uint32_t i = 0; s->armed && i < t->n_starts; i++) {
+		struct tick_start start;
+
+		frame_walk_start(&starts, &start);
+		query_unwatch_slot(s, f, start.slot, at_us);
+		if (at_us < s->rq->to_us && query_watch_slot(s, t->group, start.slot) < 0)
+			return -ENOMEM;
+	}
+	if (!tick_group_was_read(t)) {
+		f->resting = true;
+		return 0;
+	}
+	if (g->period_ms > period_ms)
+		period_ms = g->period_ms;
+	dt_us = !f->resting && before_us && at_us > before_us ? at_us - before_us : 0;
+	if (period_ms && dt_us > period_ms * 2500)
+		dt_us = 0;
+	f->resting = false;
+	if (s->armed)
+		query_take(s, t->group, at_us, dt_us);
+	return 0;
+}
+
+/* 1: nothing of the range can follow; 0; -errno. */
+static int scan_tick(struct scan *s, const struct frame *f)
+{
+	struct frame_reader r;
+	struct tick_head h;
+	struct tick_group t;
+	uint32_t group;
+	int e = frame_read_tick(f, &h, &r);
+
+	if (e < 0 || !s->m->keyed)
+		return e;
+	if (h.mono_us > s->rq->to_us && h.mono_us - s->rq->to_us > LAG_US)
+		return 1;
+	if (!s->armed && h.mono_us + LEAD_US >= s->rq->from_us) {
+		s->m->mono_us = h.mono_us;
+		if (query_sync(s) < 0)
+			return -ENOMEM;
+	}
+	mirror_apply_head(s->m, f, &h);
+	while ((e = frame_peek_group(&r, &group)) == 1) {
+		if (group >= s->n_groups)
+			return -EBADMSG;
+		e = s->wanted[group] ? frame_next_group(&r, &t) : frame_skip_group(&r);
+		if (e == 1 && s->wanted[group])
+			e = scan_group(s, &h, &t);
+		if (e < 0)
+			return e;
+	}
+	return e;
+}
+
+static int scan_frame(struct scan *s, const struct frame *f)
+{
+	uint32_t version = s->m->version;
+	int r;
+
+	switch (frame_type(f)) {
+	case FRAME_TICK:
+		return scan_tick(s, f);
+	case FRAME_CLOCK:
+		return mirror_apply(s->m, f);
+	case FRAME_CATALOG:
+		r = mirror_apply(s->m, f);
+		s->need_key = true;
+		return r == 0 && s->m->version != version ? query_resolve(s) : r;
+	case FRAME_KEY:
+		if (!s->need_key)
+			return 0;
+		r = mirror_apply(s->m, f);
+		if (r < 0)
+			return r;
+		s->need_key = false;
+		return query_sync(s);
+	default:
+		return 0;
+	}
+}
+
+static int scan_log(struct scan *s, struct cursor *c, const _Atomic bool *cancel)
+{
+	uint64_t lost_from, lost_to;
+	struct frame f;
+
+	for (unsigned n = 0;; n++) {
+		int r = cursor_next(c, &f, &lost_from, &lost_to);
+
+		if (r == 0)
+			return 0;
+		if (cancel && n % CANCEL_EVERY == 0 && *cancel)
+			return -ECANCELED;
+		if (r == 1)
+			r = scan_frame(s, &f);
+		if (r == 1)
+			return 0;
+		if (r == -ESTALE || r == -EBADMSG) { /* what is known is old: on with the next KEY */
+			s->m->keyed = false;
+			s->need_key = true;
+			for (uint32_t i = 0; i < s->n_watch; i++)
+				s->watch[i].has_base = false;
+		} else if (r < 0) {
+			return r;
+		}
+	}
+}
+
+/* ---- the result ---- */
+
+static int by_selector(const void *a, const void *b)
+{
+	const struct watch *x = a, *y = b;
+
+	if (x->selector != y->selector)
+		return x->selector < y->selector ? -1 : 1;
+	if (x->series.slot != y->series.slot)
+		return x->series.slot < y->series.slot ? -1 : 1;
+	return x->series.gen < y->series.gen ? -1 : x->series.gen > y->series.gen;
+}
+
+/* Hands the watched series over; each gets its points, also when it has no sample. */
+static int collect(struct scan *s)
+{
+	struct query_result *res = s->res;
+
+	res->series = calloc(s->n_watch ? s->n_watch : 1, sizeof(*res->series));
+	if (!res->series)
+		return -ENOMEM;
+	if (s->n_watch)
+		qsort(s->watch, s->n_watch, sizeof(*s->watch), by_selector);
+	for (uint32_t i = 0; i < s->n_watch; i++) {
+		struct watch *w = &s->watch[i];
+
+		if (w->dropped || !query_need_points(s, w))
+			continue;
+		res->series[res->n_series++] = w->series;
+		w->series.points = NULL;
+	}
+	return 0;
+}
+
+static int run(struct scan *s, struct log *l, const _Atomic bool *cancel)
+{
+	const struct query_request *rq = s->rq;
+	uint64_t start_us = rq->from_us > LEAD_US ? rq->from_us - LEAD_US : 0;
+	struct cursor c;
+	int r = cursor_open_time(&c, l, start_us);
+
+	if (r < 0)
+		return r;
+	s->res->oldest_us = log_oldest_us(l);
+	s->need_key = true;
+	r = scan_log(s, &c, cancel);
+	cursor_close(&c);
+	if (r < 0)
+		return r;
+	return s->resolved ? collect(s) : -ENOENT;
+}
+
+int query_run(struct log *l, const struct query_request *rq, struct query_result **ret, const _Atomic bool *cancel)
+{
+	struct scan s = {.rq = rq};
+	int r = -ENOMEM;
+
+	if (!rq->n_selectors || rq->n_selectors > QUERY_SERIES_MAX || rq->from_us >= rq->to_us ||
+	    !rq->points || rq->points > QUERY_POINTS_MAX)
+		return -EINVAL;
+	s.res = calloc(1, sizeof(*s.res));
+	s.m = calloc(1, sizeof(*s.m));
+	s.selected = calloc(rq->n_selectors, 2 * sizeof(*s.selected));
+	if (s.res && s.m && s.selected) {
+		s.res->catalog = s.m;
+		s.res->step_us = (rq->to_us - rq->from_us + rq->points - 1) / rq->points;
+		r = run(&s, l, cancel);
+	}
+	if (s.m)
+		query_forget_groups(&s);
+	for (uint32_t i = 0; i < s.n_watch; i++)
+		free(s.watch[i].series.points);
+	free(s.watch);
+	free(s.selected);
+	if (r < 0) {
+		if (!s.res || !s.res->catalog)
+			free(s.m);
+		query_free(s.res);
+		return r;
+	}
+	*ret = s.res;
+	return 0;
+}
+
+void query_free(struct query_result *res)
+{
+	if (!res)
+		return;
+	for (size_t i = 0; i < res->n_series; i++)
+		free(res->series[i].points);
+	free(res->series);
+	if (res->catalog)
+		mirror_done(res->catalog);
+	free(res->catalog);
+	free(res);
+}

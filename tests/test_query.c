@@ -1,0 +1,535 @@
+#include "feeder.h"
+#include "store/query.h"
+
+#include <check.h>
+#include <string.h>
+
+static const struct metric cpu_metrics[] = {
+	{"cpu.user", "millisec", 1, 1, "stat", "User.", SEM_COUNTER, 10, NULL},
+	{"cpu.load", "1", 1, 100, "loadavg", "Load.", SEM_INSTANT, 0, NULL},
+};
+static const struct metric disk_metrics[] = {
+	{"disk.bytes", "byte", 1, 1, "diskstats", "Bytes.", SEM_COUNTER, 0, NULL},
+	{"disk.queue", "count", 1, 1, "diskstats", "Queue.", SEM_INSTANT, 0, NULL},
+	{"disk.mode", "1", 1, 1, "x", "Mode.", SEM_DISCRETE, 0, NULL},
+};
+static const struct group groups[] = {
+	{"cpu", NULL, cpu_metrics, 2, 0, 1, false, NULL},
+	{"disk", "disk", disk_metrics, 3, 0, 64, false, NULL},
+	{"other", NULL, cpu_metrics, 1, 1000, 1, false, NULL},
+};
+enum { N_GROUPS = 3, SECOND = 1000000 };
+
+static struct log *open_log(unsigned segments)
+{
+	struct log_config c = {.size_bytes = (uint64_t)segments << 20, .boot_id = "test"};
+	enum log_state state;
+	struct log *l;
+	char err[200];
+
+	ck_assert_int_eq(log_open(&l, &c, &state, err, sizeof(err)), 0);
+	return l;
+}
+
+static struct query_result *ask(struct log *l, const char *metric, const char *instance, uint64_t from,
+				uint64_t to, uint32_t points, bool raw)
+{
+	struct query_selector sel = {metric, instance};
+	struct query_request rq = {&sel, 1, from, to, points, raw};
+	struct query_result *res;
+
+	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	return res;
+}
+
+/* ---- the reference: everything that was read, kept as it was ---- */
+
+struct read {
+	uint64_t at_us;
+	uint32_t group;
+	bool joined; /* no hole before it */
+	uint32_t n_slots;
+	uint32_t gen[64]; /* 0: not live */
+	char name[64][8];
+	int64_t rows[64 * 3];
+};
+
+struct history {
+	struct read *reads;
+	size_t n, cap;
+	uint64_t period_ms[N_GROUPS], last_us[N_GROUPS];
+};
+
+static void remember(struct history *h, const struct feeder *f, uint32_t g, uint64_t at_us, int32_t period_ms)
+{
+	const struct batch *b = &f->batch[g];
+	struct read *r;
+	uint64_t limit = h->period_ms[g];
+
+	if (h->n == h->cap) {
+		h->cap = h->cap ? h->cap * 2 : 1024;
+		h->reads = realloc(h->reads, h->cap * sizeof(*h->reads));
+		ck_assert_ptr_nonnull(h->reads);
+	}
+	if (period_ms > 0) {
+		limit = limit > (uint64_t)period_ms ? limit : (uint64_t)period_ms;
+		h->period_ms[g] = (uint64_t)period_ms;
+	}
+	r = &h->reads[h->n++];
+	*r = (struct read){.at_us = at_us, .group = g, .n_slots = b->n_slots};
+	r->joined = h->last_us[g] && (double)(at_us - h->last_us[g]) <= 2.5e3 * (double)limit;
+	h->last_us[g] = at_us;
+	for (uint32_t s = 0; s < b->n_slots; s++) {
+		r->gen[s] = b->inst[s].live ? b->inst[s].gen : 0;
+		snprintf(r->name[s], sizeof(r->name[s]), "%.7s", b->inst[s].name);
+	}
+	memcpy(r->rows, b->rows, (size_t)b->n_slots * b->n_metrics * sizeof(int64_t));
+}
+
+static void add(struct query_point *p, int64_t v, uint64_t at_us)
+{
+	if (!p->n++)
+		p->first = p->min = p->max = v;
+	p->min = v < p->min ? v : p->min;
+	p->max = v > p->max ? v : p->max;
+	p->last = v;
+	p->sum += (double)v;
+	p->last_us = at_us;
+}
+
+static void expect(const struct history *h, const struct query_request *rq, uint64_t step,
+		   const struct query_series *s, struct query_point *out)
+{
+	const struct group *g = &groups[s->group];
+	const struct read *before = NULL;
+
+	for (size_t i = 0; i < h->n; i++) {
+		const struct read *r = &h->reads[i];
+		const struct read *prev = before;
+
+		if (r->group != s->group)
+			continue;
+		before = r;
+		if (s->slot >= r->n_slots || r->gen[s->slot] != s->gen)
+			continue;
+		int64_t v = r->rows[s->slot * g->n_metrics + s->metric];
+
+		if (v == VALUE_ABSENT || r->at_us < rq->from_us || r->at_us >= rq->to_us)
+			continue;
+		if (g->metrics[s->metric].sem == SEM_COUNTER && !rq->raw) {
+			if (!prev || !r->joined || s->slot >= prev->n_slots || prev->gen[s->slot] != s->gen)
+				continue;
+			int64_t b = prev->rows[s->slot * g->n_metrics + s->metric];
+
+			if (b == VALUE_ABSENT || v < b)
+				continue;
+			long double rate = (long double)((uint64_t)v - (uint64_t)b) * 1e9L /
+					   (long double)(r->at_us - prev->at_us);
+
+			v = rate < 9.2e18L ? (int64_t)(rate + 0.5L) : INT64_MAX;
+		}
+		add(&out[(r->at_us - rq->from_us) / step], v, r->at_us);
+	}
+}
+
+/* Was (slot, gen) under that name there in the range? */
+static bool existed(const struct history *h, const struct query_request *rq, uint32_t group, uint32_t slot,
+		    uint32_t gen)
+{
+	bool live = false, ever = false;
+
+	for (size_t i = 0; i < h->n; i++) {
+		const struct read *r = &h->reads[i];
+
+		if (r->group != group)
+			continue;
+		bool now = slot < r->n_slots && r->gen[slot] == gen;
+
+		if ((now && r->at_us >= rq->from_us && r->at_us < rq->to_us) ||
+		    (live && !now && r->at_us >= rq->from_us && ever))
+			return true;
+		if (now && r->at_us >= rq->to_us)
+			return live; /* it lived across the whole range */
+		ever |= now;
+		live = now;
+	}
+	return live && ever;
+}
+
+/* Rates of deltas beyond 2^33 go through doubles. */
+static void assert_near(int64_t have, int64_t want)
+{
+	double off = (double)have - (double)want, size = (double)(want < 0 ? -want : want);
+
+	if (size < 1e15)
+		ck_assert_int_eq(have, want);
+	else
+		ck_assert(off <= size * 1e-12 && off >= -size * 1e-12);
+}
+
+static void assert_point(const struct query_point *have, const struct query_point *want)
+{
+	ck_assert_uint_eq(have->n, want->n);
+	if (!want->n)
+		return;
+	assert_near(have->first, want->first);
+	assert_near(have->min, want->min);
+	assert_near(have->max, want->max);
+	assert_near(have->last, want->last);
+	ck_assert_uint_eq(have->last_us, want->last_us);
+	ck_assert(have->sum >= want->sum - 1 - want->sum * 1e-12 && have->sum <= want->sum + 1 + want->sum * 1e-12);
+}
+
+static void compare(struct log *l, const struct history *h, const char *metric, const char *instance,
+		    uint64_t from, uint64_t to, uint32_t points, bool raw)
+{
+	struct query_request rq = {.from_us = from, .to_us = to, .points = points, .raw = raw};
+	struct query_result *res = ask(l, metric, instance, from, to, points, raw);
+	struct query_point *want = calloc(points, sizeof(*want));
+	uint32_t group = metric[0] == 'c' ? 0 : 1, newest[64] = {0};
+	size_t n = 0;
+
+	ck_assert_ptr_nonnull(want);
+	for (size_t i = 0; i < h->n; i++)
+		for (uint32_t k = 0; k < h->reads[i].n_slots; k++)
+			if (h->reads[i].group == group && h->reads[i].gen[k] > newest[k])
+				newest[k] = h->reads[i].gen[k];
+	for (uint32_t slot = 0; slot < 64; slot++)
+		for (uint32_t gen = 1; gen <= newest[slot]; gen++) {
+			if (!existed(h, &rq, group, slot, gen))
+				continue;
+			const char *name = NULL;
+
+			for (size_t i = 0; i < h->n && !name; i++)
+				if (h->reads[i].group == group && slot < h->reads[i].n_slots &&
+				    h->reads[i].gen[slot] == gen)
+					name = h->reads[i].name[slot];
+			if (instance && (!name || strcmp(name, instance) != 0))
+				continue;
+			ck_assert_uint_lt(n, res->n_series);
+			ck_assert_uint_eq(res->series[n].slot, slot);
+			ck_assert_uint_eq(res->series[n].gen, gen);
+			memset(want, 0, points * sizeof(*want));
+			expect(h, &rq, res->step_us, &res->series[n], want);
+			for (uint32_t p = 0; p < points; p++)
+				assert_point(&res->series[n].points[p], &want[p]);
+			n++;
+		}
+	ck_assert_uint_eq(n, res->n_series);
+	free(want);
+	query_free(res);
+}
+
+static void random_row(int64_t *row, uint32_t n, uint64_t *rnd)
+{
+	for (uint32_t m = 0; m < n; m++) {
+		uint64_t r = feeder_random(rnd);
+
+		if (row[m] == VALUE_ABSENT && r % 3)
+			continue;
+		if (r % 97 == 0)
+			row[m] = VALUE_ABSENT;
+		else if (r % 89 == 0)
+			row[m] = (int64_t)(r >> 50); /* a reset, often */
+		else if (r % 83 == 0)
+			row[m] = row[m] == VALUE_ABSENT ? 0 : row[m] / 2 + INT64_MAX / 2;
+		else if (r % 3 == 0)
+			row[m] = row[m] == VALUE_ABSENT ? 5 : row[m] / 2 * 2 + (int64_t)(r >> 48);
+	}
+}
+
+static void random_history(struct feeder *f, struct history *h, unsigned ticks, uint64_t *rnd)
+{
+	uint64_t mono = 50 * SECOND;
+
+	for (uint32_t g = 0; g < N_GROUPS; g++)
+		h->period_ms[g] = f->source[g].period_ms;
+	for (unsigned i = 0; i < ticks; i++) {
+		uint64_t r = feeder_random(rnd);
+
+		mono += 60000 + r % 80000 + (r % 50 == 0 ? 400000 : 0);
+		feeder_tick(f, mono);
+		for (uint32_t g = 0; g < 2; g++) {
+			struct batch *b;
+			uint64_t q = feeder_random(rnd);
+			int64_t off = (int64_t)(q % 20000) - 2000;
+			int32_t period = q % 301 == 0 ? 100 + (int32_t)(q >> 60) * 40 : -1;
+
+			if (q % 23 == 0)
+				continue;
+			b = feeder_batch(f, g);
+			if (g == 0)
+				random_row(batch_row(b), 2, rnd);
+			for (unsigned k = 0; g == 1 && k < 5; k++)
+				if (feeder_random(rnd) % 40)
+					random_row(batch_row_named(b, (const char *[]){"sda", "sdb", "sdc",
+									"sdd", "sde"}[k], 3), 3, rnd);
+			feeder_group(f, g, off, period);
+			remember(h, f, g, mono + (uint64_t)off, period);
+		}
+		feeder_end(f);
+	}
+}
+
+START_TEST(answers_equal_a_naive_reading_of_everything)
+{
+	struct log *l = open_log(8);
+	struct history h = {0};
+	struct feeder f;
+	uint64_t rnd = 7, first, last;
+	const char *const metrics[] = {"cpu.user", "cpu.load", "disk.bytes", "disk.queue", "disk.mode"};
+
+	feeder_open(&f, l, groups, N_GROUPS);
+	random_history(&f, &h, 1500, &rnd);
+	first = h.reads[0].at_us;
+	last = h.reads[h.n - 1].at_us;
+	for (unsigned i = 0; i < 60; i++) {
+		uint64_t a = first + feeder_random(&rnd) % (last - first);
+		uint64_t b = first + feeder_random(&rnd) % (last - first + 5 * SECOND);
+		uint32_t points = 1 + (uint32_t)(feeder_random(&rnd) % 300);
+		const char *m = metrics[i % 5];
+
+		if (a == b)
+			continue;
+		compare(l, &h, m, i % 3 == 0 && m[0] == 'd' ? "sdb" : NULL, a < b ? a : b, a < b ? b : a, points,
+			i % 7 == 0);
+	}
+	compare(l, &h, "disk.bytes", NULL, first - SECOND, last + SECOND, 1, false);
+	free(h.reads);
+	feeder_close(&f);
+	log_close(l);
+}
+END_TEST
+
+/* ---- one thing at a time ---- */
+
+/* A tick of the group "cpu": counter and level. */
+static void cpu_tick(struct feeder *f, uint64_t mono_us, int64_t user, int64_t load)
+{
+	int64_t *row;
+
+	feeder_tick(f, mono_us);
+	row = batch_row(feeder_batch(f, 0));
+	row[0] = user;
+	row[1] = load;
+	feeder_group(f, 0, 0, -1);
+	feeder_end(f);
+}
+
+/* 1,000,000 us a second, sampled with ticks that are late by 0..180 ms now and then: every rate at every
+ * zoom is what it is. */
+START_TEST(late_tick_makes_no_peak_at_any_zoom)
+{
+	struct log *l = open_log(4);
+	struct feeder f;
+	uint64_t start = 100 * SECOND;
+
+	feeder_open(&f, l, groups, N_GROUPS);
+	for (uint64_t i = 0; i < 600; i++) {
+		uint64_t late = i % 50 == 25 ? 180000 : i % 50 == 10 ? 140000 : i % 7 * 100;
+
+		if (i % 50 == 26 || i % 50 == 11) /* missed: the one before was late beyond its time */
+			continue;
+		cpu_tick(&f, start + i * 100000 + late, (int64_t)(i * 100000 + late), 5);
+	}
+	for (uint32_t points = 1; points <= 6000; points = points * 3 / 2 + 1) {
+		struct query_result *res = ask(l, "cpu.user", NULL, start, start + 60 * SECOND, points, false);
+		uint32_t n = 0;
+
+		ck_assert_uint_eq(res->n_series, 1);
+		for (uint32_t p = 0; p < points; p++) {
+			const struct query_point *q = &res->series[0].points[p];
+
+			n += q->n;
+			if (!q->n)
+				continue;
+			ck_assert_int_eq(q->min, 1000 * 1000 * 1000);
+			ck_assert_int_eq(q->max, 1000 * 1000 * 1000);
+		}
+		ck_assert_uint_eq(n, 600 - 24 - 1 - 12); /* 280 ms after the last read is a hole */
+		query_free(res);
+	}
+	feeder_close(&f);
+	log_close(l);
+}
+END_TEST
+
+START_TEST(reset_and_hole_have_no_rate)
+{
+	struct log *l = open_log(4);
+	struct feeder f;
+	struct query_result *res;
+	const uint64_t t = 100 * SECOND;
+
+	feeder_open(&f, l, groups, N_GROUPS);
+	cpu_tick(&f, t, 1000, 7);
+	cpu_tick(&f, t + 100000, 1100, 7);
+	cpu_tick(&f, t + 200000, 50, 7);   /* reset */
+	cpu_tick(&f, t + 300000, 150, 7);
+	cpu_tick(&f, t + 550000, 400, 7);  /* 2.5 periods: no hole yet */
+	cpu_tick(&f, t + 800001, 9000, 7); /* a hole */
+	cpu_tick(&f, t + 900001, 9100, 7);
+	res = ask(l, "cpu.user", "", t, t + SECOND, 10, false);
+	ck_assert_uint_eq(res->n_series, 1);
+	static const int64_t want[10] = {-1, 1000, -1, 1000, -1, 1000, -1, -1, -1, 1000};
+	for (unsigned i = 0; i < 10; i++) {
+		ck_assert_uint_eq(res->series[0].points[i].n, want[i] >= 0);
+		if (want[i] >= 0)
+			ck_assert_int_eq(res->series[0].points[i].max, want[i] * 1000);
+	}
+	query_free(res);
+	res = ask(l, "cpu.load", NULL, t, t + SECOND, 1, false);
+	ck_assert_uint_eq(res->series[0].points[0].n, 7); /* unchanged reads are samples */
+	ck_assert_double_eq(res->series[0].points[0].sum, 49);
+	query_free(res);
+	res = ask(l, "cpu.user", NULL, t, t + SECOND, 1, true);
+	ck_assert_int_eq(res->series[0].points[0].min, 50);
+	ck_assert_int_eq(res->series[0].points[0].max, 9100);
+	ck_assert_uint_eq(res->series[0].points[0].last_us, t + 900001);
+	query_free(res);
+	feeder_close(&f);
+	log_close(l);
+}
+END_TEST
+
+static void disk_tick(struct feeder *f, uint64_t mono_us, const char *a, const char *b, int64_t v, int32_t period)
+{
+	int64_t *row;
+
+	feeder_tick(f, mono_us);
+	feeder_batch(f, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *name = i ? b : a;
+
+		if (!name)
+			continue;
+		row = batch_row_named(&f->batch[1], name, strlen(name));
+		row[0] = v;
+		row[1] = v / 2;
+	}
+	feeder_group(f, 1, 0, period);
+	feeder_end(f);
+}
+
+START_TEST(ended_instances_are_found_and_generations_kept_apart)
+{
+	struct log *l = open_log(4);
+	struct feeder f;
+	struct query_result *res;
+	const uint64_t t = 100 * SECOND;
+
+	feeder_open(&f, l, groups, N_GROUPS);
+	disk_tick(&f, t, "sda", "sdb", 100, -1);
+	disk_tick(&f, t + 100000, "sda", "sdb", 200, -1);
+	disk_tick(&f, t + 200000, "sda", NULL, 300, -1);
+	disk_tick(&f, t + 300000, "sda", "sdb", 400, -1); /* gone and back: another generation */
+	disk_tick(&f, t + 400000, "sda", "sdb", 500, -1);
+	for (unsigned i = 5; i < 30; i++)
+		disk_tick(&f, t + i * 100000, "sda", "sdc", 600, -1);
+	res = ask(l, "disk.bytes", "sdb", t, t + 3 * SECOND, 30, false);
+	ck_assert_uint_eq(res->n_series, 2);
+	for (unsigned k = 0; k < 2; k++) {
+		uint32_t n = 0;
+
+		ck_assert_str_eq(res->series[k].instance, "sdb");
+		for (unsigned i = 0; i < 30; i++)
+			n += res->series[k].points[i].n;
+		ck_assert_uint_eq(n, 1); /* one pair of reads each, none across */
+		ck_assert_int_eq(res->series[k].points[k ? 4 : 1].max, 1000 * 1000);
+	}
+	query_free(res);
+	res = ask(l, "disk.queue", NULL, t, t + 3 * SECOND, 30, false);
+	ck_assert_uint_eq(res->n_series, 4);
+	query_free(res);
+	res = ask(l, "disk.queue", NULL, t + SECOND, t + 3 * SECOND, 10, false);
+	ck_assert_uint_eq(res->n_series, 2); /* sdb ended before */
+	ck_assert_str_eq(res->series[0].instance, "sda");
+	ck_assert_str_eq(res->series[1].instance, "sdc");
+	query_free(res);
+	feeder_close(&f);
+	log_close(l);
+}
+END_TEST
+
+START_TEST(stretched_period_is_no_hole_and_a_rest_is_one)
+{
+	struct log *l = open_log(4);
+	struct feeder f;
+	struct query_result *res;
+	const uint64_t t = 100 * SECOND;
+
+	feeder_open(&f, l, groups, N_GROUPS);
+	disk_tick(&f, t, "sda", NULL, 0, -1);
+	disk_tick(&f, t + 100000, "sda", NULL, 100, 1000); /* from here once a second */
+	disk_tick(&f, t + 1100000, "sda", NULL, 1100, -1);
+	disk_tick(&f, t + 2100000, "sda", NULL, 2100, 100);
+	disk_tick(&f, t + 2200000, "sda", NULL, 2200, -1);
+	feeder_tick(&f, t + 2300000);
+	frame_tick_period(&f.w, 1, 0);
+	feeder_end(&f);
+	disk_tick(&f, t + 2400000, "sda", NULL, 9900, 100);
+	disk_tick(&f, t + 2500000, "sda", NULL, 10000, -1);
+	res = ask(l, "disk.bytes", "sda", t, t + 3 * SECOND, 30, false);
+	ck_assert_uint_eq(res->n_series, 1);
+	for (unsigned i = 0; i < 30; i++) {
+		bool want = i == 1 || i == 11 || i == 21 || i == 22 || i == 25;
+
+		ck_assert_uint_eq(res->series[0].points[i].n, want);
+		if (want)
+			ck_assert_int_eq(res->series[0].points[i].max, 1000 * 1000);
+	}
+	query_free(res);
+	feeder_close(&f);
+	log_close(l);
+}
+END_TEST
+
+START_TEST(wrong_questions_are_refused)
+{
+	struct log *l = open_log(4);
+	struct query_selector sel = {"no.such", NULL};
+	struct query_request rq = {&sel, 1, 1, 2, 1, false};
+	struct query_result *res = NULL;
+	_Atomic bool cancel = true;
+	struct feeder f;
+
+	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -ENOENT); /* an empty log */
+	feeder_open(&f, l, groups, N_GROUPS);
+	cpu_tick(&f, SECOND, 1, 1);
+	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -ENOENT);
+	sel.metric = "cpu.user";
+	ck_assert_int_eq(query_run(l, &rq, &res, &cancel), -ECANCELED);
+	rq.points = 0;
+	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	rq.points = QUERY_POINTS_MAX + 1;
+	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	rq.points = 1;
+	rq.to_us = rq.from_us;
+	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	ck_assert_ptr_null(res);
+	feeder_close(&f);
+	log_close(l);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("query");
+	TCase *t = tcase_create("query");
+	SRunner *r;
+
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, answers_equal_a_naive_reading_of_everything);
+	tcase_add_test(t, late_tick_makes_no_peak_at_any_zoom);
+	tcase_add_test(t, reset_and_hole_have_no_rate);
+	tcase_add_test(t, ended_instances_are_found_and_generations_kept_apart);
+	tcase_add_test(t, stretched_period_is_no_hole_and_a_rest_is_one);
+	tcase_add_test(t, wrong_questions_are_refused);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+
+	srunner_free(r);
+	return failed ? 1 : 0;
+}
