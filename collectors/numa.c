@@ -3,8 +3,8 @@
  * numastat. Nodes come and go with memory hot-plug: one that cannot be read is left out, a changed
  * list of nodes asks to be opened again.
  */
+#include "base/fields.h"
 #include "base/parse.h"
-#include "base/scan.h"
 #include "collectors/collector.h"
 
 #include <errno.h>
@@ -79,7 +79,7 @@ static const struct group groups[] = {
 struct node {
 	uint32_t number;
 	struct kept_file meminfo, numastat;
-	struct scan util, alloc;
+	struct fields util, alloc;
 };
 
 struct numa {
@@ -95,22 +95,22 @@ static int numa_probe(const struct host *h, struct collector_report *rep)
 }
 
 static int open_file(const struct host *h, uint32_t node, const char *name, struct kept_file *f,
-		     struct scan *s)
+		     struct fields *s)
 {
 	char path[64];
 	int r;
 
 	snprintf(path, sizeof(path), FOLDER "/node%u/%s", node, name);
 	r = kept_open(f, h, ROOT_SYS, path);
-	return r ? r : scan_init(s, f->data, f->cap);
+	return r ? r : fields_init(s, f->data, f->cap);
 }
 
 static void close_node(struct node *n)
 {
 	kept_close(&n->meminfo);
 	kept_close(&n->numastat);
-	scan_done(&n->util);
-	scan_done(&n->alloc);
+	fields_done(&n->util);
+	fields_done(&n->alloc);
 }
 
 /* Adds a node; one that has gone in the meantime is left out. 0 or -errno. */
@@ -178,19 +178,19 @@ static void numa_close(void *state)
 }
 
 /* "Node 0 MemTotal:  123 kB" */
-static int util_column(const void *ctx, const struct scan_at *at)
+static int util_column(const void *ctx, const struct fields_at *at)
 {
 	(void)ctx;
 	if (!at->word_len || at->word[at->word_len - 1] != ':')
 		return -1;
-	return scan_find_source(metrics, N_UTIL, MEMINFO, at->word, at->word_len - 1);
+	return fields_find_source(metrics, N_UTIL, MEMINFO, at->word, at->word_len - 1);
 }
 
 /* "numa_hit 123" */
-static int alloc_column(const void *ctx, const struct scan_at *at)
+static int alloc_column(const void *ctx, const struct fields_at *at)
 {
 	(void)ctx;
-	return scan_find_source(metrics + N_UTIL, N_ALLOC, NUMASTAT, at->word, at->word_len);
+	return fields_find_source(metrics + N_UTIL, N_ALLOC, NUMASTAT, at->word, at->word_len);
 }
 
 static int sample_node(struct node *n, struct batch *b)
@@ -206,11 +206,11 @@ static int sample_node(struct node *n, struct batch *b)
 	row = batch_row_named(b, name, 4 + parse_put_u32(name + 4, n->number));
 	if (!row)
 		return -ENOSPC;
-	uint32_t set = scan_read(&n->util, n->meminfo.data, n->meminfo.len, util_column, NULL, row,
-				 N_UTIL);
+	uint32_t set = fields_read(&n->util, n->meminfo.data, n->meminfo.len, util_column, NULL,
+				   row, N_UTIL);
 
-	set += scan_read(&n->alloc, n->numastat.data, n->numastat.len, alloc_column, NULL,
-			 row + N_UTIL, N_ALLOC);
+	set += fields_read(&n->alloc, n->numastat.data, n->numastat.len, alloc_column, NULL,
+			   row + N_UTIL, N_ALLOC);
 	return set ? 0 : -EBADMSG;
 }
 

@@ -1,6 +1,6 @@
 /* Sockets in use and the memory they hold, from /proc/net/sockstat and /proc/net/sockstat6. */
+#include "base/fields.h"
 #include "base/parse.h"
-#include "base/scan.h"
 #include "collectors/collector.h"
 
 #include <errno.h>
@@ -57,7 +57,7 @@ static const struct {
 
 struct sockets {
 	struct kept_file file[N_FILES];
-	struct scan scan[N_FILES];
+	struct fields fields[N_FILES];
 };
 
 static int sockets_probe(const struct host *h, struct collector_report *rep)
@@ -75,7 +75,7 @@ static int sockets_open(void *state, const struct host *h, struct collector_repo
 		if (r == -ENOENT && i == V6) /* IPv6 is off: its row stays absent */
 			continue;
 		if (!r)
-			r = scan_init(&s->scan[i], s->file[i].data, s->file[i].cap);
+			r = fields_init(&s->fields[i], s->file[i].data, s->file[i].cap);
 		if (r)
 			return host_explain(h, ROOT_PROC, files[i].path, r, rep->reason,
 					    sizeof(rep->reason));
@@ -89,12 +89,12 @@ static void sockets_close(void *state)
 
 	for (int i = 0; i < N_FILES; i++) {
 		kept_close(&s->file[i]);
-		scan_done(&s->scan[i]);
+		fields_done(&s->fields[i]);
 	}
 }
 
 /* "TCP: inuse 1 orphan 0": the first word of the line and the one before the number. */
-static int column_of(const void *ctx, const struct scan_at *at)
+static int column_of(const void *ctx, const struct fields_at *at)
 {
 	const unsigned *i = ctx;
 	size_t section = (size_t)(parse_word(at->line) - at->line);
@@ -105,8 +105,8 @@ static int column_of(const void *ctx, const struct scan_at *at)
 	memcpy(key, at->line, section);
 	key[section] = ' ';
 	memcpy(key + section + 1, at->word, at->word_len);
-	return scan_find_source(groups[*i].metrics, groups[*i].n_metrics, files[*i].prefix, key,
-				section + 1 + at->word_len);
+	return fields_find_source(groups[*i].metrics, groups[*i].n_metrics, files[*i].prefix, key,
+				  section + 1 + at->word_len);
 }
 
 static int sockets_sample(void *state, unsigned i, struct batch *b, struct collector_report *rep)
@@ -121,8 +121,8 @@ static int sockets_sample(void *state, unsigned i, struct batch *b, struct colle
 		return 0;
 	}
 	r = kept_read(&s->file[i], b->tick);
-	if (!r && !scan_read(&s->scan[i], s->file[i].data, s->file[i].len, column_of, &i, row,
-			     b->n_metrics))
+	if (!r && !fields_read(&s->fields[i], s->file[i].data, s->file[i].len, column_of, &i, row,
+			       b->n_metrics))
 		r = -EBADMSG;
 	if (r)
 		snprintf(rep->reason, sizeof(rep->reason), "/proc/%s: %s", files[i].path,

@@ -1,8 +1,8 @@
 /* IP, ICMP, TCP and UDP from /proc/net/snmp, /proc/net/netstat and /proc/net/snmp6. */
 #include "collectors/collector.h"
 
+#include "base/fields.h"
 #include "base/parse.h"
-#include "base/scan.h"
 #include "collectors/tcpip/metrics_netstat.h"
 #include "collectors/tcpip/metrics_snmp.h"
 #include "collectors/tcpip/metrics_snmp6.h"
@@ -47,7 +47,7 @@ static const struct group groups[N_FILES] = {
 
 struct tcpip {
 	struct kept_file file[N_FILES];
-	struct scan scan[N_FILES];
+	struct fields fields[N_FILES];
 };
 
 static int probe(const struct host *h, struct collector_report *report)
@@ -65,7 +65,7 @@ static int open_tcpip(void *state, const struct host *h, struct collector_report
 		if (r == -ENOENT && i != SNMP)
 			continue;
 		if (!r)
-			r = scan_init(&t->scan[i], t->file[i].data, t->file[i].cap);
+			r = fields_init(&t->fields[i], t->file[i].data, t->file[i].cap);
 		if (r)
 			return host_explain(h, ROOT_PROC, tables[i].path, r, report->reason,
 					    sizeof(report->reason));
@@ -74,7 +74,7 @@ static int open_tcpip(void *state, const struct host *h, struct collector_report
 }
 
 /* "Tcp: RtoMin ..." over "Tcp: 200 ...": the name of the nth value, with its section. */
-static int column_of_pair(const struct table *t, const struct scan_at *at)
+static int column_of_pair(const struct table *t, const struct fields_at *at)
 {
 	char key[80];
 	const char *p = at->prev, *section_end, *name;
@@ -94,18 +94,18 @@ static int column_of_pair(const struct table *t, const struct scan_at *at)
 	memcpy(key, p, section);
 	key[section] = ' ';
 	memcpy(key + section + 1, name, len);
-	return scan_find_source(t->metrics, t->n_metrics, t->prefix, key, section + 1 + len);
+	return fields_find_source(t->metrics, t->n_metrics, t->prefix, key, section + 1 + len);
 }
 
-static int column_of(const void *ctx, const struct scan_at *at)
+static int column_of(const void *ctx, const struct fields_at *at)
 {
 	const struct table *t = ctx;
 
 	if (!t->lines)
 		return column_of_pair(t, at);
 	return at->nth ? -1
-		       : scan_find_source(t->metrics, t->n_metrics, t->prefix, at->word,
-					  at->word_len);
+		       : fields_find_source(t->metrics, t->n_metrics, t->prefix, at->word,
+					    at->word_len);
 }
 
 static int sample(void *state, unsigned group, struct batch *b, struct collector_report *report)
@@ -130,8 +130,8 @@ static int sample(void *state, unsigned group, struct batch *b, struct collector
 				 table->path, strerror(-r));
 			return r;
 		}
-		n = scan_read(&t->scan[group], f->data, f->len, column_of, table, row,
-			      table->n_metrics);
+		n = fields_read(&t->fields[group], f->data, f->len, column_of, table, row,
+				table->n_metrics);
 	}
 	if (n || (table->optional && r == -ENOENT))
 		return 0;
@@ -146,7 +146,7 @@ static void close_tcpip(void *state)
 
 	for (int i = 0; i < N_FILES; i++) {
 		kept_close(&t->file[i]);
-		scan_done(&t->scan[i]);
+		fields_done(&t->fields[i]);
 	}
 }
 

@@ -1,4 +1,4 @@
-#include "base/scan.h"
+#include "base/fields.h"
 #include "support.h"
 
 extern const struct collector collector_tcpip;
@@ -172,22 +172,22 @@ START_TEST(a_host_without_the_files_has_no_such_source)
 }
 END_TEST
 
-static int nth_column(const void *ctx, const struct scan_at *at)
+static int nth_column(const void *ctx, const struct fields_at *at)
 {
 	(void)ctx;
 	return at->word_len == 1 ? at->word[0] - 'a' : -1;
 }
 
-/* Random texts of words and numbers: a bound scan reads what a fresh one reads. */
-START_TEST(a_bound_scan_equals_a_fresh_one)
+/* Random texts of words and numbers: bound fields read what fresh ones read. */
+START_TEST(bound_fields_equal_fresh_ones)
 {
-	struct scan kept;
+	struct fields kept;
 	int64_t a[26], b[26];
 	unsigned seed = 7;
 
-	ck_assert_int_eq(scan_init(&kept, "a 1 b 2 c 3 d 4", 4096), 0);
+	ck_assert_int_eq(fields_init(&kept, "a 1 b 2 c 3 d 4", 4096), 0);
 	for (int round = 0; round < 5000; round++) {
-		struct scan fresh;
+		struct fields fresh;
 		char text[512];
 		size_t len = 0;
 		int words = 4 + (rand_r(&seed) % 50 == 0);
@@ -200,16 +200,16 @@ START_TEST(a_bound_scan_equals_a_fresh_one)
 						rand_r(&seed) >> magnitude * 3,
 						i % 2 ? "\n" : "\t");
 		}
-		ck_assert_int_eq(scan_init(&fresh, text, 4096), 0);
-		ck_assert_uint_eq(scan_read(&kept, text, len, nth_column, NULL, a, 26),
+		ck_assert_int_eq(fields_init(&fresh, text, 4096), 0);
+		ck_assert_uint_eq(fields_read(&kept, text, len, nth_column, NULL, a, 26),
 				  (unsigned)words);
-		ck_assert_uint_eq(scan_read(&fresh, text, len, nth_column, NULL, b, 26),
+		ck_assert_uint_eq(fields_read(&fresh, text, len, nth_column, NULL, b, 26),
 				  (unsigned)words);
 		ck_assert_mem_eq(a, b, sizeof(a));
-		scan_done(&fresh);
+		fields_done(&fresh);
 	}
 	ck_assert_uint_lt(kept.n_bound, 1000);
-	scan_done(&kept);
+	fields_done(&kept);
 }
 END_TEST
 
@@ -227,7 +227,7 @@ int main(void)
 	tcase_add_test(t, an_oversized_file_is_refused_not_cut);
 	tcase_add_test(t, garbage_is_an_error_in_words);
 	tcase_add_test(t, a_host_without_the_files_has_no_such_source);
-	tcase_add_test(t, a_bound_scan_equals_a_fresh_one);
+	tcase_add_test(t, bound_fields_equal_fresh_ones);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_NORMAL);
 	int failed = srunner_ntests_failed(sr);

@@ -1,4 +1,4 @@
-#include "base/scan.h"
+#include "base/fields.h"
 
 #include "base/parse.h"
 
@@ -39,26 +39,26 @@ static uint32_t count_numbers(const char *p)
 	return n;
 }
 
-int scan_init(struct scan *s, const char *text, size_t cap)
+int fields_init(struct fields *s, const char *text, size_t cap)
 {
-	*s = (struct scan){.text_cap = cap, .cap_marks = 2 * count_numbers(text) + 64};
+	*s = (struct fields){.text_cap = cap, .cap_marks = 2 * count_numbers(text) + 64};
 	s->text = malloc(cap + 1);
 	s->marks = malloc(s->cap_marks * sizeof(*s->marks));
 	if (!s->text || !s->marks) {
-		scan_done(s);
+		fields_done(s);
 		return -ENOMEM;
 	}
 	return 0;
 }
 
-void scan_done(struct scan *s)
+void fields_done(struct fields *s)
 {
 	free(s->text);
 	free(s->marks);
-	*s = (struct scan){0};
+	*s = (struct fields){0};
 }
 
-static void add_mark(struct scan *s, const char *words, const char *number, int column)
+static void add_mark(struct fields *s, const char *words, const char *number, int column)
 {
 	const char *end = number;
 
@@ -66,7 +66,7 @@ static void add_mark(struct scan *s, const char *words, const char *number, int 
 		end--;
 	size_t gap = (size_t)(number - end);
 
-	s->marks[s->n_marks++] = (struct scan_mark){
+	s->marks[s->n_marks++] = (struct fields_mark){
 		.off = (uint32_t)(words - s->text),
 		.len = (uint32_t)(end - words),
 		.column = (int16_t)column,
@@ -75,16 +75,16 @@ static void add_mark(struct scan *s, const char *words, const char *number, int 
 }
 
 /* Keeps the text and finds the numbers in it. */
-static void bind(struct scan *s, scan_column_fn column_of, const void *ctx)
+static void bind(struct fields *s, fields_column_fn column_of, const void *ctx)
 {
 	const char *words = s->text, *p = s->text;
-	struct scan_at at = {.line = p, .word = ""};
+	struct fields_at at = {.line = p, .word = ""};
 
 	s->n_marks = 0;
 	s->n_bound++;
 	while (*p && s->n_marks < s->cap_marks) {
 		if (*p == '\n') {
-			at = (struct scan_at){.prev = at.line, .line = ++p, .word = ""};
+			at = (struct fields_at){.prev = at.line, .line = ++p, .word = ""};
 			continue;
 		}
 		if (*p == ' ' || *p == '\t') {
@@ -124,13 +124,13 @@ static inline const char *skip_gap(const char *p, const char *end, size_t gap)
 }
 
 /* False: the words differ from those bound. */
-static bool convert(const struct scan *s, const char *p, const char *end, int64_t *row,
+static bool convert(const struct fields *s, const char *p, const char *end, int64_t *row,
 		    uint32_t n_row, uint32_t *ret_set)
 {
 	uint32_t set = 0;
 
 	for (uint32_t i = 0; i < s->n_marks; i++) {
-		const struct scan_mark *m = &s->marks[i];
+		const struct fields_mark *m = &s->marks[i];
 		uint64_t v = 0;
 
 		if ((size_t)(end - p) < m->len || !same(p, s->text + m->off, m->len))
@@ -163,8 +163,8 @@ static void clear(int64_t *row, uint32_t n)
 		row[i] = VALUE_ABSENT;
 }
 
-uint32_t scan_read(struct scan *s, const char *text, size_t len, scan_column_fn column_of,
-		   const void *ctx, int64_t *row, uint32_t n)
+uint32_t fields_read(struct fields *s, const char *text, size_t len, fields_column_fn column_of,
+		     const void *ctx, int64_t *row, uint32_t n)
 {
 	uint32_t set = 0;
 
@@ -182,8 +182,8 @@ uint32_t scan_read(struct scan *s, const char *text, size_t len, scan_column_fn 
 	return set;
 }
 
-int scan_find_source(const struct metric *metrics, uint32_t n, const char *prefix, const char *key,
-		     size_t len)
+int fields_find_source(const struct metric *metrics, uint32_t n, const char *prefix,
+		       const char *key, size_t len)
 {
 	size_t skip = strlen(prefix);
 
