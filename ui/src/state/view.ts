@@ -39,10 +39,10 @@ export const pausedAt = signal<MonoUs>(0);
 
 const undoStack: (View | null)[] = [];
 
-/** The view to draw now. Live views end at the newest tick's second sample edge, never ahead of now. */
+/** The view to draw now. Live views end at the newest tick; without ticks the axis goes on a second later. */
 export function viewNow(store: Store): View {
   if (fixed.value) return fixed.value;
-  const to = store.clock.now();
+  const to = Math.max(store.newest, store.clock.now() - SECOND);
   const width = windowUs.value || Math.max(60 * SECOND, to - store.heldFrom);
   return { from: to - width, to };
 }

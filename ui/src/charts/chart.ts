@@ -1,0 +1,410 @@
+// One chart on the page: its section, title, plot and overlay; drawn when the scheduler says so.
+import { num, type Scale, scaleFor, steady } from '../lib/format';
+import type { Env, Mark, PanelSpec } from '../panels/types';
+import { fixed, hidden, hover, mode, selection, stale } from '../state/view';
+import type { Gap } from '../store/api';
+import type { Grid } from './columns';
+import { draft, origin } from './cursor';
+import { drawEvents, drawGaps, drawNote } from './decor';
+import { picture } from './image';
+import { listen } from './input';
+import { Legend, type Value } from './legend';
+import { type Built, Model } from './model';
+import { drawOverlay } from './overlay';
+import { themeVersion } from './palette';
+import { type Box, type Picture, Plot, plotWidth } from './plot';
+import { Rows, type RowsBuilt } from './rows';
+import { type Drawable, sched } from './sched';
+import { type Saying, saying } from './status';
+import { shownValue } from './value';
+import { gridNow, xOf } from './view';
+
+export class Chart implements Drawable {
+  readonly el = document.createElement('section');
+  readonly model: Model;
+  private readonly title = document.createElement('h3');
+  private readonly unit = document.createElement('span');
+  private readonly resolution = document.createElement('span');
+  private readonly legend = new Legend();
+  private readonly host = document.createElement('div');
+  private readonly over = document.createElement('canvas');
+  private readonly message = document.createElement('div');
+  readonly plot: Plot;
+  private readonly rows: Rows | null;
+  private width = 0;
+  private height = 0;
+  /** As drawn last. */
+  grid: Grid = { t0: 0, dt: 1, n: 1 };
+  private built: Built | RowsBuilt | null = null;
+  private said: Saying | null = null;
+  private scale: Scale = scaleFor('count', 1);
+  private drawnFor = '';
+  private stop: (() => void)[] = [];
+  /** Row under the pointer of a heat map, or -1. */
+  row = -1;
+
+  constructor(
+    readonly spec: PanelSpec,
+    readonly env: Env,
+    /** Draw the x axis: first and last chart of a column. */
+    readonly axis = true,
+  ) {
+    this.model = new Model(spec, env);
+    this.rows = spec.draw === 'heat' || spec.draw === 'cores' ? new Rows(spec, env, this.model) : null;
+    this.skeleton();
+    this.plot = new Plot(this.host);
+    this.stop.push(
+      listen(this),
+      sched.onText(() => this.text()),
+      hidden.subscribe(() => this.relist()),
+    );
+    sched.add(this);
+    this.overlay = { key: () => this.overlayKey(), draw: () => this.drawOver(), period: () => 0 };
+    sched.add(this.overlay);
+    const seen = new IntersectionObserver((e) => this.show(e[e.length - 1]?.isIntersecting ?? true));
+    const sized = new ResizeObserver(() => this.resize());
+    seen.observe(this.el);
+    sized.observe(this.el);
+    this.stop.push(
+      () => seen.disconnect(),
+      () => sized.disconnect(),
+    );
+    this.model.refresh();
+    this.relist();
+    this.text();
+  }
+  private readonly overlay: Drawable;
+
+  destroy(): void {
+    for (const s of this.stop) s();
+    sched.remove(this);
+    sched.remove(this.overlay);
+    this.plot.destroy();
+    this.el.remove();
+  }
+
+  /** Plot area in CSS pixels, relative to the plot's canvas. */
+  get box(): Box {
+    return this.plot.box();
+  }
+
+  get plotHost(): HTMLElement {
+    return this.host;
+  }
+
+  /** Title and plot as one picture. */
+  image(): HTMLCanvasElement {
+    return picture(this.el, this.plot.canvas, this.width, this.height);
+  }
+
+  titleText(): string {
+    return typeof this.spec.title === 'function' ? this.spec.title(this.env) : this.spec.title;
+  }
+
+  // ---- Drawable
+
+  period(): number {
+    return Math.max(100, Math.min(500, this.grid.dt / 1000));
+  }
+
+  key(): string {
+    const { store } = this.env;
+    const g = gridNow(store, plotWidth(this.width));
+    const live = fixed.peek() === null;
+    // A column wider than half a second fills up while it is the last: it follows at 2 Hz.
+    const edge = live && g.dt > 500_000 ? Math.floor(store.newest / 500_000) : 0;
+    const late = this.built?.loading || !this.built?.any || (!live && store.newest < g.t0 + g.n * g.dt + 3e5);
+    const rest = `${late ? store.version : 0} ${themeVersion()} ${this.width}x${this.height}`;
+    return `${g.t0} ${g.dt} ${g.n} ${edge} ${rest} ${hiddenVersion(hidden.peek())} ${this.said?.note ?? ''}`;
+  }
+
+  draw(): void {
+    if (!this.width || !this.height) return;
+    const { store } = this.env;
+    if (!this.model.marks.length) this.model.refresh();
+    const grid = gridNow(store, plotWidth(this.width));
+    this.grid = grid;
+    const now = performance.now();
+    if (this.rows) this.drawRows(this.rows, grid, now);
+    else this.drawLines(grid, now);
+    if (this.drawnFor !== this.shapeKey()) this.text();
+    if (this.built?.any) painted(store.newest, store.clock.now());
+  }
+
+  private drawLines(grid: Grid, now: number): void {
+    const b = this.model.build(grid, this.box.h, hidden.peek(), now);
+    this.built = b;
+    this.scale = b.scale;
+    this.plot.draw(this.picture(grid, b, b.label, false));
+  }
+
+  private drawRows(rows: Rows, grid: Grid, now: number): void {
+    const b = rows.build(grid, this.box.h, hidden.peek(), now);
+    this.built = b;
+    this.scale = scaleFor(this.spec.unit.kind, b.max);
+    const label = percentLabel;
+    const p = this.picture(grid, b, label, b.layers.length === 0);
+    this.plot.draw({
+      ...p,
+      over: (ctx, box, at) => {
+        rows.draw(ctx, box, devicePixelRatio || 1, b, grid);
+        p.over?.(ctx, box, at);
+      },
+    });
+    if (!this.spec.max) this.legend.setRampEnd(this.withUnit(b.max));
+  }
+
+  private picture(grid: Grid, b: Built | RowsBuilt, label: (v: number) => string, plain: boolean): Picture {
+    const { store } = this.env;
+    const k = devicePixelRatio || 1;
+    const none = this.said?.state === 'nodata';
+    const gaps: readonly Gap[] = none ? [] : b.gaps;
+    return {
+      grid,
+      wallMs: (t) => store.clock.wallMs(t),
+      domain: none ? { ...b.domain, ticks: [] } : b.domain,
+      label,
+      layers: b.layers,
+      plain: plain || none,
+      under: (ctx, box) => drawGaps(ctx, box, k, grid, gaps),
+      over: (ctx, box) => {
+        if (this.rows) drawGaps(ctx, box, k, grid, gaps);
+        if (!none) drawEvents(ctx, box, k, grid, store.events);
+        if (this.said?.note) drawNote(ctx, box, k, this.said.note);
+      },
+    };
+  }
+
+  // ---- title
+
+  /** Twice a second, and when the line moves: state, values, unit. */
+  text(): void {
+    const { store, spec } = { store: this.env.store, spec: this.spec };
+    if (this.model.refresh()) {
+      this.relist();
+      sched.invalidate();
+    }
+    const title = this.titleText();
+    if (this.title.textContent !== title) this.title.textContent = title;
+    const first = this.model.marks[0]?.source.inputs[0]?.metric ?? spec.metrics[0] ?? '';
+    const said = saying({
+      connected: store.host !== null && store.metrics().length > 0,
+      known: store.info(first) !== undefined,
+      metric: first,
+      status: store.status(first),
+      age: store.newest ? store.clock.now() - store.newest : 0,
+      stale: stale.peek(),
+      paused: mode.peek() === 'paused',
+      any: this.built?.any ?? false,
+      now: store.clock.now(),
+    });
+    this.say(said);
+    this.values();
+  }
+
+  private say(s: Saying): void {
+    if (this.said?.state !== s.state) {
+      this.el.dataset.state = s.state;
+      sched.invalidate();
+    }
+    const lines = s.message ? [s.message.title, ...s.message.lines].join('\n') : '';
+    if (lines !== (this.message.dataset.text ?? '')) {
+      this.message.dataset.text = lines;
+      this.message.hidden = !s.message;
+      this.message.replaceChildren(...(s.message ? messageNodes(s.message) : []));
+    }
+    this.said = s;
+    this.legend.setTag(s.tag.kind, s.tag.text);
+  }
+
+  /** Values at the line, of the range, or the newest. */
+  private values(): void {
+    this.drawnFor = this.shapeKey();
+    const unit = this.unitText();
+    if (this.unit.textContent !== unit) this.unit.textContent = unit;
+    const res = this.built?.resolution ? ` · ${this.built.resolution}` : '';
+    if (this.resolution.textContent !== res) {
+      this.resolution.textContent = res;
+      this.fitTitle();
+    }
+    const gone = this.said?.state === 'nodata' || this.said?.state === 'stale';
+    if (this.rows) this.rowValues(gone);
+    else for (const m of this.model.marks) this.legend.set(m.source.key, this.value(m, gone));
+  }
+
+  private rowValues(gone: boolean): void {
+    const b = this.built as RowsBuilt | null;
+    if (!b) return;
+    for (const { mark } of b.band) this.legend.set(mark.source.key, this.value(mark, gone));
+    const at = this.row >= 0 ? b.rows[this.row] : undefined;
+    const mean = this.spec.band?.(this.env).at(-1);
+    const shown = at?.mark ?? mean ?? b.rows[0]?.mark;
+    if (!shown) return;
+    this.legend.rename('row', shown.label);
+    this.legend.set('row', this.value(shown, gone, true));
+  }
+
+  private value(m: Mark, gone: boolean, withUnit = false): Value {
+    const p = gone ? null : shownValue(this.env.store, m.source);
+    const v = p ? p.v : Number.NaN;
+    const own = m.kind ? scaleFor(m.kind, v) : this.scale;
+    const n = m.kind ? num(v / own.div) : steady(v / own.div);
+    const u = m.kind || withUnit ? own.unit : '';
+    return { text: Number.isNaN(v) ? this.novalue() : u ? joined(n, u) : n, value: v, t: p?.t ?? 0 };
+  }
+
+  private novalue(): string {
+    return hover.peek() !== null && this.built?.any ? 'no data' : '–';
+  }
+
+  private unitText(): string {
+    const { word } = this.spec.unit;
+    const w = (typeof word === 'function' ? word(this.env) : word) ?? '';
+    const u = this.scale.unit;
+    const note = (this.built as RowsBuilt | null)?.note;
+    const base =
+      u.startsWith('/') || (w && u.endsWith('/s')) ? withWord(u, w) : [u, w].filter(Boolean).join(' ');
+    return note ? `${base}, ${note}` : base;
+  }
+
+  private withUnit(v: number): string {
+    return joined(num(v / this.scale.div), this.scale.unit);
+  }
+
+  /** The items of the legend anew: other marks, or some were hidden or shown. */
+  private relist(): void {
+    const h = hidden.peek();
+    if (this.rows) {
+      const band = (this.spec.band?.(this.env) ?? []).filter((m) => m.style !== 'value');
+      const few = this.spec.draw === 'cores' && this.model.marks.length <= 8;
+      const source = { key: 'row', inputs: [], kind: this.spec.unit.kind };
+      const row: Mark = { label: 'mean', source, colour: 'cpu', style: 'value' };
+      const ends: [string, string] = ['0', this.spec.max ? '100 %' : ''];
+      this.legend.build(few ? [...band.slice(0, 4), row] : [row], h, few ? null : ends);
+    } else this.legend.build(this.model.marks, h, null);
+    this.fitTitle();
+    this.values();
+  }
+
+  /** Resolution goes first when the title is too narrow. */
+  private fitTitle(): void {
+    const head = this.title.parentElement;
+    if (!head || !this.width) return;
+    head.classList.remove('tight', 'tighter');
+    if (head.scrollWidth > head.clientWidth) head.classList.add('tight');
+    if (head.scrollWidth > head.clientWidth) head.classList.add('tighter');
+  }
+
+  private shapeKey(): string {
+    return `${this.unitText()}${this.built?.resolution ?? ''}${this.built?.any ?? ''}`;
+  }
+
+  // ---- overlay
+
+  private overlayKey(): string {
+    const h = hover.peek();
+    const s = draft.peek() ?? selection.peek();
+    const g = this.grid;
+    if (h === null && !s) return `none ${this.row}`;
+    const x = h === null ? '' : `${Math.floor(xOf(g, h))} ${g.t0} ${this.env.store.version >> 2} ${this.row}`;
+    const o = origin.peek() === this.spec.id;
+    return `${x} ${s ? `${s.from} ${s.to} ${g.t0} ${g.dt} ${o}` : ''} ${themeVersion()} ${this.width}x${this.height}`;
+  }
+
+  private drawOver(): void {
+    const h = hover.peek();
+    const x = h === null ? null : Math.floor(xOf(this.grid, h));
+    drawOverlay(this.over, this.width, this.height, this.box, {
+      grid: this.grid,
+      hover: x !== null && x >= 0 && x < this.grid.n ? x : null,
+      selection: draft.peek() ?? selection.peek(),
+      origin: origin.peek() === this.spec.id,
+      axis: this.axis,
+      plain: this.spec.draw === 'heat',
+      wallMs: (t) => this.env.store.clock.wallMs(t),
+    });
+    this.values();
+  }
+
+  /** Row of a heat map at `y` CSS pixels below the plot's canvas top, or -1. */
+  rowAt(y: number): number {
+    const b = this.built as RowsBuilt | null;
+    if (!this.rows || !b) return -1;
+    const r = Math.floor((y - this.box.y - b.top) / b.layout.rowHeight);
+    return r >= 0 && r < b.rows.length ? r : -1;
+  }
+
+  // ---- DOM
+
+  private skeleton(): void {
+    const { el } = this;
+    el.className = 'p';
+    el.tabIndex = 0;
+    el.dataset.panel = this.spec.id;
+    el.dataset.state = 'loading';
+    el.setAttribute('role', 'figure');
+    el.setAttribute('aria-label', this.titleText());
+    const head = document.createElement('header');
+    this.unit.className = 'u';
+    this.resolution.className = 'u opt';
+    const left = document.createElement('span');
+    left.append(this.unit, this.resolution);
+    head.append(this.title, this.unit, this.resolution, this.legend.el);
+    this.host.className = 'plot';
+    this.over.className = 'over';
+    this.message.className = 'msg';
+    this.message.hidden = true;
+    el.append(head, this.host, this.over, this.message);
+  }
+
+  private show(visible: boolean): void {
+    sched.setVisible(this, visible);
+    sched.setVisible(this.overlay, visible);
+  }
+
+  private resize(): void {
+    const w = Math.round(this.el.clientWidth);
+    const h = Math.round(this.el.clientHeight) - 22;
+    if (w === this.width && h === this.height) return;
+    this.width = w;
+    this.height = h;
+    if (w > 0 && h > 0) this.plot.resize(w, h, this.axis);
+    this.fitTitle();
+    sched.invalidate();
+  }
+}
+
+const joined = (n: string, u: string) => (u === '' ? n : u.startsWith('/') ? n + u : `${n} ${u}`);
+
+/** "k/s" and "segments" to "k segments/s". */
+function withWord(unit: string, word: string): string {
+  if (!word) return unit;
+  return unit.endsWith('/s') ? `${unit.slice(0, -2)} ${word}/s`.trim() : `${unit} ${word}`;
+}
+
+const percentLabel = (v: number) => `${Math.round(v * 100)}`;
+
+let hiddenSeen: ReadonlySet<string> | null = null;
+let hiddenCount = 0;
+function hiddenVersion(h: ReadonlySet<string>): number {
+  if (h !== hiddenSeen) {
+    hiddenSeen = h;
+    hiddenCount++;
+  }
+  return hiddenCount;
+}
+
+function messageNodes(m: { title: string; lines: string[] }): Node[] {
+  const b = document.createElement('b');
+  b.textContent = m.title;
+  const lines = m.lines.map((l) => Object.assign(document.createElement('span'), { textContent: l }));
+  return [b, ...lines];
+}
+
+let first = true;
+function painted(tick: number, now: number): void {
+  if (first) performance.mark('strobe:first-sample');
+  first = false;
+  if (document.documentElement.dataset.trace !== '1') return;
+  document.dispatchEvent(new CustomEvent('strobe:painted', { detail: { tick, now } }));
+}

@@ -1,0 +1,129 @@
+// The right side of a chart's title: state, swatch, name and value of each mark. Values are text nodes that
+// change twice a second or with the line; nothing is rendered anew for them.
+import type { Mark } from '../panels/types';
+import { solo, toggle } from '../state/view';
+import type { Colour } from './palette';
+
+export interface Value {
+  text: string;
+  /** Base units; NaN for none. */
+  value: number;
+  /** Time of the sample, 0 for none. */
+  t: number;
+}
+
+interface Item {
+  key: string;
+  button: HTMLButtonElement;
+  value: HTMLElement;
+  shown: string;
+  width: number;
+}
+
+export type TagKind = 'warn' | 'crit' | 'plain';
+
+const SHAPES = { warn: '▲', crit: '◆', plain: '' };
+
+export class Legend {
+  readonly el = document.createElement('span');
+  private items = new Map<string, Item>();
+  private tag = document.createElement('span');
+  private tagText = '';
+
+  constructor() {
+    this.el.className = 'lg';
+    this.tag.className = 'tag';
+    this.tag.hidden = true;
+    this.el.append(this.tag);
+  }
+
+  /** Makes the items anew. `ramp`: ends of a heat ramp; `rowed`: one value for rows, no swatches. */
+  build(marks: readonly Mark[], hidden: ReadonlySet<string>, ramp: readonly [string, string] | null): void {
+    for (const i of this.items.values()) i.button.remove();
+    this.items.clear();
+    this.el.querySelector('.rampbox')?.remove();
+    const keys = marks.filter((m) => m.style !== 'value').map((m) => m.source.key);
+    for (const m of marks) this.add(m, keys, hidden);
+    if (ramp) this.addRamp(ramp);
+  }
+
+  private add(m: Mark, keys: readonly string[], hidden: ReadonlySet<string>): void {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'li';
+    const plain = m.style === 'value';
+    if (!plain) button.append(swatch(m));
+    button.append(m.label);
+    const value = document.createElement('b');
+    value.dataset.series = m.label;
+    value.textContent = '–';
+    button.append(value);
+    if (plain || keys.length < 2) button.tabIndex = -1;
+    else {
+      button.title = `${m.label}: click shows it alone, Ctrl-click hides it`;
+      button.onclick = (e) => (e.ctrlKey || e.metaKey ? toggle(m.source.key) : solo(m.source.key, keys));
+    }
+    button.classList.toggle('off', hidden.has(m.source.key));
+    this.items.set(m.source.key, { key: m.source.key, button, value, shown: '–', width: 1 });
+    this.el.append(button);
+  }
+
+  private addRamp(ends: readonly [string, string]): void {
+    const box = document.createElement('span');
+    box.className = 'rampbox';
+    const bar = document.createElement('i');
+    bar.className = 'ramp';
+    const [a, b] = ends.map((s) => Object.assign(document.createElement('span'), { textContent: s }));
+    box.append(a as Node, bar, b as Node);
+    this.el.append(box);
+  }
+
+  /** The upper end of the ramp. */
+  setRampEnd(text: string): void {
+    const e = this.el.querySelector('.rampbox span:last-child');
+    if (e && e.textContent !== text) e.textContent = text;
+  }
+
+  set(key: string, v: Value): void {
+    const item = this.items.get(key);
+    if (!item) return;
+    if (v.text !== item.shown) {
+      item.shown = v.text;
+      item.value.textContent = v.text;
+      // Room once taken stays taken, so that the titles do not jitter.
+      if (v.text.length > item.width) {
+        item.width = v.text.length;
+        item.value.style.minWidth = `${item.width}ch`;
+      }
+    }
+    item.value.dataset.value = Number.isNaN(v.value) ? '' : String(v.value);
+    item.value.dataset.t = String(v.t);
+  }
+
+  /** Names the row that a heat map's one value belongs to. */
+  rename(key: string, label: string): void {
+    const item = this.items.get(key);
+    const node = item?.button.firstChild;
+    if (node && node.nodeType === Node.TEXT_NODE && node.nodeValue !== label) node.nodeValue = label;
+    if (item) item.value.dataset.series = label;
+  }
+
+  setTag(kind: TagKind, text: string): void {
+    if (text === this.tagText) return;
+    this.tagText = text;
+    this.tag.hidden = text === '';
+    this.tag.className = `tag ${kind}`;
+    this.tag.textContent = SHAPES[kind] ? `${SHAPES[kind]} ${text}` : text;
+  }
+}
+
+function swatch(m: Mark): HTMLElement {
+  const i = document.createElement('i');
+  i.className = m.style === 'bar' || m.tint !== undefined ? 'sq' : m.style === 'dash' ? 'da' : '';
+  const colour = `var(--${m.colour as Colour})`;
+  i.style.background =
+    m.tint === undefined
+      ? colour
+      : `color-mix(in srgb, ${colour} ${Math.round(m.tint * 100)}%, var(--panel))`;
+  return i;
+}

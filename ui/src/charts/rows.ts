@@ -1,0 +1,207 @@
+// Charts made of rows: a heat map of instances, and cores: rows over (or under) a band of the whole.
+import type { Env, Mark, PanelSpec } from '../panels/types';
+import { type Columns, extent, type Grid, stack } from './columns';
+import { HeatImage, layoutRows, type RowLayout } from './heat';
+import { lineLayers, type Model, stackLayers } from './model';
+import { palette } from './palette';
+import type { Box, Layer } from './plot';
+import { type Domain, StickyDomain } from './ticks';
+
+/** Up to this many CPUs the rows stand above a band of user, sys, iowait and steal. */
+const FEW = 8;
+/** Height of the mean's strip over many rows, and of the space between strip and rows. */
+const STRIP = 16;
+const SPACE = 4;
+
+export interface RowsBuilt {
+  /** Rows from top to bottom, as drawn. */
+  rows: readonly { mark: Mark; columns: Columns }[];
+  layout: RowLayout;
+  /** Top of the first row below the plot's top, CSS pixels. */
+  top: number;
+  layers: Layer[];
+  domain: Domain;
+  max: number;
+  band: readonly { mark: Mark; columns: Columns }[];
+  resolution: string;
+  gaps: readonly import('../store/api').Gap[];
+  loading: boolean;
+  any: boolean;
+  /** "worst 32 of 96" where not all rows fit. */
+  note: string;
+}
+
+export class Rows {
+  private image = new HeatImage();
+  private sticky: StickyDomain;
+  private order: string[] = [];
+  private ordered = 0;
+
+  constructor(
+    private readonly spec: PanelSpec,
+    private readonly env: Env,
+    private readonly model: Model,
+  ) {
+    this.sticky = new StickyDomain(spec.floor);
+  }
+
+  build(grid: Grid, height: number, hidden: ReadonlySet<string>, now: number): RowsBuilt {
+    const cores = this.spec.draw === 'cores';
+    const few = cores && this.model.marks.length <= FEW;
+    const read = this.model.read(this.model.marks, grid);
+    const rows = this.model.marks.map((mark, i) => ({ mark, columns: read.columns[i] as Columns }));
+    const strip = cores && !few && height >= 110 ? STRIP + SPACE : 0;
+    const room = few ? Math.max(1, Math.floor(height * 0.45)) : height - strip;
+    const layout = layoutRows(room, rows.length, cores ? 24 : 14);
+    const shown = this.pick(rows, layout.rows, now, !cores);
+    const marks = this.spec.band?.(this.env) ?? [];
+    const lines = few ? marks.filter((m) => !hidden.has(m.source.key)) : this.mean(marks, strip > 0);
+    const band = this.model.read(lines, grid, 'band ');
+    const bandRows = lines.map((mark, i) => ({ mark, columns: band.columns[i] as Columns }));
+    const layers = few
+      ? stackLayers(lines, stack(band.columns, grid.n))
+      : strip
+        ? lineLayers(lines, band.columns)
+        : [];
+    const [, hi] = extent(read.columns);
+    return {
+      rows: shown,
+      layout,
+      top: few ? 0 : height - layout.height,
+      layers,
+      domain: this.domain(few, strip, layout.height, height),
+      max: this.spec.max === undefined ? this.sticky.update(0, hi, now, 1).max : this.maxOf(),
+      band: bandRows,
+      resolution: read.frames[0]?.resolution ?? '',
+      gaps: read.gaps,
+      loading: read.frames.some((f) => f.loading),
+      any: rows.some((r) => r.columns.count.some((n) => n > 0)),
+      note: shown.length < rows.length ? `worst ${shown.length} of ${rows.length}` : '',
+    };
+  }
+
+  private maxOf(): number {
+    const { max } = this.spec;
+    return typeof max === 'function' ? max(this.env) : (max ?? 1);
+  }
+
+  /** The mark of the whole among the band's, drawn as an area. */
+  private mean(marks: readonly Mark[], wanted: boolean): Mark[] {
+    const m = marks[marks.length - 1];
+    return wanted && m ? [{ ...m, style: 'area', colour: 'cpu' }] : [];
+  }
+
+  /** Those `n` rows with the highest means; sorted by it when `sort`, else in their own order. The choice is
+   *  made again every two seconds only, so that rows do not dance. */
+  private pick<T extends { mark: Mark; columns: Columns }>(
+    rows: readonly T[],
+    n: number,
+    now: number,
+    sort: boolean,
+  ): T[] {
+    if (!sort && n >= rows.length) return [...rows];
+    const known = new Set(rows.map((r) => r.mark.source.key));
+    const usable = this.order.length === Math.min(n, rows.length) && this.order.every((k) => known.has(k));
+    if (!usable || now - this.ordered > 2000) {
+      const score = new Map(rows.map((r) => [r.mark.source.key, total(r.columns)]));
+      const rank = (k: string) => (score.get(k) ?? 0) * (usable && this.order.includes(k) ? 1.2 : 1);
+      const keys = [...known].sort((a, b) => rank(b) - rank(a)).slice(0, n);
+      const old = this.order;
+      // A row keeps its place among those that stay unless it is clearly out of order.
+      this.order = usable ? settle(old, keys, (k) => score.get(k) ?? 0) : keys;
+      this.ordered = now;
+    }
+    const byKey = new Map(rows.map((r) => [r.mark.source.key, r]));
+    const chosen = this.order.map((k) => byKey.get(k)).filter((r): r is T => r !== undefined);
+    return sort ? chosen : rows.filter((r) => this.order.includes(r.mark.source.key)).slice(0, n);
+  }
+
+  /** The y scale of the band: its own 0..1 fills what the rows leave of the plot. */
+  private domain(few: boolean, strip: number, rows: number, height: number): Domain {
+    if (few) {
+      const h = Math.max(1, height - rows - SPACE);
+      return { min: 0, max: height / h, ticks: h >= 60 ? [0, 0.5, 1] : [0, 1] };
+    }
+    if (strip) return { min: -(height - STRIP) / STRIP, max: 1, ticks: [] };
+    return { min: 0, max: 1, ticks: [] };
+  }
+
+  /** Draws the cells and the rows' labels; `k` device pixels to a CSS pixel. */
+  draw(ctx: CanvasRenderingContext2D, box: Box, k: number, b: RowsBuilt, grid: Grid): void {
+    const { ramp, panel, css, font } = palette();
+    const y = box.y + b.top * k;
+    const h = b.layout.rowHeight * k;
+    this.image.draw(
+      ctx,
+      b.rows.map((r) => r.columns),
+      grid.n,
+      b.max,
+      ramp,
+      panel,
+      { x: box.x, y, w: box.w, h: h * b.rows.length },
+      this.spec.log ?? false,
+    );
+    ctx.font = `${11 * k}px ${font}`;
+    ctx.textAlign = 'right';
+    ctx.textBaseline = 'middle';
+    ctx.fillStyle = css.t3;
+    const every = labelEvery(b.rows.length, b.layout.rowHeight);
+    b.rows.forEach((r, i) => {
+      if (i % every && i !== b.rows.length - 1) return;
+      const cy = y + (i + 0.5) * h;
+      const last = b.rows.length - 1;
+      if (i !== last && last % every && last - i < every * 0.75) return;
+      const at = Math.max(box.y + 5 * k, Math.min(box.y + box.h - 4 * k, cy));
+      ctx.fillText(fit(ctx, r.mark.label, 38 * k), box.x - 6 * k, at);
+    });
+    if (this.spec.draw === 'cores' && b.top >= STRIP) {
+      ctx.fillText('mean', box.x - 6 * k, box.y + 9 * k);
+      ctx.fillStyle = css.axis;
+      ctx.fillRect(box.x, box.y + STRIP * k, box.w, k);
+    }
+  }
+}
+
+/** Rows between labels so that they stand at least 12 px apart. */
+export function labelEvery(rows: number, rowHeight: number): number {
+  const least = 12 / rowHeight;
+  for (const e of [1, 2, 4, 8, 16, 32, 64, 128]) if (e >= least) return e;
+  return Math.max(1, rows);
+}
+
+function fit(ctx: CanvasRenderingContext2D, text: string, room: number): string {
+  if (ctx.measureText(text).width <= room) return text;
+  let s = text;
+  while (s.length > 1 && ctx.measureText(`${s}…`).width > room) s = s.slice(0, -1);
+  return `${s}…`;
+}
+
+function total(c: Columns): number {
+  let s = 0;
+  for (let p = 0; p < c.n; p++) s += c.mean[p] || 0;
+  return s;
+}
+
+/** `old` without what left, with what came at its rank; neighbours swap only when 30 % apart. */
+export function settle(
+  old: readonly string[],
+  keys: readonly string[],
+  score: (k: string) => number,
+): string[] {
+  const out = old.filter((k) => keys.includes(k));
+  for (const k of keys) if (!out.includes(k)) out.push(k);
+  for (let pass = 0; pass < out.length; pass++) {
+    let moved = false;
+    for (let i = 1; i < out.length; i++) {
+      const a = out[i - 1] as string;
+      const b = out[i] as string;
+      if (score(b) > score(a) * 1.3) {
+        out[i - 1] = b;
+        out[i] = a;
+        moved = true;
+      }
+    }
+    if (!moved) break;
+  }
+  return out;
+}

@@ -1,0 +1,153 @@
+// The one owner of requestAnimationFrame. Charts say what they would draw now (a key that changes when a
+// pixel would); the scheduler draws those that are visible and whose key changed, on the first frame after
+// data arrived, at most ten times a second. Text follows at 2 Hz. Nothing runs while the page is hidden.
+
+export interface Drawable {
+  /** Changes when a pixel of this chart would: its last column, the view, the data behind it. */
+  key(): string | number;
+  draw(): void;
+  /** Least milliseconds between two draws that only new data ask for. */
+  period(): number;
+}
+
+export interface Clock {
+  now(): number;
+  frame(cb: () => void): void;
+  after(ms: number, cb: () => void): void;
+  hidden(): boolean;
+}
+
+const browserClock: Clock = {
+  now: () => performance.now(),
+  frame: (cb) => void requestAnimationFrame(cb),
+  after: (ms, cb) => void setTimeout(cb, ms),
+  hidden: () => document.hidden,
+};
+
+const PERIOD = 100;
+const TEXT_PERIOD = 500;
+/** Above this many milliseconds of drawing a frame, on average, the rate is halved. */
+const SLOW_FRAME = 24;
+
+interface Entry {
+  it: Drawable;
+  visible: boolean;
+  key: string | number | null;
+  due: number;
+}
+
+export class Scheduler {
+  private readonly entries = new Map<Drawable, Entry>();
+  private readonly texts = new Set<() => void>();
+  private readonly before = new Set<() => void>();
+  private pending = false;
+  private urgent = false;
+  private next = 0;
+  private nextText = 0;
+  private cost = 0;
+  private timer = false;
+
+  constructor(private readonly clock: Clock = browserClock) {}
+
+  /** Draws a second at which data are shown now; halved while frames cost too much. */
+  rate(): number {
+    return this.cost > SLOW_FRAME ? 5 : 10;
+  }
+
+  add(it: Drawable): void {
+    this.entries.set(it, { it, visible: true, key: null, due: 0 });
+    this.invalidate();
+  }
+
+  remove(it: Drawable): void {
+    this.entries.delete(it);
+  }
+
+  setVisible(it: Drawable, visible: boolean): void {
+    const e = this.entries.get(it);
+    if (!e || e.visible === visible) return;
+    e.visible = visible;
+    if (visible) this.invalidate();
+  }
+
+  /** `cb` runs twice a second while the page is shown: text, never pixels of a chart. */
+  onText(cb: () => void): () => void {
+    this.texts.add(cb);
+    this.arm();
+    return () => this.texts.delete(cb);
+  }
+
+  /** `cb` runs at the start of every frame that may draw: move the view here. */
+  onFrame(cb: () => void): () => void {
+    this.before.add(cb);
+    return () => this.before.delete(cb);
+  }
+
+  /** New data: draw on the next frame whose time has come. */
+  data(): void {
+    this.request();
+  }
+
+  /** The reader did something (hover, zoom, theme): draw on the very next frame. */
+  invalidate(): void {
+    this.urgent = true;
+    this.request();
+  }
+
+  private request(): void {
+    if (this.pending || this.clock.hidden()) return;
+    const wait = this.urgent ? 0 : this.next - 4 - this.clock.now();
+    this.pending = true;
+    if (wait > 16) this.clock.after(wait - 8, () => this.clock.frame(() => this.run()));
+    else this.clock.frame(() => this.run());
+  }
+
+  private run(): void {
+    this.pending = false;
+    const now = this.clock.now();
+    if (this.clock.hidden()) return;
+    const forced = this.urgent;
+    if (!forced && now < this.next - 4) {
+      this.request();
+      return;
+    }
+    this.urgent = false;
+    // A late frame does not delay the ones after it; half a period is the least distance.
+    const period = 1000 / this.rate();
+    this.next = Math.max(this.next + period, now + period / 2);
+    for (const cb of this.before) cb();
+    for (const e of this.entries.values()) if (e.visible) this.one(e, now, forced);
+    this.cost += (this.clock.now() - now - this.cost) * 0.1;
+  }
+
+  private one(e: Entry, now: number, forced: boolean): void {
+    const key = e.it.key();
+    if (key === e.key || (!forced && now < e.due - PERIOD / 2)) return;
+    e.key = key;
+    e.due = Math.max(e.due + e.it.period(), now + e.it.period() / 2);
+    e.it.draw();
+  }
+
+  private arm(): void {
+    if (this.timer || this.texts.size === 0) return;
+    this.timer = true;
+    this.nextText = this.clock.now() + TEXT_PERIOD;
+    this.clock.after(TEXT_PERIOD, () => this.tick());
+  }
+
+  private tick(): void {
+    if (this.texts.size === 0) {
+      this.timer = false;
+      return;
+    }
+    const now = this.clock.now();
+    this.nextText = Math.max(this.nextText + TEXT_PERIOD, now + TEXT_PERIOD / 2);
+    this.clock.after(this.nextText - now, () => this.tick());
+    if (this.clock.hidden()) return;
+    for (const cb of this.texts) cb();
+    this.request();
+  }
+}
+
+/** The page's scheduler. */
+export const sched = new Scheduler();

@@ -1,0 +1,29 @@
+// The value that is shown now: under the line, the maximum of the range, or the newest.
+import { fixed, hover, selection } from '../state/view';
+import type { Source, Store } from '../store/api';
+import { draft } from './cursor';
+
+export interface Shown {
+  readonly v: number;
+  readonly t: number;
+}
+
+/** null: there is no value there. */
+export function shownValue(store: Store, source: Source): Shown | null {
+  const at = hover.peek();
+  if (at !== null) {
+    const p = store.at(source, at);
+    return p ? { v: p.hi, t: p.t } : null;
+  }
+  const range = draft.peek() ?? selection.peek();
+  if (range) {
+    const s = store.stats(source, range.from, range.to);
+    return s ? { v: s.max, t: range.to } : null;
+  }
+  const view = fixed.peek();
+  if (view) {
+    const p = store.at(source, Math.min(view.to, store.newest) - 1);
+    return p ? { v: p.v, t: p.t } : null;
+  }
+  return store.latest(source);
+}
