@@ -37,11 +37,38 @@ START_TEST(named_instances_come_and_go)
 	ck_assert_uint_eq(b.n_live, 1);
 	batch_begin(&b, 3);
 	row(&b, "sdb");
-	ck_assert_int_eq(row(&b, "sda")[0], 0); /* the same slot again, zeroed, another generation */
+	ck_assert_int_eq(row(&b, "sda")[0],
+			 0); /* the same slot again, zeroed, another generation */
 	batch_finish(&b);
 	ck_assert_uint_eq(b.started[0], 0);
 	ck_assert_uint_eq(b.inst[0].gen, 2);
 	batch_commit(&b);
+	batch_done(&b);
+}
+END_TEST
+
+START_TEST(names_of_any_bytes_become_text_and_stay_the_same_instance)
+{
+	struct batch b;
+	char cut[100];
+
+	memset(cut, 'n', sizeof(cut));
+	memcpy(cut + INSTANCE_NAME_MAX - 2, "\xc3\xa4", 2); /* would be cut in its middle */
+	ck_assert_int_eq(batch_init(&b, &named, 0), 0);
+	for (uint64_t tick = 1; tick < 4; tick++) {
+		batch_begin(&b, tick);
+		batch_row_named(&b, "e\xff\x1bth", 5)[0]++;
+		batch_row_named(&b, "\xc3\xa4", 2)[0]++;
+		batch_row_named(&b, cut, sizeof(cut))[0]++;
+		batch_finish(&b);
+		ck_assert_uint_eq(b.n_started, tick == 1 ? 3 : 0);
+		batch_commit(&b);
+	}
+	ck_assert_str_eq(b.inst[0].name, "e??th");
+	ck_assert_str_eq(b.inst[1].name, "\xc3\xa4");
+	ck_assert_uint_eq(strlen(b.inst[2].name), INSTANCE_NAME_MAX - 2);
+	ck_assert_int_eq(b.rows[0], 3);
+	ck_assert_int_eq(b.rows[4], 3);
 	batch_done(&b);
 }
 END_TEST
@@ -238,6 +265,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, named_instances_come_and_go);
+	tcase_add_test(t, names_of_any_bytes_become_text_and_stay_the_same_instance);
 	tcase_add_test(t, full_group_refuses_and_counts);
 	tcase_add_test(t, failed_pass_is_carried_over);
 	tcase_add_test(t, churn_leaks_no_slot);

@@ -101,8 +101,8 @@ int batch_init(struct batch *b, const struct group *g, uint32_t cap)
 	*b = (struct batch){.group = g, .n_metrics = g->n_metrics, .epoch = 1};
 	b->n_attrs = (uint32_t)attr_count(g);
 	b->cap = !g->indom ? 1 : cap ? cap : g->max_instances;
-	if (!b->cap || !g->n_metrics || g->n_metrics > GROUP_METRICS_MAX || b->n_attrs > ATTRS_MAX ||
-	    b->cap > 1u << 22)
+	if (!b->cap || !g->n_metrics || g->n_metrics > GROUP_METRICS_MAX ||
+	    b->n_attrs > ATTRS_MAX || b->cap > 1u << 22)
 		return -EINVAL;
 	while (cells < b->cap * 2)
 		cells *= 2;
@@ -171,12 +171,48 @@ static int64_t *touch(struct batch *b, uint32_t slot)
 	return b->rows + (size_t)slot * b->n_metrics;
 }
 
+/* Length of the valid UTF-8 sequence at s (n bytes follow), or 0. Control characters count as
+ * invalid, so that a name cannot move a terminal's cursor. */
+static size_t utf8_len(const uint8_t *s, size_t n)
+{
+	size_t want = s[0] < 0x80 ? 1 : (s[0] & 0xe0) == 0xc0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : 4;
+
+	if (want == 1)
+		return s[0] >= 0x20 && s[0] != 0x7f;
+	if (want > n || s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < want; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return want;
+}
+
+static size_t copy_text(char *out, size_t size, const char *in, size_t len)
+{
+	size_t o = 0;
+
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_len((const uint8_t *)in + i, len - i);
+
+		if (o + (n ? n : 1) > size - 1)
+			break;
+		if (n)
+			memcpy(out + o, in + i, n);
+		else
+			out[o] = '?';
+		o += n ? n : 1;
+		i += n ? n : 1;
+	}
+	out[o] = 0;
+	return o;
+}
+
 static void set_name(struct instance *in, const char *name, size_t len)
 {
-	if (len > INSTANCE_NAME_MAX - 1)
-		len = INSTANCE_NAME_MAX - 1;
-	memcpy(in->name, name, len);
-	in->name[len] = 0;
+	copy_text(in->name, INSTANCE_NAME_MAX, name, len);
 }
 
 int32_t batch_start(struct batch *b, uint64_t id, const char *name, size_t len)
@@ -274,11 +310,14 @@ int64_t *batch_row_named(struct batch *b, const char *name, size_t len)
 	int32_t slot = -1;
 
 	assert(b->group->indom && !b->group->managed);
-	if (len > INSTANCE_NAME_MAX - 1)
-		len = INSTANCE_NAME_MAX - 1;
-	if (b->pos < b->n_slots && has_name(b, b->order[b->pos], name, len)) {
+	if (b->pos < b->n_slots && len < INSTANCE_NAME_MAX &&
+	    has_name(b, b->order[b->pos], name, len)) {
 		slot = (int32_t)b->order[b->pos];
 	} else {
+		char clean[INSTANCE_NAME_MAX];
+
+		len = copy_text(clean, sizeof(clean), name, len);
+		name = clean;
 		uint32_t i = (uint32_t)hash_name(name, len) & b->hash_mask;
 
 		for (; b->hash[i]; i = (i + 1) & b->hash_mask)
@@ -313,51 +352,13 @@ int64_t *batch_row_slot(struct batch *b, uint32_t slot)
 	return touch(b, slot);
 }
 
-/* Length of the valid UTF-8 sequence at s (n bytes follow), or 0. Control characters count as
- * invalid, so that a name cannot move a terminal's cursor. */
-static size_t utf8_len(const uint8_t *s, size_t n)
-{
-	size_t want = s[0] < 0x80 ? 1 : (s[0] & 0xe0) == 0xc0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : 4;
-
-	if (want == 1)
-		return s[0] >= 0x20 && s[0] != 0x7f;
-	if (want > n || s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < want; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return want;
-}
-
-static void copy_text(char *out, const char *in, size_t len)
-{
-	size_t o = 0;
-
-	for (size_t i = 0; i < len;) {
-		size_t n = utf8_len((const uint8_t *)in + i, len - i);
-
-		if (o + (n ? n : 1) > ATTR_VALUE_MAX - 1)
-			break;
-		if (n)
-			memcpy(out + o, in + i, n);
-		else
-			out[o] = '?';
-		o += n ? n : 1;
-		i += n ? n : 1;
-	}
-	out[o] = 0;
-}
-
 void batch_attr(struct batch *b, uint32_t slot, uint32_t key, const char *value, size_t len)
 {
 	uint32_t at = slot * b->n_attrs + key;
 	char clean[ATTR_VALUE_MAX];
 
 	assert(slot < b->n_slots && b->inst[slot].live && key < b->n_attrs);
-	copy_text(clean, value, len);
+	copy_text(clean, sizeof(clean), value, len);
 	if (strcmp(clean, b->attrs[at]) == 0)
 		return;
 	strcpy(b->attrs[at], clean);
@@ -367,8 +368,8 @@ void batch_attr(struct batch *b, uint32_t slot, uint32_t key, const char *value,
 	}
 }
 
-int batch_restore(struct batch *b, uint32_t slot, uint32_t gen, uint64_t id, const char *name, bool live,
-		  const int64_t *values)
+int batch_restore(struct batch *b, uint32_t slot, uint32_t gen, uint64_t id, const char *name,
+		  bool live, const int64_t *values)
 {
 	struct instance *in;
 	size_t at = (size_t)slot * b->n_metrics;

@@ -25,7 +25,7 @@ struct instance {
 	uint32_t gen;  /* 0: the slot was never used */
 	uint32_t seen; /* the pass in which it was last read or kept */
 	bool live;
-	char name[INSTANCE_NAME_MAX]; /* NUL-ended; "" for the singular row */
+	char name[INSTANCE_NAME_MAX]; /* NUL-ended UTF-8 without control bytes; "" for the singular row */
 };
 
 struct batch {
@@ -71,7 +71,8 @@ void batch_commit(struct batch *);
 /* The row of a singular group, n_metrics values to overwrite; live from the first call on. */
 int64_t *batch_row(struct batch *);
 /* The row of the instance called name, started if new (zero-filled). NULL: no slot is free (the
- * instance is counted in n_refused and left out). Cheap when called in the same order each pass. */
+ * instance is counted in n_refused and left out). Cheap when called in the same order each pass. The
+ * name is any bytes: it is cut to fit and what is no printable UTF-8 becomes '?'. */
 int64_t *batch_row_named(struct batch *, const char *name, size_t len);
 
 /* Managed groups: the slot of id, or -1. */

@@ -93,17 +93,45 @@ void host_close(struct host *h)
 	}
 }
 
-int host_explain(const struct host *h, enum host_root root, const char *path, int err, char *reason, size_t size)
+int host_explain(const struct host *h, enum host_root root, const char *path, int err, char *reason,
+		 size_t size)
 {
 	snprintf(reason, size, "%s/%s: %s", h->path[root], path, strerror(-err));
 	return err;
 }
 
-int host_probe(const struct host *h, enum host_root root, const char *path, char *reason, size_t size)
+int host_probe(const struct host *h, enum host_root root, const char *path, char *reason,
+	       size_t size)
 {
 	_cleanup_close_ int fd = host_file(h, root, path);
 
 	return fd < 0 ? host_explain(h, root, path, fd, reason, size) : 0;
+}
+
+/* Under AddressSanitizer the part of the buffer behind the text's NUL may not be touched, so that a
+ * parser that runs over is found although there is room. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GUARDED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define GUARDED 1
+#endif
+#ifdef GUARDED
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+static void guard(struct kept_file *f)
+{
+	ASAN_POISON_MEMORY_REGION(f->data + f->len + 1, f->cap - f->len - 1);
+}
+
+static void unguard(struct kept_file *f)
+{
+	ASAN_UNPOISON_MEMORY_REGION(f->data, f->cap);
 }
 
 /* Reads to the end or to cap - 1 bytes. */
@@ -155,6 +183,8 @@ int kept_open(struct kept_file *f, const struct host *h, enum host_root root, co
 	}
 	if (r)
 		kept_close(f);
+	else
+		guard(f);
 	return r;
 }
 
@@ -164,8 +194,11 @@ int kept_read(struct kept_file *f, uint64_t tick)
 
 	if (f->tick == tick + 1)
 		return 0;
+	unguard(f);
 	r = read_whole(f);
 	f->tick = r ? 0 : tick + 1;
+	if (!r)
+		guard(f);
 	return r;
 }
 
@@ -173,6 +206,8 @@ void kept_close(struct kept_file *f)
 {
 	if (f->cap && f->fd >= 0)
 		close(f->fd);
+	if (f->data)
+		unguard(f);
 	free(f->data);
 	*f = (struct kept_file){.fd = -1};
 }

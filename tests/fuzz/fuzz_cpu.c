@@ -1,0 +1,3 @@
+#include "collector.h"
+
+FUZZ_COLLECTOR(cpu, {ROOT_PROC, "stat"});

@@ -1,0 +1,3 @@
+#include "collector.h"
+
+FUZZ_COLLECTOR(interrupts, {ROOT_PROC, "interrupts"}, {ROOT_PROC, "softirqs"});

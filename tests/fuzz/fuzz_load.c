@@ -1,0 +1,3 @@
+#include "collector.h"
+
+FUZZ_COLLECTOR(load, {ROOT_PROC, "loadavg"});

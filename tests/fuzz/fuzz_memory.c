@@ -1,0 +1,3 @@
+#include "collector.h"
+
+FUZZ_COLLECTOR(memory, {ROOT_PROC, "meminfo"}, {ROOT_PROC, "vmstat"});

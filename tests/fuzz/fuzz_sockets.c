@@ -1,0 +1,3 @@
+#include "collector.h"
+
+FUZZ_COLLECTOR(sockets, {ROOT_PROC, "net/sockstat"}, {ROOT_PROC, "net/sockstat6"});
