@@ -1,10 +1,10 @@
 /*
- * Fuzzing of a collector: the input becomes the files it reads, in a tree of their own; the collector is
- * probed, opened and sampled several times while the files change under it.
+ * Fuzzing of a collector: the input becomes the files it reads, in a tree of their own; the
+ * collector is probed, opened and sampled several times while the files change under it.
  *
- * The input is cut at bytes 0x1d. The pieces are the files' contents in the order of the target's list:
- * first all of them before the first pass, then again before the second, and so on. A file without a
- * piece of its own stays as it is.
+ * The input is cut at bytes 0x1d. The pieces are the files' contents in the order of the target's
+ * list: first all of them before the first pass, then again before the second, and so on. A file
+ * without a piece of its own stays as it is.
  */
 #ifndef STROBE_FUZZ_COLLECTOR_H
 #define STROBE_FUZZ_COLLECTOR_H
@@ -85,8 +85,8 @@ static inline void fuzz_check_batch(const struct batch *b)
 	FUZZ_CHECK(live == b->n_live);
 }
 
-static inline void fuzz_sample(const struct collector *c, void *state, struct batch *b, uint64_t tick,
-			       struct collector_report *report)
+static inline void fuzz_sample(const struct collector *c, void *state, struct batch *b,
+			       uint64_t tick, struct collector_report *report)
 {
 	for (unsigned g = 0; g < c->n_groups; g++) {
 		batch_begin(&b[g], tick);

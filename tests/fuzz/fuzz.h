@@ -2,7 +2,8 @@
  * What every fuzz target shares: seeds, and a scratch folder in memory.
  *
  * A target is tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput() and fuzz_seeds(). Started with
- * FUZZ_SEEDS=FOLDER in the environment it writes its seeds there (made from tests/fixtures) and ends.
+ * FUZZ_SEEDS=FOLDER in the environment it writes its seeds there (made from tests/fixtures) and
+ * ends.
  */
 #ifndef STROBE_FUZZ_FUZZ_H
 #define STROBE_FUZZ_FUZZ_H

@@ -1,3 +1,4 @@
 #include "collector.h"
 
-FUZZ_COLLECTOR(pressure, {ROOT_PROC, "pressure/cpu"}, {ROOT_PROC, "pressure/memory"}, {ROOT_PROC, "pressure/io"}, {ROOT_PROC, "pressure/irq"});
+FUZZ_COLLECTOR(pressure, {ROOT_PROC, "pressure/cpu"}, {ROOT_PROC, "pressure/memory"},
+	       {ROOT_PROC, "pressure/io"}, {ROOT_PROC, "pressure/irq"});

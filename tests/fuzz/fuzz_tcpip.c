@@ -1,3 +1,4 @@
 #include "collector.h"
 
-FUZZ_COLLECTOR(tcpip, {ROOT_PROC, "net/snmp"}, {ROOT_PROC, "net/netstat"}, {ROOT_PROC, "net/snmp6"});
+FUZZ_COLLECTOR(tcpip, {ROOT_PROC, "net/snmp"}, {ROOT_PROC, "net/netstat"},
+	       {ROOT_PROC, "net/snmp6"});
