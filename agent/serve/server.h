@@ -24,7 +24,7 @@ struct server;
 
 struct server_config {
 	const char *listen;  /* "127.0.0.1:9820", "[::1]:0", "localhost:0" or "unix:/path" */
-	const char *token;   /* 16 to 128 characters of [A-Za-z0-9_-] */
+	const char *token;   /* 16 to 96 characters of [A-Za-z0-9_-] */
 	struct log *log;     /* outlives the server */
 	const struct host *host;
 	uint32_t rate_hz;    /* ticks a second */
