@@ -1,0 +1,42 @@
+/*
+ * The bodies of the HTTP API, and the arguments of a query. No HTTP here.
+ */
+#ifndef STROBE_SERVE_API_H
+#define STROBE_SERVE_API_H
+
+#include "serve/buf.h"
+#include "serve/private.h"
+
+enum { API_METRICS_MAX = 256, API_POINTS_DEFAULT = 100 };
+
+/* One argument after the other ("metric=kernel.all.load"), decoded; NULL ends. */
+struct api_query {
+	const char *metrics[API_METRICS_MAX];
+	size_t n_metrics;
+	const char *instance; /* NULL: all */
+	uint64_t from_us, to_us;
+	uint32_t points;
+	bool rate, csv;
+};
+
+/* Reads the arguments of /api/v1/query, which are changed and must outlive *ret. 0; 400 or 413 with a
+ * sentence in err. */
+unsigned api_query_parse(struct api_query *ret, char **args, size_t n_args, const struct mirror *, char *err,
+			 size_t err_len);
+/* A time of a query: "now", "-30s" (ms, s, m, h, d), seconds since 1970 with a fraction, or ISO 8601 (UTC unless it
+ * says otherwise). False: none of these. */
+bool api_time_parse(const char *, const struct mirror *, uint64_t now_us, uint64_t *ret);
+
+void api_query_json(struct buf *, const struct api_query *, const struct query_request *,
+		    const struct query_result *);
+void api_query_csv(struct buf *, const struct api_query *, const struct query_request *,
+		   const struct query_result *);
+/* The metric reference and the live instances of each group. */
+void api_metrics_json(struct buf *, const struct mirror *);
+
+/* What /api/v1/status asks of the query thread: rates of the last ten seconds. NULL: no memory. */
+struct job *api_status_job(const struct server *, const void *owner);
+void api_status_json(struct buf *, struct server *, const struct query_result *);
+void api_error_json(struct buf *, const char *error, const char *hint);
+
+#endif

@@ -1,0 +1,405 @@
+#include "base/stats.h"
+#include "serve/access.h"
+#include "serve/api.h"
+#include "serve/assets.h"
+#include "serve/private.h"
+
+#include <errno.h>
+
+enum { CHUNK = 64 << 10, HEADERS_MAX = 4096, ARGS_MAX = 300, KEEP_BODY = 64 << 10 };
+
+enum endpoint { ENDPOINT_NONE, ENDPOINT_QUERY, ENDPOINT_STATUS };
+
+struct request { /* of one connection; one at a time */
+	struct server *server;
+	struct lws *wsi;
+	struct request *next; /* in server->waiting */
+	enum endpoint pending;
+	struct api_query query;
+	char *args; /* what query points into */
+	bool head, close;
+	const uint8_t *data; /* the body: of an asset, or of `body` */
+	size_t len, sent;
+	struct buf body;
+};
+
+/* ---- responses ---- */
+
+struct extra {
+	const char *name, *value; /* name with its colon */
+};
+
+static int respond(struct request *r, unsigned status, const char *mime, const struct extra *extra, size_t n_extra)
+{
+	uint8_t head[LWS_PRE + HEADERS_MAX], *begin = head + LWS_PRE, *p = begin, *end = head + sizeof(head) - 1;
+
+	if (lws_add_http_common_headers(r->wsi, status, mime, r->len, &p, end))
+		return -1;
+	for (size_t i = 0; i < n_extra; i++)
+		if (lws_add_http_header_by_name(r->wsi, (const unsigned char *)extra[i].name,
+						(const unsigned char *)extra[i].value,
+						(int)strlen(extra[i].value), &p, end))
+			return -1;
+	if (lws_finalize_write_http_header(r->wsi, begin, &p, end))
+		return -1;
+	r->sent = r->head ? r->len : 0;
+	if (r->sent == r->len)
+		return r->close || lws_http_transaction_completed(r->wsi) ? -1 : 0;
+	lws_callback_on_writable(r->wsi);
+	return 0;
+}
+
+/* The body that stands in r->body. */
+static int respond_body(struct request *r, unsigned status, const char *mime)
+{
+	static const struct extra extra[] = { { "cache-control:", "no-store" } };
+
+	if (r->body.failed)
+		return -1;
+	r->data = r->body.p;
+	r->len = r->body.len;
+	return respond(r, status, mime, extra, 1);
+}
+
+static int refuse(struct request *r, unsigned status, const char *error, const char *hint)
+{
+	static const struct extra unauthorized[] = { { "cache-control:", "no-store" },
+						     { "www-authenticate:", "Bearer" } };
+	static const struct extra method[] = { { "cache-control:", "no-store" }, { "allow:", "GET, HEAD" } };
+
+	STAT_ADD(refused_requests, 1);
+	buf_clear(&r->body);
+	api_error_json(&r->body, error, hint);
+	if (r->body.failed)
+		return -1;
+	r->data = r->body.p;
+	r->len = r->body.len;
+	if (status == 401)
+		return respond(r, status, "application/json", unauthorized, 2);
+	return respond(r, status, "application/json", method, status == 405 ? 2 : 1);
+}
+
+static int send_some(struct request *r)
+{
+	struct buf *out = &r->server->out;
+	size_t n = r->len - r->sent;
+	bool last = n <= CHUNK;
+
+	if (r->sent == r->len)
+		return 0;
+	n = last ? n : CHUNK;
+	out_begin(r->server);
+	buf_put(out, r->data + r->sent, n);
+	if (out->failed)
+		return -1;
+	if (lws_write(r->wsi, out->p + OUT_HEAD, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
+		return -1;
+	r->sent += n;
+	if (!last) {
+		lws_callback_on_writable(r->wsi);
+		return 0;
+	}
+	buf_trim(&r->body, KEEP_BODY);
+	return r->close || lws_http_transaction_completed(r->wsi) ? -1 : 0;
+}
+
+/* ---- assets ---- */
+
+static int respond_asset(struct request *r, const struct asset *a)
+{
+	char accept[256] = "", match[256] = "", etag[80];
+	struct extra extra[4];
+	size_t n = 0;
+
+	if (lws_hdr_copy(r->wsi, accept, sizeof(accept), WSI_TOKEN_HTTP_ACCEPT_ENCODING) < 0)
+		accept[0] = '\0';
+	if (lws_hdr_copy(r->wsi, match, sizeof(match), WSI_TOKEN_HTTP_IF_NONE_MATCH) < 0)
+		match[0] = '\0';
+	bool gzip = strstr(accept, "gzip") && !strstr(accept, "gzip;q=0");
+
+	snprintf(etag, sizeof(etag), "\"%s%s\"", a->etag, gzip ? "-gz" : "");
+	extra[n++] = (struct extra){ "etag:", etag };
+	extra[n++] = (struct extra){ "vary:", "accept-encoding" };
+	extra[n++] = (struct extra){ "cache-control:",
+				     a->immutable ? "public, max-age=31536000, immutable" : "no-cache" };
+	if (strstr(match, etag) || strcmp(match, "*") == 0) {
+		r->len = 0;
+		return respond(r, HTTP_STATUS_NOT_MODIFIED, a->mime, extra, n);
+	}
+	if (gzip) {
+		extra[n++] = (struct extra){ "content-encoding:", "gzip" };
+		r->data = a->gz;
+		r->len = a->gz_len;
+	} else {
+		uint8_t *plain = asset_inflate(a);
+
+		buf_done(&r->body);
+		r->body = (struct buf){ .p = plain, .len = a->len, .cap = a->len, .failed = !plain };
+		if (!plain)
+			return -1;
+		r->data = plain;
+		r->len = a->len;
+	}
+	return respond(r, HTTP_STATUS_OK, a->mime, extra, n);
+}
+
+/* ---- the API ---- */
+
+static int wait_for(struct request *r, struct job *job, enum endpoint endpoint)
+{
+	if (!job || jobs_add(&r->server->jobs, job) < 0) {
+		job_free(job);
+		return refuse(r, 429, "too many queries are waiting", "try again in a second");
+	}
+	r->pending = endpoint;
+	r->next = r->server->waiting;
+	r->server->waiting = r;
+	lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 60);
+	return 0;
+}
+
+/* Reads the arguments into one allocation, NUL-ended each. The number of them, or -ENOMEM. */
+static int copy_args(struct request *r, char **args)
+{
+	size_t total = 0;
+	int n = 0, len;
+	char *p;
+
+	while (n < ARGS_MAX && (len = lws_hdr_fragment_length(r->wsi, WSI_TOKEN_HTTP_URI_ARGS, n)) > 0) {
+		total += (size_t)len + 1;
+		n++;
+	}
+	free(r->args);
+	r->args = p = malloc(total + 1);
+	if (!p)
+		return -ENOMEM;
+	for (int i = 0; i < n; i++) {
+		int room = lws_hdr_fragment_length(r->wsi, WSI_TOKEN_HTTP_URI_ARGS, i) + 1;
+
+		if (lws_hdr_copy_fragment(r->wsi, p, room, WSI_TOKEN_HTTP_URI_ARGS, i) < 0)
+			*p = '\0';
+		args[i] = p;
+		p += strlen(p) + 1;
+	}
+	return n;
+}
+
+static int api_query(struct request *r)
+{
+	struct query_selector selectors[API_METRICS_MAX];
+	char *args[ARGS_MAX], err[256];
+	int n = copy_args(r, args);
+
+	if (n < 0)
+		return -1;
+	unsigned status = api_query_parse(&r->query, args, (size_t)n, &r->server->tail.encoder.mirror, err, sizeof(err));
+
+	if (status)
+		return refuse(r, status, err, "see /api/v1/metrics for the names; example: "
+					      "/api/v1/query?metric=kernel.all.load&from=-30s&points=30");
+	for (size_t i = 0; i < r->query.n_metrics; i++) {
+		uint32_t group, metric;
+
+		if (!mirror_find_metric(&r->server->tail.encoder.mirror, r->query.metrics[i], &group, &metric)) {
+			snprintf(err, sizeof(err), "no metric is called %.128s", r->query.metrics[i]);
+			return refuse(r, 404, err, "/api/v1/metrics (or: strobe metrics) lists the names");
+		}
+		selectors[i] = (struct query_selector){ r->query.metrics[i], r->query.instance };
+	}
+	struct job *job = job_new(JOB_RANGE, r);
+
+	if (job && job_set_selectors(job, selectors, r->query.n_metrics) < 0) {
+		job_free(job);
+		return -1;
+	}
+	if (job) {
+		job->request.from_us = r->query.from_us;
+		job->request.to_us = r->query.to_us;
+		job->request.points = r->query.points;
+		job->request.raw = !r->query.rate;
+	}
+	return wait_for(r, job, ENDPOINT_QUERY);
+}
+
+static int finish_query(struct request *r, const struct job *job)
+{
+	if (job->r == -ENOENT)
+		return refuse(r, 404, "no such metric", "/api/v1/metrics (or: strobe metrics) lists the names");
+	if (job->r == -ENOMEM || job->r == -E2BIG)
+		return refuse(r, 413, "the result is too large", "ask for fewer points, metrics or instances");
+	if (job->r < 0)
+		return refuse(r, 400, "the query cannot be run", strerror(-job->r));
+	if (r->query.csv)
+		api_query_csv(&r->body, &r->query, &job->request, job->result);
+	else
+		api_query_json(&r->body, &r->query, &job->request, job->result);
+	return respond_body(r, HTTP_STATUS_OK, r->query.csv ? "text/csv; charset=utf-8" : "application/json");
+}
+
+/* A job of this request may be done: answers it. */
+static int finish_pending(struct request *r)
+{
+	struct server *s = r->server;
+	struct job *job = jobs_take(&s->jobs, r);
+	int ret;
+
+	if (!job)
+		return 0;
+	for (struct request **p = &s->waiting; *p; p = &(*p)->next)
+		if (*p == r) {
+			*p = r->next;
+			break;
+		}
+	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
+	buf_clear(&r->body);
+	if (r->pending == ENDPOINT_STATUS) {
+		api_status_json(&r->body, s, job->r < 0 ? NULL : job->result);
+		ret = respond_body(r, HTTP_STATUS_OK, "application/json");
+	} else {
+		ret = finish_query(r, job);
+	}
+	r->pending = ENDPOINT_NONE;
+	job_free(job);
+	return ret;
+}
+
+void http_wake(struct server *s)
+{
+	for (struct request *r = s->waiting; r; r = r->next)
+		lws_callback_on_writable(r->wsi);
+}
+
+static int api(struct request *r, const char *path)
+{
+	char authorization[ACCESS_TOKEN_MAX + 16] = "";
+
+	if (lws_hdr_copy(r->wsi, authorization, sizeof(authorization), WSI_TOKEN_HTTP_AUTHORIZATION) < 0 ||
+	    !access_bearer_ok(authorization, r->server->config.token))
+		return refuse(r, 401, "the token is missing or wrong",
+			      "send the header Authorization: Bearer TOKEN, with the token of the URL that the agent "
+			      "printed");
+	tail_advance(&r->server->tail, !r->server->sessions);
+	if (strcmp(path, "status") == 0)
+		return wait_for(r, api_status_job(r->server, r), ENDPOINT_STATUS);
+	if (strcmp(path, "query") == 0)
+		return api_query(r);
+	if (strcmp(path, "metrics") == 0) {
+		api_metrics_json(&r->body, &r->server->tail.encoder.mirror);
+		return respond_body(r, HTTP_STATUS_OK, "application/json");
+	}
+	return refuse(r, 404, "no such endpoint", "there are /api/v1/status, /api/v1/metrics and /api/v1/query");
+}
+
+static int route(struct request *r, const char *path)
+{
+	char *uri;
+	int uri_len, method = lws_http_get_uri_and_method(r->wsi, &uri, &uri_len);
+	unsigned status = server_check_request(r->wsi);
+	const struct asset *asset;
+
+	STAT_ADD(http_requests, 1);
+	r->head = method == LWSHUMETH_HEAD;
+	r->close = method != LWSHUMETH_GET && method != LWSHUMETH_HEAD; /* its body is not read */
+	if (status)
+		return refuse(r, status, "this host name or origin is not served",
+			      "open the agent as http://127.0.0.1:PORT/ or http://localhost:PORT/, directly or "
+			      "through an SSH tunnel");
+	if (r->close)
+		return refuse(r, 405, "only GET and HEAD are answered", "nothing here can be changed over HTTP");
+	if (strcmp(path, "/healthz") == 0) {
+		buf_text(&r->body, "ok");
+		return respond_body(r, HTTP_STATUS_OK, "text/plain");
+	}
+	if (strncmp(path, "/api/v1/", 8) == 0)
+		return api(r, path + 8);
+	asset = asset_find(path);
+	if (asset)
+		return respond_asset(r, asset);
+	return refuse(r, 404, "nothing is here", "the dashboard is at /");
+}
+
+static void request_free(struct request *r)
+{
+	if (!r)
+		return;
+	if (r->pending) {
+		jobs_abandon(&r->server->jobs, r);
+		for (struct request **p = &r->server->waiting; *p; p = &(*p)->next)
+			if (*p == r) {
+				*p = r->next;
+				break;
+			}
+	}
+	buf_done(&r->body);
+	free(r->args);
+	free(r);
+}
+
+static int begin(struct lws *wsi, struct request **slot, const char *path, size_t len)
+{
+	char copy[512];
+
+	if (!*slot) {
+		*slot = calloc(1, sizeof(**slot));
+		if (!*slot)
+			return -1;
+	}
+	struct request *r = *slot;
+
+	if (r->pending)
+		return -1; /* pipelined on one that is not answered yet */
+	r->server = server_of(wsi);
+	r->wsi = wsi;
+	r->len = r->sent = 0;
+	buf_clear(&r->body);
+	if (len >= sizeof(copy))
+		return refuse(r, 414, "the path is too long", "the dashboard is at /");
+	memcpy(copy, path, len);
+	copy[len] = '\0';
+	return route(r, copy);
+}
+
+/* An upgrade: what is refused here never becomes a session. */
+static int confirm_upgrade(struct lws *wsi, const char *to)
+{
+	char protocols[160] = "", *uri;
+	int uri_len = 0;
+	unsigned status = server_check_request(wsi);
+
+	STAT_ADD(http_requests, 1);
+	if (lws_http_get_uri_and_method(wsi, &uri, &uri_len) != LWSHUMETH_GET || uri_len != 7 ||
+	    memcmp(uri, "/stream", 7) != 0 || strcmp(to, "websocket") != 0)
+		status = status ? status : HTTP_STATUS_NOT_FOUND;
+	if (!status && (lws_hdr_copy(wsi, protocols, sizeof(protocols), WSI_TOKEN_PROTOCOL) < 0 ||
+			!access_protocols_ok(protocols, server_of(wsi)->config.token)))
+		status = HTTP_STATUS_UNAUTHORIZED;
+	if (!status)
+		return 0;
+	STAT_ADD(refused_requests, 1);
+	return lws_return_http_status(wsi, status, NULL) ? -1 : 1;
+}
+
+int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct request **slot = user;
+
+	switch (reason) {
+	case LWS_CALLBACK_HTTP:
+		return begin(wsi, slot, in, len);
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		if (!slot || !*slot)
+			return 0;
+		return (*slot)->pending ? finish_pending(*slot) : send_some(*slot);
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return confirm_upgrade(wsi, in);
+	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+	case LWS_CALLBACK_CLOSED_HTTP:
+		if (slot) {
+			request_free(*slot);
+			*slot = NULL;
+		}
+		return 0;
+	default:
+		return 0;
+	}
+}

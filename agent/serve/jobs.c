@@ -1,0 +1,287 @@
+#include "serve/jobs.h"
+
+#include "base/clock.h"
+#include "base/stats.h"
+#include "serve/message.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS_MAX_BYTES = 192 << 10 };
+
+static const uint64_t events_window_us = 3600ull * 1000000;
+
+struct job *job_new(enum job_kind kind, const void *owner)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job) {
+		job->kind = kind;
+		job->owner = owner;
+	}
+	return job;
+}
+
+int job_set_selectors(struct job *job, const struct query_selector *s, size_t n)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += strlen(s[i].metric) + 1 + (s[i].instance ? strlen(s[i].instance) + 1 : 0);
+	job->selectors = calloc(n ? n : 1, sizeof(*job->selectors));
+	job->strings = malloc(bytes + 1);
+	if (!job->selectors || !job->strings)
+		return -ENOMEM;
+	char *p = job->strings;
+
+	for (size_t i = 0; i < n; i++) {
+		job->selectors[i].metric = strcpy(p, s[i].metric);
+		p += strlen(p) + 1;
+		if (s[i].instance) {
+			job->selectors[i].instance = strcpy(p, s[i].instance);
+			p += strlen(p) + 1;
+		}
+	}
+	job->request.selectors = job->selectors;
+	job->request.n_selectors = n;
+	return 0;
+}
+
+void job_free(struct job *job)
+{
+	if (!job)
+		return;
+	query_free(job->result);
+	buf_done(&job->events);
+	free(job->selectors);
+	free(job->strings);
+	free(job);
+}
+
+int jobs_init(struct jobs *j, struct log *log, int wake_fd)
+{
+	pthread_condattr_t attr;
+
+	*j = (struct jobs){ .log = log, .wake_fd = wake_fd };
+	j->waiting_end = &j->waiting;
+	pthread_mutex_init(&j->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&j->more, &attr);
+	pthread_condattr_destroy(&attr);
+	return 0;
+}
+
+static void free_list(struct job *job)
+{
+	while (job) {
+		struct job *next = job->link;
+
+		job_free(job);
+		job = next;
+	}
+}
+
+void jobs_done(struct jobs *j)
+{
+	if (!j->waiting_end)
+		return;
+	free_list(j->waiting);
+	free_list(j->done);
+	if (j->events_open)
+		cursor_close(&j->events_cursor);
+	buf_done(&j->events);
+	pthread_cond_destroy(&j->more);
+	pthread_mutex_destroy(&j->lock);
+}
+
+int jobs_add(struct jobs *j, struct job *job)
+{
+	int r = -EAGAIN;
+
+	pthread_mutex_lock(&j->lock);
+	if (j->n < JOBS_MAX) {
+		job->link = NULL;
+		*j->waiting_end = job;
+		j->waiting_end = &job->link;
+		j->n++;
+		pthread_cond_signal(&j->more);
+		r = 0;
+	}
+	pthread_mutex_unlock(&j->lock);
+	return r;
+}
+
+struct job *jobs_take(struct jobs *j, const void *owner)
+{
+	struct job *ret = NULL;
+
+	pthread_mutex_lock(&j->lock);
+	for (struct job **p = &j->done; *p;) {
+		struct job *job = *p;
+		bool mine = job->owner == owner && !ret;
+
+		if (!mine && job->owner) {
+			p = &job->link;
+			continue;
+		}
+		*p = job->link;
+		j->n--;
+		if (mine)
+			ret = job;
+		else
+			job_free(job);
+	}
+	pthread_mutex_unlock(&j->lock);
+	return ret;
+}
+
+static void abandon(struct job *job, const void *owner)
+{
+	if (job->owner == owner) {
+		job->owner = NULL;
+		atomic_store(&job->cancel, true);
+	}
+}
+
+void jobs_abandon(struct jobs *j, const void *owner)
+{
+	pthread_mutex_lock(&j->lock);
+	for (struct job *job = j->waiting; job; job = job->link)
+		abandon(job, owner);
+	if (j->running)
+		abandon(j->running, owner);
+	for (struct job **p = &j->done; *p;) {
+		struct job *job = *p;
+
+		if (job->owner == owner) {
+			*p = job->link;
+			j->n--;
+			job_free(job);
+		} else {
+			p = &job->link;
+		}
+	}
+	pthread_mutex_unlock(&j->lock);
+}
+
+void jobs_stop(struct jobs *j)
+{
+	pthread_mutex_lock(&j->lock);
+	j->stop = true;
+	if (j->running)
+		atomic_store(&j->running->cancel, true);
+	pthread_cond_signal(&j->more);
+	pthread_mutex_unlock(&j->lock);
+}
+
+/* Drops found events from the front until they fit and are young enough. */
+static void events_trim(struct buf *b, uint64_t now_us)
+{
+	size_t keep = 0;
+
+	while (keep < b->len) {
+		/* A field: tag, length, body; its time is field 2 of the body, after the seq. */
+		const uint8_t *p = b->p + keep + 1, *end = b->p + b->len;
+		uint64_t len = 0, v = 0;
+
+		varint_get(&p, end, &len);
+		const uint8_t *next = p + len;
+
+		p++;
+		varint_get(&p, end, &v);
+		p++;
+		varint_get(&p, end, &v);
+		if (b->len - keep <= EVENTS_MAX_BYTES && v + events_window_us >= now_us)
+			break;
+		keep = (size_t)(next - b->p);
+	}
+	memmove(b->p, b->p + keep, b->len - keep);
+	b->len -= keep;
+}
+
+static void find_events(struct jobs *j, struct job *job)
+{
+	uint64_t now_us = clock_mono_us(), from, to;
+	struct event_frame e;
+	struct frame f;
+	int r;
+
+	if (!j->events_open) {
+		uint64_t begin = now_us > events_window_us ? now_us - events_window_us : 0;
+
+		job->r = cursor_open_time(&j->events_cursor, j->log, begin);
+		if (job->r < 0)
+			return;
+		j->events_open = true;
+	}
+	while ((r = cursor_next(&j->events_cursor, &f, &from, &to)) != 0 && !atomic_load(&job->cancel)) {
+		if (r == -ESTALE)
+			continue; /* older ones than the log holds: nobody can show them */
+		if (r < 0)
+			break;
+		if (frame_type(&f) == FRAME_EVENT && frame_read_event(&f, &e) == 0)
+			put_event(&j->events, 1, f.seq, &e);
+	}
+	if (j->events.len)
+		events_trim(&j->events, now_us);
+	buf_put(&job->events, j->events.p, j->events.len);
+}
+
+static struct job *wait_for_job(struct jobs *j)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += 500000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	while (!j->waiting && !j->stop)
+		if (pthread_cond_timedwait(&j->more, &j->lock, &until) == ETIMEDOUT)
+			break;
+	struct job *job = j->stop ? NULL : j->waiting;
+
+	if (job) {
+		j->waiting = job->link;
+		if (!j->waiting)
+			j->waiting_end = &j->waiting;
+		j->running = job;
+	}
+	return job;
+}
+
+int jobs_step(struct jobs *j)
+{
+	pthread_mutex_lock(&j->lock);
+	struct job *job = wait_for_job(j);
+	bool stop = j->stop;
+
+	pthread_mutex_unlock(&j->lock);
+	if (!job)
+		return stop ? -ECANCELED : 0;
+
+	uint64_t begin_us = clock_mono_us();
+
+	if (atomic_load(&job->cancel))
+		job->r = -ECANCELED;
+	else if (job->kind == JOB_EVENTS)
+		find_events(j, job);
+	else
+		job->r = query_run(j->log, &job->request, &job->result, &job->cancel);
+	STAT_ADD(queries, 1);
+	STAT_ADD(query_us, clock_mono_us() - begin_us);
+
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&j->lock);
+	j->running = NULL;
+	job->link = j->done;
+	j->done = job;
+	pthread_mutex_unlock(&j->lock);
+	if (write(j->wake_fd, &one, sizeof(one)) < 0)
+		return 0; /* the counter is full: it is readable anyhow */
+	return 0;
+}

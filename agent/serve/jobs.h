@@ -1,0 +1,68 @@
+/*
+ * The query thread's queue: what would hold up the server's loop is run by server_query_step, one at a
+ * time, and given back through the server's wake fd.
+ *
+ * Invariants
+ *  - At most JOBS_MAX are queued or running; further ones are refused, so that clients get 429.
+ *  - A job is owned by the queue until jobs_take returns it to its owner. An owner that goes away
+ *    calls jobs_abandon: the scan is cut short and nobody hears of it again.
+ */
+#ifndef STROBE_SERVE_JOBS_H
+#define STROBE_SERVE_JOBS_H
+
+#include "serve/buf.h"
+#include "store/query.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { JOBS_MAX = 32 };
+
+enum job_kind { JOB_RANGE, JOB_EVENTS };
+
+struct job {
+	enum job_kind kind;
+	const void *owner;    /* NULL: abandoned */
+	_Atomic bool cancel;
+	uint32_t req;         /* the client's number */
+	struct query_request request;
+	struct query_selector *selectors; /* with their strings in `strings` */
+	char *strings;
+	/* results */
+	int r; /* 0 or -errno of query_run */
+	struct query_result *result;
+	struct buf events; /* JOB_EVENTS: the fields of an EventList */
+	size_t next;       /* series sent so far; the owner's */
+	struct job *link;
+};
+
+struct jobs {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct job *waiting, **waiting_end, *running, *done;
+	unsigned n; /* waiting, running or done */
+	bool stop;
+	struct log *log;
+	struct cursor events_cursor; /* the query thread's: how far events were looked for */
+	bool events_open;
+	struct buf events;           /* found so far */
+	int wake_fd;
+};
+
+int jobs_init(struct jobs *, struct log *, int wake_fd);
+void jobs_done(struct jobs *);
+/* Takes the job over; -EAGAIN: the queue is full (the job stays the caller's). */
+int jobs_add(struct jobs *, struct job *);
+/* A finished job of this owner, or NULL. Frees abandoned ones on the way. */
+struct job *jobs_take(struct jobs *, const void *owner);
+void jobs_abandon(struct jobs *, const void *owner);
+void jobs_stop(struct jobs *);
+/* See server_query_step. */
+int jobs_step(struct jobs *);
+
+struct job *job_new(enum job_kind, const void *owner);
+/* Copies the selectors and their strings. 0 or -ENOMEM. */
+int job_set_selectors(struct job *, const struct query_selector *, size_t n);
+void job_free(struct job *);
+
+#endif

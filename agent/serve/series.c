@@ -1,0 +1,289 @@
+#include "serve/api.h"
+
+#include "base/clock.h"
+#include "serve/json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <time.h>
+
+/* ---- arguments ---- */
+
+static bool relative_time(const char *s, uint64_t now_us, uint64_t *ret)
+{
+	static const struct {
+		const char *name;
+		double us;
+	} units[] = { { "ms", 1e3 }, { "s", 1e6 }, { "", 1e6 }, { "m", 6e7 }, { "min", 6e7 }, { "h", 3.6e9 }, { "d", 8.64e10 } };
+	char *end;
+	double v = strtod(s, &end);
+
+	if (end == s || *s != '-' || !(v <= 0))
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (strcmp(end, units[i].name) != 0)
+			continue;
+		double us = -v * units[i].us;
+
+		*ret = us >= (double)now_us ? 0 : now_us - (uint64_t)us;
+		return true;
+	}
+	return false;
+}
+
+static bool iso_time(const char *s, int64_t *ret_us)
+{
+	struct tm tm = { 0 };
+	const char *p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	double fraction = 0;
+	int hours, minutes;
+	char sign;
+
+	if (!p)
+		p = strptime(s, "%Y-%m-%d %H:%M:%S", &tm);
+	if (!p)
+		return false;
+	if (*p == '.') {
+		char *end;
+
+		fraction = strtod(p, &end);
+		p = end;
+	}
+	int64_t us = (int64_t)timegm(&tm) * 1000000 + (int64_t)(fraction * 1e6 + 0.5);
+
+	if (sscanf(p, "%c%2d:%2d", &sign, &hours, &minutes) == 3 && (sign == '+' || sign == '-' || sign == ' '))
+		us -= (sign == '-' ? -1 : 1) * (hours * 3600ll + minutes * 60) * 1000000; /* '+' decodes to ' ' */
+	else if (*p && strcmp(p, "Z") != 0)
+		return false;
+	*ret_us = us;
+	return true;
+}
+
+bool api_time_parse(const char *s, const struct mirror *m, uint64_t now_us, uint64_t *ret)
+{
+	char *end;
+	int64_t us;
+
+	if (strcmp(s, "now") == 0) {
+		*ret = now_us;
+		return true;
+	}
+	if (*s == '-')
+		return relative_time(s, now_us, ret);
+	if (!iso_time(s, &us)) {
+		double v = strtod(s, &end);
+
+		if (end == s || *end || !(v >= 0 && v < 1e12))
+			return false;
+		us = (int64_t)(v * 1e6 + 0.5);
+	}
+	*ret = mirror_mono_us(m, us);
+	return true;
+}
+
+static unsigned bad(char *err, size_t err_len, const char *what, const char *value)
+{
+	snprintf(err, err_len, "%s: %.80s", what, value);
+	return 400;
+}
+
+unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct mirror *m, char *err,
+			 size_t err_len)
+{
+	uint64_t now_us = clock_mono_us();
+	const char *from = "-10s", *to = "now";
+
+	*q = (struct api_query){ .points = API_POINTS_DEFAULT, .rate = true };
+	for (size_t i = 0; i < n_args; i++) {
+		char *v = strchr(args[i], '=');
+
+		if (!v)
+			return bad(err, err_len, "argument without a value", args[i]);
+		*v++ = '\0';
+		if (strcmp(args[i], "metric") == 0) {
+			if (q->n_metrics == API_METRICS_MAX)
+				return bad(err, err_len, "too many metrics in one query", v);
+			q->metrics[q->n_metrics++] = v;
+		} else if (strcmp(args[i], "instance") == 0) {
+			q->instance = *v ? v : NULL;
+		} else if (strcmp(args[i], "from") == 0) {
+			from = v;
+		} else if (strcmp(args[i], "to") == 0) {
+			to = v;
+		} else if (strcmp(args[i], "points") == 0) {
+			char *end;
+			unsigned long n = strtoul(v, &end, 10);
+
+			if (end == v || *end || *v == '-' || !n)
+				return bad(err, err_len, "points is no number from 1 to 10000", v);
+			if (n > QUERY_POINTS_MAX) {
+				snprintf(err, err_len, "more than %d points: narrow the range or ask for fewer",
+					 QUERY_POINTS_MAX);
+				return 413;
+			}
+			q->points = (uint32_t)n;
+		} else if (strcmp(args[i], "rate") == 0 && (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
+			q->rate = *v == '1';
+		} else if (strcmp(args[i], "format") == 0 && (strcmp(v, "json") == 0 || strcmp(v, "csv") == 0)) {
+			q->csv = *v == 'c';
+		} else {
+			v[-1] = '=';
+			return bad(err, err_len,
+				   "unknown argument (metric, instance, from, to, points, rate=0|1, format=json|csv)",
+				   args[i]);
+		}
+	}
+	if (!q->n_metrics)
+		return bad(err, err_len, "no metric: add metric=NAME, names are in", "/api/v1/metrics");
+	if (!api_time_parse(from, m, now_us, &q->from_us))
+		return bad(err, err_len, "from is no time (now, -30s, -5m, unix seconds or ISO 8601)", from);
+	if (!api_time_parse(to, m, now_us, &q->to_us))
+		return bad(err, err_len, "to is no time (now, -30s, -5m, unix seconds or ISO 8601)", to);
+	if (q->from_us >= q->to_us)
+		return bad(err, err_len, "from is not before to", from);
+	return 0;
+}
+
+/* ---- results ---- */
+
+struct conversion {
+	double scale;
+	char unit[80];
+	bool rate;
+};
+
+static struct conversion conversion_of(const struct api_query *q, const struct mirror_metric *m)
+{
+	struct conversion c = { .scale = (double)m->mul / m->div, .rate = q->rate && m->sem == SEM_COUNTER };
+
+	if (c.rate)
+		c.scale /= 1000;
+	snprintf(c.unit, sizeof(c.unit), "%s%s", m->unit, c.rate ? "/s" : "");
+	return c;
+}
+
+static void iso_text(char ret[40], int64_t wall_us)
+{
+	time_t t = (time_t)(wall_us / 1000000);
+	struct tm tm;
+	char s[24];
+
+	gmtime_r(&t, &tm);
+	strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(ret, 40, "%s.%06dZ", s, (int)(wall_us % 1000000));
+}
+
+static void time_json(struct buf *b, const char *key, int64_t wall_us)
+{
+	char s[40];
+
+	snprintf(s, sizeof(s), "%lld.%06d", (long long)(wall_us / 1000000), (int)(wall_us % 1000000));
+	json_key(b, key);
+	buf_text(b, s);
+}
+
+static void point_json(struct buf *b, const struct query_point *p, double scale, int64_t wall_us)
+{
+	char iso[40];
+
+	json_open(b, '{');
+	time_json(b, "t", wall_us);
+	iso_text(iso, wall_us);
+	json_key_text(b, "time", iso);
+	json_key_int(b, "n", p->n);
+	json_key_double(b, "first", (double)p->first * scale);
+	json_key_double(b, "min", (double)p->min * scale);
+	json_key_double(b, "avg", p->sum / p->n * scale);
+	json_key_double(b, "max", (double)p->max * scale);
+	json_key_double(b, "last", (double)p->last * scale);
+	json_close(b, '}');
+}
+
+void api_query_json(struct buf *b, const struct api_query *q, const struct query_request *req,
+		    const struct query_result *result)
+{
+	const struct mirror *m = result->catalog;
+
+	json_open(b, '{');
+	time_json(b, "from", mirror_wall_us(m, req->from_us));
+	time_json(b, "to", mirror_wall_us(m, req->to_us));
+	time_json(b, "oldest", mirror_wall_us(m, result->oldest_us));
+	json_key_double(b, "step_s", (double)result->step_us / 1e6);
+	json_key_int(b, "points", req->points);
+	json_key(b, "truncated");
+	json_bool(b, result->truncated);
+	json_key(b, "series");
+	json_open(b, '[');
+	for (size_t i = 0; i < result->n_series; i++) {
+		const struct query_series *s = &result->series[i];
+		const struct mirror_metric *metric = &m->groups[s->group].metrics[s->metric];
+		struct conversion c = conversion_of(q, metric);
+
+		json_open(b, '{');
+		json_key_text(b, "metric", metric->name);
+		json_key_text(b, "instance", s->instance);
+		json_key_int(b, "gen", s->gen);
+		json_key_text(b, "unit", c.unit);
+		json_key(b, "rate");
+		json_bool(b, c.rate);
+		json_key(b, "points");
+		json_open(b, '[');
+		for (uint32_t k = 0; k < req->points; k++)
+			if (s->points[k].n)
+				point_json(b, &s->points[k], c.scale,
+					   mirror_wall_us(m, req->from_us + k * result->step_us));
+		json_close(b, ']');
+		json_close(b, '}');
+	}
+	json_close(b, ']');
+	json_close(b, '}');
+	buf_text(b, "\n");
+}
+
+static void csv_text(struct buf *b, const char *s)
+{
+	if (!s[strcspn(s, ",\"\r\n")]) {
+		buf_text(b, s);
+		return;
+	}
+	buf_text(b, "\"");
+	for (; *s; s++) {
+		if (*s == '"')
+			buf_text(b, "\"");
+		buf_put(b, s, 1);
+	}
+	buf_text(b, "\"");
+}
+
+void api_query_csv(struct buf *b, const struct api_query *q, const struct query_request *req,
+		   const struct query_result *result)
+{
+	const struct mirror *m = result->catalog;
+	char line[320], iso[40];
+
+	buf_text(b, "metric,instance,unit,time,t,n,first,min,avg,max,last\n");
+	for (size_t i = 0; i < result->n_series; i++) {
+		const struct query_series *s = &result->series[i];
+		const struct mirror_metric *metric = &m->groups[s->group].metrics[s->metric];
+		struct conversion c = conversion_of(q, metric);
+
+		for (uint32_t k = 0; k < req->points; k++) {
+			const struct query_point *p = &s->points[k];
+			int64_t wall_us = mirror_wall_us(m, req->from_us + k * result->step_us);
+
+			if (!p->n)
+				continue;
+			iso_text(iso, wall_us);
+			csv_text(b, metric->name);
+			buf_text(b, ",");
+			csv_text(b, s->instance);
+			buf_text(b, ",");
+			csv_text(b, c.unit);
+			snprintf(line, sizeof(line), ",%s,%lld.%06d,%u,%.15g,%.15g,%.15g,%.15g,%.15g\n", iso,
+				 (long long)(wall_us / 1000000), (int)(wall_us % 1000000), p->n,
+				 (double)p->first * c.scale, (double)p->min * c.scale, p->sum / p->n * c.scale,
+				 (double)p->max * c.scale, (double)p->last * c.scale);
+			buf_text(b, line);
+		}
+	}
+}
