@@ -20,7 +20,7 @@ enum { BACKLOG = 64, FD_LIMIT = 2048, NOTSENT_LOWAT = 16 << 10 };
 /* On every response, also those that lws makes itself. */
 static const struct lws_protocol_vhost_options security_headers[] = {
 	{ &security_headers[1], NULL, "content-security-policy:",
-	  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+	  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
 	  "font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; "
 	  "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'" },
 	{ &security_headers[2], NULL, "x-content-type-options:", "nosniff" },
