@@ -70,7 +70,8 @@ export function bin(frame: Frame, col: Column, grid: Grid, out: Columns): Column
     let a = Math.round((from - grid.t0) / grid.dt);
     let b = Math.round((to - grid.t0) / grid.dt);
     if (b <= a) {
-      a = Math.min(a, grid.n - 1);
+      // Narrower than a pixel: it belongs to the one its middle is on.
+      a = Math.min(Math.floor(((from + to) / 2 - grid.t0) / grid.dt), grid.n - 1);
       b = a + 1;
     }
     for (let p = Math.max(0, a); p < Math.min(grid.n, b); p++)

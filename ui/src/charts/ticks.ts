@@ -63,16 +63,17 @@ export class StickyDomain {
         want,
       );
     }
-    this.peak.lo = Math.min(this.peak.lo, a);
-    this.peak.hi = Math.max(this.peak.hi, b);
     if (fresh.min === old.min && fresh.max === old.max) {
       this.needed = now;
-      this.peak = { lo: a, hi: b };
-    } else if (now - this.needed >= HOLD_MS) {
-      const { lo: l, hi: h } = this.peak;
-      return this.take(roundDomain(l, h, want, this.binary), l, h, now, want);
+      this.peak = { lo: 0, hi: 0 };
+      return old;
     }
-    return old;
+    // The most that was shown since the domain was last needed.
+    this.peak.lo = Math.min(this.peak.lo, a);
+    this.peak.hi = Math.max(this.peak.hi, b);
+    if (now - this.needed < HOLD_MS) return old;
+    const { lo: l, hi: h } = this.peak;
+    return this.take(roundDomain(l, h, want, this.binary), l, h, now, want);
   }
 
   /** Forgets the past: another unit or another series is shown. */
@@ -86,7 +87,7 @@ export class StickyDomain {
     this.hi = Math.max(hi, d.max);
     this.needed = now;
     this.want = want;
-    this.peak = { lo, hi };
+    this.peak = { lo: 0, hi: 0 };
     return d;
   }
 }

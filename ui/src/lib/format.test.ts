@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { axisText, format, num, scaleFor, steady } from './format';
+
+describe('numbers', () => {
+  it('have three significant digits and never an exponent', () => {
+    expect([0, 0.001, 0.0213, 9.84, 46.04, 100, 1250.4, 12345678].map(num)).toEqual([
+      '0',
+      '<0.01',
+      '0.02',
+      '9.84',
+      '46',
+      '100',
+      '1,250',
+      '12,345,678',
+    ]);
+    expect(num(Number.NaN)).toBe('–');
+  });
+  it('keep their decimals where they change', () => {
+    expect([1, 10, 100, 0].map(steady)).toEqual(['1.00', '10.0', '100', '0']);
+  });
+  it('on an axis need what the step needs', () => {
+    expect([axisText(50, 50), axisText(2.5, 2.5), axisText(0.25, 0.25), axisText(-350, 350)]).toEqual([
+      '50',
+      '2.5',
+      '0.25',
+      '350',
+    ]);
+  });
+});
+
+describe('units', () => {
+  it('are binary for bytes and decimal for links and counts', () => {
+    expect(format(3 * 2 ** 30, 'bytes')).toBe('3 GiB');
+    expect(format(1.5 * 2 ** 20, 'bytes/s')).toBe('1.5 MiB/s');
+    expect(format(25e9, 'bits/s')).toBe('25 Gb/s');
+    expect(format(12_300, 'count/s')).toBe('12.3 k/s');
+    expect(format(7, 'count')).toBe('7');
+  });
+  it('are percent for ratios and the fitting part of a second for times', () => {
+    expect(format(0.4, 'ratio')).toBe('40 %');
+    expect(format(0.0036, 'seconds')).toBe('3.6 ms');
+    expect(format(21e-6, 'seconds')).toBe('21 µs');
+  });
+  it('change at whole prefixes', () => {
+    expect(scaleFor('bytes', 1023).unit).toBe('B');
+    expect(scaleFor('bytes', 1024).unit).toBe('KiB');
+    expect(scaleFor('count/s', 999).unit).toBe('/s');
+  });
+});

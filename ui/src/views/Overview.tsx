@@ -1,0 +1,73 @@
+// The first screen: USE strip, twelve panels, then processes and events, or the drawer of a range.
+import { useEffect } from 'preact/hooks';
+import { Chart } from '../charts/Chart';
+import { sched } from '../charts/sched';
+import { env } from '../panels/env';
+import { firstScreen } from '../panels/registry';
+import type { PanelSpec } from '../panels/types';
+import { selection } from '../state/view';
+import type { Source, Want } from '../store/api';
+import { Drawer } from './Drawer';
+import { Events, eventWants } from './Events';
+import { ProcTable } from './ProcTable';
+import { UseStrip } from './UseStrip';
+import { useCells } from './use';
+
+/** All sources that `specs` draw now. */
+export function sourcesOf(specs: readonly PanelSpec[]): Source[] {
+  return specs.flatMap((s) => [...s.transform(env), ...(s.band?.(env) ?? [])].map((m) => m.source));
+}
+
+/** Wants of the first screen: what is on screen first, then what only decides which instance is worst. */
+function wants(): Want[] {
+  const use = useCells(env)
+    .flatMap((c) => c.rows)
+    .map((r) => r.source)
+    .filter((s): s is Source => s !== null);
+  return [
+    { sources: sourcesOf(firstScreen), prio: 0 },
+    { sources: use, prio: 1, groups: ['disk.dev', 'interface.dev', 'interface.link'] },
+    eventWants,
+  ];
+}
+
+export function Overview() {
+  useEffect(() => {
+    let seen = '';
+    const show = () => {
+      const w = wants();
+      const key = w.map((x) => x.sources.map((s) => s.key).join()).join();
+      if (key === seen) return;
+      seen = key;
+      env.store.show('overview', w);
+    };
+    show();
+    const stop = sched.onText(show);
+    return () => {
+      stop();
+      env.store.hide('overview');
+    };
+  }, []);
+  const range = selection.value;
+  const rows = [firstScreen.slice(0, 4), firstScreen.slice(4, 8), firstScreen.slice(8, 12)];
+  return (
+    <div class={range ? 'overview ranged' : 'overview'}>
+      <UseStrip />
+      {rows.map((specs, i) => (
+        <div class={`row r${'ABC'[i]}`} key={specs[0]?.id}>
+          {specs.map((s) => (
+            <Chart key={s.id} spec={s} axis={i !== 1} />
+          ))}
+        </div>
+      ))}
+      {range ? (
+        <Drawer range={range} />
+      ) : (
+        <div class="bottom">
+          <ProcTable />
+          <Events />
+        </div>
+      )}
+    </div>
+  );
+}

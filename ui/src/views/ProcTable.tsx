@@ -1,0 +1,239 @@
+// The processes of the first screen. A fixed set of rows whose text changes at 2 Hz; F freezes it, and the
+// rows under the pointer keep their order.
+import { signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { bin, type Columns, newColumns } from '../charts/columns';
+import { sched } from '../charts/sched';
+import { drawSpark } from '../charts/spark';
+import { gridNow } from '../charts/view';
+import { env } from '../panels/env';
+import { fixed } from '../state/view';
+import type { Instance, View } from '../store/api';
+import {
+  COLUMNS,
+  type ColumnId,
+  type ColumnSpec,
+  cellText,
+  cellValue,
+  comm,
+  PROCESS,
+  Sources,
+  settleRows,
+  unit,
+} from './procdata';
+import { setText } from './UseStrip';
+
+const SECOND = 1_000_000;
+const ROW = 19;
+const SPARK_W = 76;
+
+export const sortBy = signal<ColumnId>('cpu');
+export const frozen = signal(false);
+
+interface Row {
+  tr: HTMLTableRowElement;
+  cells: HTMLElement[];
+  sparks: HTMLCanvasElement[];
+}
+
+class Table {
+  private rows: Row[] = [];
+  private order: string[] = [];
+  private sources = new Sources();
+  private columns: Columns = newColumns(SPARK_W);
+  private over = false;
+  private shown = 0;
+
+  constructor(
+    private readonly body: HTMLTableSectionElement,
+    private readonly count: HTMLElement,
+    private readonly room: () => number,
+  ) {
+    body.addEventListener('pointerenter', () => (this.over = true));
+    body.addEventListener('pointerleave', () => (this.over = false));
+  }
+
+  /** The second that values are averaged over: the newest, or the last one of a still view. */
+  private span(): View {
+    const to = Math.min(fixed.peek()?.to ?? Number.POSITIVE_INFINITY, env.store.newest);
+    return { from: to - SECOND, to };
+  }
+
+  update(): void {
+    if (frozen.peek()) return;
+    const over = this.span();
+    const byPid = new Map(env.store.instances(PROCESS, over).map((i) => [i.name, i]));
+    const sort = COLUMNS.find((c) => c.id === sortBy.peek()) as ColumnSpec;
+    if (!this.over || !this.order.length) {
+      const value = (pid: string) => cellValue(env, this.sources, pid, sort, over);
+      this.order = settleRows(this.order, [...byPid.keys()], value);
+    }
+    const fit = Math.max(1, Math.floor(this.room() / ROW));
+    const pids = this.order.filter((p) => byPid.has(p) || this.over).slice(0, fit);
+    while (this.rows.length < pids.length) this.rows.push(this.make());
+    this.rows.forEach((r, i) => {
+      const pid = pids[i];
+      r.tr.hidden = pid === undefined;
+      if (pid !== undefined) this.fill(r, pid, byPid.get(pid), over);
+    });
+    this.shown = pids.length;
+    const total = env.store.latest({
+      key: 'proc.nprocs',
+      inputs: [{ metric: 'proc.nprocs' }],
+      kind: 'count',
+    });
+    setText(this.count, `${this.shown} of ${total?.v ?? byPid.size}`);
+  }
+
+  private fill(r: Row, pid: string, i: Instance | undefined, over: View): void {
+    r.tr.classList.toggle('gone', !i);
+    if (r.tr.dataset.pid !== pid) r.tr.dataset.pid = pid;
+    const [p, c, u] = r.cells as [HTMLElement, HTMLElement, HTMLElement];
+    setText(p, pid);
+    if (!i) return;
+    setText(c, comm(i));
+    c.title = i.attrs.cmdline || comm(i);
+    setText(u, unit(i));
+    u.title = i.attrs.cgroup || '';
+    COLUMNS.forEach((col, k) => {
+      const e = r.cells[3 + k] as HTMLElement;
+      const v = cellValue(env, this.sources, pid, col, over);
+      setText(e, cellText(col.id, v));
+      e.dataset.value = Number.isNaN(v) ? '' : String(v);
+    });
+    this.spark(r.sparks[0] as HTMLCanvasElement, pid, COLUMNS[0] as ColumnSpec);
+    this.spark(r.sparks[1] as HTMLCanvasElement, pid, COLUMNS[1] as ColumnSpec);
+  }
+
+  private spark(canvas: HTMLCanvasElement, pid: string, c: ColumnSpec): void {
+    const grid = gridNow(env.store, SPARK_W);
+    const view = { from: grid.t0, to: grid.t0 + grid.n * grid.dt };
+    const frame = env.store.frame([this.sources.get(pid, c)], view, SPARK_W);
+    const col = frame.cols[0];
+    if (!col) return;
+    const { hi } = bin(frame, col, grid, this.columns);
+    let top = 0.05;
+    for (const v of hi) if (v > top) top = v;
+    drawSpark(canvas, SPARK_W, 13, hi, top, 'cpu');
+  }
+
+  private make(): Row {
+    const tr = this.body.insertRow();
+    const cells: HTMLElement[] = [];
+    const sparks: HTMLCanvasElement[] = [];
+    const cell = (cls: string) => {
+      const td = tr.insertCell();
+      td.className = cls;
+      return td;
+    };
+    cells.push(cell('d'), cell('l'), cell('l m'));
+    COLUMNS.forEach((_, k) => {
+      cells.push(cell(''));
+      if (k < 2) {
+        const canvas = document.createElement('canvas');
+        canvas.setAttribute('aria-hidden', 'true');
+        cell('').append(canvas);
+        sparks.push(canvas);
+      }
+    });
+    return { tr, cells, sparks };
+  }
+
+  resort(): void {
+    this.order = [];
+    this.update();
+  }
+}
+
+const NAMES: Record<ColumnId, string> = {
+  cpu: 'CPU',
+  delay: 'run delay',
+  rss: 'RSS',
+  read: 'reads',
+  write: 'writes',
+  switches: 'switches',
+  threads: 'threads',
+};
+const WIDTHS = [5.9, 12.4, 15.4, 5.8, 8.2, 7.4, 8.2, 7.6, 7.4, 7.6, 7.4, 6.7];
+
+export function ProcTable() {
+  const at = useRef<HTMLElement>(null);
+  const count = useRef<HTMLSpanElement>(null);
+  useEffect(() => {
+    const el = at.current;
+    const body = el?.querySelector('tbody');
+    if (!el || !body || !count.current) return;
+    env.store.show('processes', [{ sources: [], groups: ['process', 'process.total'], prio: 2, level: 5 }]);
+    const table = new Table(body, count.current, () => el.clientHeight - 22 - 18 - 2);
+    const stops = [sched.onText(() => table.update()), sortBy.subscribe(() => table.resort())];
+    const key = (e: KeyboardEvent) => {
+      const typing = (e.target as Element).closest('input, textarea, select, dialog');
+      if (e.code !== 'KeyF' || e.ctrlKey || e.metaKey || e.altKey || typing) return;
+      frozen.value = !frozen.value;
+    };
+    document.addEventListener('keydown', key);
+    return () => {
+      for (const s of stops) s();
+      document.removeEventListener('keydown', key);
+      env.store.hide('processes');
+    };
+  }, []);
+  return (
+    <section class="p procs" ref={at} aria-label="Processes">
+      <header>
+        <h3>Processes</h3>
+        <span class="u">
+          sorted by {NAMES[sortBy.value]}
+          <span class="opt"> · 2 Hz</span>
+        </span>
+        <span class="lg">
+          <span class="u" ref={count} />
+          <button
+            type="button"
+            class={frozen.value ? 'li frozen' : 'li'}
+            aria-pressed={frozen.value}
+            onClick={() => (frozen.value = !frozen.value)}
+          >
+            {frozen.value ? 'Frozen' : 'Freeze'} <kbd>F</kbd>
+          </button>
+        </span>
+      </header>
+      <table data-table="processes">
+        <colgroup>
+          {WIDTHS.map((w, i) => (
+            <col key={i} width={`${w}%`} />
+          ))}
+        </colgroup>
+        <thead>
+          <tr>
+            <th scope="col">PID</th>
+            <th scope="col" class="l">
+              Command
+            </th>
+            <th scope="col" class="l">
+              Unit
+            </th>
+            {COLUMNS.map((c, k) => [
+              <th
+                scope="col"
+                key={c.id}
+                title={c.help}
+                {...(sortBy.value === c.id ? { 'aria-sort': 'descending' as const } : {})}
+              >
+                <button type="button" onClick={() => (sortBy.value = c.id)}>
+                  {c.title}
+                </button>
+              </th>,
+              k < 2 ? (
+                <th scope="col" key={`${c.id}s`}>
+                  <span class="sr">{c.title} over the window</span>
+                </th>
+              ) : null,
+            ])}
+          </tr>
+        </thead>
+        <tbody />
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,146 @@
+// What the drawer of a range shows: every series on screen against the stretch before, processes as amounts.
+import { format } from '../lib/format';
+import type { Env, Mark, PanelSpec } from '../panels/types';
+import type { Kind, Source, View } from '../store/api';
+import { COLUMNS, type ColumnSpec, comm, PROCESS, type Sources } from './procdata';
+
+export interface SeriesRow {
+  readonly name: string;
+  readonly where: string;
+  readonly kind: Kind;
+  readonly source: Source;
+  readonly colour: Mark['colour'];
+  readonly before: number;
+  readonly min: number;
+  readonly avg: number;
+  readonly max: number;
+  /** avg ÷ before; NaN where there is no before. */
+  readonly factor: number;
+}
+
+/** The stretch before a range: ten times as long, at least 30 samples. */
+export function before(range: View): View {
+  const length = Math.max(10 * (range.to - range.from), 3_000_000);
+  return { from: range.from - length, to: range.from };
+}
+
+/** Every mark of the panels, the most changed first. */
+export function seriesRows(env: Env, panels: readonly PanelSpec[], range: View): SeriesRow[] {
+  const base = before(range);
+  const rows: SeriesRow[] = [];
+  const seen = new Set<string>();
+  for (const p of panels) {
+    const marks = [...p.transform(env), ...(p.band?.(env) ?? [])];
+    const where = typeof p.title === 'function' ? p.title(env) : p.title;
+    for (const m of marks) {
+      if (m.style === 'dash' || seen.has(m.source.key)) continue;
+      seen.add(m.source.key);
+      const s = env.store.stats(m.source, range.from, range.to);
+      if (!s) continue;
+      const b = env.store.stats(m.source, base.from, base.to);
+      rows.push({
+        name: m.label,
+        where,
+        kind: m.kind ?? m.source.kind,
+        source: m.source,
+        colour: m.colour,
+        before: b?.avg ?? Number.NaN,
+        ...s,
+        factor: factorOf(b?.avg ?? Number.NaN, s.avg),
+      });
+    }
+  }
+  return rows.sort((a, b) => weight(b) - weight(a));
+}
+
+const factorOf = (b: number, a: number) =>
+  b > 0 ? a / b : a > 0 ? Number.POSITIVE_INFINITY : b === 0 ? 1 : Number.NaN;
+
+/** Far from 1 in either direction counts alike; tiny amounts do not count as change. */
+function weight(r: SeriesRow): number {
+  if (Number.isNaN(r.factor)) return -1;
+  const big = Math.max(r.avg, r.before || 0);
+  if (big <= noise(r.kind)) return 0;
+  const f = Number.isFinite(r.factor) ? r.factor : 1000;
+  return f > 0 ? Math.abs(Math.log(f)) : Math.log(1000);
+}
+
+/** Amounts below which a factor says nothing. */
+function noise(kind: Kind): number {
+  switch (kind) {
+    case 'ratio':
+      return 0.005;
+    case 'bytes/s':
+      return 4096;
+    case 'bytes':
+      return 2 ** 20;
+    case 'bits/s':
+      return 2000;
+    default:
+      return 0.5;
+  }
+}
+
+/** "×75", "×0.42", "new", "=". */
+export function factorText(f: number): string {
+  if (Number.isNaN(f)) return '–';
+  if (f === Number.POSITIVE_INFINITY) return 'new';
+  if (f > 0.97 && f < 1.03) return '=';
+  if (f === 0) return 'none';
+  return `×${f >= 99.5 ? Math.round(f) : f >= 9.95 ? f.toFixed(0) : f >= 1 ? f.toFixed(1) : f.toFixed(2)}`;
+}
+
+export const valueText = (v: number, kind: Kind) => format(v, kind);
+
+export interface ProcRow {
+  readonly pid: string;
+  readonly comm: string;
+  readonly cpuMs: number;
+  readonly delayMs: number;
+  readonly readBytes: number;
+  readonly writeBytes: number;
+  readonly factor: number;
+}
+
+/** Amounts of each process within the range, most CPU first. */
+export function procRows(env: Env, sources: Sources, range: View, most: number): ProcRow[] {
+  const base = before(range);
+  const seconds = (range.to - range.from) / 1e6;
+  const by = (id: string) => COLUMNS.find((c) => c.id === id) as ColumnSpec;
+  const [cpu, delay, read, write] = [by('cpu'), by('delay'), by('read'), by('write')];
+  const rows = env.store.instances(PROCESS, range).map((i) => {
+    const avg = (c: ColumnSpec, v: View) => env.store.stats(sources.get(i.name, c), v.from, v.to)?.avg ?? 0;
+    return {
+      i,
+      cpu: avg(cpu, range),
+      delay: avg(delay, range),
+      read: avg(read, range),
+      write: avg(write, range),
+    };
+  });
+  rows.sort((a, b) => b.cpu - a.cpu || b.delay - a.delay);
+  return rows
+    .filter((r) => r.cpu > 0 || r.delay > 0 || r.read > 0 || r.write > 0)
+    .slice(0, most)
+    .map(({ i, ...r }) => {
+      const was = env.store.stats(sources.get(i.name, cpu), base.from, base.to)?.avg ?? Number.NaN;
+      return {
+        pid: i.name,
+        comm: comm(i),
+        cpuMs: r.cpu * seconds * 1000,
+        delayMs: r.delay * seconds * 1000,
+        readBytes: r.read * seconds,
+        writeBytes: r.write * seconds,
+        factor: factorOf(was, r.cpu),
+      };
+    });
+}
+
+/** "4,000", "12", "0.4", "0". */
+export function msText(ms: number): string {
+  if (ms === 0) return '0';
+  if (ms < 0.05) return '<0.1';
+  return ms >= 99.95 ? Math.round(ms).toLocaleString('en-US') : ms.toFixed(1);
+}
+
+export const amountText = (bytes: number) => (bytes < 1 ? '0' : format(bytes, 'bytes'));
