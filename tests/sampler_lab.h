@@ -84,6 +84,13 @@ struct lab_view {
 	uint64_t first_tick, last_tick, n_tick_jumps;
 };
 
+static inline void lab_view_done(struct lab_view *v)
+{
+	mirror_done(&v->m);
+}
+#define LAB_VIEW(v) struct lab_view v __attribute__((cleanup(lab_view_done))) = {0}
+
+/* Reads the whole log; `v` was made by LAB_VIEW and may be used again. */
 static inline void lab_view(struct lab_view *v, struct log *log)
 {
 	struct cursor c = {0};
@@ -91,6 +98,7 @@ static inline void lab_view(struct lab_view *v, struct log *log)
 	uint64_t from, to, seq = 0;
 	int r;
 
+	mirror_done(&v->m);
 	*v = (struct lab_view){0};
 	mirror_init(&v->m);
 	ck_assert_int_eq(cursor_open_seq(&c, log, 0), 0);

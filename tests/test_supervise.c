@@ -16,8 +16,8 @@
 /* ---- a collector that does as it is told ---- */
 
 static struct {
-	int probe, open, sample; /* what they return */
-	int n_probes, n_opens, n_closes, n_samples;
+	_Atomic int probe, open, sample; /* what they return */
+	_Atomic int n_probes, n_opens, n_closes, n_samples;
 	const char *reason;
 	int64_t value;
 } told;
@@ -77,7 +77,7 @@ static const struct collector odd = {.name = "odd", .groups = odd_groups, .n_gro
 static const struct metric calm_metrics[] = {METRIC("calm.passes", SEM_COUNTER)};
 static const struct group calm_groups[] = {{.name = "calm", .metrics = calm_metrics, .n_metrics = 1,
 					    .max_instances = 1}};
-static int64_t calm_passes;
+static _Atomic int64_t calm_passes;
 
 static int calm_open(void *state, const struct host *h, struct collector_report *r)
 {
@@ -106,7 +106,7 @@ static const struct collector *const odd_and_calm[] = {&odd, &calm};
 START_TEST(a_failing_collector_is_tried_again)
 {
 	struct lab lab = {0};
-	struct lab_view v;
+	LAB_VIEW(v);
 
 	lab_open(&lab, odd_and_calm, 2, NULL);
 	lab_ticks(&lab, 10);
@@ -125,7 +125,6 @@ START_TEST(a_failing_collector_is_tried_again)
 	ck_assert_uint_eq(v.m.groups[0].period_ms, 0);
 	ck_assert_int_eq(v.m.groups[0].rows[0], 10); /* what the failed pass wrote is not shown */
 	ck_assert_uint_eq(lab_events(&v, EVENT_COLLECTOR_FAILED, "it burns"), 1);
-	mirror_done(&v.m);
 
 	lab_ticks(&lab, 7 * 10); /* tries after 1 and 3 s, the next a little past 7 */
 	ck_assert_int_eq(told.n_opens, 1 + 2);
@@ -177,7 +176,7 @@ END_TEST
 START_TEST(an_absent_source_is_probed_each_minute)
 {
 	struct lab lab = {0};
-	struct lab_view v;
+	LAB_VIEW(v);
 
 	told.probe = -ENOENT;
 	told.reason = "/proc/odd: no such file; CONFIG_ODD supplies it";
@@ -252,7 +251,7 @@ START_TEST(oom_kills_and_devices_are_events)
 {
 	static const struct collector *const c[] = {&watched};
 	struct lab lab = {0};
-	struct lab_view v;
+	LAB_VIEW(v);
 
 	lab_open(&lab, c, 1, NULL);
 	lab_ticks(&lab, 2);
@@ -267,7 +266,6 @@ START_TEST(oom_kills_and_devices_are_events)
 	ck_assert_uint_eq(lab_events(&v, EVENT_INSTANCE, "d1 has appeared"), 1); /* of one group */
 	ck_assert_uint_eq(lab_events(&v, EVENT_INSTANCE, "d1 is gone"), 1);
 	ck_assert_uint_eq(lab_events(&v, EVENT_INSTANCE, ""), 2);
-	mirror_done(&v.m);
 	n_devices = 300; /* a storm is cut */
 	lab_ticks(&lab, 3);
 	lab_view(&v, lab.log);
@@ -280,7 +278,7 @@ END_TEST
 
 static sem_t let_go, in_work;
 static _Atomic int n_steps, n_inside, closed_inside;
-static bool block_open, block_work;
+static _Atomic bool block_open, block_work;
 
 static int threaded_open(void *state, const struct host *h, struct collector_report *r)
 {
@@ -453,7 +451,7 @@ START_TEST(stops_at_once_and_says_so)
 {
 	static const struct collector *const c[] = {&calm};
 	struct crew w;
-	struct lab_view v;
+	LAB_VIEW(v);
 	uint64_t before;
 
 	crew_start(&w, c, 1, NULL, 1);
@@ -473,7 +471,7 @@ START_TEST(stopped_and_killed)
 	static const struct collector *const c[] = {&calm};
 	struct crew w;
 	struct lab lab = {0};
-	struct lab_view v;
+	LAB_VIEW(v);
 	char dir[64];
 	int ready[2];
 	char byte;
