@@ -1,14 +1,14 @@
 /*
  * Processes at every tick, from /proc alone and without privileges: who runs, waits, reads, writes
- * and grows. process/scan.h says how they are read, process/table.h how they are kept,
+ * and grows. process/procfs.h says how they are read, process/procs.h how they are kept,
  * process/select.h which are shown, process/attrs.h how names that may block are read.
  */
 #include "base/clock.h"
 #include "collectors/collector.h"
 #include "collectors/process/attrs.h"
-#include "collectors/process/scan.h"
+#include "collectors/process/procfs.h"
+#include "collectors/process/procs.h"
 #include "collectors/process/select.h"
-#include "collectors/process/table.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -147,8 +147,8 @@ static const struct group groups[] = {
 };
 
 struct process_state {
-	struct table table;
-	struct scan scan;
+	struct procs table;
+	struct procfs scan;
 	struct select select;
 	struct attrs attrs;
 };
@@ -172,13 +172,13 @@ static int open_processes(void *state, const struct host *h, struct collector_re
 	int r;
 
 	s->scan.dir_fd = -1;
-	r = table_open(&s->table);
+	r = procs_open(&s->table);
 	if (r == 0)
 		r = select_open(&s->select);
 	if (r == 0)
 		r = attrs_open(&s->attrs);
 	if (r == 0)
-		r = scan_open(&s->scan, &s->table, h, true);
+		r = procfs_open(&s->scan, &s->table, h, true);
 	if (r < 0)
 		snprintf(report->reason, sizeof(report->reason), "%s: %s", h->path[ROOT_PROC],
 			 strerror(-r));
@@ -211,7 +211,7 @@ static int explain(const struct process_state *s, struct collector_report *repor
 static int sample_processes(struct process_state *s, struct batch *b,
 			    struct collector_report *report)
 {
-	int r = scan_pass(&s->scan, clock_ns(CLOCK_MONOTONIC) / 1000000);
+	int r = procfs_pass(&s->scan, clock_ns(CLOCK_MONOTONIC) / 1000000);
 
 	if (r < 0) {
 		snprintf(report->reason, sizeof(report->reason), "%s: %s",
@@ -225,7 +225,7 @@ static int sample_processes(struct process_state *s, struct batch *b,
 
 static void sample_total(const struct process_state *s, int64_t *row)
 {
-	const struct scan *sc = &s->scan;
+	const struct procfs *sc = &s->scan;
 
 	row[0] = s->table.n;
 	row[1] = (int64_t)s->table.births;
@@ -263,10 +263,10 @@ static void close_processes(void *state)
 {
 	struct process_state *s = state;
 
-	scan_close(&s->scan);
+	procfs_close(&s->scan);
 	attrs_close(&s->attrs);
 	select_close(&s->select);
-	table_close(&s->table);
+	procs_close(&s->table);
 }
 
 const struct collector collector_process = {

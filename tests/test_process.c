@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "collectors/process/attrs.h"
 #include "collectors/process/parse.h"
-#include "collectors/process/scan.h"
+#include "collectors/process/procfs.h"
+#include "collectors/process/procs.h"
 #include "collectors/process/select.h"
-#include "collectors/process/table.h"
 #include "support.h"
 
 extern const struct collector collector_process;
@@ -202,8 +202,8 @@ END_TEST
 struct fake {
 	char dir[64];
 	struct host host;
-	struct table table;
-	struct scan *scan;
+	struct procs table;
+	struct procfs *scan;
 	struct select select;
 	struct attrs *attrs;
 	struct batch batch;
@@ -272,10 +272,10 @@ static void fake_open(struct fake *f, uint32_t cap)
 	f->scan = calloc(1, sizeof(*f->scan));
 	f->attrs = calloc(1, sizeof(*f->attrs));
 	ck_assert_int_eq(host_open(&f->host, f->dir, NULL, NULL), 0);
-	ck_assert_int_eq(table_open(&f->table), 0);
+	ck_assert_int_eq(procs_open(&f->table), 0);
 	ck_assert_int_eq(select_open(&f->select), 0);
 	ck_assert_int_eq(attrs_open(f->attrs), 0);
-	ck_assert_int_eq(scan_open(f->scan, &f->table, &f->host, true), 0);
+	ck_assert_int_eq(procfs_open(f->scan, &f->table, &f->host, true), 0);
 	ck_assert(!f->scan->clocked);
 	ck_assert_int_eq(batch_init(&f->batch, &collector_process.groups[0], cap), 0);
 	f->now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
@@ -286,7 +286,7 @@ static void fake_tick(struct fake *f)
 	f->now_ms += 100;
 	f->tick++;
 	batch_begin(&f->batch, f->tick);
-	ck_assert_int_eq(scan_pass(f->scan, f->now_ms), 0);
+	ck_assert_int_eq(procfs_pass(f->scan, f->now_ms), 0);
 	select_pass(&f->select, &f->table, f->attrs, &f->batch);
 	attrs_pass(f->attrs, &f->table, &f->batch);
 	batch_finish(&f->batch);
@@ -303,10 +303,10 @@ static void fake_ticks(struct fake *f, int n)
 
 static void fake_close(struct fake *f)
 {
-	scan_close(f->scan);
+	procfs_close(f->scan);
 	attrs_close(f->attrs);
 	select_close(&f->select);
-	table_close(&f->table);
+	procs_close(&f->table);
 	batch_done(&f->batch);
 	host_close(&f->host);
 	free(f->scan);
@@ -586,35 +586,35 @@ END_TEST
 
 START_TEST(churn_leaks_no_entry)
 {
-	struct table t;
+	struct procs t;
 	int64_t v[N_VALUES] = {0};
 	uint32_t live[64], n = 0;
 	unsigned seed = 11;
 
-	ck_assert_int_eq(table_open(&t), 0);
+	ck_assert_int_eq(procs_open(&t), 0);
 	for (int k = 0; k < 200000; k++) {
-		table_begin(&t, (uint64_t)k * 100);
+		procs_begin(&t, (uint64_t)k * 100);
 		if (n < 64 && rand_r(&seed) % 2) {
-			uint32_t i = table_add(&t, 300 + k % 30000, (uint64_t)k, true);
+			uint32_t i = procs_add(&t, 300 + k % 30000, (uint64_t)k, true);
 
 			ck_assert_uint_ne(i, NO_ENTRY);
 			ck_assert_uint_lt(i, 64);
 			v[V_RSS] = 8;
-			table_update(&t, i, v);
+			procs_update(&t, i, v);
 			live[n++] = i;
 		} else if (n) {
 			uint32_t at = (uint32_t)rand_r(&seed) % n;
 
-			table_remove(&t, live[at]);
+			procs_remove(&t, live[at]);
 			live[at] = live[--n];
 		}
 		ck_assert_uint_eq(t.n, n);
 		ck_assert_int_eq(t.others.count, n);
 		ck_assert_int_eq(t.others.rss_kb, 8 * (int64_t)n);
 		if (n)
-			ck_assert_uint_eq(table_find(&t, t.hot[live[0]].pid), live[0]);
+			ck_assert_uint_eq(procs_find(&t, t.hot[live[0]].pid), live[0]);
 	}
-	table_close(&t);
+	procs_close(&t);
 }
 END_TEST
 

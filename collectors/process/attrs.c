@@ -114,7 +114,7 @@ int attrs_work(struct attrs *a, unsigned worker, const struct host *h)
 
 /* ---- the sampler's side ---- */
 
-void attrs_want(struct attrs *a, struct table *t, uint32_t i)
+void attrs_want(struct attrs *a, struct procs *t, uint32_t i)
 {
 	struct proc *p = &t->proc[i];
 
@@ -125,10 +125,11 @@ void attrs_want(struct attrs *a, struct table *t, uint32_t i)
 		t->proc[a->queue[a->head++ % PROCS_MAX]].attr_state = ATTR_IDLE;
 	p->attr_state = ATTR_QUEUED;
 	p->attr_ms = t->now_ms;
+	p->ran = false;
 	a->queue[a->tail++ % PROCS_MAX] = i;
 }
 
-void attrs_set_own(struct table *t, struct batch *b, uint32_t i)
+void attrs_set_own(struct procs *t, struct batch *b, uint32_t i)
 {
 	const struct proc *p = &t->proc[i];
 	uint32_t slot = (uint32_t)p->slot;
@@ -142,7 +143,7 @@ void attrs_set_own(struct table *t, struct batch *b, uint32_t i)
 		batch_attr(b, slot, ATTR_UNIT, "kernel", strlen("kernel"));
 }
 
-static void apply(struct table *t, struct batch *b, const struct attr_answer *a)
+static void apply(struct procs *t, struct batch *b, const struct attr_answer *a)
 {
 	struct proc *p = &t->proc[a->of.index];
 
@@ -158,7 +159,7 @@ static void apply(struct table *t, struct batch *b, const struct attr_answer *a)
 }
 
 /* What waits behind the request that w is stuck at is asked anew. */
-static void requeue(struct attrs *a, struct table *t, const struct attr_worker *w, uint32_t from)
+static void requeue(struct attrs *a, struct procs *t, const struct attr_worker *w, uint32_t from)
 {
 	uint32_t asked = atomic_load_explicit(&w->asked, memory_order_relaxed);
 
@@ -173,7 +174,7 @@ static void requeue(struct attrs *a, struct table *t, const struct attr_worker *
 	}
 }
 
-static void watch(struct attrs *a, struct table *t, struct attr_worker *w)
+static void watch(struct attrs *a, struct procs *t, struct attr_worker *w)
 {
 	uint64_t busy = atomic_load_explicit(&w->busy_ms, memory_order_relaxed);
 	uint32_t at = atomic_load_explicit(&w->answered, memory_order_acquire);
@@ -189,7 +190,7 @@ static void watch(struct attrs *a, struct table *t, struct attr_worker *w)
 	a->n_stuck++;
 }
 
-static void hand_out(struct attrs *a, struct table *t, struct attr_worker *w)
+static void hand_out(struct attrs *a, struct procs *t, struct attr_worker *w)
 {
 	uint32_t asked = atomic_load_explicit(&w->asked, memory_order_relaxed), had = asked;
 
@@ -212,7 +213,7 @@ static void hand_out(struct attrs *a, struct table *t, struct attr_worker *w)
 		w->stuck = false; /* it is awake already: the counter is full */
 }
 
-void attrs_pass(struct attrs *a, struct table *t, struct batch *b)
+void attrs_pass(struct attrs *a, struct procs *t, struct batch *b)
 {
 	a->stuck_pid = 0;
 	a->n_stuck = 0;

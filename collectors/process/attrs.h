@@ -15,7 +15,7 @@
 
 #include "base/batch.h"
 #include "base/host.h"
-#include "collectors/process/table.h"
+#include "collectors/process/procs.h"
 
 #include <stdatomic.h>
 
@@ -60,13 +60,13 @@ int attrs_open(struct attrs *);
 void attrs_close(struct attrs *);
 
 /* Queues an entry unless it is under way already. */
-void attrs_want(struct attrs *, struct table *, uint32_t i);
+void attrs_want(struct attrs *, struct procs *, uint32_t i);
 
 /* After a pass: applies answers, hands out requests, finds stuck workers. */
-void attrs_pass(struct attrs *, struct table *, struct batch *);
+void attrs_pass(struct attrs *, struct procs *, struct batch *);
 
 /* comm, user and, of a kernel thread, the unit: what needs no worker. */
-void attrs_set_own(struct table *, struct batch *, uint32_t i);
+void attrs_set_own(struct procs *, struct batch *, uint32_t i);
 
 /* One step of a worker, at most 500 ms of waiting. 0 or -errno. */
 int attrs_work(struct attrs *, unsigned worker, const struct host *);

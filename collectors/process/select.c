@@ -35,7 +35,7 @@ void select_close(struct select *s)
 	s->of_slot = NULL;
 }
 
-static void write_row(struct select *s, struct table *t, struct attrs *a, struct batch *b,
+static void write_row(struct select *s, struct procs *t, struct attrs *a, struct batch *b,
 		      uint32_t i)
 {
 	struct proc *p = &t->proc[i];
@@ -47,19 +47,20 @@ static void write_row(struct select *s, struct table *t, struct attrs *a, struct
 		p->comm_changed = false;
 		p->attr_ms = 0;
 	}
-	if (!(p->flags & PROC_KTHREAD) && (!p->attr_ms || t->now_ms - p->attr_ms > ATTRS_AGAIN_MS))
+	if (!(p->flags & PROC_KTHREAD) &&
+	    (!p->attr_ms || (p->ran && t->now_ms - p->attr_ms > ATTRS_AGAIN_MS)))
 		attrs_want(a, t, i);
 }
 
-static void join(struct select *s, struct table *t, struct attrs *a, struct batch *b, uint32_t i,
+static void join(struct select *s, struct procs *t, struct attrs *a, struct batch *b, uint32_t i,
 		 int32_t slot)
 {
-	table_set_slot(t, i, slot);
+	procs_set_slot(t, i, slot);
 	t->proc[i].comm_changed = true;
 	write_row(s, t, a, b, i);
 }
 
-static bool start(struct select *s, struct table *t, struct attrs *a, struct batch *b, uint32_t i)
+static bool start(struct select *s, struct procs *t, struct attrs *a, struct batch *b, uint32_t i)
 {
 	char name[16];
 	int len = snprintf(name, sizeof(name), "%d", t->hot[i].pid);
@@ -72,14 +73,14 @@ static bool start(struct select *s, struct table *t, struct attrs *a, struct bat
 
 /* The first time: every process stands for choice, not only those that were read in this pass;
  * instances of an earlier run that still live keep their slots, the others end. */
-static void adopt(struct select *s, struct table *t, struct attrs *a, struct batch *b)
+static void adopt(struct select *s, struct procs *t, struct attrs *a, struct batch *b)
 {
 	for (uint32_t slot = 0; slot < b->n_slots; slot++) {
 		uint64_t id = b->inst[slot].id;
 
 		if (!b->inst[slot].live)
 			continue;
-		uint32_t i = table_find(t, (int32_t)(id & 0x3fffff));
+		uint32_t i = procs_find(t, (int32_t)(id & 0x3fffff));
 
 		if (i != NO_ENTRY && t->proc[i].start == id >> 22)
 			join(s, t, a, b, i, (int32_t)slot);
@@ -111,7 +112,7 @@ static void rank(struct ranked *top, uint32_t *n, double score, uint32_t i, int 
 }
 
 /* The busiest of those that were read in this pass and are no instances. */
-static uint32_t challengers(const struct table *t, struct ranked *top)
+static uint32_t challengers(const struct procs *t, struct ranked *top)
 {
 	uint32_t n = 0;
 
@@ -126,7 +127,7 @@ static uint32_t challengers(const struct table *t, struct ranked *top)
 
 /* Ends the instances that are idlest next to these challengers: their places are free in the next
  * pass. */
-static void make_room(struct select *s, struct table *t, struct batch *b, const struct ranked *best,
+static void make_room(struct select *s, struct procs *t, struct batch *b, const struct ranked *best,
 		      uint32_t n)
 {
 	struct ranked weak[TOP_MAX];
@@ -138,17 +139,17 @@ static void make_room(struct select *s, struct table *t, struct batch *b, const 
 		const struct proc *p = &t->proc[s->of_slot[slot]];
 
 		if (b->inst[slot].live && t->now_ms - p->member_ms >= STAY_MS)
-			rank(weak, &n_weak, table_score(t, p), s->of_slot[slot], -1);
+			rank(weak, &n_weak, procs_score(t, p), s->of_slot[slot], -1);
 	}
 	for (uint32_t k = 0; k < n && k < n_weak; k++) {
 		if (best[k].score < busy_ns + 2 * weak[k].score)
 			return;
 		batch_end(b, (uint32_t)t->proc[weak[k].i].slot);
-		table_set_slot(t, weak[k].i, -1);
+		procs_set_slot(t, weak[k].i, -1);
 	}
 }
 
-void select_pass(struct select *s, struct table *t, struct attrs *a, struct batch *b)
+void select_pass(struct select *s, struct procs *t, struct attrs *a, struct batch *b)
 {
 	struct ranked top[TOP_MAX];
 

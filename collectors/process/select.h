@@ -10,7 +10,7 @@
 
 #include "base/batch.h"
 #include "collectors/process/attrs.h"
-#include "collectors/process/table.h"
+#include "collectors/process/procs.h"
 
 struct select {
 	uint32_t *of_slot; /* entry of each live slot; PROCS_MAX cells */
@@ -22,6 +22,6 @@ int select_open(struct select *);
 void select_close(struct select *);
 
 /* After a pass of the source: ends, starts and writes the rows of the group "process". */
-void select_pass(struct select *, struct table *, struct attrs *, struct batch *);
+void select_pass(struct select *, struct procs *, struct attrs *, struct batch *);
 
 #endif

@@ -4,7 +4,7 @@
  * after it ended. A process of many threads is walked less often than every pass (3 ms apart per
  * thread, at least once a second), so that none costs more than about 3 reads per 10 ms.
  */
-#include "collectors/process/scan.h"
+#include "collectors/process/read.h"
 
 #include "base/cleanup.h"
 #include "base/metric.h"
@@ -33,11 +33,11 @@ static void take(struct proc *p, int64_t *last, const struct proc_schedstat *s)
 	}
 }
 
-static int read_one(struct scan *s, int *fd, bool keep, const char *path, struct proc *p,
+static int read_one(struct procfs *s, int *fd, bool keep, const char *path, struct proc *p,
 		    int64_t *last)
 {
 	struct proc_schedstat ss;
-	int r = scan_text(s, fd, keep, path);
+	int r = procfs_read(s, fd, keep, path);
 
 	if (r < 0)
 		return r;
@@ -47,21 +47,21 @@ static int read_one(struct scan *s, int *fd, bool keep, const char *path, struct
 	return r;
 }
 
-static void end_thread(struct scan *s, struct proc *p, uint32_t *link)
+static void end_thread(struct procfs *s, struct proc *p, uint32_t *link)
 {
-	struct table *t = s->table;
+	struct procs *t = s->table;
 	uint32_t at = *link;
 	struct thread *th = &t->thread[at - 1];
 
 	for (int k = 0; k < 3; k++)
 		p->retired[k] += th->last[k];
-	scan_drop(s, &th->fd);
+	procfs_drop(s, &th->fd);
 	*link = th->next;
 	p->n_threads--;
-	table_thread_free(t, at);
+	procs_thread_free(t, at);
 }
 
-static int read_thread(struct scan *s, int32_t pid, struct proc *p, struct thread *th)
+static int read_thread(struct procfs *s, int32_t pid, struct proc *p, struct thread *th)
 {
 	bool keep = s->n_fds < s->max_fds / 4 * 3;
 	char path[64] = "";
@@ -73,10 +73,10 @@ static int read_thread(struct scan *s, int32_t pid, struct proc *p, struct threa
 
 /* Marks tid as there, adding it at *end when it is new. `from` is where the list is expected to go
  * on: the folder has the order of the list. */
-static void note_thread(struct scan *s, int32_t pid, struct proc *p, int32_t tid, uint32_t seen,
+static void note_thread(struct procfs *s, int32_t pid, struct proc *p, int32_t tid, uint32_t seen,
 			uint32_t **from)
 {
-	struct table *t = s->table;
+	struct procs *t = s->table;
 	uint32_t *link;
 
 	for (int pass = 0; pass < 2; pass++) {
@@ -88,7 +88,7 @@ static void note_thread(struct scan *s, int32_t pid, struct proc *p, int32_t tid
 			break;
 	}
 	if (!*link) {
-		*link = table_thread_new(t, tid);
+		*link = procs_thread_new(t, tid);
 		if (!*link)
 			return;
 		p->n_threads++;
@@ -102,7 +102,7 @@ static void note_thread(struct scan *s, int32_t pid, struct proc *p, int32_t tid
 }
 
 /* Reads the folder of threads and brings the list in line with it. */
-static int list_threads(struct scan *s, int32_t pid, struct proc *p)
+static int list_threads(struct procfs *s, int32_t pid, struct proc *p)
 {
 	uint32_t seen = (uint32_t)s->table->tick, *from = &p->threads;
 	_Alignas(struct dirent64) char buf[8192];
@@ -139,7 +139,7 @@ static int list_threads(struct scan *s, int32_t pid, struct proc *p)
 	return 0;
 }
 
-static int walk(struct scan *s, uint32_t i, uint32_t n)
+static int walk(struct procfs *s, uint32_t i, uint32_t n)
 {
 	struct proc *p = &s->table->proc[i];
 	int32_t pid = s->table->hot[i].pid;
@@ -160,7 +160,7 @@ static int walk(struct scan *s, uint32_t i, uint32_t n)
 	return 0;
 }
 
-int threads_update(struct scan *s, uint32_t i, uint32_t n, int64_t *v)
+int threads_update(struct procfs *s, uint32_t i, uint32_t n, int64_t *v)
 {
 	struct proc *p = &s->table->proc[i];
 	int32_t pid = s->table->hot[i].pid;

@@ -1,19 +1,19 @@
 /*
  * The processes that are followed: who they are, their newest values, and the account of those that
- * are not instances. Where the numbers come from (scan.c: /proc) and which processes are shown
+ * are not instances. Where the numbers come from (procfs.c: /proc) and which processes are shown
  * (select.c) are kept apart by this table: a source adds, updates and removes; the selection reads
  * what was touched in the tick.
  *
  * Invariants
- *  - A process is (pid, start time); an entry's index is given away again after table_remove, its
+ *  - A process is (pid, start time); an entry's index is given away again after procs_remove, its
  *    `gen` tells the two apart. Entries live in [0, high); low indexes are given away first.
  *  - `v` is in the order of the group's metrics; the first N_COUNTERS are counters.
  *  - What a process that is no instance (slot < 0) adds to a counter is added to `others`, whose
  *    counters therefore never fall and never step when the membership changes.
- *  - table_open reserves everything as virtual memory; nothing else allocates.
+ *  - procs_open reserves everything as virtual memory; nothing else allocates.
  */
-#ifndef STROBE_COLLECTORS_PROCESS_TABLE_H
-#define STROBE_COLLECTORS_PROCESS_TABLE_H
+#ifndef STROBE_COLLECTORS_PROCESS_PROCS_H
+#define STROBE_COLLECTORS_PROCESS_PROCS_H
 
 #include "collectors/process/parse.h"
 
@@ -94,6 +94,7 @@ struct proc {
 	int fd[N_FILES];
 	uint32_t comm_len;
 	bool born;	   /* began while watched: its counters began at 0 */
+	bool ran;	   /* since its attributes were asked for */
 	bool io_denied;	   /* its io may not be read */
 	bool comm_changed; /* or executed another program, or its user changed */
 	uint8_t attr_state;
@@ -105,7 +106,7 @@ struct others {
 	int64_t rss_kb, count;
 };
 
-struct table {
+struct procs {
 	struct hot *hot;
 	struct proc *proc;
 	struct thread *thread;
@@ -121,35 +122,35 @@ struct table {
 	size_t map_len;
 };
 
-/* 0 or -ENOMEM. table_close takes a zeroed one too; fds in entries are not its business. */
-int table_open(struct table *);
-void table_close(struct table *);
+/* 0 or -ENOMEM. procs_close takes a zeroed one too; fds in entries are not its business. */
+int procs_open(struct procs *);
+void procs_close(struct procs *);
 
 /* Before a pass: clears the lists. */
-void table_begin(struct table *, uint64_t now_ms);
+void procs_begin(struct procs *, uint64_t now_ms);
 
 /* The entry of pid, or NO_ENTRY. */
-uint32_t table_find(const struct table *, int32_t pid);
+uint32_t procs_find(const struct procs *, int32_t pid);
 
 /* A new process, with all values VALUE_ABSENT and no files; `born`: it began while watched.
  * NO_ENTRY: the table is full (counted in n_untracked). */
-uint32_t table_add(struct table *, int32_t pid, uint64_t start, bool born);
+uint32_t procs_add(struct procs *, int32_t pid, uint64_t start, bool born);
 
 /* New values of an entry, N_VALUES of them, taken in this tick. */
-void table_update(struct table *, uint32_t i, const int64_t *v);
+void procs_update(struct procs *, uint32_t i, const int64_t *v);
 
 /* The process is gone. */
-void table_remove(struct table *, uint32_t i);
+void procs_remove(struct procs *, uint32_t i);
 
 /* Recent activity as of now. */
-double table_score(const struct table *, const struct proc *);
+double procs_score(const struct procs *, const struct proc *);
 
 /* Makes the entry an instance (slot >= 0) or one of the others (-1). */
-void table_set_slot(struct table *, uint32_t i, int32_t slot);
+void procs_set_slot(struct procs *, uint32_t i, int32_t slot);
 
 /* A free thread entry for tid (index + 1), or 0 when there is none; and back. */
-uint32_t table_thread_new(struct table *, int32_t tid);
-void table_thread_free(struct table *, uint32_t at);
+uint32_t procs_thread_new(struct procs *, int32_t tid);
+void procs_thread_free(struct procs *, uint32_t at);
 
 /* Identifies (pid, start time) in the log. */
 static inline uint64_t proc_id(int32_t pid, uint64_t start)

@@ -17,20 +17,20 @@
  * priority or CPU, or running. Not seen until the rotation, besides: having run for less than a
  * clock tick (10 ms) without a fault.
  */
-#ifndef STROBE_COLLECTORS_PROCESS_SCAN_H
-#define STROBE_COLLECTORS_PROCESS_SCAN_H
+#ifndef STROBE_COLLECTORS_PROCESS_PROCFS_H
+#define STROBE_COLLECTORS_PROCESS_PROCFS_H
 
 #include "base/host.h"
-#include "collectors/process/table.h"
+#include "collectors/process/procs.h"
 
 enum {
-	SCAN_BUF = 16384, /* a longer status (thousands of groups) loses its last lines */
-	SCAN_ROTATION_MS = 800
+	PROCFS_BUF = 16384, /* a longer status (thousands of groups) loses its last lines */
+	PROCFS_ROTATION_MS = 800
 };
 
-struct scan {
+struct procfs {
 	const struct host *host;
-	struct table *table;
+	struct procs *table;
 	struct kept_file loadavg;
 	bool clocked; /* the CPU clocks of these processes can be asked */
 	bool foreign; /* loadavg's last pid is not of this /proc's pid namespace */
@@ -44,25 +44,15 @@ struct scan {
 	int64_t pid_max;
 	int64_t task_births, task_exits, first_tasks;
 	bool started; /* the first pass is over: what appears now was born */
-	char buf[SCAN_BUF + 1];
+	char buf[PROCFS_BUF + 1];
 };
 
 /* Chooses the detector (`use_clock` false: "stat" in any case) and opens what each pass reads. The
- * table must be open. 0 or -errno; scan_close follows either way. */
-int scan_open(struct scan *, struct table *, const struct host *, bool use_clock);
-void scan_close(struct scan *);
+ * table must be open. 0 or -errno; procfs_close follows either way. */
+int procfs_open(struct procfs *, struct procs *, const struct host *, bool use_clock);
+void procfs_close(struct procfs *);
 
 /* One pass at `now_ms` (a monotonic clock). 0 or -errno: loadavg or the folder cannot be read. */
-int scan_pass(struct scan *, uint64_t now_ms);
-
-/* Reads a file through *fd (opened if -1, kept if `keep`) into s->buf, NUL-ended. The length,
- * -ESRCH when the process is gone, -EACCES, or another -errno. */
-int scan_text(struct scan *, int *fd, bool keep, const char *path);
-void scan_drop(struct scan *, int *fd);
-
-/* threads.c: brings v[V_RUN_DELAY], v[V_PCOUNT] and, without the clock, v[V_CPU] of entry i up to
- * date; `n` as stat has it. -ESRCH: it is gone; -EAGAIN: not walked in this pass; or another
- * -errno. */
-int threads_update(struct scan *, uint32_t i, uint32_t n, int64_t *v);
+int procfs_pass(struct procfs *, uint64_t now_ms);
 
 #endif

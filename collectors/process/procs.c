@@ -1,4 +1,4 @@
-#include "collectors/process/table.h"
+#include "collectors/process/procs.h"
 
 #include "base/metric.h"
 
@@ -9,7 +9,7 @@
 
 enum { HASH_CELLS = 2 * PROCS_MAX, SCORE_HALVES_MS = 4000 };
 
-static void *carve(struct table *t, size_t *at, size_t bytes)
+static void *carve(struct procs *t, size_t *at, size_t bytes)
 {
 	void *p = t->map ? (char *)t->map + *at : NULL;
 
@@ -17,7 +17,7 @@ static void *carve(struct table *t, size_t *at, size_t bytes)
 	return p;
 }
 
-static size_t lay_out(struct table *t)
+static size_t lay_out(struct procs *t)
 {
 	size_t at = 0;
 
@@ -31,28 +31,28 @@ static size_t lay_out(struct table *t)
 	return at;
 }
 
-int table_open(struct table *t)
+int procs_open(struct procs *t)
 {
-	*t = (struct table){0};
+	*t = (struct procs){0};
 	t->map_len = lay_out(t);
 	t->map = mmap(NULL, t->map_len, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->map == MAP_FAILED) {
-		*t = (struct table){0};
+		*t = (struct procs){0};
 		return -ENOMEM;
 	}
 	lay_out(t);
 	return 0;
 }
 
-void table_close(struct table *t)
+void procs_close(struct procs *t)
 {
 	if (t->map)
 		munmap(t->map, t->map_len);
-	*t = (struct table){0};
+	*t = (struct procs){0};
 }
 
-void table_begin(struct table *t, uint64_t now_ms)
+void procs_begin(struct procs *t, uint64_t now_ms)
 {
 	t->tick++;
 	t->now_ms = now_ms;
@@ -65,7 +65,7 @@ static uint32_t home(int32_t pid)
 	return (uint32_t)pid & (HASH_CELLS - 1);
 }
 
-uint32_t table_find(const struct table *t, int32_t pid)
+uint32_t procs_find(const struct procs *t, int32_t pid)
 {
 	for (uint32_t c = home(pid); t->hash[c]; c = (c + 1) & (HASH_CELLS - 1))
 		if (t->hot[t->hash[c] - 1].pid == pid)
@@ -73,7 +73,7 @@ uint32_t table_find(const struct table *t, int32_t pid)
 	return NO_ENTRY;
 }
 
-static void hash_insert(struct table *t, uint32_t i)
+static void hash_insert(struct procs *t, uint32_t i)
 {
 	uint32_t c = home(t->hot[i].pid);
 
@@ -82,7 +82,7 @@ static void hash_insert(struct table *t, uint32_t i)
 	t->hash[c] = i + 1;
 }
 
-static void hash_remove(struct table *t, uint32_t i)
+static void hash_remove(struct procs *t, uint32_t i)
 {
 	uint32_t hole = home(t->hot[i].pid);
 
@@ -101,7 +101,7 @@ static void hash_remove(struct table *t, uint32_t i)
 }
 
 /* The lowest free entry; `hint` is a word below which none is free. */
-static uint32_t lowest_free(struct table *t)
+static uint32_t lowest_free(struct procs *t)
 {
 	for (uint32_t w = t->hint; w < PROCS_MAX / 64; w++)
 		if (~t->used[w]) {
@@ -112,7 +112,7 @@ static uint32_t lowest_free(struct table *t)
 	return NO_ENTRY;
 }
 
-uint32_t table_add(struct table *t, int32_t pid, uint64_t start, bool born)
+uint32_t procs_add(struct procs *t, int32_t pid, uint64_t start, bool born)
 {
 	uint32_t i = lowest_free(t);
 
@@ -139,7 +139,7 @@ uint32_t table_add(struct table *t, int32_t pid, uint64_t start, bool born)
 	return i;
 }
 
-double table_score(const struct table *t, const struct proc *p)
+double procs_score(const struct procs *t, const struct proc *p)
 {
 	return p->score * exp2(-(double)(t->now_ms - p->score_ms) / SCORE_HALVES_MS);
 }
@@ -159,14 +159,16 @@ static int64_t rise(struct proc *p, int k, int64_t now)
 	return now > was ? now - was : 0;
 }
 
-void table_update(struct table *t, uint32_t i, const int64_t *v)
+void procs_update(struct procs *t, uint32_t i, const int64_t *v)
 {
 	struct proc *p = &t->proc[i];
 	int64_t d[N_COUNTERS];
 
 	for (int k = 0; k < N_COUNTERS; k++)
 		d[k] = rise(p, k, v[k]);
-	p->score = table_score(t, p) + (double)d[V_CPU] + (double)d[V_RUN_DELAY] / 4 +
+	if (d[V_CPU] > 0)
+		p->ran = true;
+	p->score = procs_score(t, p) + (double)d[V_CPU] + (double)d[V_RUN_DELAY] / 4 +
 		   (double)(d[V_READ_BYTES] + d[V_WRITE_BYTES]) / 4;
 	p->score_ms = t->now_ms;
 	if (p->slot < 0) {
@@ -183,7 +185,7 @@ void table_update(struct table *t, uint32_t i, const int64_t *v)
 	}
 }
 
-void table_set_slot(struct table *t, uint32_t i, int32_t slot)
+void procs_set_slot(struct procs *t, uint32_t i, int32_t slot)
 {
 	struct proc *p = &t->proc[i];
 	int step = (slot < 0) - (p->slot < 0);
@@ -195,20 +197,20 @@ void table_set_slot(struct table *t, uint32_t i, int32_t slot)
 	p->member_ms = t->now_ms;
 }
 
-void table_remove(struct table *t, uint32_t i)
+void procs_remove(struct procs *t, uint32_t i)
 {
 	struct proc *p = &t->proc[i];
 
 	if (p->slot >= 0) {
 		t->ended[t->n_ended++] = (uint32_t)p->slot;
-		table_set_slot(t, i, -1);
+		procs_set_slot(t, i, -1);
 	}
 	if (p->v[V_RSS] != VALUE_ABSENT)
 		t->others.rss_kb -= p->v[V_RSS];
 	t->others.count--;
 	for (uint32_t at = p->threads, next; at; at = next) {
 		next = t->thread[at - 1].next;
-		table_thread_free(t, at);
+		procs_thread_free(t, at);
 	}
 	p->threads = p->n_threads = 0;
 	hash_remove(t, i);
@@ -222,7 +224,7 @@ void table_remove(struct table *t, uint32_t i)
 	t->exits++;
 }
 
-uint32_t table_thread_new(struct table *t, int32_t tid)
+uint32_t procs_thread_new(struct procs *t, int32_t tid)
 {
 	for (uint32_t k = 0; k < THREADS_MAX; k++) {
 		uint32_t at = (t->thread_hint + k) % THREADS_MAX;
@@ -236,7 +238,7 @@ uint32_t table_thread_new(struct table *t, int32_t tid)
 	return 0;
 }
 
-void table_thread_free(struct table *t, uint32_t at)
+void procs_thread_free(struct procs *t, uint32_t at)
 {
 	t->thread[at - 1].tid = 0;
 	if (at - 1 < t->thread_hint)

@@ -1,0 +1,251 @@
+#include "collectors/process/read.h"
+
+#include "base/metric.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { VFORK_TICKS_MAX = 2, DISK_SLEEP = 2, RUNNING = 0 };
+
+static const char *const file_names[N_FILES] = {"stat", "schedstat", "io", "status"};
+
+/* ---- files ---- */
+
+void procfs_drop(struct procfs *s, int *fd)
+{
+	if (*fd < 0)
+		return;
+	close(*fd);
+	*fd = -1;
+	s->n_fds--;
+}
+
+int procfs_read(struct procfs *s, int *fd, bool keep, const char *path)
+{
+	int f = *fd;
+
+	if (f < 0) {
+		f = openat(s->host->fd[ROOT_PROC], path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (f < 0)
+			return errno == ENOENT ? -ESRCH : -errno;
+	}
+	ssize_t n = pread(f, s->buf, PROCFS_BUF, 0);
+	int r = n < 0 ? -errno : (int)n;
+
+	s->n_reads++;
+	s->buf[n > 0 ? n : 0] = 0;
+	if (*fd >= 0)
+		return r;
+	if (r >= 0 && keep && s->n_fds < s->max_fds) {
+		*fd = f;
+		s->n_fds++;
+	} else {
+		close(f);
+	}
+	return r;
+}
+
+static int read_file(struct procfs *s, uint32_t i, enum proc_file which)
+{
+	struct proc *p = &s->table->proc[i];
+	char path[32] = "";
+
+	if (p->fd[which] < 0)
+		snprintf(path, sizeof(path), "%d/%s", s->table->hot[i].pid, file_names[which]);
+	return procfs_read(s, &p->fd[which], true, path);
+}
+
+void read_drop_files(struct procfs *s, struct proc *p)
+{
+	for (int k = 0; k < N_FILES; k++)
+		procfs_drop(s, &p->fd[k]);
+	for (uint32_t at = p->threads; at; at = s->table->thread[at - 1].next)
+		procfs_drop(s, &s->table->thread[at - 1].fd);
+}
+
+/* ---- one process ---- */
+
+int64_t read_clock(int32_t pid)
+{
+	/* As clock_getcpuclockid() makes it, without its system call: scheduler clock of a process.
+	 */
+	clockid_t id = (clockid_t)(~(uint32_t)pid << 3 | 2);
+	struct timespec ts;
+
+	if (clock_gettime(id, &ts))
+		return -1;
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int read_stat(struct procfs *s, uint32_t i, struct proc_stat *st)
+{
+	int r = read_file(s, i, FILE_STAT);
+
+	if (r < 0)
+		return r;
+	r = parse_proc_stat(s->buf, (size_t)r, st);
+	if (r == 0 && (uint64_t)st->start != s->table->proc[i].start)
+		return -ESRCH;
+	return r;
+}
+
+static int64_t to_ticks(const struct procfs *s, int64_t v) /* of 10 ms, whatever USER_HZ is */
+{
+	return s->host->user_hz == 100 ? v : v * 100 / s->host->user_hz;
+}
+
+static void take_stat(const struct procfs *s, struct proc *p, const struct proc_stat *st,
+		      int64_t *v)
+{
+	v[V_UTIME] = to_ticks(s, st->utime);
+	v[V_STIME] = to_ticks(s, st->stime);
+	v[V_MINFLT] = st->minflt;
+	v[V_MAJFLT] = st->majflt;
+	v[V_RSS] = st->rss * s->host->page_size / 1024;
+	v[V_VSIZE] = (int64_t)((uint64_t)st->vsize / 1024);
+	v[V_THREADS] = st->threads;
+	v[V_STATE] = st->state == STATE_NONE ? VALUE_ABSENT : st->state;
+	v[V_PRIORITY] = st->priority;
+	v[V_NICE] = st->nice;
+	v[V_PROCESSOR] = st->processor;
+	v[V_PPID] = st->ppid;
+	v[V_START_TIME] = to_ticks(s, st->start) * 10;
+	if (p->exec_mark != st->exec_mark || p->comm_len != st->comm_len ||
+	    memcmp(p->comm, st->comm, st->comm_len) != 0) {
+		memcpy(p->comm, st->comm, st->comm_len);
+		p->comm_len = st->comm_len;
+		p->exec_mark = st->exec_mark;
+		p->comm_changed = true;
+	}
+	p->flags = st->flags;
+}
+
+/*
+ * Reading io waits while the process is in the middle of an execve, and that waits for the lock of
+ * the old memory map, which a child of vfork shares with its parent: somebody else may hold it for
+ * long. Such a child sleeps uninterruptibly, has its parent's memory and name, and has hardly run.
+ */
+static bool may_hang_in_exec(const struct procfs *s, const struct proc *p,
+			     const struct proc_stat *st)
+{
+	uint32_t parent;
+
+	if (st->state != DISK_SLEEP || st->threads != 1 || st->utime + st->stime > VFORK_TICKS_MAX)
+		return false;
+	parent = procs_find(s->table, (int32_t)st->ppid);
+	if (parent == NO_ENTRY)
+		return false;
+	const struct proc *q = &s->table->proc[parent];
+
+	return q->v[V_VSIZE] == (int64_t)((uint64_t)st->vsize / 1024) &&
+	       q->comm_len == p->comm_len && memcmp(q->comm, p->comm, p->comm_len) == 0;
+}
+
+static void read_io(struct procfs *s, uint32_t i, bool due, int64_t *v)
+{
+	struct proc *p = &s->table->proc[i];
+	struct proc_io io;
+
+	if (p->io_denied && !due)
+		return;
+	int r = read_file(s, i, FILE_IO);
+
+	if (r >= 0)
+		r = parse_proc_io(s->buf, &io);
+	bool denied = r == -EACCES || r == -EPERM;
+
+	s->n_io_denied += (uint32_t)denied - (uint32_t)p->io_denied;
+	p->io_denied = denied;
+	if (r < 0)
+		io = (struct proc_io){VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT,
+				      VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT};
+	v[V_RCHAR] = io.rchar;
+	v[V_WCHAR] = io.wchar;
+	v[V_SYSCR] = io.syscr;
+	v[V_SYSCW] = io.syscw;
+	v[V_READ_BYTES] = io.read_bytes;
+	v[V_WRITE_BYTES] = io.write_bytes;
+	v[V_CANCELLED] = io.cancelled_write_bytes;
+}
+
+static void read_status(struct procfs *s, uint32_t i, int64_t *v)
+{
+	struct proc *p = &s->table->proc[i];
+	struct proc_status st;
+
+	if (read_file(s, i, FILE_STATUS) < 0 || parse_proc_status(s->buf, &st))
+		st = (struct proc_status){VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT};
+	v[V_SWAP] = st.swap_kb;
+	v[V_VCTXSW] = st.vctxsw;
+	v[V_NVCTXSW] = st.nvctxsw;
+	if (st.uid != VALUE_ABSENT && st.uid != p->uid) {
+		p->uid = st.uid;
+		p->comm_changed = true;
+	}
+}
+
+void read_all(struct procfs *s, uint32_t i, const struct proc_stat *st, int64_t clock_ns, bool due)
+{
+	struct proc *p = &s->table->proc[i];
+	struct hot *h = &s->table->hot[i];
+	int64_t v[N_VALUES];
+	int r;
+
+	memcpy(v, p->v, sizeof(v));
+	take_stat(s, p, st, v);
+	h->again = false;
+	if (clock_ns >= 0)
+		v[V_CPU] = clock_ns;
+	r = threads_update(s, i, (uint32_t)st->threads, v);
+	if (r == -EAGAIN)
+		h->again = true;
+	else if (r < 0 && clock_ns < 0) /* a kernel without schedstat */
+		v[V_CPU] = (st->utime + st->stime) * (1000000000 / s->host->user_hz);
+	if (!may_hang_in_exec(s, p, st))
+		read_io(s, i, due, v);
+	read_status(s, i, v);
+	h->clock_ns = clock_ns;
+	procs_update(s->table, i, v);
+}
+
+void read_idle(struct procfs *s, uint32_t i, const struct proc_stat *st)
+{
+	struct proc *p = &s->table->proc[i];
+	int64_t v[N_VALUES];
+
+	memcpy(v, p->v, sizeof(v));
+	take_stat(s, p, st, v);
+	if (v[V_RSS] != p->v[V_RSS])
+		read_status(s, i, v);
+	procs_update(s->table, i, v);
+}
+
+void read_some(struct procfs *s, uint32_t i, const struct proc_stat *st, int64_t clock_ns)
+{
+	struct proc *p = &s->table->proc[i];
+	int64_t v[N_VALUES];
+
+	memcpy(v, p->v, sizeof(v));
+	take_stat(s, p, st, v);
+	if (clock_ns >= 0)
+		v[V_CPU] = clock_ns;
+	procs_update(s->table, i, v);
+}
+
+bool read_stat_moved(const struct procfs *s, const struct proc *p, const struct proc_stat *st)
+{
+	const int64_t *v = p->v;
+
+	return st->state == RUNNING || v[V_UTIME] != to_ticks(s, st->utime) ||
+	       v[V_STIME] != to_ticks(s, st->stime) || v[V_MINFLT] != st->minflt ||
+	       v[V_MAJFLT] != st->majflt || v[V_STATE] != st->state ||
+	       v[V_THREADS] != st->threads || v[V_RSS] != st->rss * s->host->page_size / 1024 ||
+	       v[V_VSIZE] != (int64_t)((uint64_t)st->vsize / 1024) || v[V_NICE] != st->nice ||
+	       v[V_PRIORITY] != st->priority || v[V_PROCESSOR] != st->processor ||
+	       v[V_PPID] != st->ppid || p->comm_len != st->comm_len ||
+	       memcmp(p->comm, st->comm, st->comm_len) != 0;
+}

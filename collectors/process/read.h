@@ -1,0 +1,47 @@
+/*
+ * Reading one process: its files, kept open while there is room, and its CPU clock.
+ *
+ * Nothing here waits for the target: stat, schedstat and status take none of its sleeping locks,
+ * and io, which takes the one of execve, is left out while that may be held for long.
+ */
+#ifndef STROBE_COLLECTORS_PROCESS_READ_H
+#define STROBE_COLLECTORS_PROCESS_READ_H
+
+#include "collectors/process/procfs.h"
+
+/* Reads a file through *fd (opened if -1, kept if `keep` and there is room) into s->buf, NUL-ended.
+ * The length, -ESRCH when the process is gone, or another -errno. procfs_drop closes it. */
+int procfs_read(struct procfs *, int *fd, bool keep, const char *path);
+void procfs_drop(struct procfs *, int *fd);
+
+/* Closes what is kept of an entry and its threads. */
+void read_drop_files(struct procfs *, struct proc *);
+
+/* What all threads of the process have run, ns; -1: there is no such process. */
+int64_t read_clock(int32_t pid);
+
+/* stat of entry i. 0; -ESRCH: gone, also when the pid is another process's now; or another -errno.
+ */
+int read_stat(struct procfs *, uint32_t i, struct proc_stat *ret);
+
+/* Does stat itself show that the process did something since it was last read? */
+bool read_stat_moved(const struct procfs *, const struct proc *, const struct proc_stat *);
+
+/* Reads all files of entry i but stat, which is at hand, and updates it. clock_ns: read_clock()
+ * just before, or -1 without the clock. due: it is its turn, so also what was refused before is
+ * tried. */
+void read_all(struct procfs *, uint32_t i, const struct proc_stat *, int64_t clock_ns, bool due);
+
+/* Of a newborn among many only what identifies it; the rest follows in the next pass if it lives.
+ */
+void read_some(struct procfs *, uint32_t i, const struct proc_stat *, int64_t clock_ns);
+
+/* Of a process whose clock stood still: stat, and status if its memory changed (nothing else of it
+ * can change while it does not run). */
+void read_idle(struct procfs *, uint32_t i, const struct proc_stat *);
+
+/* threads.c: brings v[V_RUN_DELAY], v[V_PCOUNT] and, without the clock, v[V_CPU] of entry i up to
+ * date; `n` threads as stat has it. 0; -EAGAIN: not walked in this pass; or another -errno. */
+int threads_update(struct procfs *, uint32_t i, uint32_t n, int64_t *v);
+
+#endif
