@@ -101,6 +101,36 @@ $(B)/bench/%: tests/bench/%.c $(lib)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(lib) $(LDLIBS)
 
+# ---- fuzzing: clang's libFuzzer on a build of its own ------------------------------------------
+F           := build/fuzz
+FUZZ_CC     ?= clang
+fuzz_flags  := -std=c17 -g -O1 -fno-common -fno-omit-frame-pointer -fno-sanitize-recover=undefined \
+	-fsanitize=address,undefined
+fuzz_lib_c  := $(filter-out agent/cmd/%,$(lib_c)) $(filter-out %/assets.c,$(gen_c))
+fuzz_lib_o  := $(addprefix $(F)/,$(addsuffix .o,$(basename $(fuzz_lib_c))))
+fuzzers     := $(patsubst tests/fuzz/fuzz_%.c,$(F)/%,$(wildcard tests/fuzz/fuzz_*.c))
+# Faults put into copies of product code, each to be found by the fuzzer of that name.
+planted     := softnet frame interrupts
+
+$(F)/%.o: %.c $(B)/gen/strobe.pb-c.h
+	@echo "  FUZZCC  $<"
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(filter-out -D_FORTIFY_SOURCE%,$(CPPFLAGS)) $(fuzz_flags) -fsanitize=fuzzer-no-link \
+		-MMD -MP -c -o $@ $<
+
+$(F)/libstrobe.a: $(fuzz_lib_o)
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar rcs $@ $(fuzz_lib_o)
+
+$(F)/%: tests/fuzz/fuzz_%.c $(F)/libstrobe.a
+	@echo "  FUZZ    $@"
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(filter-out -D_FORTIFY_SOURCE%,$(CPPFLAGS)) -Itests -Itests/fuzz $(fuzz_flags) \
+		-fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(F)/libstrobe.a $(LDLIBS)
+
+fuzz: $(fuzzers) ## fuzz every parser and decoder, FUZZ_SECONDS (30) each
+	$(Q)tests/fuzz/run.sh $(fuzzers)
+
 # ---- what a machine needs; `make run` and `make check` call these -----------------------------
 deps_build := gcc libc6-dev pkg-config libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev \
 	protobuf-c-compiler libjansson-dev zlib1g-dev gzip ca-certificates

@@ -160,15 +160,22 @@ static int apply_instances(struct mirror *m, struct mirror_group *g, const struc
 	return 0;
 }
 
+/* Values belong to live instances only: a change elsewhere would stay as a ghost of its slot. */
+static bool may_change(const struct mirror_group *g, uint32_t index)
+{
+	uint32_t slot = index / g->n_metrics;
+
+	return slot < g->n_slots && g->inst[slot].live;
+}
+
 static int apply_values(struct mirror_group *g, const struct tick_group *t)
 {
 	const uint8_t *p = t->absent;
-	uint64_t n_cells = (uint64_t)g->n_slots * g->n_metrics;
 	uint32_t index = FRAME_NO_INDEX;
 
 	for (uint32_t i = 0; i < t->n_absent; i++) {
 		frame_walk_absent(&p, &index);
-		if (index >= n_cells)
+		if (!may_change(g, index))
 			return -EBADMSG;
 		g->rows[index] = VALUE_ABSENT;
 	}
@@ -177,7 +184,7 @@ static int apply_values(struct mirror_group *g, const struct tick_group *t)
 	for (uint32_t i = 0; i < t->n_changes; i++) {
 		uint64_t delta = (uint64_t)frame_walk_change(&p, &index), base;
 
-		if (index >= n_cells)
+		if (!may_change(g, index))
 			return -EBADMSG;
 		base = g->rows[index] == VALUE_ABSENT ? 0 : (uint64_t)g->rows[index];
 		g->rows[index] = (int64_t)(base + delta);

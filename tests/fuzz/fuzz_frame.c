@@ -1,0 +1,197 @@
+/*
+ * Frames of the log: every decoder, and the mirror they are applied to. The input is a row of
+ * frames, each with its length in two bytes before it.
+ */
+#include "fuzz.h"
+
+#include "feeder.h"
+#include "store/mirror.h"
+
+static const char *const attr_keys[] = {"comm", "cgroup", NULL};
+static const char *const words[] = {"off", "on", NULL};
+static const struct metric metrics[] = {
+	{"t.count", "count", 1, 1, "a", "A.", SEM_COUNTER, 0, NULL},
+	{"t.level", "byte", 1024, 1, "b", "B.", SEM_INSTANT, 4, NULL},
+	{"t.state", "1", 1, 1, "c", "C.", SEM_DISCRETE, 0, words},
+};
+static const struct group groups[] = {
+	{"one", NULL, metrics, 3, 0, 1, false, NULL},
+	{"disk", "disk", metrics, 2, 1000, 16, false, NULL},
+	{"process", "process", metrics, 3, 0, 64, true, attr_keys},
+};
+
+static void seed_tick(struct feeder *f, unsigned i)
+{
+	static const char *const names[] = {"sda", "sdb", "nvme0n1", "loop7"};
+	struct batch *b;
+	int32_t slot;
+
+	feeder_tick(f, 1000000 + i * 100000);
+	b = feeder_batch(f, 0);
+	batch_row(b)[0] += 1000;
+	batch_row(b)[1] = i % 3 ? (int64_t)i << 40 : VALUE_ABSENT;
+	feeder_group(f, 0, 12, -1);
+	b = feeder_batch(f, 1);
+	for (unsigned k = i % 2; k < 4; k++)
+		batch_row_named(b, names[k], strlen(names[k]))[k % 2] -= 7;
+	feeder_group(f, 1, -5, i == 3 ? 2000 : -1);
+	b = feeder_batch(f, 2);
+	slot = batch_find_id(b, i / 2);
+	if (slot < 0)
+		slot = batch_start(b, i / 2, "4711", 4);
+	batch_row_slot(b, (uint32_t)slot)[0]++;
+	batch_attr(b, (uint32_t)slot, 0, names[i % 4], strlen(names[i % 4]));
+	if (i == 5)
+		batch_end(b, (uint32_t)slot);
+	feeder_group(f, 2, 500, -1);
+	feeder_end(f);
+}
+
+/* All frames of a small log. */
+static void fuzz_seeds(void)
+{
+	struct log_config c = {.size_bytes = 4 << 20, .boot_id = "fuzz"};
+	enum log_state state;
+	static uint8_t out[1 << 18];
+	static struct feeder f;
+	uint64_t from, to;
+	struct cursor cur;
+	struct frame fr;
+	struct log *l;
+	char err[200];
+	size_t len = 0;
+
+	FUZZ_CHECK(log_open(&l, &c, &state, err, sizeof(err)) == 0);
+	feeder_open(&f, l, groups, sizeof(groups) / sizeof(*groups));
+	for (unsigned i = 0; i < 8; i++)
+		seed_tick(&f, i);
+	f.buf[0] = 0;
+	feeder_put(&f, f.buf,
+		   frame_event(f.buf, FEEDER_BUFFER, 5000000, EVENT_GAP, SEVERITY_WARN, "cpu",
+			       "lost"));
+	FUZZ_CHECK(cursor_open_seq(&cur, l, log_oldest(l)) == 0);
+	while (cursor_next(&cur, &fr, &from, &to) == 1 && len + fr.len + 2 < sizeof(out)) {
+		char name[16];
+
+		FUZZ_CHECK(fr.len <= UINT16_MAX);
+		out[len++] = (uint8_t)fr.len;
+		out[len++] = (uint8_t)(fr.len >> 8);
+		memcpy(out + len, fr.data, fr.len);
+		snprintf(name, sizeof(name), "frame-%u", (unsigned)fr.seq);
+		len += fr.len;
+		fuzz_seed(name, out, len); /* the catalog first, one frame more each time */
+	}
+	cursor_close(&cur);
+	feeder_close(&f);
+	log_close(l);
+}
+
+static void check_text(const struct frame *f, struct text t)
+{
+	const uint8_t *s = (const uint8_t *)t.s;
+
+	FUZZ_CHECK(!t.len || (s >= f->data && s + t.len <= f->data + f->len));
+}
+
+static void walk_group(const struct frame *f, const struct tick_group *g)
+{
+	const uint8_t *ends = g->ends, *starts = g->starts, *absent = g->absent,
+		      *changes = g->changes;
+	uint32_t index = FRAME_NO_INDEX;
+
+	for (uint32_t i = 0; i < g->n_ends; i++)
+		frame_walk_end(&ends);
+	for (uint32_t i = 0; i < g->n_starts; i++) {
+		struct tick_start s;
+
+		frame_walk_start(&starts, &s);
+		check_text(f, s.name);
+		FUZZ_CHECK(s.name.len < INSTANCE_NAME_MAX);
+	}
+	for (uint32_t i = 0; i < g->n_absent; i++)
+		frame_walk_absent(&absent, &index);
+	index = FRAME_NO_INDEX;
+	for (uint32_t i = 0; i < g->n_changes; i++)
+		frame_walk_change(&changes, &index);
+	FUZZ_CHECK(ends <= g->end && starts <= g->end && absent <= g->end && changes <= g->end);
+}
+
+static void decode(const struct frame *f)
+{
+	struct tick_head head;
+	struct frame_reader reader;
+	struct tick_group group;
+	struct event_frame event;
+	struct attr_frame attr;
+	struct clock_frame clock;
+
+	switch (frame_type(f)) {
+	case FRAME_TICK:
+		if (frame_read_tick(f, &head, &reader))
+			break;
+		while (frame_next_group(&reader, &group) == 1)
+			walk_group(f, &group);
+		break;
+	case FRAME_EVENT:
+		if (frame_read_event(f, &event) == 0) {
+			check_text(f, event.source);
+			check_text(f, event.text);
+		}
+		break;
+	case FRAME_ATTR:
+		if (frame_read_attr(f, &attr) == 0)
+			check_text(f, attr.value);
+		break;
+	case FRAME_CLOCK:
+		frame_read_clock(f, &clock);
+		break;
+	default:
+		break;
+	}
+}
+
+static void check_mirror(const struct mirror *m)
+{
+	for (uint32_t g = 0; g < m->n_groups; g++) {
+		const struct mirror_group *mg = &m->groups[g];
+		uint32_t live = 0;
+
+		FUZZ_CHECK(mg->n_slots <= mg->cap_slots && mg->n_slots <= MIRROR_SLOTS_MAX);
+		for (uint32_t s = 0; s < mg->n_slots; s++) {
+			live += mg->inst[s].live;
+			FUZZ_CHECK(memchr(mg->inst[s].name, 0, INSTANCE_NAME_MAX));
+			for (uint32_t k = 0; k < mg->n_metrics && !mg->inst[s].live; k++)
+				FUZZ_CHECK(mg->rows[(size_t)s * mg->n_metrics + k] == VALUE_ABSENT);
+		}
+		FUZZ_CHECK(live == mg->n_live);
+	}
+	FUZZ_CHECK(m->n_events <= MIRROR_EVENTS_MAX && m->n_clocks <= MIRROR_CLOCKS_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mirror m;
+	uint64_t seq = 1;
+
+	mirror_init(&m);
+	while (size >= 2) {
+		size_t len = (size_t)data[0] | (size_t)data[1] << 8;
+
+		data += 2;
+		size -= 2;
+		len = len > size ? size : len;
+		/* A block of exactly this size: a byte too far is an error. */
+		uint8_t *copy = malloc(len ? len : 1);
+		struct frame f = {seq++, copy, len};
+
+		memcpy(copy, data, len);
+		decode(&f);
+		mirror_apply(&m, &f);
+		free(copy);
+		data += len;
+		size -= len;
+	}
+	check_mirror(&m);
+	mirror_done(&m);
+	return 0;
+}
