@@ -1,0 +1,116 @@
+// The messages of proto/strobe.proto as tables, written from that file alone: field number ->
+// [name, type, repeated]. Types: u unsigned, s zigzag, b bool, t text, y bytes, d double, or a message.
+export const M = {
+  ServerMessage: { 1: ['hello', 'Hello'], 2: ['catalog', 'Catalog'], 3: ['batch', 'Batch'], 4: ['attrs', 'AttrList'], 5: ['events', 'EventList'], 6: ['range', 'Range'], 7: ['gap', 'Gap'], 8: ['error', 'Error'], 9: ['level', 'Level'], 10: ['pong', 'Pong'] },
+  Hello: { 1: ['protocol', 'u'], 2: ['version', 't'], 3: ['log_id', 'y'], 4: ['boot_id', 't'], 5: ['host', 't'], 6: ['machine_id', 't'], 7: ['oldest_seq', 'u'], 8: ['newest_seq', 'u'], 9: ['oldest_us', 'u'], 10: ['now_us', 'u'], 11: ['clocks', 'Clock', 1], 12: ['rate_hz', 'u'], 13: ['n_cpus', 'u'], 14: ['mem_total_bytes', 'u'], 15: ['started_us', 'u'], 16: ['kernel', 't'], 17: ['recoverable', 'b'] },
+  Clock: { 1: ['mono_us', 'u'], 2: ['real_off_us', 's'], 3: ['boot_off_us', 's'], 4: ['reason', 'u'] },
+  Catalog: { 1: ['version', 'u'], 2: ['groups', 'Group', 1] },
+  Group: { 1: ['id', 'u'], 2: ['name', 't'], 3: ['indom', 't'], 4: ['period_ms', 'u'], 5: ['managed', 'b'], 6: ['metrics', 'Metric', 1], 7: ['attr_keys', 't', 1], 8: ['instances', 'Instance', 1], 9: ['collector', 't'] },
+  Metric: { 1: ['name', 't'], 2: ['unit', 't'], 3: ['mul', 'u'], 4: ['div', 'u'], 5: ['semantics', 'u'], 6: ['quantum', 's'], 7: ['source', 't'], 8: ['help', 't'], 9: ['names', 't', 1] },
+  Instance: { 1: ['slot', 'u'], 2: ['gen', 'u'], 3: ['name', 't'], 4: ['attrs', 'Attr', 1] },
+  Attr: { 1: ['key', 'u'], 2: ['value', 't'] },
+  Batch: { 1: ['ticks', 'Tick', 1], 2: ['seq', 'u'], 3: ['clocks', 'Clock', 1] },
+  Tick: { 1: ['mono_us', 'u'], 2: ['tick', 'u'], 3: ['groups', 'GroupTick', 1] },
+  GroupTick: { 1: ['group', 'u'], 2: ['off_us', 's'], 3: ['reset', 'b'], 4: ['period_ms', 'u'], 5: ['ends', 'u', 1], 6: ['starts', 'Instance', 1], 7: ['absent', 'u', 1], 8: ['gap', 'u', 1], 9: ['delta', 's', 1], 10: ['lo', 's', 1], 11: ['hi', 's', 1], 12: ['sum', 's', 1], 13: ['n', 'u'], 14: ['span_us', 'u'] },
+  AttrList: { 1: ['attrs', 'AttrChange', 1] },
+  AttrChange: { 1: ['group', 'u'], 2: ['slot', 'u'], 3: ['gen', 'u'], 4: ['key', 'u'], 5: ['value', 't'] },
+  EventList: { 1: ['events', 'Event', 1] },
+  Event: { 1: ['seq', 'u'], 2: ['mono_us', 'u'], 3: ['kind', 'u'], 4: ['severity', 'u'], 5: ['source', 't'], 6: ['text', 't'] },
+  Gap: { 1: ['from_seq', 'u'], 2: ['to_seq', 'u'], 3: ['from_us', 'u'], 4: ['to_us', 'u'], 5: ['reason', 'u'] },
+  Level: { 1: ['ticks', 'u'], 2: ['reason', 'u'] },
+  Range: { 1: ['req', 'u'], 2: ['from_us', 'u'], 3: ['step_us', 'u'], 4: ['points', 'u'], 5: ['series', 'RangeSeries', 1], 6: ['last', 'b'], 7: ['oldest_us', 'u'] },
+  RangeSeries: { 1: ['metric', 't'], 2: ['instance', 't'], 3: ['group', 'u'], 4: ['metric_index', 'u'], 5: ['slot', 'u'], 6: ['gen', 'u'], 7: ['gap', 'u', 1], 8: ['count', 'u', 1], 9: ['first', 's', 1], 10: ['min', 's', 1], 11: ['max', 's', 1], 12: ['last', 's', 1], 13: ['mean', 'd', 1] },
+  Error: { 1: ['req', 'u'], 2: ['text', 't'], 3: ['code', 'u'] },
+  Pong: { 1: ['id', 'u'], 2: ['now_us', 'u'] },
+};
+
+function varint(b, at) {
+  let v = 0n;
+  for (let shift = 0n; ; shift += 7n) {
+    if (at.i >= b.length || shift > 63n) throw new Error('varint cut off');
+    const c = b[at.i++];
+    v |= BigInt(c & 127) << shift;
+    if (c < 128) return BigInt.asUintN(64, v);
+  }
+}
+
+// Values of samples are BigInt (they wrap at 2^64); everything else fits a Number.
+function scalar(type, raw) {
+  if (type === 's') return BigInt.asIntN(64, (raw >> 1n) ^ -(raw & 1n));
+  if (type === 'b') return raw !== 0n;
+  return Number(raw);
+}
+
+export function decode(name, b) {
+  const schema = M[name], ret = { };
+  const at = { i: 0 };
+  for (const [field, type, repeated] of Object.values(schema)) {
+    if (repeated) ret[field] = [];
+    else ret[field] = { u: 0, s: 0n, b: false, t: '', y: Buffer.alloc(0) }[type];
+  }
+  while (at.i < b.length) {
+    const tag = Number(varint(b, at)), wire = tag & 7, def = schema[tag >> 3];
+    let raw, bytes;
+    if (wire === 0) raw = varint(b, at);
+    else if (wire === 1) { bytes = b.subarray(at.i, at.i + 8); at.i += 8; }
+    else if (wire === 5) at.i += 4;
+    else if (wire === 2) {
+      const len = Number(varint(b, at));
+      if (at.i + len > b.length) throw new Error(`${name}: field ${tag >> 3} is cut off`);
+      bytes = b.subarray(at.i, at.i + len);
+      at.i += len;
+    } else throw new Error(`${name}: wire type ${wire}`);
+    if (!def) continue;
+    const [field, type, repeated] = def;
+    if (type === 'd') {
+      for (let i = 0; i < bytes.length; i += 8) ret[field].push(bytes.readDoubleLE(i));
+    } else if (type === 't' || type === 'y') {
+      const v = type === 't' ? new TextDecoder('utf-8', { fatal: true }).decode(bytes) : Buffer.from(bytes);
+      if (repeated) ret[field].push(v); else ret[field] = v;
+    } else if (type.length > 1) {
+      const v = decode(type, bytes);
+      if (repeated) ret[field].push(v); else ret[field] = v;
+    } else if (repeated) {
+      if (wire === 0) ret[field].push(scalar(type, raw));
+      else for (const p = { i: 0 }; p.i < bytes.length;) ret[field].push(scalar(type, varint(bytes, p)));
+    } else {
+      ret[field] = scalar(type, raw);
+      ret[`has_${field}`] = true;
+    }
+  }
+  if (at.i !== b.length) throw new Error(`${name}: runs over`);
+  return ret;
+}
+
+// ---- the few messages a client sends ----
+
+function putVarint(out, v) {
+  for (v = BigInt.asUintN(64, BigInt(v)); v > 127n; v >>= 7n) out.push(Number(v & 127n) | 128);
+  out.push(Number(v));
+}
+function putField(out, field, v) {
+  if (typeof v === 'number' || typeof v === 'bigint' || typeof v === 'boolean') {
+    putVarint(out, field << 3);
+    putVarint(out, Number(v) === v || typeof v === 'bigint' ? v : v ? 1 : 0);
+    return;
+  }
+  const bytes = typeof v === 'string' ? Buffer.from(v) : v;
+  putVarint(out, (field << 3) | 2);
+  putVarint(out, bytes.length);
+  for (const c of bytes) out.push(c);
+}
+function message(...fields) { // [number, value]...; undefined is left out
+  const out = [];
+  for (const [n, v] of fields) if (v !== undefined) putField(out, n, v);
+  return Buffer.from(out);
+}
+
+export function subscribe({ groups, logId, seq, windowUs }) {
+  const subs = groups.map((g) => [1, message([1, g.group], [2, g.level], [3, g.fresh])]);
+  return message([1, message(...subs, [2, logId], [3, seq], [4, windowUs])]);
+}
+export function rangeRequest({ req, series, fromUs, toUs, points, raw }) {
+  const list = series.map((s) => [2, message([1, s.metric], [2, s.instance])]);
+  return message([2, message([1, req], ...list, [3, fromUs], [4, toUs], [5, points], [6, raw])]);
+}
+export function ping(id) { return message([3, message([1, id])]); }
