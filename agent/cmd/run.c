@@ -127,13 +127,16 @@ static int parse(struct options *o, int argc, char **argv)
 	int c;
 
 	*o = (struct options){.listen = "127.0.0.1:9820", .rate_hz = 10};
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
 		if (c == 'h') {
 			usage();
 			return 0;
 		}
-		if (c == '?') {
-			fputs("'strobe run --help' lists the options.\n", stderr);
+		if (c == '?' || c == ':') {
+			fprintf(stderr, "strobe: run: %s '%s'; 'strobe run --help' lists the options\n",
+				c == '?' ? "there is no option" : "a value is missing after",
+				argv[optind - 1]);
 			return 2;
 		}
 		if (set_option(o, c, optarg, err, sizeof(err)) < 0) {
@@ -462,10 +465,22 @@ static void announce(const struct agent *a)
 	fflush(stdout);
 }
 
+/* A log that never held anything need not stay in memory. */
+static void remove_unused(const struct agent *a)
+{
+	char path[RUNTIME_PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/log", a->place);
+	unlink(path);
+	rmdir(a->place);
+}
+
 static void tear_down(struct agent *a)
 {
 	if (a->server && a->place[0])
 		runtime_remove_agent(a->place);
+	else if (a->log && a->log_state == LOG_NEW && a->place[0])
+		remove_unused(a);
 	if (a->stuck)
 		return;
 	server_close(a->server);
