@@ -1,3 +1,47 @@
+import './styles/tokens.css';
+import './styles/panels.css';
+import './styles/shell.css';
+import { effect } from '@preact/signals';
 import { render } from 'preact';
+import { themeChanged } from './charts/palette';
+import { sched } from './charts/sched';
+import { clockText, setUtc } from './charts/time';
+import { startAddress } from './state/address';
+import { applyTheme, loadPrefs, theme, utc } from './state/prefs';
+import { startPulse } from './state/pulse';
+import { fixed, selection, windowUs } from './state/view';
+import { setClockText, startStore, store } from './store/store';
+import { takeToken } from './transport/token';
+import { App } from './ui/App';
+import { CHROME, refreshFigures } from './ui/figures';
+import { startIdentity } from './ui/identity';
 
-render(<main>strobe</main>, document.getElementById('app')!);
+takeToken();
+loadPrefs();
+setClockText((d) => clockText(d.getTime()));
+effect(() => {
+  void theme.value;
+  applyTheme();
+  themeChanged();
+  sched.invalidate();
+});
+matchMedia('(prefers-color-scheme: light)').addEventListener('change', () => {
+  themeChanged();
+  sched.invalidate();
+});
+effect(() => {
+  setUtc(utc.value);
+  sched.invalidate();
+});
+effect(() => {
+  void [fixed.value, selection.value, windowUs.value];
+  sched.invalidate();
+});
+store.subscribe(() => sched.data());
+store.show('chrome', [{ sources: CHROME, prio: 9 }]);
+startPulse(store);
+startAddress(store);
+startIdentity();
+startStore();
+sched.onText(() => refreshFigures(store));
+render(<App />, document.getElementById('app') as HTMLElement);

@@ -193,9 +193,10 @@ export interface Store {
   frame(sources: readonly Source[], view: View, width: number): Frame;
   /** The newest sample, not older than 2.5 periods before the newest tick; null: none. */
   latest(src: Source): Point | null;
-  /** The sample in force at t: the one whose interval holds it; null in gaps. */
+  /** The sample whose interval holds t, that is the next read: a read stands for the time since the one
+   *  before it. null in gaps and beyond the newest. */
   at(src: Source, t: MonoUs): Point | null;
-  /** Over the samples in [from, to]; null: none there, or not fetched yet (asked for then). */
+  /** Over the reads in (from, to]; null: none there, or not fetched yet (asked for then). */
   stats(src: Source, from: MonoUs, to: MonoUs): RangeStats | null;
 
   /** Metric by name; undefined: not in this agent's catalog. */

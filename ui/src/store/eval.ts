@@ -83,6 +83,6 @@ export function sourceAt(
 /** The row of a group that is in force at t, or -1: reads hold until the next, at most 2.5 periods. */
 export function rowInForce(d: GroupData, t: MonoUs, row = d.rowAt(t)): number {
   if (row < d.first) return -1;
-  const hold = Math.max(d.periodUs, d.tickPeriodUs, d.coarse[row % d.cap] ? d.spanUs[row % d.cap]! : 0);
+  const hold = Math.max(d.periodUs, d.tickPeriodUs, d.coarse[row % d.cap]! > 1 ? d.spanUs[row % d.cap]! : 0);
   return t - d.readUs[row % d.cap]! <= hold * GAP_PERIODS ? row : -1;
 }

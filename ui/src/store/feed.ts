@@ -377,7 +377,7 @@ export class Feed implements SocketEvents, BatchVisitor {
       if (!g.reset) return; // of a subscription that was replaced
       d = this.data[g.group] = new GroupData(meta, this.ringRows(meta.name), this.tickUs);
     }
-    if (d.apply(g, monoUs) && d.shadow) this.data[g.group] = d.shadow;
+    if (d.apply(g, monoUs, this.levelOf(meta.name)) && d.shadow) this.data[g.group] = d.shadow;
   }
 
   tickEnd(monoUs: number): void {
@@ -389,6 +389,10 @@ export class Feed implements SocketEvents, BatchVisitor {
 
   get tickUs(): number {
     return 1e6 / (this.host?.rateHz ?? 10);
+  }
+
+  private levelOf(name: string): number {
+    return Math.max(this.hidden ? HIDDEN_LEVEL : 1, this.plan.find((e) => e.name === name)?.level ?? 1);
   }
 
   private ringRows(name: string): number {

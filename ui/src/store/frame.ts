@@ -107,7 +107,7 @@ export class FrameBuilder {
     this.ringGaps(st, groups[0], view, gaps);
     gaps.sort((a, b) => a.from - b.from);
     const lead = groups[0];
-    const coarseRows = !!lead && lead.rows > lead.first && lead.coarse[(lead.rows - 1) % lead.cap] === 1;
+    const coarseRows = !!lead && lead.rows > lead.first && lead.coarse[(lead.rows - 1) % lead.cap]! > 1;
     const stepUs = raw ? (coarseRows ? lead.spanUs[(lead.rows - 1) % lead.cap]! || period : period) : step;
     return {
       view,
@@ -339,8 +339,7 @@ interface Parts {
   loading: { on: boolean };
 }
 
-const hasCoarse = (g: GroupData): boolean =>
-  g.coarse[(g.rows - 1) % g.cap] === 1 || g.coarse[g.first % g.cap] === 1 || g.sawCoarse;
+const hasCoarse = (g: GroupData): boolean => g.sawCoarse;
 
 /** Columns without a read between two that have one, close enough to be no gap: the read holds. */
 function bridge(c: Buf, from: number, to: number, step: number, period: number): void {

@@ -44,7 +44,7 @@ export class GroupData {
   readonly spanUs: Float64Array;
   readonly tickUs: Float64Array;
   readonly cut: Uint8Array;
-  /** 1: a coarse row (level above 1). */
+  /** Reads in a row: above 1 it is a coarse one. */
   readonly coarse: Uint8Array;
   rows = 0; // next row's number
   first = 0; // oldest row held
@@ -157,12 +157,13 @@ export class GroupData {
     this.shadow?.setAttr(slot, gen, key, value);
   }
 
-  /** Applies a GroupTick. True: this object is to be replaced by its shadow, now complete. */
-  apply(g: GroupTick, monoUs: number): boolean {
+  /** Applies a GroupTick of a subscription at `level`. True: this object is to be replaced by its shadow,
+   *  now complete. */
+  apply(g: GroupTick, monoUs: number, level = 1): boolean {
     const at = monoUs + g.offUs;
     if (g.reset && this.rows > this.first && at < this.newestUs - 1) {
       // History comes again: keep what we hold, unless it reaches further back or is finer.
-      const finer = this.coarse[(this.rows - 1) % this.cap] === 1;
+      const finer = this.coarse[(this.rows - 1) % this.cap]! > level;
       if (finer || at < this.firstUs - this.tickPeriodUs * GAP_PERIODS) {
         this.shadow = new GroupData(this.meta, this.cap, this.tickPeriodUs);
         this.shadow.periodUs = this.periodUs;
@@ -215,7 +216,7 @@ export class GroupData {
     const span = g.n > 1 && g.spanUs > 0 ? g.spanUs : at - this.lastRead;
     const hole = at - this.lastRead - (g.n > 1 ? g.spanUs : every) > every * (GAP_PERIODS - 1);
     const joined = this.lastRead >= 0 && !this.pendingCut && !hole && span > 0;
-    if (isNew) this.pushRow(at, monoUs, joined ? span : 0, g.n > 1);
+    if (isNew) this.pushRow(at, monoUs, joined ? span : 0, Math.min(255, g.n));
     const ctx: RowCtx = { row, isNew, joined, span, g };
     this.applyAbsent(ctx, nm);
     if (g.reset) this.applyReset(ctx, nm, before!, beforePresent!);
@@ -228,14 +229,14 @@ export class GroupData {
     }
   }
 
-  private pushRow(at: number, tickUs: number, span: number, coarse: boolean): void {
+  private pushRow(at: number, tickUs: number, span: number, n: number): void {
     const i = this.rows % this.cap;
     this.readUs[i] = at;
     this.tickUs[i] = tickUs;
     this.spanUs[i] = span;
     this.cut[i] = span > 0 ? 0 : 1;
-    this.coarse[i] = coarse ? 1 : 0;
-    if (coarse) this.sawCoarse = true;
+    this.coarse[i] = n;
+    if (n > 1) this.sawCoarse = true;
     this.rows++;
     if (this.rows - this.first > this.cap) {
       this.first = this.rows - this.cap;
@@ -322,7 +323,9 @@ export class GroupData {
     const { g } = c;
     let v: number;
     if (counter) v = !was || !c.joined || delta < 0 ? Number.NaN : (delta / c.span) * 1e6;
-    else v = k >= 0 && k < g.nSum ? g.sum[k]! / g.n : now;
+    else v = k >= 0 && k < g.nSum && g.n > 1 ? g.sum[k]! / g.n : now;
+    // At a coarse level hi < lo says that no rate is known.
+    if (counter && k >= 0 && k < g.nHi && g.hi[k]! < g.lo[k]!) v = Number.NaN;
     let col = inst.cols[m];
     if (!col) {
       // The first value of an instance, or again the same one: no column needed yet.
@@ -335,7 +338,7 @@ export class GroupData {
       col = this.makeCol(inst, m, c.row);
     }
     this.put(col, c.row, v);
-    if (k < 0 || k >= g.nLo || k >= g.nHi) return;
+    if (k < 0 || k >= g.nLo || k >= g.nHi || Number.isNaN(v)) return;
     const f = counter ? 0.001 : 1; // rates arrive in thousandths
     if (!col.lo || !col.hi) {
       col.lo = col.v.slice();

@@ -27,8 +27,8 @@ function read(feed: Feed, collector: string): CollectorState | null {
   return {
     name: collector,
     state: STATES[state] ?? 'unknown',
-    tier: known.attrs['tier'] ?? '',
-    reason: known.attrs['reason'] ?? '',
+    tier: known.attrs.tier ?? '',
+    reason: known.attrs.reason ?? '',
     periodUs: Number.isNaN(period) ? 0 : period * 1000,
     retryUs: retry > 0 ? retry : null,
   };

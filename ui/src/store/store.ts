@@ -111,10 +111,12 @@ export class StoreImpl implements Store, FrameSource {
   at(src: Source, t: MonoUs): Point | null {
     const inputs = this.inputs(src);
     if (inputs.some((i) => i?.data && t < i.data.firstUs)) return this.pointOfRange(src, t);
+    // A read stands for the time since the one before it.
     return this.point(src, (d) => {
-      const r = rowInForce(d, t);
-      // Beyond the newest read of a stopped clock there is nothing.
-      return r === d.rows - 1 && t > this.newest + d.tickPeriodUs * GAP_PERIODS ? -1 : r;
+      const r = d.rowAt(t - 0.5) + 1;
+      if (r >= d.rows || r < d.first) return -1;
+      const every = Math.max(d.periodUs, d.tickPeriodUs);
+      return d.readUs[r % d.cap]! - t <= (d.spanUs[r % d.cap]! || every) ? r : -1;
     });
   }
 
@@ -144,7 +146,7 @@ export class StoreImpl implements Store, FrameSource {
     if (known !== undefined) return known;
     this.spans.set(key, null);
     if (this.spans.size > SPANS_KEPT) this.spans.delete(this.spans.keys().next().value!);
-    this.ranges.once(src.inputs, from, to, (found) => {
+    this.ranges.once(src.inputs, from + 1, to + 1, (found) => {
       const x = argsOf(src.inputs.length);
       let n = 0;
       const value = (field: 'min' | 'mean' | 'max') => {
@@ -178,10 +180,9 @@ export class StoreImpl implements Store, FrameSource {
     const inputs = this.inputs(src);
     const rows = new Int32Array(inputs.length);
     const s = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY, sum: 0, w: 0, n: 0 };
-    for (let r = Math.max(lead.first, lead.rowAt(from - 1) + 1); r < lead.rows; r++) {
+    for (let r = Math.max(lead.first, lead.rowAt(from) + 1); r < lead.rows; r++) {
       const t = lead.readUs[r % lead.cap]!;
-      if (t < from) continue;
-      if (t >= to) break;
+      if (t > to) break;
       inputs.forEach((inp, i) => {
         rows[i] = !inp?.data ? -1 : inp.data === lead ? r : rowInForce(inp.data, t);
       });

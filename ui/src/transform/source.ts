@@ -1,5 +1,5 @@
 // Builders of Source: one series, sums, utilisation, ratios. Pure data and functions.
-import type { Kind, SeriesRef, Source } from '../store/api';
+import type { Kind, SeriesRef, Source, Store } from '../store/api';
 
 export function ref(metric: string, instance?: string): SeriesRef {
   return instance === undefined || instance === '' ? { metric } : { metric, instance };
@@ -75,4 +75,14 @@ export function derived(
 ): Source {
   const s = { key: `${id}(${inputs.map(refKey).join(',')})`, inputs, kind, fn };
   return dirs ? { ...s, dirs } : s;
+}
+
+const BUSY = ['user', 'nice', 'sys', 'irq.hard', 'irq.soft', 'steal'];
+
+/** Share of all CPUs that is not idle, 0..1: by what runs, so that a late read cannot pass 100 %. */
+export function cpuBusy(store: Store): Source {
+  const n = store.host?.nCpus ?? 1;
+  const names = BUSY.map((b) => `kernel.all.cpu.${b}`).filter((m) => store.info(m));
+  const s = sum('ratio', names);
+  return { ...s, key: `busy(${n})`, fn: (x) => Math.min(1, x.reduce((a, b) => a + b, 0) / n) };
 }

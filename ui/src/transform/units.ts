@@ -47,6 +47,7 @@ export function unitOf(unit: string, counter: boolean, state: boolean): Unit {
   if (u in SECONDS) return { kind: counter ? 'ratio' : 'seconds', factor: SECONDS[u]! };
   if (u === '%') return { kind: 'ratio', factor: 0.01 };
   if (u === 'mbit/s' || u === 'mbits/s' || u === 'mbit / sec') return { kind: 'bits/s', factor: 1e6 };
+  if (u === 'bit/s' || u === 'bit / sec') return { kind: 'bits/s', factor: 1 };
   if (u === 'byte / sec' || u === 'byte/s') return { kind: 'bytes/s', factor: 1 };
   if (u === 'count / sec' || u === '1/s') return { kind: 'count/s', factor: 1 };
   return { kind: counter ? 'count/s' : 'count', factor: 1 };

@@ -26,7 +26,7 @@ function randomGroup(): PbGroupTick {
     group: rnd(50),
     offUs: sint(),
     reset: rnd(4) === 0,
-    ...(rnd(3) === 0 ? { periodMs: rnd(5) * 100 } : {}),
+    change: rnd(3) === 0 ? { case: 'periodMs', value: rnd(5) * 100 } : { case: undefined },
     ends: list(rnd(3), () => rnd(600)),
     starts: list(rnd(3), () => ({
       $typeName: 'strobe.v1.Instance' as const,
@@ -134,7 +134,7 @@ test('the hand reader says what the generated one says, on random batches', () =
           group: g.group,
           offUs: Number(g.offUs),
           reset: g.reset,
-          periodMs: g.periodMs ?? -1,
+          periodMs: g.change.case === 'periodMs' ? g.change.value : -1,
           ends: [...g.ends],
           starts: g.starts.map((s) => ({
             slot: s.slot,

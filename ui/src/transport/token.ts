@@ -17,3 +17,4 @@ export function takeToken(): void {
 
 export const token = (): string | null => sessionStorage.getItem(KEY);
 export const forgetToken = (): void => sessionStorage.removeItem(KEY);
+export const setToken = (t: string): void => sessionStorage.setItem(KEY, t);

@@ -1,0 +1,78 @@
+// Keeps the address and the page's signals the same, both ways.
+import { effect, signal } from '@preact/signals';
+import type { StoreImpl } from '../store/store';
+import { takeToken } from '../transport/token';
+import { page, query } from './page';
+import { pins, prefsOf, utc } from './prefs';
+import { host } from './pulse';
+import { formatHash, parseHash, toMono, toWall, type UrlState } from './url';
+import { fixed, hidden, pausedAt, selection, windowUs } from './view';
+
+/** Times of the address wait for the clock of the host. */
+const pending = signal<UrlState | null>(null);
+let written = '';
+
+function apply(s: UrlState): void {
+  page.value = s.page;
+  query.value = s.query;
+  windowUs.value = s.windowUs;
+  hidden.value = new Set(s.hidden);
+  if (s.pins) pins.value = s.pins;
+  if (s.utc !== null) utc.value = s.utc;
+  pending.value = s;
+}
+
+function applyTimes(store: StoreImpl, s: UrlState): void {
+  pausedAt.value = store.newest;
+  fixed.value = s.fixed ? toMono(store.clock, s.fixed) : null;
+  selection.value = s.selection && s.fixed ? toMono(store.clock, s.selection) : null;
+}
+
+export function startAddress(store: StoreImpl): void {
+  const first = parseHash(location.hash);
+  apply(first);
+  const pinsFromUrl = first.pins !== null;
+  addEventListener('hashchange', () => {
+    if (location.hash.slice(1) === written) return;
+    if (location.hash.includes('token=')) {
+      takeToken();
+      location.reload();
+      return;
+    }
+    apply(parseHash(location.hash));
+  });
+  effect(() => {
+    const h = host.value;
+    const s = pending.value;
+    if (!h) return;
+    prefsOf(h.machineId, pinsFromUrl);
+    if (!s) return;
+    pending.value = null;
+    applyTimes(store, s);
+  });
+  let timer = 0;
+  effect(() => {
+    if (pending.value || !host.value) return;
+    const state: UrlState = {
+      page: page.value,
+      query: page.value === 'raw' ? query.value : '',
+      windowUs: windowUs.value,
+      fixed: fixed.value && toWall(store.clock, fixed.value),
+      selection: selection.value && toWall(store.clock, selection.value),
+      hidden: [...hidden.value],
+      pins: [...pins.value],
+      utc: utc.value,
+    };
+    const pushed = page.peek();
+    clearTimeout(timer);
+    timer = window.setTimeout(() => {
+      written = formatHash(state);
+      if (location.hash.slice(1) === written) return;
+      const url = `${location.pathname}${location.search}${written ? `#${written}` : ''}`;
+      // A change of page is a step of the browser's history; the rest is not.
+      const before = parseHash(location.hash).page;
+      if (before !== pushed) history.pushState(null, '', url);
+      else history.replaceState(null, '', url);
+    }, 250);
+  });
+}

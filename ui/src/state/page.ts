@@ -1,0 +1,19 @@
+// Which page is shown.
+import { signal } from '@preact/signals';
+
+export const PAGES = [
+  { id: 'overview', title: 'Overview' },
+  { id: 'cpu', title: 'CPU' },
+  { id: 'memory', title: 'Memory' },
+  { id: 'disk', title: 'Disk' },
+  { id: 'network', title: 'Network' },
+  { id: 'interrupts', title: 'Interrupts' },
+  { id: 'strobe', title: 'strobe' },
+  { id: 'raw', title: 'All metrics' },
+] as const;
+
+export type PageId = (typeof PAGES)[number]['id'];
+
+export const page = signal<string>('overview');
+/** What the raw page searches for. */
+export const query = signal('');

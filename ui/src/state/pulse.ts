@@ -1,0 +1,67 @@
+// What the chrome shows of the link, at 2 Hz: age, stale, rates. The title says the worst of it.
+import { computed, effect, signal } from '@preact/signals';
+import type { StoreImpl } from '../store/store';
+import { link } from '../transport/socket';
+import { mode, pausedAt, stale } from './view';
+
+/** A newest tick older than this is stale. */
+export const STALE_US = 2_000_000;
+
+/** Seconds since the newest tick; NaN before the first. */
+export const age = signal(Number.NaN);
+export const newSamples = signal(0);
+export const host = signal<StoreImpl['host']>(null);
+/** Rises when host, catalog or connection changed: for chrome that lists them. */
+export const epoch = signal(0);
+
+export type Shown = 'live' | 'paused' | 'range' | 'stale' | 'connecting' | 'denied';
+
+/** The one word for the state of the page. */
+export const shown = computed<Shown>(() => {
+  if (link.value.state === 'no-token' || link.value.state === 'refused') return 'denied';
+  if (Number.isNaN(age.value)) return 'connecting';
+  if (stale.value) return 'stale';
+  return mode.value;
+});
+
+export const PREFIX: Record<Shown, string> = {
+  live: '',
+  paused: 'PAUSED ',
+  range: 'PAUSED ',
+  stale: '▲ STALE ',
+  connecting: '',
+  denied: '',
+};
+
+export function startPulse(store: StoreImpl): () => void {
+  let groups = -1;
+  const beat = () => {
+    const a = store.newest ? Math.max(0, store.clock.now() - store.newest) : Number.NaN;
+    age.value = a / 1e6;
+    stale.value = a > STALE_US;
+    host.value = store.host;
+    if (mode.peek() !== 'live') newSamples.value = store.ticksSince(pausedAt.peek());
+    if (store.catalog.groups.length !== groups) {
+      groups = store.catalog.groups.length;
+      epoch.value++;
+    }
+  };
+  const timer = setInterval(beat, 500);
+  // The first data, and the end of a stale spell, show at once.
+  const off = store.subscribe(() => {
+    if (stale.peek() || Number.isNaN(age.peek()) || host.peek() !== store.host) beat();
+  });
+  const stop = [
+    effect(() => {
+      document.documentElement.dataset.mode = shown.value;
+    }),
+    effect(() => {
+      document.title = `${PREFIX[shown.value]}${host.value?.host ? `${host.value.host} · ` : ''}strobe`;
+    }),
+  ];
+  return () => {
+    clearInterval(timer);
+    off();
+    for (const s of stop) s();
+  };
+}

@@ -1,0 +1,59 @@
+// The page: header, history, what is between, dialogs.
+import { useEffect } from 'preact/hooks';
+import { isTaken, isTyping, names } from '../lib/keys';
+import { PAGES, page } from '../state/page';
+import { shown } from '../state/pulse';
+import { Overview } from '../views/Overview';
+import { Page } from '../views/Page';
+import { Raw } from '../views/Raw';
+import { Banner } from './Banner';
+import { commandOf } from './commands';
+import { Denied } from './Denied';
+import { dialog } from './dialogs';
+import { Header } from './Header';
+import { Help } from './Help';
+import { History } from './History';
+import { Palette } from './Palette';
+import { Share } from './Share';
+
+function onKey(e: KeyboardEvent): void {
+  if (e.defaultPrevented || dialog.peek()) return;
+  const target = e.target as HTMLElement | null;
+  const said = names(e);
+  const ctrl = e.ctrlKey || e.metaKey;
+  if (isTyping(target) && !ctrl) {
+    if (e.key === 'Escape') target?.blur();
+    return;
+  }
+  if (said[0] && isTaken(target, said[0])) return;
+  const c = commandOf(said);
+  if (!c) return;
+  e.preventDefault();
+  c.run();
+}
+
+function Body() {
+  if (shown.value === 'denied') return <Denied />;
+  const id = PAGES.some((p) => p.id === page.value) ? page.value : 'overview';
+  if (id === 'overview') return <Overview />;
+  if (id === 'raw') return <Raw />;
+  return <Page key={id} id={id} />;
+}
+
+export function App() {
+  useEffect(() => {
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, []);
+  return (
+    <>
+      <Header />
+      {shown.value !== 'denied' && <History />}
+      <Banner />
+      <Body />
+      {dialog.value === 'help' && <Help />}
+      {dialog.value === 'palette' && <Palette />}
+      {dialog.value === 'share' && <Share />}
+    </>
+  );
+}

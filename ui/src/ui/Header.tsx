@@ -1,0 +1,178 @@
+// The bar on top: host, state, age, windows, search, switches.
+import { useComputed } from '@preact/signals';
+import { durationText } from '../charts/time';
+import { isDark, theme, utc } from '../state/prefs';
+import { age, host, newSamples, shown } from '../state/pulse';
+import { fixed, WINDOWS, windowUs } from '../state/view';
+import { link } from '../transport/socket';
+import { runCommand, setWindow } from './commands';
+import { setPalette } from './dialogs';
+import { figures } from './figures';
+import { LiveIcon, PausedIcon, SearchIcon, ShareIcon, ThemeIcon, WarnIcon } from './icons';
+import { PageMenu } from './PageMenu';
+
+function State() {
+  const text = {
+    live: 'LIVE',
+    paused: 'PAUSED',
+    range: 'PAUSED',
+    stale: 'STALE',
+    connecting: 'CONNECTING',
+    denied: 'NO ACCESS',
+  };
+  const s = shown.value;
+  return (
+    <div class={`state ${s}`} role="status">
+      {s === 'live' ? (
+        <LiveIcon />
+      ) : s === 'paused' || s === 'range' ? (
+        <PausedIcon />
+      ) : s === 'stale' || s === 'denied' ? (
+        <WarnIcon />
+      ) : null}
+      {text[s]}
+    </div>
+  );
+}
+
+/** Age of the newest sample, or what came in since the page stands still. */
+function Age() {
+  const text = useComputed(() => {
+    const a = age.value;
+    if (Number.isNaN(a)) return '–';
+    return a < 10 ? `${a.toFixed(a < 1 ? 2 : 1)} s` : durationText(a * 1e6);
+  });
+  const still = shown.value === 'paused' || shown.value === 'range';
+  return (
+    <div
+      class={`kv${shown.value === 'stale' ? ' warn' : ''}`}
+      data-age={Number.isNaN(age.value) ? '' : age.value.toFixed(3)}
+    >
+      {still ? (
+        <>
+          <b>{newSamples.value.toLocaleString('en-US')}</b> new samples
+        </>
+      ) : (
+        <>
+          age <b class="age">{text}</b>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Windows() {
+  const f = fixed.value;
+  const width = f ? f.to - f.from : windowUs.value;
+  const preset =
+    WINDOWS.some((w) => w.us !== 0 && Math.abs(w.us - width) < 1000) || (!f && windowUs.value === 0);
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons, not of form fields
+    <div class="seg" role="group" aria-label="Window">
+      <button type="button" aria-label="One window back" onClick={() => runCommand('back')}>
+        ◂
+      </button>
+      {!preset && (
+        <button type="button" aria-pressed="true">
+          {durationText(width)}
+        </button>
+      )}
+      {WINDOWS.map((w) => (
+        <button
+          type="button"
+          key={w.us}
+          aria-label={w.us ? w.label : 'All that is held'}
+          aria-pressed={w.us === 0 ? !f && windowUs.value === 0 : preset && Math.abs(w.us - width) < 1000}
+          onClick={() => setWindow(w.us)}
+        >
+          {w.label}
+        </button>
+      ))}
+      <button
+        type="button"
+        aria-label="One window forward"
+        disabled={!f}
+        onClick={() => runCommand('forward')}
+      >
+        ▸
+      </button>
+    </div>
+  );
+}
+
+export function Header() {
+  const live = fixed.value === null;
+  const h = host.value;
+  return (
+    <header class="bar head">
+      <div class="host">
+        <i />
+        <h1>{h?.host || '–'}</h1>
+        <PageMenu />
+      </div>
+      <State />
+      <Age />
+      <div class="kv">
+        <b>{h ? `${h.rateHz} Hz` : '–'}</b>
+        <span class="opt"> · {figures.value.series}</span>
+      </div>
+      <div class="space" />
+      <Windows />
+      <button
+        type="button"
+        class="btn go"
+        aria-label={live ? 'Pause' : 'Go live'}
+        onClick={() => runCommand(live ? 'pause' : 'live')}
+      >
+        {live ? 'Pause' : 'Go live'} <kbd>{live ? 'Space' : 'L'}</kbd>
+      </button>
+      <div class="space" />
+      <button
+        type="button"
+        class="search"
+        aria-label="Search"
+        aria-keyshortcuts="/ Control+K"
+        onClick={() => setPalette(true)}
+      >
+        <SearchIcon />
+        <span>Metric, process, command</span>
+        <kbd>/</kbd>
+      </button>
+      <div class="tools">
+        <button
+          type="button"
+          class="ic wide"
+          aria-label={utc.value ? 'UTC' : 'Local time'}
+          title={utc.value ? 'Times are UTC. Click for local time' : 'Times are local. Click for UTC'}
+          onClick={() => runCommand('utc')}
+        >
+          {utc.value ? 'UTC' : 'Local'}
+        </button>
+        <button
+          type="button"
+          class="ic"
+          aria-label="Theme"
+          title={`Theme: ${theme.value === 'system' ? 'the system’s' : theme.value}. Click for ${isDark() ? 'light' : 'dark'}`}
+          onClick={() => runCommand('theme')}
+        >
+          <ThemeIcon />
+        </button>
+        <button
+          type="button"
+          class="ic"
+          aria-label="Export and share"
+          title="Export and share"
+          onClick={() => runCommand('export')}
+        >
+          <ShareIcon />
+        </button>
+        <button type="button" class="ic" aria-label="Help" title="Help" onClick={() => runCommand('help')}>
+          ?
+        </button>
+      </div>
+      <span class="sr" role="status">
+        {link.value.state === 'waiting' ? link.value.text : ''}
+      </span>
+    </header>
+  );
+}

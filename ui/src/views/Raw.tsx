@@ -1,0 +1,120 @@
+// Every metric: found by fuzzy search, charted, pinned to the first screen.
+import { useComputed, useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { Chart } from '../charts/Chart';
+import { fuzzy } from '../lib/fuzzy';
+import { specOf } from '../panels/metric';
+import { query } from '../state/page';
+import { pins, togglePin } from '../state/prefs';
+import { epoch } from '../state/pulse';
+import type { MetricInfo } from '../store/api';
+import { store } from '../store/store';
+import { useShow } from './Page';
+
+const CHARTS = 12;
+const LISTED = 200;
+
+const says = (m: MetricInfo) =>
+  [m.unit, m.counter ? 'counter, shown as a rate' : '', m.indom ? `per ${m.indom}` : '']
+    .filter(Boolean)
+    .join(' · ');
+
+function Item({ m, shown }: { m: MetricInfo; shown: boolean }) {
+  const pinned = pins.value.includes(m.name);
+  return (
+    <li class={shown ? 'on' : ''}>
+      <button
+        type="button"
+        class="name"
+        title={`${m.help} Source: ${m.source}`}
+        onClick={() => void (query.value = m.name)}
+      >
+        <b>{m.name}</b> <span>{says(m)}</span>
+        <small>{m.help}</small>
+      </button>
+      <button
+        type="button"
+        class="btn pin"
+        aria-pressed={pinned}
+        aria-label={`${pinned ? 'Unpin' : 'Pin'} ${m.name}`}
+        onClick={() => togglePin(m.name)}
+      >
+        {pinned ? 'Pinned' : 'Pin'}
+      </button>
+    </li>
+  );
+}
+
+export function Raw() {
+  void epoch.value;
+  const input = useRef<HTMLInputElement>(null);
+  const all = store.metrics();
+  const typed = useSignal(query.value);
+  const found = useComputed(() => {
+    void epoch.value;
+    return fuzzy(
+      store.metrics().map((m) => `${m.name} ${m.help}`),
+      query.value,
+    ).map((i) => store.metrics()[i]!);
+  });
+  useEffect(() => input.current?.focus(), []);
+  useEffect(
+    () =>
+      query.subscribe((q) => {
+        typed.value = q;
+      }),
+    [typed],
+  );
+  const list = found.value;
+  const specs = (query.value ? list : pins.value.map((p) => store.info(p)).filter((m) => m !== undefined))
+    .slice(0, CHARTS)
+    .map((m) => specOf(store, m.name))
+    .filter((s) => s !== null);
+  useShow('page.raw', specs);
+  return (
+    <main class="raw" data-page="raw">
+      <div class="list">
+        <label>
+          <span class="sr">Search metrics</span>
+          <input
+            ref={input}
+            type="search"
+            placeholder={`Search ${all.length} metrics`}
+            value={typed.value}
+            onInput={(e) => {
+              typed.value = e.currentTarget.value;
+              query.value = e.currentTarget.value;
+            }}
+          />
+        </label>
+        <p class="count" role="status">
+          {query.value ? `${list.length} of ${all.length} metrics` : `${all.length} metrics`}
+        </p>
+        <ul aria-label="Metrics">
+          {list.slice(0, LISTED).map((m) => (
+            <Item key={m.name} m={m} shown={specs.some((s) => s.metrics[0] === m.name)} />
+          ))}
+        </ul>
+      </div>
+      <div class="charts">
+        {specs.length === 0 && (
+          <p class="hint">
+            {query.value
+              ? 'No metric of this agent is called like that.'
+              : 'Type a part of a name, in any order: “retr tcp”. What is pinned is charted here and on the first screen.'}
+          </p>
+        )}
+        <div class="grid">
+          {specs.map((s) => (
+            <Chart key={s.id} spec={s} />
+          ))}
+        </div>
+        {query.value && list.length > CHARTS && (
+          <p class="hint">
+            The first {CHARTS} of {list.length} are charted.
+          </p>
+        )}
+      </div>
+    </main>
+  );
+}

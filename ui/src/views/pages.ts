@@ -1,0 +1,145 @@
+// The pages per subsystem: which panels and metrics each shows, in order. A name is a panel's id or a
+// metric's name; what this host does not have is left out.
+
+export interface Section {
+  readonly title: string;
+  readonly items: readonly string[];
+}
+
+const all = (prefix: string, names: string) => names.split(' ').map((n) => `${prefix}.${n}`);
+
+export const SECTIONS: Record<string, readonly Section[]> = {
+  cpu: [
+    { title: 'All CPUs', items: ['cpu.cores', 'cpu.runqueue', 'cpu.switches', 'cpu.interrupttime'] },
+    {
+      title: 'Time',
+      items: all('kernel.all.cpu', 'user nice sys wait.total irq.hard irq.soft steal guest'),
+    },
+    { title: 'Each CPU', items: all('kernel.percpu.cpu', 'user sys wait.total irq.soft steal') },
+    {
+      title: 'Load and pressure',
+      items: [
+        'cpu.pressure',
+        'kernel.all.load',
+        'kernel.all.running',
+        'kernel.all.blocked',
+        'kernel.all.nprocs',
+        'kernel.all.sysfork',
+        'kernel.all.pressure.cpu.some.total',
+        'kernel.all.pressure.cpu.full.total',
+      ],
+    },
+  ],
+  memory: [
+    {
+      title: 'Use',
+      items: [
+        'memory.use',
+        'memory.paging',
+        'memory.faults',
+        ...all('mem.util', 'available free cached anonpages'),
+      ],
+    },
+    {
+      title: 'Kernel and dirty pages',
+      items: all(
+        'mem.util',
+        'dirty writeback slab slabReclaimable slabUnreclaimable pageTables kernelStack shmem mlocked',
+      ),
+    },
+    { title: 'Faults', items: all('mem.vmstat', 'pgfault pgmajfault pgpgin pgpgout') },
+    {
+      title: 'Reclaim and compaction',
+      items: all(
+        'mem.vmstat',
+        'pgscan_kswapd pgscan_direct pgsteal_kswapd pgsteal_direct allocstall_normal compact_stall compact_fail compact_success workingset_refault_file workingset_refault_anon',
+      ),
+    },
+    {
+      title: 'Swap, huge pages, OOM',
+      items: [
+        ...all('mem.vmstat', 'pswpin pswpout thp_fault_alloc thp_fault_fallback thp_collapse_alloc oom_kill'),
+        'mem.util.swapFree',
+        'kernel.all.pressure.memory.some.total',
+        'kernel.all.pressure.memory.full.total',
+      ],
+    },
+  ],
+  disk: [
+    { title: 'Worst disk', items: ['disk.throughput', 'disk.latency', 'disk.queue', 'disk.iops'] },
+    { title: 'Throughput', items: all('disk.dev', 'read_bytes write_bytes read write') },
+    {
+      title: 'Time',
+      items: all('disk.dev', 'avactive aveq read_rawactive write_rawactive inflight in_flight'),
+    },
+    {
+      title: 'Merges and others',
+      items: all('disk.dev', 'read_merge write_merge discard discard_bytes flush'),
+    },
+    {
+      title: 'Pressure',
+      items: ['kernel.all.pressure.io.some.total', 'kernel.all.pressure.io.full.total', 'kernel.all.blocked'],
+    },
+  ],
+  network: [
+    {
+      title: 'Busiest interface',
+      items: ['network.throughput', 'network.tcp', 'network.softnet', 'network.drops'],
+    },
+    {
+      title: 'Interfaces',
+      items: [
+        ...all('network.interface', 'in.bytes out.bytes in.packets out.packets'),
+        ...all('network.interface', 'in.drops out.drops in.errors out.errors'),
+      ],
+    },
+    {
+      title: 'TCP',
+      items: [
+        ...all(
+          'network.tcp',
+          'insegs outsegs retranssegs activeopens passiveopens attemptfails estabresets outrsts currestab',
+        ),
+        ...all('network.tcp', 'listendrops listenoverflows timeouts synretrans backlogdrop'),
+      ],
+    },
+    {
+      title: 'UDP and IP',
+      items: [
+        ...all('network.udp', 'indatagrams outdatagrams inerrors noports recvbuferrors'),
+        ...all('network.ip', 'inreceives outrequests indiscards'),
+      ],
+    },
+    {
+      title: 'Sockets and softnet',
+      items: [
+        ...all('network.sockstat', 'tcp.inuse tcp.tw tcp.mem udp.inuse'),
+        ...all('network.softnet', 'processed dropped time_squeeze'),
+      ],
+    },
+  ],
+  interrupts: [
+    {
+      title: 'All CPUs',
+      items: ['cpu.interrupttime', 'interrupts.sources', 'interrupts.softirqs', 'kernel.all.intr'],
+    },
+    {
+      title: 'By source',
+      items: ['kernel.percpu.interrupts', 'kernel.all.interrupts.source', 'kernel.all.interrupts.total'],
+    },
+    { title: 'By CPU', items: all('kernel.percpu', 'intr sirq softirqs') },
+  ],
+  strobe: [
+    { title: 'Cost', items: all('strobe', 'cpu.user cpu.sys mem.rss sample.count') },
+    { title: 'The sampler', items: all('strobe', 'tick.lateness tick.late tick.missed series') },
+    { title: 'The log', items: all('strobe', 'log.bytes log.held log.retention log.frames') },
+    {
+      title: 'Clients',
+      items: all(
+        'strobe',
+        'client.count client.bytes client.slow client.gaps http.requests http.refused query.count query.time',
+      ),
+    },
+    { title: 'Collectors', items: all('strobe.collector', 'cost wall series errors') },
+  ],
+};
