@@ -36,48 +36,6 @@ export function isoMicros(wallMs: number): string {
   return `${new Date(sec * 1000).toISOString().slice(0, 19)}.${String(us - sec * 1e6).padStart(6, '0')}Z`;
 }
 
-/** The canvases inside an element, painted over each other on its background, with a title line. */
-export function toPng(
-  el: HTMLElement,
-  title: string,
-  legend: string,
-  background: string,
-  ink: string,
-): Promise<Blob> {
-  const box = el.getBoundingClientRect();
-  const ratio = devicePixelRatio || 1;
-  const head = 22;
-  const out = document.createElement('canvas');
-  out.width = Math.round(box.width * ratio);
-  out.height = Math.round(box.height * ratio);
-  const c = out.getContext('2d')!;
-  c.fillStyle = background;
-  c.fillRect(0, 0, out.width, out.height);
-  for (const cv of el.querySelectorAll('canvas')) {
-    const r = cv.getBoundingClientRect();
-    if (r.width === 0) continue;
-    c.drawImage(
-      cv,
-      (r.left - box.left) * ratio,
-      (r.top - box.top) * ratio,
-      r.width * ratio,
-      r.height * ratio,
-    );
-  }
-  c.setTransform(ratio, 0, 0, ratio, 0, 0);
-  const font = getComputedStyle(el).fontFamily;
-  c.textBaseline = 'middle';
-  c.fillStyle = ink;
-  c.font = `600 12px ${font}`;
-  c.fillText(title, 12, head / 2 + 1);
-  c.font = `400 11px ${font}`;
-  c.textAlign = 'right';
-  c.fillText(legend, box.width - 15, head / 2 + 1);
-  return new Promise((done, fail) =>
-    out.toBlob((b) => (b ? done(b) : fail(new Error('no image'))), 'image/png'),
-  );
-}
-
 export function download(name: string, data: Blob): void {
   const a = document.createElement('a');
   a.href = URL.createObjectURL(data);

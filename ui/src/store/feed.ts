@@ -140,6 +140,7 @@ export class Feed implements SocketEvents, BatchVisitor {
           $typeName: 'strobe.v1.GroupSub',
           group: e.id,
           level: Math.max(level, e.level),
+          fresh: false,
         })),
         logId: can ? this.logIdBytes : new Uint8Array(0),
         seq: can ? BigInt(this.seq) : 0n,

@@ -4,17 +4,19 @@ import { isTaken, isTyping, names } from '../lib/keys';
 import { PAGES, page } from '../state/page';
 import { shown } from '../state/pulse';
 import { Overview } from '../views/Overview';
-import { Page } from '../views/Page';
-import { Raw } from '../views/Raw';
 import { Banner } from './Banner';
 import { commandOf } from './commands';
-import { Denied } from './Denied';
 import { dialog } from './dialogs';
 import { Header } from './Header';
-import { Help } from './Help';
 import { History } from './History';
-import { Palette } from './Palette';
-import { Share } from './Share';
+import { fetchLazy, lazy } from './lazy';
+
+const Page = lazy(async () => (await import('../views/Page')).Page);
+const Raw = lazy(async () => (await import('../views/Raw')).Raw);
+const Denied = lazy(async () => (await import('./Denied')).Denied);
+const Help = lazy(async () => (await import('./Help')).Help);
+const Palette = lazy(async () => (await import('./Palette')).Palette);
+const Share = lazy(async () => (await import('./Share')).Share);
 
 function onKey(e: KeyboardEvent): void {
   if (e.defaultPrevented || dialog.peek()) return;
@@ -43,7 +45,11 @@ function Body() {
 export function App() {
   useEffect(() => {
     addEventListener('keydown', onKey);
-    return () => removeEventListener('keydown', onKey);
+    const rest = setTimeout(fetchLazy, 2000);
+    return () => {
+      clearTimeout(rest);
+      removeEventListener('keydown', onKey);
+    };
   }, []);
   return (
     <>

@@ -1,8 +1,7 @@
 // Export of the charts on the page, and the address of what is shown.
 import { useSignal } from '@preact/signals';
 import { charts } from '../charts/Chart';
-import { palette } from '../charts/palette';
-import { download, isoMicros, toCsv, toPng } from '../lib/export';
+import { download, isoMicros, toCsv } from '../lib/export';
 import { host } from '../state/pulse';
 import { selection, viewNow } from '../state/view';
 import { store } from '../store/store';
@@ -43,11 +42,8 @@ function csv(c: Drawn): void {
   );
 }
 
-async function png(c: Drawn): Promise<void> {
-  const p = palette();
-  const v = viewNow(store);
-  const span = `${host.peek()?.host ?? ''} ${isoMicros(store.clock.wallMs(v.from)).slice(0, 21)}Z – ${isoMicros(store.clock.wallMs(v.to)).slice(11, 21)}Z`;
-  download(fileName(c, 'png'), await toPng(c.el, c.titleText(), span, p.css.panel, p.css.t1));
+function png(c: Drawn): void {
+  c.image().toBlob((b) => b && download(fileName(c, 'png'), b), 'image/png');
 }
 
 export function Share() {
@@ -93,7 +89,7 @@ export function Share() {
                   type="button"
                   class="btn"
                   aria-label={`PNG of ${c.titleText()}`}
-                  onClick={() => void png(c)}
+                  onClick={() => png(c)}
                 >
                   PNG
                 </button>
