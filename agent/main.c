@@ -10,6 +10,8 @@ static const struct verb {
 	const char *help;
 } verbs[] = {
 	{"run", cmd_run, "sample this host and serve its dashboard (the default)"},
+	{"status", cmd_status, "how the running agent fares"},
+	{"get", cmd_get, "values of metrics of the running agent"},
 	{"collectors", cmd_collectors, "what can be read on this host, and why not"},
 	{"metrics", cmd_metrics, "the metric reference: name, unit, semantics, source"},
 };
