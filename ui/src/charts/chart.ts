@@ -1,5 +1,5 @@
 // One chart on the page: its section, title, plot and overlay; drawn when the scheduler says so.
-import { num, type Scale, scaleFor, steady } from '../lib/format';
+import { num, type Scale, scaleFor, valueText } from '../lib/format';
 import type { Env, Mark, PanelSpec } from '../panels/types';
 import { fixed, hidden, hover, mode, selection, stale } from '../state/view';
 import type { Gap } from '../store/api';
@@ -24,6 +24,7 @@ export class Chart implements Drawable {
   readonly model: Model;
   private readonly title = document.createElement('h3');
   private readonly unit = document.createElement('span');
+  private readonly word = document.createElement('span');
   private readonly resolution = document.createElement('span');
   private readonly legend = new Legend();
   private readonly host = document.createElement('div');
@@ -121,7 +122,7 @@ export class Chart implements Drawable {
   draw(): void {
     if (!this.width || !this.height) return;
     const { store } = this.env;
-    if (!this.model.marks.length) this.model.refresh();
+    if (!this.model.marks.length) this.text();
     const grid = gridNow(store, plotWidth(this.width));
     this.grid = grid;
     const now = performance.now();
@@ -220,16 +221,14 @@ export class Chart implements Drawable {
   /** Values at the line, of the range, or the newest. */
   private values(): void {
     this.drawnFor = this.shapeKey();
-    const unit = this.unitText();
-    if (this.unit.textContent !== unit) this.unit.textContent = unit;
+    const [unit, words] = this.unitParts();
     const res = this.built?.resolution ? ` · ${this.built.resolution}` : '';
-    if (this.resolution.textContent !== res) {
-      this.resolution.textContent = res;
-      this.fitTitle();
-    }
+    if (setText(this.unit, unit) || setText(this.word, words) || setText(this.resolution, res))
+      this.wide = -1;
     const gone = this.said?.state === 'nodata' || this.said?.state === 'stale';
     if (this.rows) this.rowValues(gone);
     else for (const m of this.model.marks) this.legend.set(m.source.key, this.value(m, gone));
+    if (this.legend.chars() !== this.wide) this.fitTitle();
   }
 
   private rowValues(gone: boolean): void {
@@ -237,8 +236,9 @@ export class Chart implements Drawable {
     if (!b) return;
     for (const { mark } of b.band) this.legend.set(mark.source.key, this.value(mark, gone));
     const at = this.row >= 0 ? b.rows[this.row] : undefined;
-    const mean = this.spec.band?.(this.env).at(-1);
+    const mean = b.band.length > 1 ? undefined : this.spec.band?.(this.env).at(-1);
     const shown = at?.mark ?? mean ?? b.rows[0]?.mark;
+    this.legend.el.classList.toggle('rowing', at !== undefined);
     if (!shown) return;
     this.legend.rename('row', shown.label);
     this.legend.set('row', this.value(shown, gone, true));
@@ -248,7 +248,7 @@ export class Chart implements Drawable {
     const p = gone ? null : shownValue(this.env.store, m.source);
     const v = p ? p.v : Number.NaN;
     const own = m.kind ? scaleFor(m.kind, v) : this.scale;
-    const n = m.kind ? num(v / own.div) : steady(v / own.div);
+    const n = valueText(m.kind ?? m.source.kind, v, own);
     const u = m.kind || withUnit ? own.unit : '';
     return { text: Number.isNaN(v) ? this.novalue() : u ? joined(n, u) : n, value: v, t: p?.t ?? 0 };
   }
@@ -257,14 +257,12 @@ export class Chart implements Drawable {
     return hover.peek() !== null && this.built?.any ? 'no data' : '–';
   }
 
-  private unitText(): string {
-    const { word } = this.spec.unit;
+  /** The unit, in two parts: the words after it give way first when the title is narrow. */
+  private unitParts(): [string, string] {
+    const { word, noun } = this.spec.unit;
     const w = (typeof word === 'function' ? word(this.env) : word) ?? '';
-    const u = this.scale.unit;
     const note = (this.built as RowsBuilt | null)?.note;
-    const base =
-      u.startsWith('/') || (w && u.endsWith('/s')) ? withWord(u, w) : [u, w].filter(Boolean).join(' ');
-    return note ? `${base}, ${note}` : base;
+    return [unitName(this.scale.unit, noun ?? ''), [w, note].filter(Boolean).join(', ')];
   }
 
   private withUnit(v: number): string {
@@ -280,7 +278,8 @@ export class Chart implements Drawable {
       const source = { key: 'row', inputs: [], kind: this.spec.unit.kind };
       const row: Mark = { label: 'mean', source, colour: 'cpu', style: 'value' };
       const ends: [string, string] = ['0', this.spec.max ? '100 %' : ''];
-      this.legend.build(few ? [...band.slice(0, 4), row] : [row], h, few ? null : ends);
+      this.legend.el.classList.toggle('few', few);
+      this.legend.build(few ? [...band, row] : [row], h, few ? null : ends);
     } else this.legend.build(this.model.marks, h, null);
     this.fitTitle();
     this.values();
@@ -290,13 +289,18 @@ export class Chart implements Drawable {
   private fitTitle(): void {
     const head = this.title.parentElement;
     if (!head || !this.width) return;
-    head.classList.remove('tight', 'tighter');
-    if (head.scrollWidth > head.clientWidth) head.classList.add('tight');
-    if (head.scrollWidth > head.clientWidth) head.classList.add('tighter');
+    this.wide = this.legend.chars();
+    head.classList.remove('tight', 'tighter', 'tightest');
+    for (const c of ['tight', 'tighter', 'tightest']) {
+      if (head.scrollWidth <= head.clientWidth && this.title.scrollWidth <= this.title.clientWidth) return;
+      head.classList.add(c);
+    }
   }
 
+  private wide = -1;
+
   private shapeKey(): string {
-    return `${this.unitText()}${this.built?.resolution ?? ''}${this.built?.any ?? ''}`;
+    return `${this.unitParts().join()}${this.built?.resolution ?? ''}${this.built?.any ?? ''}`;
   }
 
   // ---- overlay
@@ -346,10 +350,9 @@ export class Chart implements Drawable {
     el.setAttribute('aria-label', this.titleText());
     const head = document.createElement('header');
     this.unit.className = 'u';
+    this.word.className = 'u word';
     this.resolution.className = 'u opt';
-    const left = document.createElement('span');
-    left.append(this.unit, this.resolution);
-    head.append(this.title, this.unit, this.resolution, this.legend.el);
+    head.append(this.title, this.unit, this.word, this.resolution, this.legend.el);
     this.host.className = 'plot';
     this.over.className = 'over';
     this.message.className = 'msg';
@@ -376,10 +379,17 @@ export class Chart implements Drawable {
 
 const joined = (n: string, u: string) => (u === '' ? n : u.startsWith('/') ? n + u : `${n} ${u}`);
 
-/** "k/s" and "segments" to "k segments/s". */
-function withWord(unit: string, word: string): string {
-  if (!word) return unit;
-  return unit.endsWith('/s') ? `${unit.slice(0, -2)} ${word}/s`.trim() : `${unit} ${word}`;
+/** "k/s" and "segments" to "k segments/s"; "%" and "" to "%". */
+function unitName(unit: string, noun: string): string {
+  if (!noun) return unit;
+  const per = unit.endsWith('/s');
+  return [per ? unit.slice(0, -2) : unit, `${noun}${per ? '/s' : ''}`].filter(Boolean).join(' ');
+}
+
+function setText(e: HTMLElement, text: string): boolean {
+  if (e.textContent === text) return false;
+  e.textContent = text;
+  return true;
 }
 
 const percentLabel = (v: number) => `${Math.round(v * 100)}`;

@@ -99,6 +99,9 @@ function centred(
   ctx.fillText(text, cx, cy);
 }
 
+/** Gaps and slower periods are drawn as what they are; a line for each would cover the chart. */
+const DRAWN_ELSEWHERE = new Set([3, 8]);
+
 /** A dotted line at each event: 1 px on, 3 off. */
 export function drawEvents(
   ctx: CanvasRenderingContext2D,
@@ -112,7 +115,7 @@ export function drawEvents(
     const e = events[i] as HostEvent;
     const p = (e.t - grid.t0) / grid.dt;
     if (p < 0) break;
-    if (p >= grid.n) continue;
+    if (p >= grid.n || DRAWN_ELSEWHERE.has(e.kind)) continue;
     const x = box.x + Math.round((p * box.w) / grid.n);
     for (let y = box.y; y < box.y + box.h; y += 4 * k) ctx.fillRect(x, y, k, k);
   }

@@ -108,6 +108,13 @@ export class Legend {
     if (item) item.value.dataset.series = label;
   }
 
+  /** Characters of all values: what decides how wide the legend is. */
+  chars(): number {
+    let n = this.tagText.length;
+    for (const i of this.items.values()) n += i.width;
+    return n;
+  }
+
   setTag(kind: TagKind, text: string): void {
     if (text === this.tagText) return;
     this.tagText = text;

@@ -7,7 +7,7 @@ import { bin, type Columns, extent, type Grid, newColumns, stack } from './colum
 import { mix, palette } from './palette';
 import { areaPath, bandPath, barPath, linePath } from './paths';
 import type { Layer } from './plot';
-import { type Domain, roundDomain, StickyDomain, ticksFor } from './ticks';
+import { type Domain, fixedDomain, StickyDomain, ticksFor } from './ticks';
 
 export interface Built {
   grid: Grid;
@@ -100,7 +100,7 @@ export class Model {
     const stacked = this.spec.draw === 'stack' ? stack(columns, grid.n) : null;
     const domain = this.domain(drawn, stacked ?? columns, height, now);
     const scale = scaleFor(this.spec.unit.kind, Math.max(Math.abs(domain.min), domain.max));
-    const layers = stacked ? stackLayers(drawn, stacked) : lineLayers(drawn, columns);
+    const layers = stacked ? stackLayers(drawn, columns, stacked) : lineLayers(drawn, columns);
     return {
       grid,
       marks: this.marks,
@@ -133,8 +133,7 @@ export class Model {
     if (max !== undefined) {
       const key = max * 16 + want;
       if (this.fixed?.key !== key) {
-        const binary = scaleFor(this.spec.unit.kind, max).binary;
-        this.fixed = { key, domain: roundDomain(0, max, Math.min(want, 4), binary) };
+        this.fixed = { key, domain: fixedDomain(max, want, scaleFor(this.spec.unit.kind, max).binary) };
       }
       return this.fixed.domain;
     }
@@ -193,21 +192,27 @@ export function lineLayers(marks: readonly Mark[], columns: readonly Columns[]):
   return out;
 }
 
-/** Areas on each other, each with a line of its full tint on top. */
-export function stackLayers(marks: readonly Mark[], sums: readonly Columns[]): Layer[] {
+/** Areas on each other, each with a line of its full tint on top where there is anything of it. */
+export function stackLayers(
+  marks: readonly Mark[],
+  parts: readonly Columns[],
+  sums: readonly Columns[],
+): Layer[] {
   const { css } = palette();
   const out: Layer[] = [];
   sums.forEach((c, i) => {
     const m = marks[i] as Mark;
     const tint = m.tint ?? 1;
     const below = i > 0 ? (sums[i - 1] as Columns) : null;
+    const part = (parts[i] as Columns).mean;
+    const top = c.mean.map((v, p) => ((part[p] as number) > 0 ? v : Number.NaN));
     out.push({
       fill: mix(css[m.colour], css.panel, tint * 0.55),
       path: (at, sink) => areaPath(c, at, sink, 1, below),
     });
     out.push({
       stroke: mix(css[m.colour], css.panel, tint),
-      path: (at, sink) => linePath({ ...c, step: 3 }, at, sink),
+      path: (at, sink) => linePath({ ...c, mean: top, step: 3 }, at, sink),
     });
   });
   return out;

@@ -11,7 +11,7 @@ import { drawTimeAxis } from './timeaxis';
 /** Left of the plot are the y labels, right of it nothing; TOP keeps the topmost label on the canvas. */
 export const GUTTER = 44;
 export const MARGIN = 15;
-const TOP = 4;
+const TOP = 6;
 const AXIS = 16;
 const FOOT = 5;
 
@@ -84,6 +84,10 @@ export class Plot {
     this.u.batch(() => {
       while (this.layers < picture.layers.length) this.addLayer();
       while (this.layers > picture.layers.length) this.u.delSeries(this.layers--);
+      picture.layers.forEach((l, k) => {
+        const series = this.u.series[k + 1];
+        if (series) series.dash = l.dash ?? [];
+      });
       this.u.setScale('y', { min: picture.domain.min, max: picture.domain.max });
       this.u.redraw(true, !same);
     });

@@ -12,6 +12,8 @@ const FEW = 8;
 /** Height of the mean's strip over many rows, and of the space between strip and rows. */
 const STRIP = 16;
 const SPACE = 4;
+/** Least height of a row whose name stands beside it. */
+const NAMED = 12;
 
 export interface RowsBuilt {
   /** Rows from top to bottom, as drawn. */
@@ -52,14 +54,17 @@ export class Rows {
     const rows = this.model.marks.map((mark, i) => ({ mark, columns: read.columns[i] as Columns }));
     const strip = cores && !few && height >= 110 ? STRIP + SPACE : 0;
     const room = few ? Math.max(1, Math.floor(height * 0.45)) : height - strip;
-    const layout = layoutRows(room, rows.length, cores ? 24 : 14);
+    // Rows of cores may be a pixel high; rows that are named need room for their name.
+    const layout = cores
+      ? layoutRows(room, rows.length)
+      : layoutRows(room, Math.min(rows.length, Math.floor(room / NAMED)), 16);
     const shown = this.pick(rows, layout.rows, now, !cores);
     const marks = this.spec.band?.(this.env) ?? [];
-    const lines = few ? marks.filter((m) => !hidden.has(m.source.key)) : this.mean(marks, strip > 0);
+    const lines = few ? parts(marks, hidden) : this.mean(marks, strip > 0);
     const band = this.model.read(lines, grid, 'band ');
     const bandRows = lines.map((mark, i) => ({ mark, columns: band.columns[i] as Columns }));
     const layers = few
-      ? stackLayers(lines, stack(band.columns, grid.n))
+      ? stackLayers(lines, band.columns, stack(band.columns, grid.n))
       : strip
         ? lineLayers(lines, band.columns)
         : [];
@@ -67,7 +72,7 @@ export class Rows {
     return {
       rows: shown,
       layout,
-      top: few ? 0 : height - layout.height,
+      top: few || !cores ? 0 : height - layout.height,
       layers,
       domain: this.domain(few, strip, layout.height, height),
       max: this.spec.max === undefined ? this.sticky.update(0, hi, now, 1).max : this.maxOf(),
@@ -162,6 +167,9 @@ export class Rows {
   }
 }
 
+const parts = (marks: readonly Mark[], hidden: ReadonlySet<string>) =>
+  marks.filter((m) => m.style !== 'value' && !hidden.has(m.source.key));
+
 /** Rows between labels so that they stand at least 12 px apart. */
 export function labelEvery(rows: number, rowHeight: number): number {
   const least = 12 / rowHeight;
@@ -171,9 +179,10 @@ export function labelEvery(rows: number, rowHeight: number): number {
 
 function fit(ctx: CanvasRenderingContext2D, text: string, room: number): string {
   if (ctx.measureText(text).width <= room) return text;
+  // The end tells names like virtio1-req.0 and virtio1-req.1 apart.
   let s = text;
-  while (s.length > 1 && ctx.measureText(`${s}…`).width > room) s = s.slice(0, -1);
-  return `${s}…`;
+  while (s.length > 1 && ctx.measureText(`…${s}`).width > room) s = s.slice(1);
+  return `…${s}`;
 }
 
 function total(c: Columns): number {

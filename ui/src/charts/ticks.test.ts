@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { niceStep, roundDomain, StickyDomain, ticksFor, timeStep } from './ticks';
+import { fixedDomain, niceStep, roundDomain, StickyDomain, ticksFor, timeStep } from './ticks';
 
 describe('round numbers', () => {
   it('are 1, 2, 2.5 or 5 times a power of ten, and not below', () => {
@@ -26,6 +26,11 @@ describe('round numbers', () => {
   });
   it('keep mirrored halves on one step', () => {
     expect(roundDomain(-640, 240, 3)).toEqual({ min: -1000, max: 500, ticks: [-1000, -500, 0, 500] });
+  });
+  it('end exactly at the size of a whole', () => {
+    expect(fixedDomain(1, 2)).toEqual({ min: 0, max: 1, ticks: [0, 0.5, 1] });
+    expect(fixedDomain(24, 3, true)).toEqual({ min: 0, max: 24, ticks: [0, 8, 16, 24] });
+    expect(fixedDomain(24, 2, true)).toEqual({ min: 0, max: 24, ticks: [0, 8, 16, 24] });
   });
   it('fit as many labels as there is room', () => {
     expect([40, 77, 150, 250].map(ticksFor)).toEqual([1, 2, 3, 5]);

@@ -28,6 +28,15 @@ export function roundDomain(lo: number, hi: number, want: number, binary = false
   return { min: min || 0, max, ticks };
 }
 
+/** From zero to exactly `max`, the size of a whole, with two or more round ticks below it. */
+export function fixedDomain(max: number, want: number, binary = false): Domain {
+  const { ticks } = roundDomain(0, max, want, binary);
+  const step = ticks[1] ?? max;
+  const fits = ticks.filter((t) => t <= max * (1 + 1e-9));
+  if (fits.length >= 3 || !binary) return { min: 0, max, ticks: fits };
+  return { min: 0, max, ticks: fits.flatMap((t) => [t, t + step / 2]).filter((t) => t <= max) };
+}
+
 /** Three to five labels fit, depending on the plot's height. */
 export const ticksFor = (height: number) => (height < 48 ? 1 : height < 100 ? 2 : height < 200 ? 3 : 5);
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { axisText, format, num, scaleFor, steady } from './format';
+import { axisText, format, num, scaleFor, valueText } from './format';
 
 describe('numbers', () => {
   it('have three significant digits and never an exponent', () => {
@@ -15,8 +15,16 @@ describe('numbers', () => {
     ]);
     expect(num(Number.NaN)).toBe('–');
   });
-  it('keep their decimals where they change', () => {
-    expect([1, 10, 100, 0].map(steady)).toEqual(['1.00', '10.0', '100', '0']);
+  it('in titles have one decimal, whole counts none', () => {
+    const text = (kind: 'ratio' | 'count' | 'count/s', v: number, max: number) =>
+      valueText(kind, v, scaleFor(kind, max));
+    expect(text('ratio', 0.404, 1)).toBe('40');
+    expect(text('ratio', 0.034, 1)).toBe('3.4');
+    expect(text('ratio', 0, 1)).toBe('0');
+    expect(text('count', 11, 80)).toBe('11');
+    expect(text('count/s', 190_000, 600_000)).toBe('190');
+    expect(text('count/s', 6_540, 40_000)).toBe('6.5');
+    expect(text('count', Number.NaN, 1)).toBe('–');
   });
   it('on an axis need what the step needs', () => {
     expect([axisText(50, 50), axisText(2.5, 2.5), axisText(0.25, 0.25), axisText(-350, 350)]).toEqual([

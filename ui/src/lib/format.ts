@@ -103,12 +103,15 @@ export function axisText(v: number, step: number): string {
   return Math.abs(v).toFixed(need);
 }
 
-/** Like num, but with fixed decimals so that a changing value does not jump: for titles. */
-export function steady(v: number): string {
-  if (!Number.isFinite(v)) return '–';
-  const a = Math.abs(v);
-  if (a >= 999.5) return Math.round(v).toLocaleString('en-US');
-  return a >= 99.5 ? v.toFixed(0) : a >= 9.95 ? v.toFixed(1) : a === 0 ? '0' : v.toFixed(2);
+/** A value of a title in the unit of its axis: few digits, and as many as its kind can mean. */
+export function valueText(kind: Kind, v: number, scale: Scale): string {
+  const x = v / scale.div;
+  const a = Math.abs(x);
+  if (!Number.isFinite(x)) return '–';
+  if (a === 0 || (scale.unit === '' && Number.isInteger(v))) return x.toLocaleString('en-US');
+  if (kind === 'ratio') return a < 0.05 ? '<0.1' : x.toFixed(a < 9.95 ? 1 : 0);
+  if (a < 0.1) return num(x);
+  return a < 99.5 ? x.toFixed(1) : num(x);
 }
 
 /** "4.2 MiB/s", "38 %", "1.2 k/s". */

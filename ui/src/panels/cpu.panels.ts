@@ -10,7 +10,8 @@ const fields = (names: readonly string[]) => names.map((n) => `kernel.all.cpu.${
 export function cpuShare(env: Env, id: string, names: readonly string[]) {
   const n = cpus(env);
   const inputs = fields(names).map((m) => ref(m));
-  const share = (x: Float64Array) => x.reduce((a, b) => a + b, 0) / n;
+  // Counted in steps of 10 ms, parts of a short tick may add up to more than there is.
+  const share = (x: Float64Array) => Math.min(1, x.reduce((a, b) => a + b, 0) / n);
   return derived(
     `${id}/${n}`,
     'ratio',
@@ -23,7 +24,7 @@ export function cpuShare(env: Env, id: string, names: readonly string[]) {
 const band = (env: Env): Mark[] => [
   mark('user', cpuShare(env, 'user', ['user', 'nice']), 0.95),
   mark('sys', cpuShare(env, 'sys', ['sys', 'irq.hard', 'irq.soft']), 0.62),
-  { ...mark('iowait', cpuShare(env, 'iowait', ['wait.total']), 0.9), colour: 'disk2' },
+  { ...mark('io', cpuShare(env, 'iowait', ['wait.total']), 0.9), colour: 'disk2' },
   { ...mark('steal', cpuShare(env, 'steal', ['steal']), 0.9), colour: 'warn' },
   { label: 'mean', source: cpuShare(env, 'busy', BUSY), colour: 'cpu', style: 'value', kind: 'ratio' },
 ];
@@ -66,7 +67,7 @@ const specs: readonly PanelSpec[] = [
     id: 'cpu.runqueue',
     title: 'Run queue',
     metrics: ['kernel.all.running', 'hinv.ncpu'],
-    unit: { kind: 'count', word: 'tasks' },
+    unit: { kind: 'count', noun: 'tasks' },
     transform: () => [
       {
         label: 'runnable',

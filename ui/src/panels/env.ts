@@ -33,6 +33,7 @@ export class Ranking {
 
   private score(s: Store, name: string): number {
     const to = s.newest;
+    if (!to) return 0;
     return s.stats(this.load(name), to - 5 * SECOND, to)?.max ?? 0;
   }
 }

@@ -8,11 +8,11 @@ const specs: readonly PanelSpec[] = [
     id: 'interrupts.sources',
     title: 'Interrupts',
     metrics: [METRIC],
-    unit: { kind: 'count/s', word: 'by source, log' },
+    unit: { kind: 'count/s', word: 'log' },
     transform: ({ store }) =>
       store.instances(METRIC).map(
         ({ name }): Mark => ({
-          label: name,
+          label: name.replace(/^\d+:/, ''),
           source: one('count/s', METRIC, name),
           colour: 'cpu',
           style: 'line',

@@ -42,7 +42,7 @@ const specs: readonly PanelSpec[] = [
     id: 'network.tcp',
     title: 'TCP',
     metrics: ['network.tcp.retranssegs', 'network.tcp.estabresets'],
-    unit: { kind: 'count/s', word: 'segments' },
+    unit: { kind: 'count/s', noun: 'segments' },
     transform: () => [
       {
         label: 'retransmits',
@@ -67,10 +67,10 @@ const specs: readonly PanelSpec[] = [
     id: 'network.softnet',
     title: 'Softnet',
     metrics: ['network.softnet.processed', 'network.softnet.time_squeeze', 'network.softnet.dropped'],
-    unit: { kind: 'count/s', word: 'packets' },
+    unit: { kind: 'count/s', noun: 'packets' },
     transform: () => [
       {
-        label: 'processed',
+        label: 'in',
         source: one('count/s', 'network.softnet.processed'),
         colour: 'net',
         style: 'area',

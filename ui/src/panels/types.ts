@@ -37,8 +37,12 @@ export interface PanelSpec {
   readonly title: string | ((env: Env) => string);
   /** Catalog names of everything the panel reads. The first decides what is said when there is no data. */
   readonly metrics: readonly string[];
-  /** Kind of the y axis, and the words after the unit: "busy", "tasks". */
-  readonly unit: { readonly kind: Kind; readonly word?: string | ((env: Env) => string) };
+  /** Kind of the y axis; what is counted ("tasks", "segments"); words after it ("busy", "of 32 CPUs"). */
+  readonly unit: {
+    readonly kind: Kind;
+    readonly noun?: string;
+    readonly word?: string | ((env: Env) => string);
+  };
   readonly transform: (env: Env) => readonly Mark[];
   readonly draw: Draw;
   /** The domain never gets smaller than this (base units). */

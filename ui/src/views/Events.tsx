@@ -96,6 +96,7 @@ function AgentFoot() {
     if (!cpu || !rss || !n || !bad) return;
     return sched.onText(() => {
       const { store } = env;
+      if (!store.newest) return;
       const c = store.stats(CPU, store.newest - 5_000_000, store.newest);
       setText(cpu, c ? `${(c.avg * 100).toFixed(1)} %` : '–');
       const r = store.latest(RSS);

@@ -60,7 +60,7 @@ class Table {
   }
 
   update(): void {
-    if (frozen.peek()) return;
+    if (frozen.peek() || !env.store.newest) return;
     const over = this.span();
     const byPid = new Map(env.store.instances(PROCESS, over).map((i) => [i.name, i]));
     const sort = COLUMNS.find((c) => c.id === sortBy.peek()) as ColumnSpec;

@@ -157,7 +157,7 @@ function ifaceCell(env: Env): UseCell {
           }
         : {
             source: derived('linkmost', 'bits/s', inputs, most, [1, 1]),
-            words: 'in its busier direction',
+            words: 'busier way',
             full: 0,
           },
       {
