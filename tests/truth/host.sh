@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . tests/truth/lib.sh
 need vmstat iostat ip sysctl dd socat
-collectors="cpu memory disk interface load files"
+agent_start --collectors cpu,memory,disk,interface,load,files
 
 # The lines "name value" of all tools.
 tools() {
@@ -59,7 +59,7 @@ run_load() {
 	rm -f "$file"
 	# To a port that nobody listens on: sent and received all the same.
 	head -c 64M /dev/zero | timeout 9 socat -u -b 1400 - UDP-DATAGRAM:127.0.0.1:9 2>/dev/null || :
-	wait
+	for pid in $load_pids; do wait "$pid" || :; done
 	load_pids=
 	sync
 	sleep 0.5
@@ -102,9 +102,9 @@ echo "window: $(($(date +%s) - start)) s, disk ${disk:-none}, interfaces lo $nic
 	mem_inactive mem.util.inactive - 1 4 level
 	mem_buffer   mem.util.bufmem   - 1 4 level
 	swap_total   mem.util.swapTotal - 1 0 level
-	load1    kernel.all.load 1_minute  1 0.01 level
-	load5    kernel.all.load 5_minute  1 0.01 level
-	load15   kernel.all.load 15_minute 1 0.01 level
+	load1    kernel.all.load 1_minute  1 0.01 slow
+	load5    kernel.all.load 5_minute  1 0.01 slow
+	load15   kernel.all.load 15_minute 1 0.01 slow
 	files     vfs.files.count  - 1 64 level
 	files_max vfs.files.max    - 1 0 level
 	inodes    vfs.inodes.count - 1 64 level

@@ -4,17 +4,17 @@
 cd "$(dirname "$0")/../.." || exit 1
 . tests/truth/lib.sh
 need mpstat sar
-collectors="cpu memory pressure"
+agent_start --collectors cpu,memory,pressure
 
-"$sampler" $collectors >"$work/lo.a"
+t0=$(now)
 mpstat -P ALL 10 1 >"$work/mpstat" &
 tool_pids=$!
 sar -B 10 1 >"$work/faults" &
 tool_pids="$tool_pids $!"
 sar -q PSI 10 1 >"$work/psi" 2>/dev/null &
 tool_pids="$tool_pids $!"
-sleep 0.15 # they have begun; strobe's second reading comes after theirs
-"$sampler" $collectors >"$work/hi.a"
+sleep 0.15 # they have begun by then
+echo "$t0 $(now)" >"$work/when.a"
 sleep 0.4
 timeout 8 sh -c 'while :; do :; done' &
 load_pids=$!
@@ -25,10 +25,11 @@ load_pids="$load_pids $!"
 for pid in $load_pids; do wait "$pid" || :; done
 load_pids=
 sleep 1
-"$sampler" $collectors >"$work/lo.b"
+t0=$(now)
 for pid in $tool_pids; do wait "$pid" || :; done
-"$sampler" $collectors >"$work/hi.b"
+echo "$t0 $(now)" >"$work/when.b"
 
+# mpstat's shares are of the ticks that a CPU was given, on a virtual machine a few less than 10 s: hence 50.
 # Shares of 10 s as milliseconds or, for pressure, microseconds; rates as counts.
 awk '/^Average:/ && $2 ~ /^[0-9]+$/ {
 	split("usr nice sys iowait irq soft steal guest gnice idle", f, " ")
@@ -47,14 +48,14 @@ sed 's/ .*/ 0/' "$work/tool.b" >"$work/tool.a"
 {
 	awk '$1 ~ /^usr/ {
 		n = substr($1, 4)
-		print "usr" n, "kernel.percpu.cpu.user", "cpu" n, 1, 20, "counter"
-		print "nice" n, "kernel.percpu.cpu.nice", "cpu" n, 1, 20, "counter"
-		print "sys" n, "kernel.percpu.cpu.sys", "cpu" n, 1, 20, "counter"
-		print "iowait" n, "kernel.percpu.cpu.wait.total", "cpu" n, 1, 20, "counter"
-		print "irq" n, "kernel.percpu.cpu.irq.hard", "cpu" n, 1, 20, "counter"
-		print "soft" n, "kernel.percpu.cpu.irq.soft", "cpu" n, 1, 20, "counter"
-		print "steal" n, "kernel.percpu.cpu.steal", "cpu" n, 1, 20, "counter"
-		print "idle" n, "kernel.percpu.cpu.idle", "cpu" n, 1, 20, "counter"
+		print "usr" n, "kernel.percpu.cpu.user", "cpu" n, 1, 50, "counter"
+		print "nice" n, "kernel.percpu.cpu.nice", "cpu" n, 1, 50, "counter"
+		print "sys" n, "kernel.percpu.cpu.sys", "cpu" n, 1, 50, "counter"
+		print "iowait" n, "kernel.percpu.cpu.wait.total", "cpu" n, 1, 50, "counter"
+		print "irq" n, "kernel.percpu.cpu.irq.hard", "cpu" n, 1, 50, "counter"
+		print "soft" n, "kernel.percpu.cpu.irq.soft", "cpu" n, 1, 50, "counter"
+		print "steal" n, "kernel.percpu.cpu.steal", "cpu" n, 1, 50, "counter"
+		print "idle" n, "kernel.percpu.cpu.idle", "cpu" n, 1, 50, "counter"
 	}' "$work/tool.b"
 	echo "pgfault mem.vmstat.pgfault - 1 1 moved"
 	echo "majflt mem.vmstat.pgmajfault - 1 1 counter"
