@@ -53,12 +53,13 @@ describe('columns', () => {
     expect(out.many).toBe(true);
   });
 
-  it('leave a gap empty beyond two periods, and do not draw the sample after it backwards', () => {
+  it('leave a gap empty, and do not draw the sample after it backwards', () => {
     const [f, c] = raw([
       [100_000, 1],
       [200_000, 1],
       [700_000, 5],
     ]);
+    c.cut[2] = 1;
     const out = bin(f, c, grid(7), newColumns(7));
     expect([...out.mean]).toEqual([1, 1, Number.NaN, Number.NaN, Number.NaN, Number.NaN, 5]);
   });
@@ -73,7 +74,7 @@ describe('columns', () => {
     expect([...out.hi]).toEqual([1, 2, 3]);
   });
 
-  it('start anew at a cut', () => {
+  it('start anew within a pixel at a cut', () => {
     const [f, c] = raw([
       [100_000, 1],
       [250_000, 2],

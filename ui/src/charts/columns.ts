@@ -1,7 +1,7 @@
 // Samples to pixel columns. The one place where time becomes x: every kind of chart draws the same columns.
 //
-// A sample stands for the time since the read before it; beyond two periods nobody knows what happened,
-// and the columns there stay empty. Nothing is interpolated and nothing is joined across such a stretch.
+// A sample stands for the time since the read before it; after a cut (two periods without a read, a reset, a
+// new holder of the slot) for one period, and the columns before that stay empty. Nothing is interpolated.
 import type { Column, Frame } from '../store/api';
 
 /** What a mark draws: one entry a pixel column; NaN where nothing is known. */
@@ -88,8 +88,7 @@ export function bin(frame: Frame, col: Column, grid: Grid, out: Columns): Column
 /** Time at which raw sample `i` begins to stand for something. */
 function start(t: Float64Array, col: Column, i: number, period: number): number {
   const at = t[i] as number;
-  const before = i > 0 && !col.cut[i] ? (t[i - 1] as number) : Number.NEGATIVE_INFINITY;
-  return at - before <= 2.02 * period ? before : at - period;
+  return i > 0 && !col.cut[i] ? (t[i - 1] as number) : at - period;
 }
 
 function put(out: Columns, p: number, v: number, lo: number, hi: number): void {

@@ -8,21 +8,21 @@ export interface Shown {
   readonly t: number;
 }
 
-/** null: there is no value there. */
-export function shownValue(store: Store, source: Source): Shown | null {
-  const at = hover.peek();
+/** null: there is no value there. `edge`: the newest of the view, whatever the line and the range. */
+export function shownValue(store: Store, source: Source, edge = false): Shown | null {
+  const at = edge ? null : hover.peek();
   if (at !== null) {
     const p = store.at(source, at);
     return p ? { v: p.hi, t: p.t } : null;
   }
-  const range = draft.peek() ?? selection.peek();
+  const range = edge ? null : (draft.peek() ?? selection.peek());
   if (range) {
     const s = store.stats(source, range.from, range.to);
     return s ? { v: s.max, t: range.to } : null;
   }
   const view = fixed.peek();
   if (view) {
-    const p = store.at(source, Math.min(view.to, store.newest) - 1);
+    const p = store.at(source, Math.min(view.to, store.newest - 500_000));
     return p ? { v: p.v, t: p.t } : null;
   }
   return store.latest(source);

@@ -12,27 +12,22 @@ const specs: readonly PanelSpec[] = [
     unit: { kind: 'bytes' },
     transform: () => [
       part('anon', one('bytes', util('anonpages')), 1),
-      part(
-        'cache',
-        derived('cache', 'bytes', [ref(util('cached')), ref(util('bufmem'))], (x) => x[0]! + x[1]!, [1, 1]),
-        0.7,
-      ),
-      part('slab', one('bytes', util('slab')), 0.42),
-      { label: 'free', source: one('bytes', util('free')), colour: 'mem', style: 'value', kind: 'bytes' },
+      part('cache', cache(), 0.6),
+      { label: 'free', source: one('bytes', util('free')), colour: 'mem', style: 'value' },
     ],
     draw: 'stack',
     floor: 2 ** 28,
     max: ({ store }) => store.host?.memTotal || 2 ** 30,
     place: 6,
-    help: 'What fills the memory: programs, page cache, kernel objects. The rest is free.',
+    help: 'What fills the memory: programs (anon), caches that can be given back, and what is free.',
   },
   {
     id: 'memory.faults',
-    title: 'Faults and paging',
+    title: 'Page faults',
     metrics: ['mem.vmstat.pgfault', 'mem.vmstat.pgmajfault', 'mem.vmstat.pswpin', 'mem.vmstat.pswpout'],
     unit: { kind: 'count/s' },
     transform: () => [
-      { label: 'faults', source: one('count/s', 'mem.vmstat.pgfault'), colour: 'mem', style: 'area' },
+      { label: 'all', source: one('count/s', 'mem.vmstat.pgfault'), colour: 'mem', style: 'area' },
       { label: 'major', source: one('count/s', 'mem.vmstat.pgmajfault'), colour: 't2', style: 'line' },
       { label: 'swap', source: swap(), colour: 'mem2', style: 'value', kind: 'bytes/s' },
     ],
@@ -42,6 +37,12 @@ const specs: readonly PanelSpec[] = [
     help: 'Page faults; major ones had to read from a device. Swap is both directions together.',
   },
 ];
+
+/** What the kernel gives back when asked: page cache, buffers, reclaimable kernel objects. */
+function cache() {
+  const inputs = ['cached', 'bufmem', 'slabReclaimable'].map((m) => ref(util(m)));
+  return derived('cache', 'bytes', inputs, (x) => x[0]! + x[1]! + x[2]!, [1, 1, 1]);
+}
 
 function part(label: string, source: Mark['source'], tint: number): Mark {
   return { label, source, colour: 'mem', style: 'area', tint };

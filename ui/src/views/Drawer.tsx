@@ -1,10 +1,13 @@
 // The drawer of a selected range: what the series on screen did, the processes, the events around it.
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
+import { charts } from '../charts/Chart';
 import { bin, newColumns } from '../charts/columns';
+import { origin } from '../charts/cursor';
 import { sched } from '../charts/sched';
 import { drawSpark } from '../charts/spark';
 import { clockText, durationText } from '../charts/time';
+import { download, toCsv } from '../lib/export';
 import { env } from '../panels/env';
 import { firstScreen } from '../panels/registry';
 import { clearSelection, zoomTo } from '../state/view';
@@ -88,6 +91,22 @@ function Summary({ range }: { range: View }) {
   const { store } = env;
   const wall = (t: number) => clockText(store.clock.wallMs(t), 3);
   const ticks = Math.max(1, Math.round(((range.to - range.from) / 1e6) * (store.host?.rateHz ?? 10)));
+  const name = () => `${store.host?.host ?? 'strobe'}-${wall(range.from).replaceAll(':', '')}`;
+  const csv = () => {
+    const rows = series.peek();
+    const columns = Math.max(400, (range.to - range.from) / 10_000);
+    const frame = store.frame(
+      rows.map((r) => r.source),
+      range,
+      Math.min(20_000, columns),
+    );
+    const labels = rows.map((r) => `${r.where} ${r.name}`);
+    download(`${name()}.csv`, new Blob([toCsv(frame, labels, store.clock)], { type: 'text/csv' }));
+  };
+  const png = () => {
+    const c = charts.get(origin.peek()) ?? charts.values().next().value;
+    c?.image().toBlob((b) => b && download(`${name()}-${c.spec.id}.png`, b));
+  };
   return (
     <div class="sum">
       <span class="dur">{durationText(range.to - range.from)}</span>
@@ -101,6 +120,12 @@ function Summary({ range }: { range: View }) {
       <span class="sp" />
       <button type="button" class="btn" onClick={() => zoomTo(store, range)}>
         Zoom <kbd>⏎</kbd>
+      </button>
+      <button type="button" class="btn" onClick={csv} title="Values of the series below, one row a sample">
+        CSV
+      </button>
+      <button type="button" class="btn" onClick={png} title="The chart in which the range was dragged">
+        PNG
       </button>
       <button type="button" class="btn" onClick={() => void navigator.clipboard?.writeText(location.href)}>
         Copy link
@@ -122,8 +147,8 @@ function Changed({ range }: { range: View }) {
       </header>
       <table data-table="changed">
         <colgroup>
-          <col width="33%" />
-          <col width="60" />
+          <col width="27%" />
+          <col width="58" />
         </colgroup>
         <thead>
           <tr>
@@ -196,6 +221,15 @@ function Processes() {
         <span class="u">amounts in the range</span>
       </header>
       <table data-table="range-processes">
+        <colgroup>
+          <col />
+          <col width="54" />
+          <col width="58" />
+          <col width="56" />
+          <col width="66" />
+          <col width="72" />
+          <col width="76" />
+        </colgroup>
         <thead>
           <tr>
             <th scope="col" class="l">

@@ -28,6 +28,8 @@ function wants(): Want[] {
     { sources: sourcesOf(firstScreen), prio: 0 },
     { sources: use, prio: 1, groups: ['disk.dev', 'interface.dev', 'interface.link'] },
     eventWants,
+    // Also while a range is open: the drawer's processes come from the same rows.
+    { sources: [], groups: ['process', 'process.total'], prio: 3, level: 5 },
   ];
 }
 

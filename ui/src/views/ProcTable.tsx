@@ -82,7 +82,7 @@ class Table {
       inputs: [{ metric: 'proc.nprocs' }],
       kind: 'count',
     });
-    setText(this.count, `${this.shown} of ${total?.v ?? byPid.size}`);
+    setText(this.count, `${this.shown} of ${Math.round(total?.v ?? byPid.size)}`);
   }
 
   private fill(r: Row, pid: string, i: Instance | undefined, over: View): void {
@@ -163,7 +163,6 @@ export function ProcTable() {
     const el = at.current;
     const body = el?.querySelector('tbody');
     if (!el || !body || !count.current) return;
-    env.store.show('processes', [{ sources: [], groups: ['process', 'process.total'], prio: 2, level: 5 }]);
     const table = new Table(body, count.current, () => el.clientHeight - 22 - 18 - 2);
     const stops = [sched.onText(() => table.update()), sortBy.subscribe(() => table.resort())];
     const key = (e: KeyboardEvent) => {
@@ -175,7 +174,6 @@ export function ProcTable() {
     return () => {
       for (const s of stops) s();
       document.removeEventListener('keydown', key);
-      env.store.hide('processes');
     };
   }, []);
   return (

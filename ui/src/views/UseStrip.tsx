@@ -11,6 +11,7 @@ import type { Source } from '../store/api';
 import { levelOf, type UseCell, type UseRow, useCells } from './use';
 
 const SHAPE = { '': '', warn: '▲', crit: '◆' };
+const CLASSES = ['r ut', 'r sa', 'r e'];
 const ROWS = ['Utilisation', 'Saturation', 'Errors'];
 
 interface RowNodes {
@@ -37,7 +38,7 @@ class Strip {
     n.append(name, detail);
     div.append(n);
     const rows = ROWS.map((_, k) => {
-      const row = make('div', k === 2 ? 'r e' : 'r');
+      const row = make('div', CLASSES[k] as string);
       const spark = document.createElement('canvas');
       spark.setAttribute('aria-hidden', 'true');
       const nodes = {
@@ -75,7 +76,7 @@ class Strip {
     const p = shownValue(env.store, row.source);
     const v = p?.v ?? Number.NaN;
     const level = Number.isNaN(v) ? '' : levelOf(row, v);
-    setClass(n.row, `${k === 2 ? 'r e' : 'r'} ${level}`.trim());
+    setClass(n.row, `${CLASSES[k]} ${level}`.trim());
     setText(n.shape, SHAPE[level]);
     setText(n.value, p ? valueText(v, row) : '–');
     setText(n.words, row.words);
@@ -88,7 +89,7 @@ class Strip {
   }
 
   private none(row: UseRow, k: number, n: RowNodes): void {
-    setClass(n.row, `${k === 2 ? 'r e' : 'r'} none`);
+    setClass(n.row, `${CLASSES[k]} none`);
     setText(n.shape, '');
     setText(n.value, row.words ? '–' : 'not measured');
     setText(n.words, row.words);

@@ -1,7 +1,7 @@
 // What the drawer of a range shows: every series on screen against the stretch before, processes as amounts.
 import { format } from '../lib/format';
 import type { Env, Mark, PanelSpec } from '../panels/types';
-import type { Kind, Source, View } from '../store/api';
+import type { Kind, RangeStats, Source, View } from '../store/api';
 import { COLUMNS, type ColumnSpec, comm, PROCESS, type Sources } from './procdata';
 
 export interface SeriesRow {
@@ -16,6 +16,8 @@ export interface SeriesRow {
   readonly max: number;
   /** avg ÷ before; NaN where there is no before. */
   readonly factor: number;
+  /** How far the range left what was usual before, in units of how much that moved. */
+  readonly score: number;
 }
 
 /** The stretch before a range: ten times as long, at least 30 samples. */
@@ -47,25 +49,23 @@ export function seriesRows(env: Env, panels: readonly PanelSpec[], range: View):
         before: b?.avg ?? Number.NaN,
         ...s,
         factor: factorOf(b?.avg ?? Number.NaN, s.avg),
+        score: b ? score(s, b, noise(m.kind ?? m.source.kind)) : 0,
       });
     }
   }
-  return rows.sort((a, b) => weight(b) - weight(a));
+  return rows.sort((a, b) => b.score - a.score);
 }
 
 const factorOf = (b: number, a: number) =>
   b > 0 ? a / b : a > 0 ? Number.POSITIVE_INFINITY : b === 0 ? 1 : Number.NaN;
 
-/** Far from 1 in either direction counts alike; tiny amounts do not count as change. */
-function weight(r: SeriesRow): number {
-  if (Number.isNaN(r.factor)) return -1;
-  const big = Math.max(r.avg, r.before || 0);
-  if (big <= noise(r.kind)) return 0;
-  const f = Number.isFinite(r.factor) ? r.factor : 1000;
-  return f > 0 ? Math.abs(Math.log(f)) : Math.log(1000);
+/** Change of the mean or a new peak, whichever is larger, against half the spread of before. */
+export function score(now: RangeStats, was: RangeStats, least: number): number {
+  const spread = Math.max((was.max - was.min) / 2, least);
+  return Math.max(Math.abs(now.avg - was.avg), now.max - was.max) / spread;
 }
 
-/** Amounts below which a factor says nothing. */
+/** Amounts below which a change says nothing. */
 function noise(kind: Kind): number {
   switch (kind) {
     case 'ratio':
@@ -122,8 +122,12 @@ export function procRows(env: Env, sources: Sources, range: View, most: number):
   return rows
     .filter((r) => r.cpu > 0 || r.delay > 0 || r.read > 0 || r.write > 0)
     .slice(0, most)
-    .map(({ i, ...r }) => {
-      const was = env.store.stats(sources.get(i.name, cpu), base.from, base.to)?.avg ?? Number.NaN;
+    .map(({ i, ...r }, k) => {
+      // The stretch before may have to be asked for: of the first rows only.
+      const was =
+        k < 12
+          ? (env.store.stats(sources.get(i.name, cpu), base.from, base.to)?.avg ?? Number.NaN)
+          : Number.NaN;
       return {
         pid: i.name,
         comm: comm(i),

@@ -1,4 +1,5 @@
 // Processes as rows: averages over the last second for the table, amounts over a range for the drawer.
+import { shownValue } from '../charts/value';
 import type { Env } from '../panels/types';
 import type { Instance, Kind, Source, View } from '../store/api';
 import { one, sum } from '../transform/source';
@@ -66,7 +67,7 @@ export class Sources {
 /** What a cell of the table shows, base units; NaN for nothing. */
 export function cellValue(env: Env, sources: Sources, pid: string, c: ColumnSpec, over: View): number {
   const s = sources.get(pid, c);
-  if (c.id === 'rss' || c.id === 'threads') return env.store.at(s, over.to)?.v ?? Number.NaN;
+  if (c.id === 'rss' || c.id === 'threads') return shownValue(env.store, s, true)?.v ?? Number.NaN;
   return env.store.stats(s, over.from, over.to)?.avg ?? Number.NaN;
 }
 

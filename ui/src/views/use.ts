@@ -96,14 +96,22 @@ function memoryCell(env: Env): UseCell {
   };
 }
 
+const blank = (missing: string): UseRow => ({ source: null, words: ' ', missing });
+
 function diskCell(env: Env, rank: number): UseCell {
   const disk = env.disk(rank);
   const all = env.store.instances('disk.dev.avactive').length;
   const missing = rank ? 'This host has one disk' : 'No block device is listed in /proc/diskstats';
   if (disk === undefined) {
-    const none: UseRow = { source: null, words: '', missing };
+    const none: UseRow = { source: null, words: rank ? 'no second disk' : 'no disk', missing };
     const name = rank ? 'Second disk' : 'Disk';
-    return { id: `disk${rank}`, name, detail: 'none', colour: 'disk', rows: [none, none, none] };
+    return {
+      id: `disk${rank}`,
+      name,
+      detail: 'none',
+      colour: 'disk',
+      rows: [none, blank(missing), blank(missing)],
+    };
   }
   return {
     id: `disk${rank}`,

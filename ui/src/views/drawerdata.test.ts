@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { before, factorText, msText, score } from './drawerdata';
+import { settleRows } from './procdata';
+
+const stats = (min: number, avg: number, max: number) => ({ min, avg, max, n: 30 });
+
+describe('what changed', () => {
+  it('looks at ten times the range before it, at least three seconds', () => {
+    expect(before({ from: 100e6, to: 100.32e6 })).toEqual({ from: 96.8e6, to: 100e6 });
+    expect(before({ from: 100e6, to: 100.1e6 })).toEqual({ from: 97e6, to: 100e6 });
+  });
+  it('ranks what left its usual range above what always jumps', () => {
+    const jumped = score(stats(70, 80, 90), stats(10, 14, 18), 0.5);
+    const noisy = score(stats(0, 0, 10), stats(0, 90, 500), 0.5);
+    expect(jumped).toBeGreaterThan(10 * noisy);
+  });
+  it('counts a new peak even where the mean is the same', () => {
+    expect(score(stats(0, 10, 200), stats(5, 10, 15), 0.5)).toBe(37);
+  });
+  it('says factors in words where a number would not do', () => {
+    expect([75.2, 1.44, 0.42, 1, 0, Number.POSITIVE_INFINITY, Number.NaN].map(factorText)).toEqual([
+      '×75',
+      '×1.4',
+      '×0.42',
+      '=',
+      'none',
+      'new',
+      '–',
+    ]);
+  });
+  it('keeps small amounts apart from none', () => {
+    expect([0, 0.01, 4.123, 4000].map(msText)).toEqual(['0', '<0.1', '4.1', '4,000']);
+  });
+});
+
+describe('rows of processes', () => {
+  const v = (m: Record<string, number>) => (k: string) => m[k] ?? 0;
+  it('are sorted by value', () => {
+    expect(settleRows([], ['a', 'b', 'c'], v({ a: 1, b: 9, c: 5 }))).toEqual(['b', 'c', 'a']);
+  });
+  it('do not change places for a small difference', () => {
+    expect(settleRows(['a', 'b'], ['a', 'b'], v({ a: 10, b: 11 }))).toEqual(['a', 'b']);
+    expect(settleRows(['a', 'b'], ['a', 'b'], v({ a: 10, b: 13 }))).toEqual(['b', 'a']);
+  });
+});
