@@ -3,6 +3,8 @@
  * ICMP, TCP and UDP are for: bulk and short connections, refused ones, resets, a listener that does
  * not accept, datagrams to closed ports and into a full socket. About 15 MB/s; ends by itself.
  */
+#include "base/clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -141,7 +143,9 @@ int main(int argc, char **argv)
 	must(l.bulk, "connect");
 	for (int i = 0; i < STUCK; i++)
 		l.stuck[i] = dial(&l.deaf, SOCK_NONBLOCK);
-	for (unsigned i = 0; i < seconds * 1e6 / STEP_US; i++) {
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9);
+
+	for (unsigned i = 0; clock_ns(CLOCK_MONOTONIC) < end_ns; i++) {
 		if (send(l.bulk, block, sizeof(block), MSG_NOSIGNAL) < 0)
 			break;
 		short_connection(&l, i);
