@@ -38,7 +38,7 @@ tools   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/tool_*.c))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all run check check-all check-unit lint bench peers fuzz deps deps-check install clean help ui
+.PHONY: all run check check-all check-unit lint bench peers fuzz fuzz-selftest deps deps-check install clean help ui
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -127,6 +127,18 @@ $(F)/%: tests/fuzz/fuzz_%.c $(F)/libstrobe.a
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(filter-out -D_FORTIFY_SOURCE%,$(CPPFLAGS)) -Itests -Itests/fuzz $(fuzz_flags) \
 		-fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(F)/libstrobe.a $(LDLIBS)
+
+$(F)/planted/%.c: tests/fuzz/plant.sh $(lib_c)
+	@mkdir -p $(@D)
+	$(Q)tests/fuzz/plant.sh $* >$@
+
+$(F)/planted/%: $(F)/planted/%.c tests/fuzz/fuzz_%.c $(F)/libstrobe.a
+	@echo "  FUZZ    $@"
+	$(Q)$(FUZZ_CC) $(filter-out -D_FORTIFY_SOURCE%,$(CPPFLAGS)) -Itests -Itests/fuzz $(fuzz_flags) \
+		-fsanitize=fuzzer -o $@ $(filter %.c,$^) $(F)/libstrobe.a $(LDLIBS)
+
+fuzz-selftest: $(addprefix $(F)/planted/,$(planted)) ## the fuzzers must find faults planted in copies of the code
+	$(Q)tests/fuzz/selftest.sh $^
 
 fuzz: $(fuzzers) ## fuzz every parser and decoder, FUZZ_SECONDS (30) each
 	$(Q)tests/fuzz/run.sh $(fuzzers)
