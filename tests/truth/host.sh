@@ -102,9 +102,9 @@ echo "window: $(($(date +%s) - start)) s, disk ${disk:-none}, interfaces lo $nic
 	mem_inactive mem.util.inactive - 1 4 level
 	mem_buffer   mem.util.bufmem   - 1 4 level
 	swap_total   mem.util.swapTotal - 1 0 level
-	load1    kernel.all.load 1_minute  1 0.01 slow
-	load5    kernel.all.load 5_minute  1 0.01 slow
-	load15   kernel.all.load 15_minute 1 0.01 slow
+	load1    kernel.all.load 1%20minute  1 0.01 slow
+	load5    kernel.all.load 5%20minute  1 0.01 slow
+	load15   kernel.all.load 15%20minute 1 0.01 slow
 	files     vfs.files.count  - 1 64 level
 	files_max vfs.files.max    - 1 0 level
 	inodes    vfs.inodes.count - 1 64 level

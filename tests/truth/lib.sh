@@ -65,7 +65,7 @@ add() { awk "BEGIN { printf \"%.6f\", $1 + $2 }"; }
 ask() {
 	[ "$2" = - ] && set -- "$1" "" "$3" "$4"
 	curl -sG -H "Authorization: Bearer $agent_token" --data-urlencode "metric=$1" \
-		--data-urlencode "instance=$(printf %s "$2" | tr _ ' ')" -d "from=$3" -d "to=$4" \
+		--data-urlencode "instance=$(printf %s "$2" | sed 's,%20, ,g')" -d "from=$3" -d "to=$4" \
 		-d points=1 -d rate=0 -d format=csv "$agent_url/api/v1/query" |
 		awk -F , 'NR == 2 && $6 > 0 { printf "%s %s %s %s\n", $7, $8, $10, $11 }'
 }
