@@ -1,5 +1,8 @@
 #include "support.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 extern const struct collector collector_interface;
 
 #define HEAD                                                                                       \
@@ -173,6 +176,31 @@ START_TEST(a_host_with_many_interfaces_is_read_in_turn)
 }
 END_TEST
 
+static void *work_on(void *stop)
+{
+	while (!atomic_load((_Atomic bool *)stop))
+		rig.c->work(rig.state, 0, &rig.host);
+	return NULL;
+}
+
+/* Under SAN=thread this finds what the two share without saying so. */
+START_TEST(worker_and_sampler_run_at_once)
+{
+	_Atomic bool stopped = false;
+	pthread_t thread;
+
+	start(HEAD LO ETH);
+	ck_assert_int_eq(pthread_create(&thread, NULL, work_on, &stopped), 0);
+	for (int pass = 0; pass < 2000; pass++) {
+		ck_assert_int_eq(rig_sample(&rig), 0);
+		ck_assert_int_eq(rig_value(&rig, "network.interface.mtu", "eth0"), 9000);
+	}
+	atomic_store(&stopped, true);
+	pthread_join(thread, NULL);
+	stop();
+}
+END_TEST
+
 START_TEST(without_sysfs_traffic_goes_on)
 {
 	start(HEAD LO ETH);
@@ -213,6 +241,7 @@ int main(void)
 		a_change_of_speed_is_seen_in_time,
 		interfaces_come_and_go,
 		a_host_with_many_interfaces_is_read_in_turn,
+		worker_and_sampler_run_at_once,
 		without_sysfs_traffic_goes_on,
 		survives_truncation_and_garbage,
 	};
