@@ -8,6 +8,7 @@
 // what a test started is stopped when the process ends, whatever happens.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,16 @@ export function equal(got, want, text = 'value') {
 export function near(got, want, share, step, text = 'value') {
   const ok = Math.abs(got - want) <= Math.max(Math.abs(want) * share, step);
   assert(ok, `${text}: got ${got}, want ${want} within ${share * 100} % or ${step}`);
+}
+
+/** A port that is free now: for an agent that is to be started again on the same one. */
+export function freePort() {
+  return new Promise((resolve) => {
+    const s = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = s.address();
+      s.close(() => resolve(port));
+    });
+  });
 }
 
 /** Starts an agent; resolves once it printed its URL. */

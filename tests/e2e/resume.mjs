@@ -3,7 +3,7 @@
 // agent's log still holds is missing afterwards.
 import { createServer, connect } from 'node:net';
 import { readFileSync } from 'node:fs';
-import { assert, equal, onEnd, openPage, scratch, sleep, startAgent, tests, until } from './lib.mjs';
+import { assert, equal, freePort, onEnd, openPage, scratch, sleep, startAgent, tests, until } from './lib.mjs';
 
 const t = tests();
 const mode = (page, want, timeout = 15000) =>
@@ -116,8 +116,8 @@ t('a stopped agent (SIGSTOP): stale, then live again with the gap drawn, no join
 t('an agent killed with -9 and started again: the page goes on by itself, the old samples stay', async () => {
   const dir = scratch();
   const env = { STROBE_TOKEN: 'feedfacefeedfacefeedfacefeedface' };
-  let agent = await startAgent({ dir, env });
-  const { port } = agent;
+  const port = await freePort();
+  let agent = await startAgent({ dir, env, port });
   const { page, context } = await openPage(agent.url);
   await mode(page, 'live');
   await sleep(5000);
