@@ -278,15 +278,13 @@ static int apply_values(struct level_group *g, const struct mirror_group *mg, co
 		v->flags |= CUR_ABSENT;
 		v->cur = 0;
 	}
-	p = t->changes;
-	index = UINT64_MAX;
-	for (uint32_t i = 0; i < t->n_changes; i++) {
-		uint64_t gap = 0;
-		int64_t delta = 0;
+	uint32_t at = FRAME_NO_INDEX;
 
-		varint_get(&p, t->end, &gap);
-		varint_get_signed(&p, t->end, &delta);
-		index += gap + 1;
+	p = t->changes;
+	for (uint32_t i = 0; i < t->n_changes; i++) {
+		int64_t delta = frame_walk_change(&p, &at);
+
+		index = at;
 		if (index >= limit)
 			return -EBADMSG;
 		struct level_value *v = touch_value(g, mg, (uint32_t)index);

@@ -37,24 +37,22 @@ static void put_packed(struct buf *b, uint32_t field, const uint8_t *p, uint32_t
 		pb_bytes(b, field, p, (size_t)(skip_varints(p, n) - p));
 }
 
-/* gap and delta stand in pairs in the frame and in two packed fields on the wire; the varints are
- * the same on both sides. */
-static void put_changes(struct buf *b, const uint8_t *p, uint32_t n)
+/* One list of pairs in the frame, two packed fields on the wire. */
+static void put_changes(struct buf *b, const uint8_t *changes, uint32_t n)
 {
-	const uint8_t *end = skip_varints(p, 2ull * n);
 	size_t len[2] = { 0, 0 };
-	unsigned side = 0;
+	uint32_t index = FRAME_NO_INDEX, before = index;
+	const uint8_t *p = changes;
+	uint8_t *out[2];
 
 	if (!n)
 		return;
-	for (const uint8_t *q = p; q < end; q++) {
-		len[side]++;
-		side ^= *q < 0x80;
+	for (uint32_t i = 0; i < n; i++, before = index) {
+		len[1] += varint_size(zigzag_encode(frame_walk_change(&p, &index)));
+		len[0] += varint_size(index - before - 1);
 	}
 	pb_tag(b, 8, PB_BYTES);
 	buf_varint(b, len[0]);
-	uint8_t *out[2];
-
 	if (!buf_room(b, len[0] + len[1] + 2 * VARINT_MAX))
 		return;
 	out[0] = b->p + b->len;
@@ -63,10 +61,11 @@ static void put_changes(struct buf *b, const uint8_t *p, uint32_t n)
 	buf_varint(b, len[1]);
 	out[1] = b->p + b->len;
 	b->len += len[1];
-	side = 0;
-	for (const uint8_t *q = p; q < end; q++) {
-		*out[side]++ = *q;
-		side ^= *q < 0x80;
+	p = changes;
+	before = index = FRAME_NO_INDEX;
+	for (uint32_t i = 0; i < n; i++, before = index) {
+		out[1] = varint_put_signed(out[1], frame_walk_change(&p, &index));
+		out[0] = varint_put(out[0], index - before - 1);
 	}
 }
 

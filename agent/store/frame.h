@@ -7,21 +7,26 @@
  * frame type.
  *
  *  TICK     u64 mono_us (when the tick began, CLOCK_MONOTONIC), v tick number, v n_groups, then per
- *           group that was read: v body length, and the body:
- *             v group, v flags, z off_us (acquired at mono_us + off_us),
- *             [PERIOD: v period_ms in force from here on; 0: not read any more until said again]
- *             [ENDS:   v n, n x v slot]
- *             [STARTS: v n, n x (v slot, v gen, v id, string name); the row becomes all 0]
- *             [ABSENT: v n, n x v gap: these values become absent; their base becomes 0]
- *             v n, n x (v gap, z delta): changed values; an absent one becomes present
+ *           group that was read:
+ *             v head: zigzag(group - group before - 1) << 5 | flags; -1 stands before the first
+ *             z off_us - off_us of the group before (0): acquired at mono_us + off_us
+ *             and, unless flags is 0, v body length and the body:
+ *             [PERIOD:  v period_ms in force from here on; 0: not read any more until said again]
+ *             [ENDS:    v n, n x v slot]
+ *             [STARTS:  v n, n x (v slot, v gen, v id, string name); the row becomes all 0]
+ *             [ABSENT:  v n, n x v gap: these values become absent; their base becomes 0]
+ *             [CHANGES: changes up to the end of the body; an absent value becomes present]
  *           An index is slot * n_metrics + metric; a gap is index - previous index - 1 (the first:
  *           the index itself). Order of effect: ends, starts, absent, changes. What is in the group
  *           and not listed was read and has not changed; only a body with PERIOD 0 was not read.
+ *           A change is gap and zigzag delta: a byte of {bits 0-3: the delta's low 4 bits, bits 4-6:
+ *           the gap, or 7: v gap - 7 follows, bit 7: v delta >> 4 follows (after the gap)}.
  *  KEY      u64 mono_us, v tick, v n_groups, then per group (all of the catalog): v body length and
  *             v group, v period_ms, v age_us (mono_us - acquisition of the values; v 0 if never read),
- *             v n_slots, v n_live, n_live x (v slot, v gen, v id, string name,
- *             ceil(n_metrics / 8) bytes of "absent" bits, z value of each present metric),
- *             v n_dead, n_dead x (v slot, v gen): slots in use by nobody, for their generations
+ *             v n_slots, v n_live, n_live x (v gap of slots, v gen, v id, string name,
+ *             ceil(n_metrics / 8) bytes of bits: values that are not 0; for each of them v zigzag
+ *             value + 1, 0: absent),
+ *             v n_dead, n_dead x (v gap of slots, v gen): slots in use by nobody, for their generations
  *           A reader may start here and forget everything it knew of instances.
  *  CATALOG  v version, v n_groups, per group: string name, string indom, v max_instances, v flags
  *           (1 managed), v period_ms, v n_attrs, strings; v n_metrics, per metric: string name, unit,
@@ -48,7 +53,7 @@ enum frame_type { FRAME_TICK = 1, FRAME_KEY, FRAME_CATALOG, FRAME_ATTR, FRAME_EV
 
 enum { FRAME_TEXT_MAX = 256, FRAME_KEY_TICKS = 128 /* a KEY at least every so many ticks */ };
 
-enum group_flags { GROUP_PERIOD = 1, GROUP_ENDS = 2, GROUP_STARTS = 4, GROUP_ABSENT = 8 };
+enum group_flags { GROUP_PERIOD = 1, GROUP_ENDS = 2, GROUP_STARTS = 4, GROUP_ABSENT = 8, GROUP_CHANGES = 16 };
 
 enum event_kind {
 	EVENT_AGENT_START = 1,
@@ -79,6 +84,7 @@ struct frame_writer {
 	size_t cap, len;
 	size_t groups_at; /* private */
 	uint32_t n_groups;
+	int64_t last_group, last_off_us;
 	bool overflow; /* the frame did not fit: frame_*_end returns -EMSGSIZE */
 };
 
@@ -133,6 +139,7 @@ struct tick_group { /* one group of a TICK; the lists are walked with the functi
 struct frame_reader {
 	const uint8_t *p, *end;
 	uint32_t left;
+	int64_t last_group, last_off_us;
 };
 
 int frame_read_tick(const struct frame *, struct tick_head *, struct frame_reader *);
@@ -144,6 +151,10 @@ int frame_next_group(struct frame_reader *, struct tick_group *ret);
  * unread. 1, 0 or -EBADMSG as above. */
 int frame_peek_group(const struct frame_reader *, uint32_t *ret_group);
 int frame_skip_group(struct frame_reader *);
+/* frame_next_group without a look at the changes (n_changes is 0): frame_get_change() is for them. */
+int frame_next_group_unread(struct frame_reader *, struct tick_group *ret);
+/* One change at *p, checked; false: not what the format allows. */
+bool frame_get_change(const uint8_t **p, const uint8_t *end, uint32_t *index, int64_t *ret_delta);
 
 /* Was the group read (and not only said to rest)? */
 static inline bool tick_group_was_read(const struct tick_group *g)
@@ -179,8 +190,16 @@ static inline void frame_walk_absent(const uint8_t **p, uint32_t *index)
 }
 static inline int64_t frame_walk_change(const uint8_t **p, uint32_t *index) /* the delta */
 {
-	*index += (uint32_t)frame_walk(p) + 1;
-	return zigzag_decode(frame_walk(p));
+	uint8_t b = *(*p)++;
+	uint32_t gap = b >> 4 & 7;
+	uint64_t z = b & 15;
+
+	if (gap == 7)
+		gap += (uint32_t)frame_walk(p);
+	if (b & 0x80)
+		z |= frame_walk(p) << 4;
+	*index += gap + 1;
+	return zigzag_decode(z);
 }
 struct tick_start {
 	uint32_t slot, gen;

@@ -60,43 +60,60 @@ int frame_read_tick(const struct frame *f, struct tick_head *ret, struct frame_r
 	    !varint_get(&p, end, &ret->tick) || !varint_get_u32(&p, end, &ret->n_groups) ||
 	    (!ret->n_groups && p != end))
 		return -EBADMSG;
-	*r = (struct frame_reader){.p = p, .end = end, .left = ret->n_groups};
+	*r = (struct frame_reader){.p = p, .end = end, .left = ret->n_groups, .last_group = -1};
 	return 0;
 }
 
-/* Bounds of the next body; 1, 0 or -EBADMSG. */
-static int next_body(const struct frame_reader *r, const uint8_t **p, const uint8_t **end)
+/* Head and bounds of the next body; 1, 0 or -EBADMSG. The reader stays where it is. */
+static int next_body(const struct frame_reader *r, struct tick_group *g, const uint8_t **p)
 {
-	uint64_t len;
+	uint64_t head, len = 0;
+	int64_t off_us, group;
 
 	if (!r->left)
 		return r->p == r->end ? 0 : -EBADMSG;
 	*p = r->p;
-	if (!varint_get(p, r->end, &len) || len > (uint64_t)(r->end - *p))
+	if (!varint_get(p, r->end, &head) || !varint_get_signed(p, r->end, &off_us))
 		return -EBADMSG;
-	*end = *p + len;
+	g->flags = head & 31;
+	if (g->flags && (!varint_get(p, r->end, &len) || len > (uint64_t)(r->end - *p)))
+		return -EBADMSG;
+	group = zigzag_decode(head >> 5) + r->last_group + 1;
+	if (group < 0 || group > UINT32_MAX)
+		return -EBADMSG;
+	g->group = (uint32_t)group;
+	g->off_us = (int64_t)((uint64_t)off_us + (uint64_t)r->last_off_us);
+	g->end = *p + len;
 	return 1;
+}
+
+static void pass_body(struct frame_reader *r, const struct tick_group *g)
+{
+	r->p = g->end;
+	r->left--;
+	r->last_group = g->group;
+	r->last_off_us = g->off_us;
 }
 
 int frame_peek_group(const struct frame_reader *r, uint32_t *ret_group)
 {
-	const uint8_t *p, *end;
-	int e = next_body(r, &p, &end);
+	struct tick_group g;
+	const uint8_t *p;
+	int e = next_body(r, &g, &p);
 
-	if (e == 1 && !varint_get_u32(&p, end, ret_group))
-		return -EBADMSG;
+	if (e == 1)
+		*ret_group = g.group;
 	return e;
 }
 
 int frame_skip_group(struct frame_reader *r)
 {
-	const uint8_t *p, *end;
-	int e = next_body(r, &p, &end);
+	struct tick_group g;
+	const uint8_t *p;
+	int e = next_body(r, &g, &p);
 
-	if (e == 1) {
-		r->p = end;
-		r->left--;
-	}
+	if (e == 1)
+		pass_body(r, &g);
 	return e;
 }
 
@@ -120,20 +137,56 @@ static bool check_starts(const uint8_t **p, const uint8_t *end, uint32_t n)
 	return true;
 }
 
-/* n x gap, each with a delta or not; no index may pass 32 bits. */
-static bool check_values(const uint8_t **p, const uint8_t *end, uint32_t n, bool deltas)
+static bool step(uint32_t *index, uint64_t gap)
 {
-	uint64_t next = 0, delta;
-	uint32_t gap;
+	uint64_t next = (uint64_t)(*index + 1) + gap; /* FRAME_NO_INDEX + 1 is 0 */
 
-	while (n--) {
-		if (!varint_get_u32(p, end, &gap) || next + gap >= UINT32_MAX)
-			return false;
-		next += (uint64_t)gap + 1;
-		if (deltas && !varint_get(p, end, &delta))
-			return false;
-	}
+	if (gap >= UINT32_MAX || next >= UINT32_MAX)
+		return false;
+	*index = (uint32_t)next;
 	return true;
+}
+
+static bool check_absent(const uint8_t **p, const uint8_t *end, uint32_t n)
+{
+	uint32_t index = FRAME_NO_INDEX;
+	uint64_t gap;
+
+	while (n--)
+		if (!varint_get(p, end, &gap) || !step(&index, gap))
+			return false;
+	return true;
+}
+
+bool frame_get_change(const uint8_t **p, const uint8_t *end, uint32_t *index, int64_t *ret_delta)
+{
+	uint64_t gap, more = 0;
+	uint8_t b;
+
+	if (*p == end)
+		return false;
+	b = *(*p)++;
+	gap = b >> 4 & 7;
+	if (gap == 7) {
+		if (!varint_get(p, end, &gap) || gap > UINT32_MAX)
+			return false;
+		gap += 7;
+	}
+	if (b & 0x80 && (!varint_get(p, end, &more) || more >> 60))
+		return false;
+	*ret_delta = zigzag_decode(more << 4 | (b & 15));
+	return step(index, gap);
+}
+
+static bool check_changes(const uint8_t *p, const uint8_t *end, uint32_t *ret_n)
+{
+	uint32_t index = FRAME_NO_INDEX;
+	int64_t delta;
+
+	for (*ret_n = 0; p < end; ++*ret_n)
+		if (!frame_get_change(&p, end, &index, &delta))
+			return false;
+	return *ret_n;
 }
 
 static bool get_count(const uint8_t **p, const uint8_t *end, bool present, uint32_t *n, const uint8_t **list)
@@ -145,37 +198,45 @@ static bool get_count(const uint8_t **p, const uint8_t *end, bool present, uint3
 	return true;
 }
 
-static bool read_body(const uint8_t *p, const uint8_t *end, struct tick_group *g)
+static bool read_lists(const uint8_t *p, struct tick_group *g)
 {
-	const uint32_t known = GROUP_PERIOD | GROUP_ENDS | GROUP_STARTS | GROUP_ABSENT;
+	const uint8_t *end = g->end;
+	bool ok;
 
 	g->period_ms = 0;
-	g->end = end;
-	return varint_get_u32(&p, end, &g->group) && varint_get_u32(&p, end, &g->flags) &&
-	       !(g->flags & ~known) && varint_get_signed(&p, end, &g->off_us) &&
-	       (!(g->flags & GROUP_PERIOD) || varint_get_u32(&p, end, &g->period_ms)) &&
-	       get_count(&p, end, g->flags & GROUP_ENDS, &g->n_ends, &g->ends) &&
-	       check_ends(&p, end, g->n_ends) &&
-	       get_count(&p, end, g->flags & GROUP_STARTS, &g->n_starts, &g->starts) &&
-	       check_starts(&p, end, g->n_starts) &&
-	       get_count(&p, end, g->flags & GROUP_ABSENT, &g->n_absent, &g->absent) &&
-	       check_values(&p, end, g->n_absent, false) &&
-	       get_count(&p, end, true, &g->n_changes, &g->changes) &&
-	       check_values(&p, end, g->n_changes, true) && p == end;
+	ok = (!(g->flags & GROUP_PERIOD) || varint_get_u32(&p, end, &g->period_ms)) &&
+	     get_count(&p, end, g->flags & GROUP_ENDS, &g->n_ends, &g->ends) &&
+	     check_ends(&p, end, g->n_ends) &&
+	     get_count(&p, end, g->flags & GROUP_STARTS, &g->n_starts, &g->starts) &&
+	     check_starts(&p, end, g->n_starts) &&
+	     get_count(&p, end, g->flags & GROUP_ABSENT, &g->n_absent, &g->absent) &&
+	     check_absent(&p, end, g->n_absent);
+	g->changes = p;
+	g->n_changes = 0;
+	return ok && (g->flags & GROUP_CHANGES || p == end);
+}
+
+int frame_next_group_unread(struct frame_reader *r, struct tick_group *ret)
+{
+	const uint8_t *p;
+	int e = next_body(r, ret, &p);
+
+	if (e != 1)
+		return e;
+	if (!read_lists(p, ret))
+		return -EBADMSG;
+	pass_body(r, ret);
+	return 1;
 }
 
 int frame_next_group(struct frame_reader *r, struct tick_group *ret)
 {
-	const uint8_t *p, *end;
-	int e = next_body(r, &p, &end);
+	int e = frame_next_group_unread(r, ret);
 
-	if (e != 1)
-		return e;
-	if (!read_body(p, end, ret))
+	if (e == 1 && ret->flags & GROUP_CHANGES &&
+	    !check_changes(ret->changes, ret->end, &ret->n_changes))
 		return -EBADMSG;
-	r->p = end;
-	r->left--;
-	return 1;
+	return e;
 }
 
 /* ---- the small ones ---- */

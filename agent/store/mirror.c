@@ -263,16 +263,18 @@ static bool key_row(struct mirror_group *g, uint32_t slot, const uint8_t **p, co
 		return false;
 	*p += n_bytes;
 	for (uint32_t i = 0; i < g->n_metrics; i++) {
-		row[i] = VALUE_ABSENT;
-		if (!(bits[i / 8] >> i % 8 & 1) && !varint_get_signed(p, end, &row[i]))
+		uint64_t v = 1;
+
+		if (bits[i / 8] >> i % 8 & 1 && !varint_get(p, end, &v))
 			return false;
+		row[i] = zigzag_decode(v - 1);
 	}
 	return true;
 }
 
 static int key_slots(struct mirror *m, struct mirror_group *g, const uint8_t *p, const uint8_t *end)
 {
-	uint32_t n_slots, n, slot, gen;
+	uint32_t n_slots, n, slot, gen, next = 0;
 	struct tick_start s;
 	int r;
 
@@ -285,18 +287,21 @@ static int key_slots(struct mirror *m, struct mirror_group *g, const uint8_t *p,
 	for (slot = 0; slot < g->n_slots; slot++)
 		set_dead(g, slot);
 	while (n--) {
-		if (!frame_get_start(&p, end, &s) || s.slot >= n_slots || g->inst[s.slot].live)
+		if (!frame_get_start(&p, end, &s) || s.slot >= n_slots - next)
 			return -EBADMSG;
+		s.slot += next; /* it came as a gap */
+		next = s.slot + 1;
 		set_live(g, &s, g->acquired_us);
 		if (!key_row(g, s.slot, &p, end))
 			return -EBADMSG;
 	}
 	if (!varint_get_u32(&p, end, &n) || n > n_slots)
 		return -EBADMSG;
-	while (n--) {
-		if (!varint_get_u32(&p, end, &slot) || !varint_get_u32(&p, end, &gen) || slot >= n_slots ||
-		    g->inst[slot].live)
+	for (next = 0; n--; next = slot + 1) {
+		if (!varint_get_u32(&p, end, &slot) || !varint_get_u32(&p, end, &gen) ||
+		    slot >= n_slots - next || g->inst[slot + next].live)
 			return -EBADMSG;
+		slot += next;
 		if (gen > g->inst[slot].gen) /* else an ATTR of the next one came first */
 			set_gen(g, slot, gen);
 	}
