@@ -381,12 +381,24 @@ int log_open(struct log **ret, const struct log_config *c, enum log_state *ret_s
 	return 0;
 }
 
+/* Memory of segments that were never written goes back; the next log_open() allocates it again. */
+static void release_unused(const struct log *l)
+{
+	for (uint32_t s = 0; s < l->n_segments; s++)
+		if (!l->epochs[s] &&
+		    fallocate(l->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			      FILE_HEADER_SIZE + (off_t)s * LOG_SEGMENT_SIZE, LOG_SEGMENT_SIZE) < 0)
+			return; /* not every file system can */
+}
+
 void log_close(struct log *l)
 {
 	if (!l)
 		return;
-	if (l->map)
+	if (l->map) {
 		munmap(l->map, l->map_len);
+		release_unused(l);
+	}
 	if (l->fd >= 0)
 		close(l->fd);
 	if (l->event_fd >= 0)

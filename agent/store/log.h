@@ -52,7 +52,7 @@ enum log_state { LOG_NEW, LOG_CONTINUED };
  * -errno. err[err_len] gets a sentence that says what to do; with 0 it is "" or says why what was
  * there was not continued. */
 int log_open(struct log **ret, const struct log_config *, enum log_state *ret_state, char *err, size_t err_len);
-void log_close(struct log *);   /* keeps the file; NULL is fine */
+void log_close(struct log *);   /* keeps the file, but not the memory of segments never written; NULL is fine */
 /* Forgets all frames and takes a new log_id (catalog changed). Writer only, before any cursor. */
 int log_reset(struct log *);
 
