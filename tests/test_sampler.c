@@ -363,24 +363,53 @@ START_TEST(budget_stretches_the_dearest)
 	struct budget_group g[] = {
 		{.cost_ns = 100000, .period_ticks = 1, .base_ticks = 1},
 		{.cost_ns = 900000, .period_ticks = 1, .base_ticks = 1, .fixed = true},
-		{.cost_ns = 500000, .period_ticks = 2, .base_ticks = 1},
-		{.cost_ns = 5000000, .period_ticks = 10, .base_ticks = 10},
+		{.cost_ns = 500000, .period_ticks = 1, .base_ticks = 1},
+		{.cost_ns = 9000000, .period_ticks = 1, .base_ticks = 1, .idle = true},
+		{.cost_ns = 1000, .period_ticks = 1, .base_ticks = 1},
 	};
-	struct budget b = {.limit_ppm = 10000};
-	size_t at = 9;
+	struct budget b = {.limit_ppm = 13000};
 
-	ck_assert_int_eq(budget_judge(&b, 10000, g, 4, 10, &at), BUDGET_KEEP);
-	ck_assert_int_eq(budget_judge(&b, 10001, g, 4, 10, &at), BUDGET_STRETCH);
-	ck_assert_uint_eq(at, 2); /* 2500 ppm; the one a second is at its end, the fixed one fixed */
-	g[2].period_ticks = 4;
-	for (int i = 1; i < BUDGET_CALM_WINDOWS; i++)
-		ck_assert_int_eq(budget_judge(&b, 2000, g, 4, 10, &at), BUDGET_KEEP);
-	ck_assert_int_eq(budget_judge(&b, 2000, g, 4, 10, &at), BUDGET_RELAX);
-	ck_assert_uint_eq(at, 2);
-	for (int i = 0; i < 2 * BUDGET_CALM_WINDOWS; i++) /* 7000 + 1250 > 80 % of 10000 */
-		ck_assert_int_eq(budget_judge(&b, 7000, g, 4, 10, &at), BUDGET_KEEP);
+	/* 15010 ppm at full rate; the read ones cost 1000, 9000, 5000, -, 10 */
+	ck_assert(!budget_judge(&b, 13000, g, 5, 10));
+	ck_assert(budget_judge(&b, 15010, g, 5, 10));
+	ck_assert_uint_eq(g[2].period_ticks, 2);
+	ck_assert_uint_eq(g[0].period_ticks, 1);
+	b.limit_ppm = 10000; /* 12510 now: 2500 -> 1250 -> 625, the dearer 1000 -> 500, 625 -> 312 */
+	ck_assert(budget_judge(&b, 12510, g, 5, 10));
+	ck_assert_uint_eq(g[2].period_ticks, 16);
+	ck_assert_uint_eq(g[0].period_ticks, 2);
+	b.limit_ppm = 100; /* cannot be reached: each goes as far as it is worth it */
+	ck_assert(budget_judge(&b, 9822, g, 5, 10));
+	ck_assert_uint_eq(g[2].period_ticks, 64); /* 10 s at most */
+	ck_assert_uint_eq(g[0].period_ticks, 64);
+	ck_assert_uint_eq(g[1].period_ticks, 1);
+	ck_assert_uint_eq(g[3].period_ticks, 1);
 	b.limit_ppm = 0;
-	ck_assert_int_eq(budget_judge(&b, 1000000, g, 4, 10, &at), BUDGET_KEEP);
+	ck_assert(!budget_judge(&b, 1000000, g, 5, 10));
+}
+END_TEST
+
+START_TEST(budget_gives_back_when_there_is_room)
+{
+	struct budget_group g[] = {
+		{.cost_ns = 100000, .period_ticks = 4, .base_ticks = 1},
+		{.cost_ns = 800000, .period_ticks = 16, .base_ticks = 1},
+	};
+	struct budget b = {.limit_ppm = 5000};
+	unsigned n = 0;
+
+	/* 250 + 500 ppm: the first to 1 Hz (1000), the second to 4 (2000), 8 would be 4000 + 1000 */
+	for (int i = 1; i < BUDGET_CALM_WINDOWS; i++)
+		ck_assert(!budget_judge(&b, 750, g, 2, 10));
+	ck_assert(budget_judge(&b, 750, g, 2, 10));
+	ck_assert_uint_eq(g[0].period_ticks, 1);
+	ck_assert_uint_eq(g[1].period_ticks, 4);
+	for (int i = 0; i < 2 * BUDGET_CALM_WINDOWS; i++) /* no room for more */
+		ck_assert(!budget_judge(&b, 3000, g, 2, 10));
+	ck_assert(budget_judge(&b, 9000, g, 2, 10)); /* it did not last: twice the patience */
+	while (n++ < 100 && !budget_judge(&b, 500, g, 2, 10))
+		;
+	ck_assert_uint_eq(n, 2 * BUDGET_CALM_WINDOWS);
 }
 END_TEST
 
@@ -421,8 +450,8 @@ START_TEST(budget_is_kept_visibly)
 	ck_assert_uint_eq(atomic_load(&st->period_ms), 400);
 	lab_view(&v, lab.log);
 	ck_assert_uint_eq(v.m.groups[0].period_ms, 400);
-	ck_assert_uint_eq(lab_events(&v, EVENT_REDUCED, "every 200 ms"), 1);
-	ck_assert_uint_eq(lab_events(&v, EVENT_REDUCED, "every 400 ms"), 1);
+	ck_assert_uint_eq(lab_events(&v, EVENT_REDUCED, "every 400 ms: the CPU budget"), 1); /* at once */
+	ck_assert_uint_eq(lab_events(&v, EVENT_REDUCED, ""), 1);
 	cheap = true;
 	dear_ticks(&lab, 2000);
 	ck_assert_uint_eq(atomic_load(&st->state), COLLECTOR_OK);
@@ -487,6 +516,7 @@ int main(void)
 				goes_on_after_a_kill,
 				another_catalog_begins_anew,
 				budget_stretches_the_dearest,
+				budget_gives_back_when_there_is_room,
 				budget_is_kept_visibly,
 				budget_leaves_the_users_period,
 				clock_record};

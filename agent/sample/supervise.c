@@ -144,13 +144,31 @@ bool source_judge(struct source *s, unsigned g, int r)
 	return changed;
 }
 
-/* The first group that the budget has slowed down, or NULL. */
+/* The slowest group that the budget has slowed down, or NULL. */
 static const struct source_group *stretched(const struct source *s)
 {
-	for (size_t i = 0; i < s->collector->n_groups; i++)
-		if (s->groups[i].period_ticks > s->groups[i].base_ticks)
-			return &s->groups[i];
-	return NULL;
+	const struct source_group *slow = NULL;
+
+	for (size_t i = 0; i < s->collector->n_groups; i++) {
+		const struct source_group *g = &s->groups[i];
+
+		if (g->period_ticks > g->base_ticks && (!slow || g->period_ticks > slow->period_ticks))
+			slow = g;
+	}
+	return slow;
+}
+
+static void give_reason(struct source *s, const struct source_group *slow, uint32_t rate_hz,
+			uint32_t budget_ppm)
+{
+	const char *why = s->fault[0] ? s->fault : s->opening.reason;
+
+	if (slow)
+		snprintf(s->stat->reason, sizeof(s->stat->reason),
+			 "%s at %.3g Hz, budget of %.3g %% of a core reached%s%.100s", slow->batch.group->name,
+			 (double)rate_hz / slow->period_ticks, budget_ppm / 1e4, *why ? "; " : "", why);
+	else
+		memmove(s->stat->reason, why, sizeof(s->stat->reason));
 }
 
 void source_publish(struct source *s, uint32_t rate_hz, uint32_t budget_ppm)
@@ -167,19 +185,12 @@ void source_publish(struct source *s, uint32_t rate_hz, uint32_t budget_ppm)
 		partial |= g->failing > 0;
 		series += g->series;
 	}
-	if (s->fault[0])
-		memcpy(s->stat->reason, s->fault, sizeof(s->fault));
-	else if (slow)
-		snprintf(s->stat->reason, sizeof(s->stat->reason),
-			 "%s at %.3g Hz, budget of %.3g %% of a core reached", slow->batch.group->name,
-			 (double)rate_hz / slow->period_ticks, budget_ppm / 1e4);
-	else
-		memcpy(s->stat->reason, s->opening.reason, sizeof(s->stat->reason));
+	give_reason(s, slow, rate_hz, budget_ppm);
 	s->stat->tier = s->report.tier;
 	atomic_store_explicit(&s->stat->state,
-			      partial ? COLLECTOR_PARTIAL
-			      : slow  ? COLLECTOR_REDUCED
-				      : COLLECTOR_OK,
+			      slow      ? COLLECTOR_REDUCED
+			      : partial ? COLLECTOR_PARTIAL
+					: COLLECTOR_OK,
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->stat->period_ms, fastest * 1000 / rate_hz, memory_order_relaxed);
 	atomic_store_explicit(&s->stat->series, (uint32_t)series, memory_order_relaxed);

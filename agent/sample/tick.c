@@ -20,9 +20,12 @@ static uint64_t mark(struct sampler *s)
 	return s->mark_ns > since ? s->mark_ns - since : 0;
 }
 
-static uint64_t average(uint64_t old, uint64_t sample)
+/* Over about 16 ticks; what is read seldom weighs more. */
+static uint64_t average(uint64_t old, uint64_t sample, uint32_t period_ticks)
 {
-	return old ? old - old / 16 + sample / 16 : sample;
+	unsigned n = period_ticks >= 8 ? 2 : 16 / period_ticks;
+
+	return old ? old - old / n + sample / n : sample;
 }
 
 /* ---- reading ---- */
@@ -77,7 +80,7 @@ static int read_group(struct sampler *s, struct source *src, unsigned i)
 	key->period_ms = now;
 	g->fresh = false;
 	g->series = (uint64_t)g->batch.n_live * g->batch.n_metrics;
-	g->cost_ns = average(g->cost_ns, mark(s));
+	g->cost_ns = average(g->cost_ns, mark(s), g->period_ticks);
 	src->wall_ns += g->cost_ns;
 	s->due[s->n_due++] = (struct due){.group = g, .acquired_us = began_us};
 	STAT_ADD(samples, g->series);
@@ -164,7 +167,7 @@ static void read_source(struct sampler *s, struct source *src)
 		atomic_fetch_add_explicit(&src->stat->cost_ns,
 					  (s->config.cpu_ns() - cpu) * MEASURE_ONE_IN,
 					  memory_order_relaxed);
-	atomic_store_explicit(&src->stat->last_ns, average(STAT_OF(src, last_ns), src->wall_ns),
+	atomic_store_explicit(&src->stat->last_ns, average(STAT_OF(src, last_ns), src->wall_ns, 1),
 			      memory_order_relaxed);
 	atomic_store_explicit(&src->stat->series, (uint32_t)series, memory_order_relaxed);
 	if (changed)
@@ -200,33 +203,37 @@ static void attend(struct sampler *s, struct source *src)
 
 /* ---- budget ---- */
 
-static void apply(struct sampler *s, enum budget_action action, size_t at)
+/* Puts the judged periods in force and says so. */
+static void apply(struct sampler *s, struct source *src, const struct budget_group *judged)
 {
-	struct source_group *g = &s->groups[at];
-	struct source *src = s->sources;
+	bool changed = false;
 
-	while (at >= (size_t)(src->groups - s->groups) + src->collector->n_groups)
-		src++;
-	g->period_ticks = action == BUDGET_STRETCH ? g->period_ticks * 2 : g->period_ticks / 2;
-	if (g->period_ticks > s->config.rate_hz)
-		g->period_ticks = s->config.rate_hz;
-	if (g->period_ticks < g->base_ticks)
-		g->period_ticks = g->base_ticks;
-	g->next_due = 0;
-	source_publish(src, s->config.rate_hz, s->config.budget_ppm);
-	notice_add(&s->notices, s->writer.mono_us, EVENT_REDUCED,
-		   action == BUDGET_STRETCH ? SEVERITY_WARN : SEVERITY_INFO, src->collector->name,
-		   "%s is read every %u ms%s", g->batch.group->name, period_ms(s, g),
-		   action == BUDGET_STRETCH ? ": the CPU budget is used up" : " again");
+	for (size_t i = 0; i < src->collector->n_groups; i++) {
+		struct source_group *g = &src->groups[i];
+		bool longer = judged[i].period_ticks > g->period_ticks;
+
+		if (judged[i].period_ticks == g->period_ticks)
+			continue;
+		changed = true;
+		g->period_ticks = judged[i].period_ticks;
+		if (!longer)
+			g->next_due = 0;
+		notice_add(&s->notices, s->writer.mono_us, EVENT_REDUCED,
+			   longer ? SEVERITY_WARN : SEVERITY_INFO, src->collector->name,
+			   "%s is read every %u ms%s", g->batch.group->name, period_ms(s, g),
+			   longer ? ": the CPU budget is used up" : " again");
+	}
+	if (changed)
+		source_publish(src, s->config.rate_hz, s->config.budget_ppm);
 }
 
-static void mind_budget(struct sampler *s)
+static void mind_budget(struct sampler *s, uint64_t began_ns)
 {
 	uint64_t wall = s->mark_ns - s->window_ns, cpu, used;
-	enum budget_action action;
-	size_t at = 0, k = 0;
+	bool overrun = s->mark_ns - began_ns > s->period_ns;
+	size_t k = 0;
 
-	if (wall < BUDGET_WINDOW_MS * 1000000ull)
+	if (wall < (overrun ? BUDGET_URGENT_MS : BUDGET_WINDOW_MS) * 1000000ull)
 		return;
 	cpu = s->config.cpu_ns();
 	used = (cpu - s->window_cpu_ns) * 1000000 / wall;
@@ -241,13 +248,14 @@ static void mind_budget(struct sampler *s)
 				.cost_ns = s->groups[k].cost_ns,
 				.period_ticks = s->groups[k].period_ticks,
 				.base_ticks = s->groups[k].base_ticks,
-				.fixed = !running || s->groups[k].pinned,
+				.fixed = s->groups[k].pinned,
+				.idle = !running,
 			};
 	}
-	action = budget_judge(&s->budget, (uint32_t)used, s->budget_groups, s->n_groups,
-			      s->config.rate_hz, &at);
-	if (action != BUDGET_KEEP)
-		apply(s, action, at);
+	if (!budget_judge(&s->budget, (uint32_t)used, s->budget_groups, s->n_groups, s->config.rate_hz))
+		return;
+	for (size_t i = 0; i < s->config.n_collectors; i++)
+		apply(s, &s->sources[i], s->budget_groups + (s->sources[i].groups - s->groups));
 }
 
 /* ---- the tick ---- */
@@ -330,7 +338,7 @@ void sampler_tick(struct sampler *s, uint64_t now_ns)
 	writer_tick_end(&s->writer);
 	commit(s);
 	write_attrs(s);
-	mind_budget(s);
+	mind_budget(s, now_ns);
 	writer_rest(&s->writer, &s->notices);
 	count_log(s);
 	if (atomic_load_explicit(&s->notices.written, memory_order_relaxed) !=
