@@ -18,6 +18,7 @@ export const HIDDEN_LEVEL = 10;
 const PING_MS = 10_000;
 /** Silent for so long on an open link: it is dead. */
 const SILENT_MS = 12_000;
+const AWAIT_MS = 3000;
 const EVENTS_KEPT = 2000;
 const TICKS_KEPT = 65536;
 
@@ -73,6 +74,8 @@ export class Feed implements SocketEvents, BatchVisitor {
   private openedUs = 0;
   private pings = new Map<number, number>();
   private nextPing = 1;
+  private subscribedMs = Number.NEGATIVE_INFINITY;
+  private askedFrom: MonoUs = 0;
   private readonly tickTimes = new Float64Array(TICKS_KEPT);
   private nTicks = 0;
   private readonly nowMs: () => number;
@@ -132,6 +135,10 @@ export class Feed implements SocketEvents, BatchVisitor {
     if (!this.ready || this.plan.length === 0) return;
     const level = this.hidden ? HIDDEN_LEVEL : 1;
     const can = resume && this.seq > 0;
+    if (!can) {
+      this.subscribedMs = this.nowMs();
+      this.askedFrom = this.clock.now() - this.opts.windowUs();
+    }
     this.sendMessage({
       case: 'subscribe',
       value: {
@@ -147,6 +154,15 @@ export class Feed implements SocketEvents, BatchVisitor {
         windowUs: BigInt(Math.round(this.opts.windowUs())),
       },
     });
+  }
+
+  /** The history of a group that a fresh subscription is about to bring begins here; Infinity: it came, or
+   *  is overdue. */
+  awaited(d: GroupData | null): MonoUs {
+    const waited = this.nowMs() - this.subscribedMs;
+    if (waited > AWAIT_MS) return Number.POSITIVE_INFINITY;
+    const caughtUp = d && d.rows > d.first && d.newestUs > this.askedFrom + this.opts.windowUs() - 1.5e6;
+    return caughtUp ? Number.POSITIVE_INFINITY : this.askedFrom;
   }
 
   /** A hidden tab gets one message a second; shown again, its window anew at full rate. */
@@ -268,7 +284,7 @@ export class Feed implements SocketEvents, BatchVisitor {
         break;
       case 'error':
         if (of.value.req) this.ranges.refused(of.value.req, of.value.code);
-        this.problem(of.value.text);
+        if (of.value.code !== 429) this.problem(of.value.text);
         break;
       case 'level':
         this.level = of.value.ticks;

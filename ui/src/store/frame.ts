@@ -14,6 +14,8 @@ export interface FrameSource {
   /** The view moves with now: its edge need not be complete. */
   readonly live: boolean;
   data(group: number): GroupData | null;
+  /** A subscription under way will bring this group's history from this time on; Infinity: none will. */
+  awaited(d: GroupData | null): MonoUs;
   /** What is known of the stretch between two reads. */
   gapReason(from: MonoUs, to: MonoUs): Pick<Gap, 'reason' | 'text'>;
   before(view: View): Gap | null;
@@ -61,12 +63,14 @@ export class FrameBuilder {
     const groups: GroupData[] = [];
     let ringFrom = Number.NEGATIVE_INFINITY;
     let period = Number.POSITIVE_INFINITY;
+    let awaited = Number.POSITIVE_INFINITY;
     for (const list of inputs)
       for (const inp of list) {
         if (!inp) continue;
         const d = inp.data;
         const every = Math.max(d?.periodUs ?? inp.at.group.periodUs, st.tickUs);
         period = Math.min(period, every);
+        awaited = Math.min(awaited, st.awaited(d));
         if (!d || d.rows === d.first) ringFrom = Number.POSITIVE_INFINITY;
         else {
           if (!groups.includes(d)) groups.push(d);
@@ -84,9 +88,9 @@ export class FrameBuilder {
     const gaps: Gap[] = [];
     const before = st.before(view);
     if (before) gaps.push(before);
-    const old = Math.min(view.to, ringFrom, st.newest || view.to);
+    const old = Math.min(view.to, ringFrom, awaited, st.newest || view.to);
     const needOld = old > Math.max(view.from, st.heldFrom) + period;
-    const loading = { on: false };
+    const loading = { on: awaited < view.to };
     const out = this.buffers(
       sources,
       (raw ? n + 1024 : 0) + Math.ceil(span / step) + 8,

@@ -11,6 +11,9 @@ import type { MonoUs, SeriesRef } from './api';
 export const CHUNK = 64; // columns
 const MAX_CHUNKS = 6000;
 const RETRY_MS = 1000;
+/** The agent scans one request after another: more than these only wait there. */
+const FLYING = 2;
+const SERIES_PER_ASK = 400;
 
 export class Chunk {
   readonly n = new Float64Array(CHUNK);
@@ -35,8 +38,11 @@ interface Pending {
   toChunk: number; // exclusive
   series: Map<string, SeriesRef>;
   upTo: MonoUs;
-  oneShot: ((r: Map<string, OneShot>) => void) | null;
+  oneShot: OneShotDone[] | null;
 }
+
+/** null: not answered, ask again. */
+export type OneShotDone = (r: Map<string, OneShot> | null) => void;
 
 export interface OneShot {
   n: number;
@@ -75,6 +81,8 @@ export class RangeCache {
 
   /** The link broke: what was under way will not come. */
   lost(): void {
+    for (const p of [...this.wanted.values(), ...this.flying.values()])
+      for (const done of p.oneShot ?? []) done(null);
     this.wanted.clear();
     this.flying.clear();
     this.busy.clear();
@@ -131,16 +139,23 @@ export class RangeCache {
   }
 
   /** min, mean, max of a span exactly. */
-  once(refs: readonly SeriesRef[], from: MonoUs, to: MonoUs, done: (r: Map<string, OneShot>) => void): void {
+  once(refs: readonly SeriesRef[], from: MonoUs, to: MonoUs, done: OneShotDone): void {
+    const id = `once ${from} ${to}`;
+    const same = this.wanted.get(id);
+    if (same?.oneShot) {
+      for (const r of refs) same.series.set(seriesKey(r), r);
+      same.oneShot.push(done);
+      return;
+    }
     const p: Pending = {
       step: Math.max(1, Math.round(to - from)),
       fromChunk: from,
       toChunk: to,
       series: new Map(refs.map((r) => [seriesKey(r), r])),
       upTo: to,
-      oneShot: done,
+      oneShot: [done],
     };
-    this.wanted.set(`once${this.nextReq}.${this.wanted.size}`, p);
+    this.wanted.set(id, p);
     this.schedule();
   }
 
@@ -153,13 +168,20 @@ export class RangeCache {
     else queueMicrotask(() => this.flush());
   }
 
+  /** Asks for what is wanted most recently first; the rest when an answer came. */
   private flush(): void {
     this.scheduled = false;
-    const list = [...this.wanted.values()];
-    this.wanted.clear();
-    for (const p of list) {
+    if (Date.now() < this.notBefore) {
+      this.schedule();
+      return;
+    }
+    for (const [id, p] of this.wanted) {
+      if (this.flying.size >= FLYING) return;
+      this.wanted.delete(id);
       const refs = [...p.series.values()];
-      for (let i = 0; i < refs.length; i += 200) this.ask(p, refs.slice(i, i + 200));
+      const rest = refs.slice(SERIES_PER_ASK);
+      if (rest.length) this.wanted.set(id, { ...p, series: new Map(rest.map((r) => [seriesKey(r), r])) });
+      this.ask(p, refs.slice(0, SERIES_PER_ASK));
     }
   }
 
@@ -178,7 +200,10 @@ export class RangeCache {
       toUs: p.oneShot ? Math.ceil(p.toChunk) : p.toChunk * span,
       points: p.oneShot ? 1 : (p.toChunk - fromChunk) * CHUNK,
     };
-    if (!this.send(ask)) return;
+    if (!this.send(ask)) {
+      for (const done of p.oneShot ?? []) done(null);
+      return;
+    }
     this.flying.set(req, part);
     if (!p.oneShot) for (const key of this.keysOf(part)) this.busy.add(key);
   }
@@ -201,7 +226,10 @@ export class RangeCache {
         for (const key of this.keysOf(p)) this.busy.delete(key);
       }
     }
-    if (m.last) this.flying.delete(m.req);
+    if (m.last) {
+      this.flying.delete(m.req);
+      if (this.wanted.size) this.schedule();
+    }
     this.evict();
     this.changed();
   }
@@ -263,7 +291,7 @@ export class RangeCache {
       };
       out.set(key, o);
     }
-    p.oneShot!(out);
+    for (const done of p.oneShot ?? []) done(out);
   }
 
   /** The agent refused: busy ones are asked again later, the others stay empty. */
@@ -273,7 +301,9 @@ export class RangeCache {
     this.flying.delete(req);
     if (!p.oneShot) for (const key of this.keysOf(p)) this.busy.delete(key);
     if (code === 429 || code === 500) this.notBefore = Date.now() + RETRY_MS;
-    else if (!p.oneShot)
+    if (this.wanted.size) this.schedule();
+    for (const done of p.oneShot ?? []) done(null);
+    if (code !== 429 && code !== 500 && !p.oneShot)
       for (const r of p.series.values())
         for (let c = p.fromChunk; c < p.toChunk; c++)
           this.ensure(r, p.step, c).upTo = Number.POSITIVE_INFINITY;

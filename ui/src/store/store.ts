@@ -70,6 +70,10 @@ export class StoreImpl implements Store, FrameSource {
     return this.feed.group(id);
   }
 
+  awaited(d: GroupData | null): MonoUs {
+    return this.feed.awaited(d);
+  }
+
   subscribe(fn: () => void): () => void {
     this.feed.listeners.add(fn);
     return () => this.feed.listeners.delete(fn);
@@ -147,6 +151,10 @@ export class StoreImpl implements Store, FrameSource {
     this.spans.set(key, null);
     if (this.spans.size > SPANS_KEPT) this.spans.delete(this.spans.keys().next().value!);
     this.ranges.once(src.inputs, from + 1, to + 1, (found) => {
+      if (!found) {
+        this.spans.delete(key);
+        return;
+      }
       const x = argsOf(src.inputs.length);
       let n = 0;
       const value = (field: 'min' | 'mean' | 'max') => {
