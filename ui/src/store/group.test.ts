@@ -202,3 +202,13 @@ test('an explicit break cuts the next row', () => {
   d.apply(tick({ set: { 0: 10 } }), 300_000);
   expect(rows(d, 'cpu0', 0)).toEqual([Number.NaN, 100, Number.NaN, 100]);
 });
+
+test('a reset row of a group never read brings instances, no row; its values count from the first read', () => {
+  const d = new GroupData(meta(), 64, 100_000);
+  d.apply(tick({ ...start, period: 0, off: -10 * S }), 10 * S);
+  expect(d.rows).toBe(0);
+  d.apply(tick({ period: 100, set: { 0: 7000, 1: 5 } }), 10 * S);
+  d.apply(tick({ set: { 0: 20 } }), 10 * S + 100_000);
+  expect(rows(d, 'cpu0', 0)).toEqual([Number.NaN, 200]);
+  expect(rows(d, 'cpu0', 1)).toEqual([5, 5]);
+});

@@ -182,14 +182,14 @@ export class GroupData {
     if (g.periodMs >= 0) {
       this.periodUs = g.periodMs * 1000;
       this.meta.periodUs = this.periodUs;
-      if (g.periodMs === 0) {
-        this.pendingCut = true;
-        return;
-      }
+      if (g.periodMs === 0) this.pendingCut = true;
+      if (g.periodMs === 0 && !g.reset) return;
     }
     const nm = this.meta.metrics.length;
     const at = monoUs + g.offUs;
-    const isNew = this.rows === this.first || at > this.newestUs + 1;
+    // A reset row of a group that was never read, or is not read now, has instances and no values.
+    const unread = g.reset && ((at === 0 && monoUs > 0) || g.periodMs === 0);
+    const isNew = !unread && (this.rows === this.first || at > this.newestUs + 1);
     const row = this.rows;
     let before: Float64Array | null = null;
     let beforePresent: Uint8Array | null = null;
@@ -221,7 +221,7 @@ export class GroupData {
     this.applyAbsent(ctx, nm);
     if (g.reset) this.applyReset(ctx, nm, before!, beforePresent!);
     else this.applyChanges(ctx, nm);
-    this.lastRead = at;
+    this.lastRead = unread ? -1 : at;
     if (isNew) {
       this.pendingCut = false;
       this.fillRest(row, joined);

@@ -33,6 +33,8 @@ class Strip {
   private due = 0;
   private source: Source | null = null;
   private w = 0;
+  /** Where the words about the log's beginning stand. */
+  private taken: [number, number] = [0, 0];
   private drag: { x: number; moved: boolean } | null = null;
 
   constructor(private readonly canvas: HTMLCanvasElement) {
@@ -94,6 +96,7 @@ class Strip {
   }
 
   private plotCpu(): void {
+    this.taken = [0, 0];
     const f = this.frame;
     const col = f?.cols[0];
     if (!f || !col) return;
@@ -125,7 +128,10 @@ class Strip {
     c.fillStyle = p.css.t3;
     c.textAlign = 'right';
     const text = before.text ?? '';
-    if (c.measureText(text).width + 12 < edge - LEFT) c.fillText(text, edge - 6, 14);
+    const w = c.measureText(text).width;
+    if (w + 12 > edge - LEFT) return;
+    c.fillText(text, edge - 6, 14);
+    this.taken = [edge - w - 12, edge];
   }
 
   private labels(): void {
@@ -143,7 +149,7 @@ class Strip {
       c.fillRect(x, 3, 1, 20);
       const text = minuteText(wall);
       const w = c.measureText(text).width;
-      if (x + w + 8 > LEFT + this.plot) continue;
+      if (x + w + 8 > LEFT + this.plot || (x + w + 6 > this.taken[0] && x < this.taken[1])) continue;
       c.globalAlpha = 0.82;
       c.fillStyle = p.css.panel;
       c.fillRect(x + 2, 3, w + 5, 11);
