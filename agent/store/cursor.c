@@ -186,6 +186,31 @@ int cursor_next(struct cursor *c, struct frame *ret, uint64_t *lost_from, uint64
 	}
 }
 
+int cursor_peek(const struct cursor *c, uint8_t head[CURSOR_HEAD])
+{
+	uint64_t words[CURSOR_HEAD / 8];
+	uint32_t len;
+
+	if (peek(c, &len) != 1)
+		return 0;
+	for (size_t i = 0; i < CURSOR_HEAD / 8; i++)
+		words[i] = 8 * i < len ? log_load(log_word(c->log, c->segment,
+							   c->offset + FRAME_HEADER_SIZE + 8 * i))
+				       : 0;
+	memcpy(head, words, CURSOR_HEAD);
+	return still(c->log, c->segment, c->epoch);
+}
+
+void cursor_skip(struct cursor *c)
+{
+	uint32_t len;
+
+	if (peek(c, &len) != 1)
+		return;
+	c->next_seq++;
+	c->offset += log_frame_size(len);
+}
+
 int cursor_open_exact(struct cursor *c, struct log *l, uint64_t seq)
 {
 	uint64_t lost;

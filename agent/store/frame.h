@@ -153,8 +153,34 @@ int frame_peek_group(const struct frame_reader *, uint32_t *ret_group);
 int frame_skip_group(struct frame_reader *);
 /* frame_next_group without a look at the changes (n_changes is 0): frame_get_change() is for them. */
 int frame_next_group_unread(struct frame_reader *, struct tick_group *ret);
-/* One change at *p, checked; false: not what the format allows. */
+/* One change at *p, checked; false: not what the format allows. The second only moves past it. */
 bool frame_get_change(const uint8_t **p, const uint8_t *end, uint32_t *index, int64_t *ret_delta);
+static inline bool frame_pass_change(const uint8_t **p, const uint8_t *end, uint32_t *index)
+{
+	const uint8_t *q = *p;
+	uint32_t gap;
+	uint8_t b;
+
+	if (q == end)
+		return false;
+	b = *q++;
+	gap = b >> 4 & 7;
+	if (gap == 7) {
+		uint32_t more;
+
+		if (!varint_get_u32(&q, end, &more))
+			return false;
+		gap += more;
+	}
+	while (b & 0x80) {
+		if (q == end)
+			return false;
+		b = *q++;
+	}
+	*index += gap + 1;
+	*p = q;
+	return true;
+}
 
 /* Was the group read (and not only said to rest)? */
 static inline bool tick_group_was_read(const struct tick_group *g)

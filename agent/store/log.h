@@ -78,6 +78,8 @@ bool log_is_persistent(const struct log *);  /* false: memfd */
 int log_eventfd(const struct log *);
 void log_watch(struct log *, bool on);
 
+enum { CURSOR_HEAD = 16 };
+
 struct cursor {
 	struct log *log;
 	uint64_t next_seq; /* the frame cursor_next() will return */
@@ -99,6 +101,11 @@ int cursor_open_exact(struct cursor *, struct log *, uint64_t seq);
  * [*lost_from, *lost_to] are gone and the cursor stands at the start of the oldest held segment (or
  * of the one after the damage); -ENOMEM. */
 int cursor_next(struct cursor *, struct frame *ret, uint64_t *lost_from, uint64_t *lost_to);
+/* Looks at the frame that cursor_next() would return: 1 and its first bytes (as many as there are of
+ * CURSOR_HEAD, zeros after them); 0: there is none in this segment (yet). */
+int cursor_peek(const struct cursor *, uint8_t head[CURSOR_HEAD]);
+/* After cursor_peek() said 1: moves past that frame without reading it. */
+void cursor_skip(struct cursor *);
 void cursor_close(struct cursor *); /* zeroed is fine */
 
 #endif

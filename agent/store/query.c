@@ -6,24 +6,21 @@
 #include "store/query_internal.h"
 
 enum {
-	LAG_US = 2000000,  /* scanned after the range: what a worker read in time and published late */
-	CANCEL_EVERY = 256 /* frames between two looks at *cancel */
+	LEAD_US = 1000000,  /* scanned before the range: reads that were late, and the first base */
+	LAG_US = 2000000,   /* scanned after it: what a worker read in time and published late */
+	CANCEL_EVERY = 1024 /* frames between two looks at *cancel */
 };
 
-static int scan_group(struct scan *s, const struct tick_head *h, const struct tick_group *t)
+/* What started and what ended in this read of a group. */
+static int scan_instances(struct scan *s, const struct tick_head *h, const struct tick_group *t)
 {
-	struct mirror_group *g = &s->m->groups[t->group];
 	struct follow *f = &s->follow[t->group];
-	uint64_t period_ms = g->period_ms, before_us = g->acquired_us, dt_us;
 	const uint8_t *ends = t->ends, *starts = t->starts;
 	uint64_t at_us = h->mono_us + (uint64_t)t->off_us;
-	int r = mirror_apply_group(s->m, h, t);
 
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; s->armed && i < t->n_ends; i++)
+	for (uint32_t i = 0; i < t->n_ends; i++)
 		query_unwatch_slot(s, f, frame_walk_end(&ends), at_us);
-	for (uint32_t i = 0; s->armed && i < t->n_starts; i++) {
+	for (uint32_t i = 0; i < t->n_starts; i++) {
 		struct tick_start start;
 
 		frame_walk_start(&starts, &start);
@@ -31,18 +28,36 @@ static int scan_group(struct scan *s, const struct tick_head *h, const struct ti
 		if (at_us < s->rq->to_us && query_watch_slot(s, t->group, start.slot) < 0)
 			return -ENOMEM;
 	}
+	return 0;
+}
+
+static int scan_group(struct scan *s, const struct tick_head *h, const struct tick_group *t)
+{
+	struct mirror_group *g = &s->m->groups[t->group];
+	struct follow *f = &s->follow[t->group];
+	uint64_t period_ms = g->period_ms, before_us = g->acquired_us, dt_us;
+	struct tick_group instances = *t;
+	int r;
+
+	instances.n_absent = instances.n_changes = 0; /* of values the watches know what matters */
+	r = mirror_apply_group(s->m, h, &instances);
+	if (r == 0)
+		r = scan_instances(s, h, t);
+	if (r == 0)
+		r = query_apply(s, t);
+	if (r < 0)
+		return r;
 	if (!tick_group_was_read(t)) {
 		f->resting = true;
 		return 0;
 	}
 	if (g->period_ms > period_ms)
 		period_ms = g->period_ms;
-	dt_us = !f->resting && before_us && at_us > before_us ? at_us - before_us : 0;
+	dt_us = !f->resting && before_us && g->acquired_us > before_us ? g->acquired_us - before_us : 0;
 	if (period_ms && dt_us > period_ms * 2500)
 		dt_us = 0;
 	f->resting = false;
-	if (s->armed)
-		query_take(s, t->group, at_us, dt_us);
+	query_take(s, t->group, g->acquired_us, dt_us);
 	return 0;
 }
 
@@ -59,16 +74,11 @@ static int scan_tick(struct scan *s, const struct frame *f)
 		return e;
 	if (h.mono_us > s->rq->to_us && h.mono_us - s->rq->to_us > LAG_US)
 		return 1;
-	if (!s->armed && h.mono_us + LEAD_US >= s->rq->from_us) {
-		s->m->mono_us = h.mono_us;
-		if (query_sync(s) < 0)
-			return -ENOMEM;
-	}
 	mirror_apply_head(s->m, f, &h);
 	while ((e = frame_peek_group(&r, &group)) == 1) {
 		if (group >= s->n_groups)
 			return -EBADMSG;
-		e = s->wanted[group] ? frame_next_group(&r, &t) : frame_skip_group(&r);
+		e = s->wanted[group] ? frame_next_group_unread(&r, &t) : frame_skip_group(&r);
 		if (e == 1 && s->wanted[group])
 			e = scan_group(s, &h, &t);
 		if (e < 0)
@@ -104,14 +114,46 @@ static int scan_frame(struct scan *s, const struct frame *f)
 	}
 }
 
-static int scan_log(struct scan *s, struct cursor *c, const _Atomic bool *cancel)
+/* The frame of the last KEY of the cursor's segment that is not after at_us; 0: none. */
+static uint64_t find_key(struct cursor c, uint64_t at_us)
 {
-	uint64_t lost_from, lost_to;
+	uint8_t head[CURSOR_HEAD];
+	uint64_t seq = 0, mono_us;
+
+	for (; cursor_peek(&c, head) == 1; cursor_skip(&c)) {
+		const uint8_t *p = head + 1;
+
+		if (head[0] != FRAME_TICK && head[0] != FRAME_KEY)
+			continue;
+		frame_get_u64(&p, head + sizeof(head), &mono_us);
+		if (mono_us > at_us)
+			break;
+		if (head[0] == FRAME_KEY)
+			seq = c.next_seq;
+	}
+	return seq;
+}
+
+/* Moves over what stands before KEY `key`, but for catalog and clocks. */
+static void skip_to(struct cursor *c, uint64_t key)
+{
+	uint8_t head[CURSOR_HEAD];
+
+	while (c->next_seq < key && cursor_peek(c, head) == 1 && head[0] != FRAME_CATALOG &&
+	       head[0] != FRAME_CLOCK)
+		cursor_skip(c);
+}
+
+static int scan_log(struct scan *s, struct cursor *c, uint64_t start_us, const _Atomic bool *cancel)
+{
+	uint64_t key = find_key(*c, start_us), lost_from, lost_to;
 	struct frame f;
 
 	for (unsigned n = 0;; n++) {
-		int r = cursor_next(c, &f, &lost_from, &lost_to);
+		int r;
 
+		skip_to(c, key);
+		r = cursor_next(c, &f, &lost_from, &lost_to);
 		if (r == 0)
 			return 0;
 		if (cancel && n % CANCEL_EVERY == 0 && *cancel)
@@ -176,7 +218,7 @@ static int run(struct scan *s, struct log *l, const _Atomic bool *cancel)
 		return r;
 	s->res->oldest_us = log_oldest_us(l);
 	s->need_key = true;
-	r = scan_log(s, &c, cancel);
+	r = scan_log(s, &c, start_us, cancel);
 	cursor_close(&c);
 	if (r < 0)
 		return r;

@@ -45,7 +45,7 @@ struct query_result {
 	bool truncated;   /* QUERY_SERIES_MAX or 2^20 points in all reached: the busiest is not promised */
 	uint64_t step_us; /* (to - from) / points, rounded up: the points cover the whole range */
 	struct mirror *catalog; /* at the end of the scan: units, semantics, names, clock; instances
-				 * and values of the asked groups only */
+				 * of the asked groups only, and no values */
 	uint64_t oldest_us;     /* what the log held at the time of the scan */
 };
 

@@ -4,28 +4,26 @@
 
 #include "store/query.h"
 
-enum {
-	CELLS_MAX = 1 << 20, /* points of all series of one result together: 56 MiB */
-	LEAD_US = 1000000    /* scanned before the range: reads that were late, and the first base */
-};
+enum { CELLS_MAX = 1 << 20 }; /* points of all series of one result together: 56 MiB */
 
 /* One series while its instance lives, and after. */
 struct watch {
 	struct query_series series; /* points NULL until the first sample */
 	size_t selector;
-	size_t cell;   /* index into the group's rows */
+	uint32_t cell; /* index into the group's rows */
 	uint32_t next; /* the next watch of the same slot, + 1 */
 	bool rate;     /* of a counter */
 	bool has_base; /* base is the value of the group's previous read */
 	bool dropped;  /* ended before the range */
-	int64_t base;
+	int64_t base, value;
 };
 
 /* What is asked of one group. */
 struct follow {
 	bool wanted;
 	bool resting; /* it was said not to be read: the next read begins anew */
-	uint32_t *active, n_active, cap_active; /* watches of live instances */
+	uint32_t *active, *cell; /* watches of live instances and their cells, which rise */
+	uint32_t n_active, cap_active, cap_cell;
 	uint32_t *by_slot, n_slots;             /* the first watch of a slot's newest instance, + 1 */
 };
 
@@ -40,7 +38,6 @@ struct scan {
 	uint32_t n_watch, cap_watch, n_kept;
 	uint64_t n_cells;
 	bool need_key; /* the next KEY is read, others only repeat what is known */
-	bool armed;    /* the range is near: samples count from here on */
 	bool resolved; /* some metric of the request exists */
 	uint32_t *selected; /* per selector: group + 1, 0 unknown; then the metric */
 };
@@ -49,13 +46,15 @@ struct scan {
 int query_resolve(struct scan *);
 void query_forget_groups(struct scan *);
 
-/* When the mirror's time is from LEAD_US before the range to its end: makes the watches those of the
- * instances that live now, their bases the values now. 0 or -ENOMEM. */
+/* After a KEY: makes the watches those of the instances that live now, with their values now. Beyond
+ * the range no new ones are made. 0 or -ENOMEM. */
 int query_sync(struct scan *);
 /* An instance of a followed group started: watches what the selectors ask of it. 0 or -ENOMEM. */
 int query_watch_slot(struct scan *, uint32_t group, uint32_t slot);
 /* The slot's instance has ended at at_us: its series are kept if it was there in the range. */
 void query_unwatch_slot(struct scan *, struct follow *, uint32_t slot, uint64_t at_us);
+/* Moves the watched values on by what the group's body says. 0 or -EBADMSG. */
+int query_apply(struct scan *, const struct tick_group *);
 /* A group was read at at_us; dt_us since its previous read, 0: no rate can be told. */
 void query_take(struct scan *, uint32_t group, uint64_t at_us, uint64_t dt_us);
 /* Makes sure that a series has points. False: no memory, or over the limit (then it is truncated). */

@@ -24,6 +24,7 @@ void query_forget_groups(struct scan *s)
 {
 	for (uint32_t g = 0; g < s->n_groups; g++) {
 		free(s->follow[g].active);
+		free(s->follow[g].cell);
 		free(s->follow[g].by_slot);
 	}
 	free(s->follow);
@@ -80,29 +81,69 @@ static int need_slots(struct follow *f, uint32_t n)
 	return 0;
 }
 
+/* The first active watch of a group whose cell is not before `cell`. */
+static uint32_t find_active(const struct follow *f, uint32_t cell)
+{
+	uint32_t lo = 0, hi = f->n_active;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (f->cell[mid] < cell)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static int activate(struct follow *f, uint32_t watch, uint32_t cell)
+{
+	uint32_t at = find_active(f, cell), n = f->n_active - at;
+	uint32_t *active = grown(f->active, &f->cap_active, f->n_active + 1, sizeof(*active)), *cells;
+
+	if (!active)
+		return -ENOMEM;
+	f->active = active;
+	cells = grown(f->cell, &f->cap_cell, f->n_active + 1, sizeof(*cells));
+	if (!cells)
+		return -ENOMEM;
+	f->cell = cells;
+	memmove(f->active + at + 1, f->active + at, n * sizeof(*f->active));
+	memmove(f->cell + at + 1, f->cell + at, n * sizeof(*f->cell));
+	f->active[at] = watch;
+	f->cell[at] = cell;
+	f->n_active++;
+	return 0;
+}
+
+static void deactivate(struct follow *f, uint32_t cell)
+{
+	uint32_t at = find_active(f, cell), n = --f->n_active - at;
+
+	memmove(f->active + at, f->active + at + 1, n * sizeof(*f->active));
+	memmove(f->cell + at, f->cell + at + 1, n * sizeof(*f->cell));
+}
+
 static int add_watch(struct scan *s, uint32_t group, uint32_t slot, uint32_t metric, size_t selector)
 {
 	const struct mirror_group *g = &s->m->groups[group];
 	struct follow *f = &s->follow[group];
 	struct watch *w = grown(s->watch, &s->cap_watch, s->n_watch + 1, sizeof(*w));
-	uint32_t *active;
 
 	if (!w)
 		return -ENOMEM;
 	s->watch = w;
-	active = grown(f->active, &f->cap_active, f->n_active + 1, sizeof(*active));
-	if (!active)
-		return -ENOMEM;
-	f->active = active;
-	f->active[f->n_active++] = s->n_watch;
-	w = &s->watch[s->n_watch++];
+	w = &s->watch[s->n_watch];
 	*w = (struct watch){.selector = selector, .next = f->by_slot[slot]};
-	w->cell = (size_t)slot * g->n_metrics + metric;
+	w->cell = slot * g->n_metrics + metric;
 	w->rate = g->metrics[metric].sem == SEM_COUNTER && !s->rq->raw;
 	w->series = (struct query_series){.group = group, .metric = metric, .slot = slot,
 					  .gen = g->inst[slot].gen};
 	memcpy(w->series.instance, g->inst[slot].name, INSTANCE_NAME_MAX);
-	f->by_slot[slot] = s->n_watch;
+	if (activate(f, s->n_watch, w->cell) < 0)
+		return -ENOMEM;
+	f->by_slot[slot] = ++s->n_watch;
 	s->n_kept++;
 	return 0;
 }
@@ -142,11 +183,7 @@ void query_unwatch_slot(struct scan *s, struct follow *f, uint32_t slot, uint64_
 			w->dropped = true;
 			s->n_kept--;
 		}
-		for (uint32_t k = 0; k < f->n_active; k++)
-			if (f->active[k] == i - 1) {
-				f->active[k] = f->active[--f->n_active];
-				break;
-			}
+		deactivate(f, w->cell);
 	}
 	f->by_slot[slot] = 0;
 }
@@ -162,23 +199,21 @@ static int sync_group(struct scan *s, uint32_t group)
 		    (slot >= g->n_slots || !g->inst[slot].live ||
 		     s->watch[f->by_slot[slot] - 1].series.gen != g->inst[slot].gen))
 			query_unwatch_slot(s, f, slot, s->m->mono_us);
-	for (uint32_t slot = 0; slot < g->n_slots; slot++)
+	for (uint32_t slot = 0; slot < g->n_slots && s->m->mono_us < s->rq->to_us; slot++)
 		if (g->inst[slot].live && query_watch_slot(s, group, slot) < 0)
 			return -ENOMEM;
 	for (uint32_t i = 0; i < f->n_active; i++) {
 		struct watch *w = &s->watch[f->active[i]];
 
-		w->base = g->rows[w->cell];
+		w->base = w->value = g->rows[w->cell];
 		w->has_base = w->base != VALUE_ABSENT && g->acquired_us;
 	}
+	f->resting = !g->period_ms;
 	return 0;
 }
 
 int query_sync(struct scan *s)
 {
-	if (s->m->mono_us + LEAD_US < s->rq->from_us || s->m->mono_us >= s->rq->to_us)
-		return 0;
-	s->armed = true;
 	for (uint32_t g = 0; g < s->n_groups; g++)
 		if (s->follow[g].wanted && sync_group(s, g) < 0)
 			return -ENOMEM;
@@ -186,6 +221,41 @@ int query_sync(struct scan *s)
 }
 
 /* ---- samples ---- */
+
+int query_apply(struct scan *s, const struct tick_group *t)
+{
+	const struct follow *f = &s->follow[t->group];
+	const uint32_t *cell = f->cell, *last = f->cell + f->n_active;
+	const uint8_t *p = t->absent;
+	uint32_t index = FRAME_NO_INDEX;
+
+	for (uint32_t i = 0; i < t->n_absent; i++) {
+		frame_walk_absent(&p, &index);
+		while (cell < last && *cell < index)
+			cell++;
+		if (cell < last && *cell == index)
+			s->watch[f->active[cell - f->cell]].value = VALUE_ABSENT;
+	}
+	cell = f->cell;
+	index = FRAME_NO_INDEX;
+	p = t->changes;
+	while (p < t->end && cell < last) { /* no one asks for what follows the last cell */
+		const uint8_t *before = p;
+		struct watch *w;
+		int64_t delta;
+
+		if (!frame_pass_change(&p, t->end, &index))
+			return -EBADMSG;
+		while (cell < last && *cell < index)
+			cell++;
+		if (cell == last || *cell != index)
+			continue;
+		w = &s->watch[f->active[cell - f->cell]];
+		frame_get_change(&before, t->end, &(uint32_t){0}, &delta);
+		w->value = (int64_t)((w->value == VALUE_ABSENT ? 0 : (uint64_t)w->value) + (uint64_t)delta);
+	}
+	return 0;
+}
 
 /* Thousandths a second. */
 static int64_t rate_of(uint64_t delta, uint64_t dt_us)
@@ -227,14 +297,13 @@ bool query_need_points(struct scan *s, struct watch *w)
 
 void query_take(struct scan *s, uint32_t group, uint64_t at_us, uint64_t dt_us)
 {
-	const int64_t *rows = s->m->groups[group].rows;
 	struct follow *f = &s->follow[group];
 	bool in_range = at_us >= s->rq->from_us && at_us < s->rq->to_us;
 	size_t point = in_range ? (at_us - s->rq->from_us) / s->res->step_us : 0;
 
 	for (uint32_t i = 0; i < f->n_active; i++) {
 		struct watch *w = &s->watch[f->active[i]];
-		int64_t v = rows[w->cell], base = w->base;
+		int64_t v = w->value, base = w->base;
 		bool had_base = w->has_base;
 
 		w->base = v;
