@@ -60,7 +60,7 @@ sed 's/ .*/ 0/' "$work/tool.b" >"$work/tool.a"
 	echo "pgfault mem.vmstat.pgfault - 1 1 moved"
 	echo "majflt mem.vmstat.pgmajfault - 1 1 counter"
 	echo "pgfree mem.vmstat.pgfree - 1 1 moved"
-	if [ -s "$work/psi" ]; then
+	if grep -q scpu "$work/psi"; then # else a kernel without pressure information
 		# sar prints hundredths of a percent: 1,000 us.
 		echo "cpu_some kernel.all.pressure.cpu.some.total - 1 2000 moved"
 		echo "io_some kernel.all.pressure.io.some.total - 1 2000 counter"
