@@ -12,7 +12,7 @@ pmcd=/usr/lib/pcp/bin/pmcd
 
 if [ ! -x "$pmcd" ] || ! command -v pminfo >/dev/null; then
 	echo "skipped: pcp is not installed (apt-get install pcp)"
-	exit 0
+	exit 77
 fi
 [ -x "$tool" ] || { echo "no $tool: make $tool" >&2; exit 1; }
 

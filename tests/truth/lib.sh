@@ -24,7 +24,7 @@ need() {
 	for t in curl "$@"; do
 		command -v "$t" >/dev/null || {
 			echo "skipped: $t is not installed"
-			exit 0
+			exit 77
 		}
 	done
 }
