@@ -1,112 +1,12 @@
 #include "store/frame.h"
 
-#include "base/varint.h"
-
-#include <endian.h>
-#include <errno.h>
-#include <string.h>
-
-static void put_u8(struct frame_writer *w, uint8_t v)
-{
-	if (w->overflow || w->cap == w->len)
-		w->overflow = true;
-	else
-		w->buf[w->len++] = v;
-}
-
-static void put_u64(struct frame_writer *w, uint64_t v)
-{
-	v = htole64(v);
-	if (w->overflow || w->cap - w->len < sizeof(v)) {
-		w->overflow = true;
-		return;
-	}
-	memcpy(w->buf + w->len, &v, sizeof(v));
-	w->len += sizeof(v);
-}
-
-static void put(struct frame_writer *w, uint64_t v)
-{
-	if (w->overflow || w->cap - w->len < VARINT_MAX)
-		w->overflow = true;
-	else
-		w->len = (size_t)(varint_put(w->buf + w->len, v) - w->buf);
-}
-
-static void put_signed(struct frame_writer *w, int64_t v)
-{
-	put(w, zigzag_encode(v));
-}
-
-static void put_bytes(struct frame_writer *w, const char *s, size_t len)
-{
-	put(w, len);
-	if (w->overflow || w->cap - w->len < len) {
-		w->overflow = true;
-		return;
-	}
-	memcpy(w->buf + w->len, s, len);
-	w->len += len;
-}
-
-/* NULL is "". */
-static void put_string(struct frame_writer *w, const char *s)
-{
-	put_bytes(w, s ? s : "", s ? strlen(s) : 0);
-}
-
-/* NULL is ""; longer texts are cut before the character that would pass `max` bytes. */
-static void put_text(struct frame_writer *w, const char *s, size_t max)
-{
-	size_t len = s ? strnlen(s, max + 1) : 0;
-
-	if (len > max)
-		for (len = max; len > 0 && ((uint8_t)s[len] & 0xc0) == 0x80;)
-			len--;
-	put_bytes(w, s ? s : "", len);
-}
-
-/* A number that is known only after what follows it: one byte is left free, more are made room for
- * when it is set. */
-static size_t hole_open(struct frame_writer *w)
-{
-	put_u8(w, 0);
-	return w->len - 1;
-}
-
-static void hole_close(struct frame_writer *w, size_t at, uint64_t v)
-{
-	uint8_t bytes[VARINT_MAX];
-	size_t n = (size_t)(varint_put(bytes, v) - bytes);
-
-	if (w->overflow || w->cap - w->len < n - 1) {
-		w->overflow = true;
-		return;
-	}
-	if (n > 1)
-		memmove(w->buf + at + n, w->buf + at + 1, w->len - at - 1);
-	memcpy(w->buf + at, bytes, n);
-	w->len += n - 1;
-}
-
-static struct frame_writer writer(uint8_t *buf, size_t cap, enum frame_type type)
-{
-	struct frame_writer w = {.buf = buf, .cap = cap};
-
-	put_u8(&w, (uint8_t)type);
-	return w;
-}
-
-static int finished(const struct frame_writer *w)
-{
-	return w->overflow || w->len > INT32_MAX ? -EMSGSIZE : (int)w->len;
-}
+#include "store/frame_put.h"
 
 /* ---- TICK ---- */
 
 void frame_tick_begin(struct frame_writer *w, uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick)
 {
-	*w = writer(buf, cap, FRAME_TICK);
+	*w = frame_writer_of(buf, cap, FRAME_TICK);
 	put_u64(w, mono_us);
 	put(w, tick);
 	w->groups_at = hole_open(w);
@@ -367,7 +267,7 @@ static void key_group(struct frame_writer *w, const struct batch *b)
 int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick, const struct key_source *sources,
 	      size_t n_groups)
 {
-	struct frame_writer w = writer(buf, cap, FRAME_KEY);
+	struct frame_writer w = frame_writer_of(buf, cap, FRAME_KEY);
 
 	for (size_t g = 0; g < n_groups; g++) /* an age is at least 1 */
 		if (sources[g].acquired_us >= mono_us)
@@ -385,91 +285,5 @@ int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick, const s
 		key_group(&w, s->batch);
 		hole_close(&w, at, w.len - at - 1);
 	}
-	return finished(&w);
-}
-
-/* ---- the small ones ---- */
-
-static void put_strings(struct frame_writer *w, const char *const *list)
-{
-	size_t n = 0;
-
-	while (list && list[n])
-		n++;
-	put(w, n);
-	for (size_t i = 0; i < n; i++)
-		put_string(w, list[i]);
-}
-
-static void put_metric(struct frame_writer *w, const struct metric *m)
-{
-	put_string(w, m->name);
-	put_string(w, m->unit);
-	put_string(w, m->source);
-	put_string(w, m->help);
-	put(w, (uint64_t)m->sem);
-	put(w, m->mul);
-	put(w, m->div);
-	put_signed(w, m->quantum);
-	put_strings(w, m->names);
-}
-
-int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups, size_t n)
-{
-	struct frame_writer w = writer(buf, cap, FRAME_CATALOG);
-
-	put(&w, version);
-	put(&w, n);
-	for (size_t i = 0; i < n; i++) {
-		const struct group *g = groups[i];
-
-		put_string(&w, g->name);
-		put_string(&w, g->indom);
-		put(&w, g->indom ? g->max_instances : 1);
-		put(&w, g->managed);
-		put(&w, g->period_ms);
-		put_strings(&w, g->attrs);
-		put(&w, g->n_metrics);
-		for (uint32_t m = 0; m < g->n_metrics; m++)
-			put_metric(&w, &g->metrics[m]);
-	}
-	return finished(&w);
-}
-
-int frame_attr(uint8_t *buf, size_t cap, uint32_t group, uint32_t slot, uint32_t gen, uint32_t key,
-	       const char *value)
-{
-	struct frame_writer w = writer(buf, cap, FRAME_ATTR);
-
-	put(&w, group);
-	put(&w, slot);
-	put(&w, gen);
-	put(&w, key);
-	put_text(&w, value, ATTR_VALUE_MAX - 1);
-	return finished(&w);
-}
-
-int frame_event(uint8_t *buf, size_t cap, uint64_t mono_us, enum event_kind kind, enum event_severity severity,
-		const char *source, const char *text)
-{
-	struct frame_writer w = writer(buf, cap, FRAME_EVENT);
-
-	put_u64(&w, mono_us);
-	put(&w, (uint64_t)kind);
-	put(&w, (uint64_t)severity);
-	put_text(&w, source, FRAME_TEXT_MAX);
-	put_text(&w, text, FRAME_TEXT_MAX);
-	return finished(&w);
-}
-
-int frame_clock(uint8_t *buf, size_t cap, uint64_t mono_us, int64_t real_off_us, int64_t boot_off_us,
-		enum clock_reason reason)
-{
-	struct frame_writer w = writer(buf, cap, FRAME_CLOCK);
-
-	put_u64(&w, mono_us);
-	put_signed(&w, real_off_us);
-	put_signed(&w, boot_off_us);
-	put(&w, (uint64_t)reason);
 	return finished(&w);
 }

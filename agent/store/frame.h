@@ -28,9 +28,10 @@
  *             value + 1, 0: absent),
  *             v n_dead, n_dead x (v gap of slots, v gen): slots in use by nobody, for their generations
  *           A reader may start here and forget everything it knew of instances.
- *  CATALOG  v version, v n_groups, per group: string name, string indom, v max_instances, v flags
- *           (1 managed), v period_ms, v n_attrs, strings; v n_metrics, per metric: string name, unit,
- *           source, help; v sem, v mul, v div, z quantum, v n_names, strings
+ *  CATALOG  v version, v plain bytes (0: the rest is plain, else zlib's deflate of so many), v n_groups,
+ *           per group: string name, string indom, v max_instances, v flags (1 managed),
+ *           v period_ms, v n_attrs, strings; v n_metrics, per metric: string name, unit, source, help;
+ *           v sem, v mul, v div, z quantum, v n_names, strings
  *  ATTR     v group, v slot, v gen, v key (index), string value
  *  EVENT    u64 mono_us, v kind, v severity, string source, string text (<= 256 B each)
  *  CLOCK    u64 mono_us, z realtime_us - mono_us, z boottime_us - mono_us, v reason (enum clock_reason)
@@ -51,7 +52,8 @@
 
 enum frame_type { FRAME_TICK = 1, FRAME_KEY, FRAME_CATALOG, FRAME_ATTR, FRAME_EVENT, FRAME_CLOCK };
 
-enum { FRAME_TEXT_MAX = 256, FRAME_KEY_TICKS = 128 /* a KEY at least every so many ticks */ };
+enum { FRAME_TEXT_MAX = 256, FRAME_KEY_TICKS = 256 /* a KEY at least every so many ticks */,
+       FRAME_CATALOG_MAX = 4 << 20 /* bytes of a plain catalog */ };
 
 enum group_flags { GROUP_PERIOD = 1, GROUP_ENDS = 2, GROUP_STARTS = 4, GROUP_ABSENT = 8, GROUP_CHANGES = 16 };
 
@@ -110,7 +112,8 @@ struct key_source {
  * TICK that follows says both again. A mono_us before the newest acquisition is moved to just after it. */
 int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick, const struct key_source *sources,
 	      size_t n_groups);
-/* A batch must not be larger than its group's max_instances: readers refuse slots beyond it. */
+/* A batch must not be larger than its group's max_instances: readers refuse slots beyond it.
+ * Allocates (-ENOMEM): made once, the frame is kept for the start of each segment. */
 int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups, size_t n);
 int frame_attr(uint8_t *buf, size_t cap, uint32_t group, uint32_t slot, uint32_t gen, uint32_t key,
 	       const char *value);

@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "store/log_internal.h"
 
-enum { LOG_VERSION = 1, MIN_SEGMENTS = 4, MAX_SEGMENTS = 1 << 16 };
+enum { LOG_VERSION = 2, MIN_SEGMENTS = 4, MAX_SEGMENTS = 1 << 16 };
 
 struct file_header {
 	char magic[8];

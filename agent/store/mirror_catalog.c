@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
+
+#include "base/cleanup.h"
 
 enum { NAMES_MAX = 1024, GROUP_BYTES_MIN = 8, METRIC_BYTES_MIN = 9 };
 
@@ -146,16 +149,37 @@ void mirror_free_groups(struct mirror_group *groups, uint32_t n)
 	free(groups);
 }
 
+/* Where the groups stand: in the frame, or inflated into *ret_buf, which the caller frees. */
+static void inflate_groups(struct input *in, uint8_t **ret_buf)
+{
+	size_t n = (size_t)get(in, FRAME_CATALOG_MAX);
+	uLongf len = n;
+
+	if (!n || in->error)
+		return;
+	*ret_buf = malloc(n);
+	if (!*ret_buf)
+		in->error = -ENOMEM;
+	else if (uncompress(*ret_buf, &len, in->p, (uLong)(in->end - in->p)) != Z_OK || len != n)
+		in->error = -EBADMSG;
+	if (in->error)
+		return;
+	in->p = *ret_buf;
+	in->end = *ret_buf + len;
+}
+
 int mirror_apply_catalog(struct mirror *m, const struct frame *f)
 {
 	struct input in = {.p = f->data + 1, .end = f->data + f->len};
 	uint32_t version = (uint32_t)get(&in, UINT32_MAX), n;
+	_cleanup_free_ uint8_t *plain = NULL;
 	struct mirror_group *groups;
 
 	if (in.error || !version)
 		return -EBADMSG;
 	if (version == m->version)
 		return 0;
+	inflate_groups(&in, &plain);
 	n = get_count(&in, UINT32_MAX, GROUP_BYTES_MIN);
 	groups = get_array(&in, n, sizeof(*groups));
 	for (uint32_t g = 0; groups && g < n; g++)

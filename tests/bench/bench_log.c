@@ -80,15 +80,6 @@ static void add_layout(struct bench *b, unsigned group, unsigned n_fields, char 
 	b->from_group[b->n_groups++] = group;
 }
 
-static uint64_t hash(const char *s, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	while (len--)
-		h = (h ^ (uint8_t)*s++) * 0x100000001b3u;
-	return h;
-}
-
 /* 'D': an instance is introduced. */
 static void define(struct bench *b, bool learn)
 {
@@ -124,9 +115,11 @@ static void define(struct bench *b, bool learn)
 		FEEDER_CHECK(dot);
 		snprintf(k->comm, sizeof(k->comm), "%.60s", dot + 1);
 		*dot = 0;
+		dot = strchr(name, '.');
+		FEEDER_CHECK(dot);
+		k->id = strtoull(dot + 1, NULL, 10) << 22 | strtoull(name, NULL, 10);
 	}
 	snprintf(k->name, sizeof(k->name), "%.63s", name);
-	k->id = hash(k->name, strlen(k->name));
 }
 
 /* 'V': the values of an instance in this tick. */
