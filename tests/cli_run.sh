@@ -58,7 +58,19 @@ says 2 "at least 8M" run --memory 4M
 says 2 "64M, 1G" run --memory much
 says 2 "no option '--bogus'" run --bogus
 says 2 "missing after '--rate'" run --rate
-says 1 "127.0.0.1:9820" run --listen nowhere
+says 2 "127.0.0.1:9820" run --listen nowhere
+says 2 "name some" run --collectors=
+says 2 "from 10 to 3600000" run --period cpu=5
+says 2 "write 2 or 0.5" run --cpu-budget none
+says 1 "/nonexistent" run --proc /nonexistent
+for verb in run status get collectors metrics; do
+	says 0 "usage: strobe $verb" "$verb" --help
+	says 2 "'strobe $verb --help' lists the options" "$verb" --bogus
+done
+says 2 "missing after '--url'; 'strobe get --help'" get --url
+says 2 "takes no argument 'x'" collectors x
+says 2 "takes no argument 'x'" run x
+says 2 "one PATTERN" metrics a b
 says 1 "loopback" run --listen 192.0.2.1:80 --runtime-dir "$dir"
 says 0 "kernel.percpu.cpu.user" metrics 'kernel.percpu.cpu.us*'
 says 0 '"unit"' metrics --json strobe.tick
@@ -104,7 +116,7 @@ export STROBE_TOKEN
 start four --listen 127.0.0.1:0 --runtime-dir "$dir/shared" --memory 16M --rate 100
 grep -q '#token=0123456789abcdefghij$' "$dir/four" || fail "not the token that was set"
 grep -q "others may write there" "$dir/err.four" || fail "a folder of everyone was taken"
-grep -q "does not survive a crash" "$dir/err.four" || fail "no word of the log in memory"
+grep -q "no crash recovery" "$dir/err.four" || fail "no word of the log in memory"
 stop "$pid"
 unset STROBE_TOKEN
 

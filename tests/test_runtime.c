@@ -51,15 +51,15 @@ START_TEST(refuses_what_others_may_write)
 	char path[RUNTIME_PATH_MAX], err[256] = "";
 	char link[96];
 
-	ck_assert_int_eq(runtime_make(0, dir, "9820", path, err, sizeof(err)), 0);
-	ck_assert_int_eq(runtime_make(1, dir, "9820", path, err, sizeof(err)), -ERANGE);
+	ck_assert_int_eq(runtime_make(0, dir, false, "9820", path, err, sizeof(err)), 0);
+	ck_assert_int_eq(runtime_make(1, dir, false, "9820", path, err, sizeof(err)), -ERANGE);
 	ck_assert_int_eq(chmod(dir, 0777), 0);
-	ck_assert_int_eq(runtime_make(0, dir, "9820", path, err, sizeof(err)), -EPERM);
+	ck_assert_int_eq(runtime_make(0, dir, false, "9820", path, err, sizeof(err)), -EPERM);
 	ck_assert_ptr_nonnull(strstr(err, "others may write"));
 	ck_assert_int_eq(chmod(dir, 0700), 0);
 	snprintf(link, sizeof(link), "%s/link", dir);
 	ck_assert_int_eq(symlink(dir, link), 0);
-	ck_assert_int_lt(runtime_make(0, link, "9820", path, err, sizeof(err)), 0);
+	ck_assert_int_lt(runtime_make(0, link, false, "9820", path, err, sizeof(err)), 0);
 }
 END_TEST
 
@@ -69,11 +69,11 @@ START_TEST(wants_tmpfs)
 	char path[RUNTIME_PATH_MAX], err[256] = "";
 
 	setenv("RUNTIME_DIRECTORY", "/proc/self", 1);
-	ck_assert_int_lt(runtime_make(0, NULL, "x", path, err, sizeof(err)), 0);
+	ck_assert_int_lt(runtime_make(0, NULL, false, "x", path, err, sizeof(err)), 0);
 	ck_assert_str_ne(err, "");
 	unsetenv("RUNTIME_DIRECTORY");
-	ck_assert_int_eq(runtime_make(0, NULL, "x", path, err, sizeof(err)), -ENOENT);
-	ck_assert_int_eq(runtime_make(RUNTIME_BASES, NULL, "x", path, err, sizeof(err)), -ERANGE);
+	ck_assert_int_eq(runtime_make(0, NULL, false, "x", path, err, sizeof(err)), -ENOENT);
+	ck_assert_int_eq(runtime_make(RUNTIME_BASES, NULL, false, "x", path, err, sizeof(err)), -ERANGE);
 }
 END_TEST
 
@@ -84,7 +84,7 @@ START_TEST(agent_file)
 	struct stat st;
 
 	ck_assert_int_eq(runtime_read_agent(dir, &b), -ENOENT);
-	ck_assert_int_eq(runtime_make(0, dir, "1", path, err, sizeof(err)), 0);
+	ck_assert_int_eq(runtime_make(0, dir, false, "1", path, err, sizeof(err)), 0);
 	a.pid = getpid();
 	ck_assert_int_eq(runtime_write_agent(path, &a), 0);
 	snprintf(file, sizeof(file), "%s/agent.json", path);
@@ -103,7 +103,7 @@ START_TEST(agent_file)
 		pause();
 		_exit(0);
 	}
-	ck_assert_int_eq(runtime_make(0, dir, "auto", other, err, sizeof(err)), 0);
+	ck_assert_int_eq(runtime_make(0, dir, false, "auto", other, err, sizeof(err)), 0);
 	strcpy(a.url, "http://127.0.0.1:2/");
 	a.pid = pid;
 	ck_assert_int_eq(runtime_write_agent(other, &a), 0);

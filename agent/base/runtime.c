@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,8 +79,15 @@ static int base_open(const char *path, bool ours, char *err, size_t err_len)
 	return TAKE_FD(fd);
 }
 
-int runtime_make(unsigned i, const char *dir, const char *place, char ret[RUNTIME_PATH_MAX], char *err,
-		 size_t err_len)
+bool runtime_on_tmpfs(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+int runtime_make(unsigned i, const char *dir, bool any_fs, const char *place, char ret[RUNTIME_PATH_MAX],
+		 char *err, size_t err_len)
 {
 	char base[RUNTIME_PATH_MAX];
 	struct statfs fs;
@@ -102,7 +108,7 @@ int runtime_make(unsigned i, const char *dir, const char *place, char ret[RUNTIM
 
 	if (fd < 0)
 		return fd;
-	if (!dir && (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)) {
+	if (!dir && !any_fs && (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)) {
 		snprintf(err, err_len, "%s: not a tmpfs", base);
 		if (made)
 			rmdir(base);

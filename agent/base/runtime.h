@@ -13,6 +13,7 @@
 #ifndef STROBE_BASE_RUNTIME_H
 #define STROBE_BASE_RUNTIME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,9 +24,11 @@ enum { RUNTIME_PATH_MAX = 512, RUNTIME_BASES = 4, RUNTIME_AUTO_MAX = 16 };
 int runtime_place(const char *listen, unsigned n, char *ret, size_t size);
 
 /* Makes BASE/place for the i-th base and checks it. `dir`, where not NULL, is --runtime-dir: the only
- * base then. 0; -ERANGE: there is no i-th base; other -errno with the reason in err. */
-int runtime_make(unsigned i, const char *dir, const char *place, char ret[RUNTIME_PATH_MAX], char *err,
-		 size_t err_len);
+ * base then, on whatever file system, as the others are with any_fs (for agent.json alone). 0; -ERANGE:
+ * there is no i-th base; other -errno with the reason in err. */
+int runtime_make(unsigned i, const char *dir, bool any_fs, const char *place, char ret[RUNTIME_PATH_MAX],
+		 char *err, size_t err_len);
+bool runtime_on_tmpfs(const char *path);
 
 struct runtime_agent {
 	char url[256];    /* "http://127.0.0.1:9820/" */

@@ -1,5 +1,6 @@
 /* strobe collectors: probes, opens and reads everything once on this host; needs no agent. */
 #include "cmd/cmd.h"
+#include "cmd/options.h"
 #include "collectors/collector.h"
 
 #include <getopt.h>
@@ -95,7 +96,7 @@ static void print_all(const struct host *host, bool json)
 
 	if (!json)
 		printf("%-11s %-8s %6s  %-8s %-14s %s\n", "COLLECTOR", "STATE", "SERIES", "PERIOD", "TIER",
-		       "REASON");
+		       "WHAT IT IS, OR WHY NOT");
 	for (size_t i = 0; i < n_collectors; i++) {
 		struct finding f = {.collector = collectors[i]};
 
@@ -126,17 +127,25 @@ int cmd_collectors(int argc, char **argv)
 	bool json = false;
 	int c, r;
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 'h' || c == '?') {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return option_wrong("collectors", c, argv);
+		if (c == 'h') {
 			fputs("usage: strobe collectors [--json] [--proc DIR] [--sys DIR] [--cgroup DIR]\n\n"
 			      "What can be read on this host by this user, and why not.\n",
-			      c == 'h' ? stdout : stderr);
-			return c == 'h' ? 0 : 2;
+			      stdout);
+			return 0;
 		}
 		if (c == 'j')
 			json = true;
 		else
 			root[c] = optarg;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "strobe: collectors takes no argument '%s'; 'strobe metrics PATTERN' finds metrics\n",
+			argv[optind]);
+		return 2;
 	}
 	r = host_open(&host, root[ROOT_PROC], root[ROOT_SYS], root[ROOT_CGROUP]);
 	if (r < 0) {

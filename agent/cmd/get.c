@@ -1,5 +1,6 @@
 /* strobe get: values of metrics of the running agent. */
 #include "cmd/cmd.h"
+#include "cmd/options.h"
 #include "serve/client.h"
 
 #include <errno.h>
@@ -158,7 +159,8 @@ static int parse(int argc, char **argv, struct arguments *a)
 	int c;
 
 	*a = (struct arguments){ .from = "-10s" };
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		switch (c) {
 		case 'i':
 			a->instance = optarg;
@@ -188,6 +190,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 			a->help = true;
 			break;
 		default:
+			option_wrong("get", c, argv);
 			return -EINVAL;
 		}
 	}
@@ -225,10 +228,8 @@ int cmd_get(int argc, char **argv)
 	struct arguments a;
 	struct client client;
 
-	if (parse(argc, argv, &a) < 0) {
-		fputs("strobe: 'strobe get --help' lists the options\n", stderr);
+	if (parse(argc, argv, &a) < 0)
 		return 2;
-	}
 	if (a.help) {
 		fputs(help, stdout);
 		return 0;

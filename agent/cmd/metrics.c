@@ -1,5 +1,6 @@
 /* strobe metrics: the metric reference, from the tables of the collectors. */
 #include "cmd/cmd.h"
+#include "cmd/options.h"
 #include "collectors/collector.h"
 
 #include <fnmatch.h>
@@ -135,18 +136,21 @@ int cmd_metrics(int argc, char **argv)
 	json_t *list;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 'h' || c == '?') {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return option_wrong("metrics", c, argv);
+		if (c == 'h') {
 			fputs("usage: strobe metrics [--markdown|--json] [PATTERN]\n\n"
 			      "The reference of every metric this build can read. PATTERN is part of a name, or a\n"
 			      "glob: 'mem.*', '*.percpu.*'.\n",
-			      c == 'h' ? stdout : stderr);
-			return c == 'h' ? 0 : 2;
+			      stdout);
+			return 0;
 		}
 		form = c == 'm' ? MARKDOWN : JSON;
 	}
 	if (argc - optind > 1) {
-		fputs("strobe: one PATTERN at a time\n", stderr);
+		fputs("strobe: one PATTERN at a time; 'strobe metrics' lists all\n", stderr);
 		return 2;
 	}
 	pattern = optind < argc ? argv[optind] : NULL;

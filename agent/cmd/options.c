@@ -1,10 +1,18 @@
 #include "cmd/options.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+int option_wrong(const char *verb, int c, char **argv)
+{
+	fprintf(stderr, "strobe: %s: %s '%s'; 'strobe %s --help' lists the options\n", verb,
+		c == '?' ? "there is no option" : "a value is missing after", argv[optind - 1], verb);
+	return 2;
+}
 
 int option_size(const char *text, uint64_t *ret, char *err, size_t err_len)
 {
@@ -78,6 +86,10 @@ int option_collectors(const char *text, bool *off, char *err, size_t err_len)
 {
 	bool picked = false, named[STATS_COLLECTORS_MAX] = {0}, left_out[STATS_COLLECTORS_MAX] = {0};
 
+	if (!*text) {
+		snprintf(err, err_len, "--collectors: name some, as in cpu,disk, or leave some out: -process");
+		return -EINVAL;
+	}
 	for (const char *p = text; *p;) {
 		size_t len = strcspn(p, ",");
 		bool minus = *p == '-';
@@ -102,7 +114,7 @@ int option_periods(const char *text, uint32_t *period_ms, char *err, size_t err_
 		char number[16];
 		int i, r;
 
-		if (name >= len || len - name > sizeof(number)) {
+		if (!name || name >= len || len - name > sizeof(number)) {
 			snprintf(err, err_len, "--period '%s': write COLLECTOR=MILLISECONDS, as in cpu=500",
 				 text);
 			return -EINVAL;

@@ -10,6 +10,10 @@
 
 enum { OPTIONS_ERROR_MAX = 1024 };
 
+/* Says what is wrong with an option of `verb` after getopt_long() (":" leads its short options, opterr is
+ * 0) gave c, '?' or ':'. The exit status, 2. */
+int option_wrong(const char *verb, int c, char **argv);
+
 /* "64M", "1G", "512MiB", bytes without a suffix. */
 int option_size(const char *text, uint64_t *ret, char *err, size_t err_len);
 /* A whole number in [min, max]. */

@@ -3,12 +3,11 @@
 #include "base/msg.h"
 #include "base/runtime.h"
 #include "cmd/cmd.h"
-#include "cmd/options.h"
+#include "cmd/run_options.h"
 #include "sample/sampler.h"
 #include "serve/server.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,22 +18,12 @@
 #include <sys/resource.h>
 
 enum {
-	MEMORY_MIN = 8 << 20,
 	MEMORY_DEFAULT_MIN = 64 << 20,
 	MEMORY_DEFAULT_MAX = 512 << 20,
-	BUDGET_PPM = 20000,
 	N_OPENERS = 2,
 	THREADS_MAX = 64,
 	JOIN_MS = 2000,
 	FILES_WANTED = 65536
-};
-
-struct options {
-	const char *listen, *runtime_dir, *proc, *sys, *cgroup;
-	uint32_t rate_hz, budget_ppm;
-	uint64_t memory; /* bytes; 0: the default */
-	bool off[STATS_COLLECTORS_MAX];
-	uint32_t period_ms[STATS_COLLECTORS_MAX];
 };
 
 struct thread {
@@ -45,11 +34,11 @@ struct thread {
 };
 
 struct agent {
-	struct options o;
+	struct run_options o;
 	struct host host;
 	struct log *log;
 	enum log_state log_state;
-	char place[RUNTIME_PATH_MAX]; /* "": the log is in a memfd */
+	char place[RUNTIME_PATH_MAX]; /* of agent.json, and of the log unless it is in a memfd; "": none */
 	char token[129];
 	struct sampler *sampler;
 	struct server *server;
@@ -57,106 +46,6 @@ struct agent {
 	size_t n_threads;
 	bool stuck; /* a thread does not end: what it may touch is left to exit() */
 };
-
-/* ---- options ---- */
-
-static void usage(void)
-{
-	puts("usage: strobe run [OPTION...]\n\n"
-	     "Samples this host and serves its dashboard; prints the URL to open.\n\n"
-	     "  --listen ADDR:PORT     loopback address, port 0 = any free one; or unix:/path\n"
-	     "                         (default 127.0.0.1:9820)\n"
-	     "  --rate HZ              ticks a second, 1 to 100 (default 10)\n"
-	     "  --collectors LIST      cpu,disk: only these; -process: all but this\n"
-	     "  --period NAME=MS       read a collector at this period, never slower (repeatable)\n"
-	     "  --memory SIZE          of the whole agent; half of it is the log\n"
-	     "                         (default 0.5 % of RAM, 64M to 512M)\n"
-	     "  --cpu-budget PERCENT   of one core for sampling; above it the dearest collectors are\n"
-	     "                         read less often, visibly (default 2, more above 10 Hz)\n"
-	     "  --runtime-dir DIR      where the log and agent.json live (default: the first tmpfs of\n"
-	     "                         $RUNTIME_DIRECTORY, /run/strobe, $XDG_RUNTIME_DIR, /dev/shm)\n"
-	     "  --proc DIR, --sys DIR, --cgroup DIR\n"
-	     "                         watch the host that is mounted there\n\n"
-	     "STROBE_TOKEN sets the access token (16 to 128 characters of A-Z a-z 0-9 _ -).");
-}
-
-static const struct option long_options[] = {
-	{"listen", required_argument, NULL, 'l'},     {"rate", required_argument, NULL, 'r'},
-	{"collectors", required_argument, NULL, 'c'}, {"period", required_argument, NULL, 'p'},
-	{"memory", required_argument, NULL, 'm'},     {"cpu-budget", required_argument, NULL, 'b'},
-	{"runtime-dir", required_argument, NULL, 'd'}, {"proc", required_argument, NULL, 'P'},
-	{"sys", required_argument, NULL, 'S'},	      {"cgroup", required_argument, NULL, 'C'},
-	{"help", no_argument, NULL, 'h'},	      {0},
-};
-
-static int set_option(struct options *o, int c, const char *arg, char *err, size_t err_len)
-{
-	switch (c) {
-	case 'l':
-		o->listen = arg;
-		return 0;
-	case 'r':
-		return option_number("--rate", arg, 1, SAMPLER_RATE_MAX, &o->rate_hz, err, err_len);
-	case 'c':
-		return option_collectors(arg, o->off, err, err_len);
-	case 'p':
-		return option_periods(arg, o->period_ms, err, err_len);
-	case 'm':
-		return option_size(arg, &o->memory, err, err_len);
-	case 'b':
-		return option_percent(arg, &o->budget_ppm, err, err_len);
-	case 'd':
-		o->runtime_dir = arg;
-		return 0;
-	case 'P':
-		o->proc = arg;
-		return 0;
-	case 'S':
-		o->sys = arg;
-		return 0;
-	default:
-		o->cgroup = arg;
-		return 0;
-	}
-}
-
-/* -1: go on; else the exit status. */
-static int parse(struct options *o, int argc, char **argv)
-{
-	char err[OPTIONS_ERROR_MAX];
-	int c;
-
-	*o = (struct options){.listen = "127.0.0.1:9820", .rate_hz = 10};
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (c == 'h') {
-			usage();
-			return 0;
-		}
-		if (c == '?' || c == ':') {
-			fprintf(stderr, "strobe: run: %s '%s'; 'strobe run --help' lists the options\n",
-				c == '?' ? "there is no option" : "a value is missing after",
-				argv[optind - 1]);
-			return 2;
-		}
-		if (set_option(o, c, optarg, err, sizeof(err)) < 0) {
-			fprintf(stderr, "strobe: %s\n", err);
-			return 2;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "strobe: 'run' takes no argument '%s'; 'strobe run --help' lists the options\n",
-			argv[optind]);
-		return 2;
-	}
-	if (o->memory && o->memory < MEMORY_MIN) {
-		fprintf(stderr, "strobe: --memory must be at least 8M\n");
-		return 2;
-	}
-	if (!o->budget_ppm)
-		o->budget_ppm = o->rate_hz > 10 ? BUDGET_PPM / 10 * o->rate_hz : BUDGET_PPM;
-	return -1;
-}
 
 /* ---- log ---- */
 
@@ -186,59 +75,85 @@ static int open_log_in(struct agent *a, unsigned base, struct log_config *c, cha
 	int r = -EINVAL;
 
 	for (unsigned n = 0; !runtime_place(a->o.listen, n, place, sizeof(place)); n++) {
-		r = runtime_make(base, a->o.runtime_dir, place, a->place, err, err_len);
+		r = runtime_make(base, a->o.runtime_dir, false, place, a->place, err, err_len);
 		if (r < 0)
 			break;
 		c->dir = a->place;
 		r = log_open(&a->log, c, &a->log_state, err, err_len);
 		if (r != -EBUSY)
 			break;
-		if (runtime_place(a->o.listen, n + 1, place, sizeof(place)) == -ERANGE)
-			return runtime_read_place(a->place, &other) == 0 ? say_running(&other) : r;
+		if (runtime_place(a->o.listen, n + 1, place, sizeof(place)) == -ERANGE) {
+			if (runtime_read_place(a->place, &other) == 0)
+				return say_running(&other);
+			msg(MSG_ERROR, "%s", err);
+		}
 	}
+	return r;
+}
+
+/* With the log in memory agent.json may lie on any file system. a->place is "" when there is none. */
+static void find_place(struct agent *a)
+{
+	struct runtime_agent other;
+	char err[512], place[64];
+
+	for (unsigned i = 0; i < RUNTIME_BASES; i++)
+		for (unsigned n = 0; !runtime_place(a->o.listen, n, place, sizeof(place)); n++) {
+			if (runtime_make(i, a->o.runtime_dir, true, place, a->place, err, sizeof(err)) < 0)
+				break;
+			if (runtime_read_place(a->place, &other) < 0)
+				return;
+		}
+	a->place[0] = 0;
+}
+
+static int open_log_in_memory(struct agent *a, struct log_config *c)
+{
+	char err[512];
+	int r;
+
+	c->dir = NULL;
+	r = log_open(&a->log, c, &a->log_state, err, sizeof(err));
+	if (r < 0)
+		msg(MSG_ERROR, "%s", err);
+	else
+		msg(MSG_WARN, "no crash recovery: there is no usable runtime directory on a tmpfs, so the log is in "
+			      "this process's memory and lost with it; set --runtime-dir");
+	find_place(a);
 	return r;
 }
 
 static int open_log(struct agent *a)
 {
 	struct log_config c = {.size_bytes = memory_size(a) / 2, .boot_id = a->host.boot_id};
-	char err[512], place[64];
-	int r = runtime_place(a->o.listen, 0, place, sizeof(place));
+	char err[512];
+	int r;
 
-	if (r < 0) {
-		msg(MSG_ERROR, "--listen '%s': write ADDRESS:PORT, as in 127.0.0.1:9820, or unix:/path",
-		    a->o.listen);
-		return r;
-	}
 	for (unsigned i = 0; (r = open_log_in(a, i, &c, err, sizeof(err))) != -ERANGE; i++) {
 		if (!r && *err)
 			msg(MSG_NOTICE, "%s", err);
+		if (!r && !runtime_on_tmpfs(a->place))
+			msg(MSG_WARN, "%s is not on a tmpfs: writing the log may hold up ticks by milliseconds and "
+				      "wears the disk", a->place);
 		if (!r || r == -EBUSY)
 			return r;
 		if (r != -ENOENT || a->o.runtime_dir)
 			msg(a->o.runtime_dir ? MSG_WARN : MSG_DEBUG, "no log there: %s", err);
 	}
-	a->place[0] = 0;
-	c.dir = NULL;
-	r = log_open(&a->log, &c, &a->log_state, err, sizeof(err));
-	if (r < 0)
-		msg(MSG_ERROR, "%s", err);
-	else
-		msg(MSG_WARN, "no usable runtime directory on a tmpfs: the log is in this process's memory and "
-			      "does not survive a crash of it; set --runtime-dir");
-	return r;
+	return open_log_in_memory(a, &c);
 }
 
 static void say_recovered(const struct agent *a, uint64_t now_us)
 {
 	const struct recovered *f = sampler_recovered(a->sampler);
 
+	double held_s = (double)(f->to_us - f->from_us) / 1e6;
+
 	if (f->frames)
 		msg(MSG_NOTICE,
-		    "found %.1f min of an earlier run again (%llu frames, %u live instances); nothing was "
-		    "recorded for %.1f s",
-		    (double)(f->to_us - f->from_us) / 6e7, (unsigned long long)f->frames, f->instances,
-		    (double)(now_us - f->to_us) / 1e6);
+		    "found %.*f %s of an earlier run again (%llu frames, %u live instances); nothing was recorded "
+		    "for %.1f s", held_s >= 60, held_s >= 60 ? held_s / 60 : held_s, held_s >= 60 ? "min" : "s",
+		    (unsigned long long)f->frames, f->instances, (double)(now_us - f->to_us) / 1e6);
 	else if (a->log_state == LOG_CONTINUED)
 		msg(MSG_NOTICE, "the log of an earlier run was written by another build: a new one begins");
 }
@@ -471,7 +386,8 @@ static void remove_unused(const struct agent *a)
 	char path[RUNTIME_PATH_MAX + 8];
 
 	snprintf(path, sizeof(path), "%s/log", a->place);
-	unlink(path);
+	if (a->log_state == LOG_NEW && log_is_persistent(a->log))
+		unlink(path);
 	rmdir(a->place);
 }
 
@@ -479,7 +395,7 @@ static void tear_down(struct agent *a)
 {
 	if (a->server && a->place[0])
 		runtime_remove_agent(a->place);
-	else if (a->log && a->log_state == LOG_NEW && a->place[0])
+	else if (a->log && a->place[0])
 		remove_unused(a);
 	if (a->stuck)
 		return;
@@ -497,7 +413,7 @@ int cmd_run(int argc, char **argv)
 
 	if (!a)
 		return 1;
-	r = parse(&a->o, argc, argv);
+	r = run_options_parse(&a->o, argc, argv);
 	if (r >= 0) {
 		free(a);
 		return r;

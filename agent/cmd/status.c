@@ -1,5 +1,6 @@
 /* strobe status: how the running agent fares, for people. */
 #include "cmd/cmd.h"
+#include "cmd/options.h"
 #include "serve/client.h"
 
 #include <getopt.h>
@@ -88,15 +89,14 @@ int cmd_status(int argc, char **argv)
 	char err[512], *body;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(help, stdout);
 			return 0;
 		}
-		if (c == '?') {
-			fputs("strobe: 'strobe status --help' lists the options\n", stderr);
-			return 2;
-		}
+		if (c == '?' || c == ':')
+			return option_wrong("status", c, argv);
 		json = json || c == 'j';
 		url = c == 'u' ? optarg : url;
 	}

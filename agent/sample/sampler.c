@@ -342,8 +342,8 @@ static void raise_priority(void)
 		stats.sampler_tier = "nice -11";
 	} else {
 		stats.sampler_tier = "normal priority";
-		stats.sampler_reason = "sampler at normal priority: ticks may be late under load; "
-				       "CAP_SYS_NICE would raise it";
+		stats.sampler_reason = "ticks may be late under load; CAP_SYS_NICE would raise the "
+				       "sampler's priority";
 	}
 }
 

@@ -1,0 +1,19 @@
+/* The options of `strobe run`. */
+#ifndef STROBE_CMD_RUN_OPTIONS_H
+#define STROBE_CMD_RUN_OPTIONS_H
+
+#include "cmd/options.h"
+
+struct run_options {
+	const char *listen, *runtime_dir, *proc, *sys, *cgroup;
+	uint32_t rate_hz, budget_ppm;
+	uint64_t memory; /* bytes; 0: the default */
+	bool off[STATS_COLLECTORS_MAX];
+	uint32_t period_ms[STATS_COLLECTORS_MAX];
+};
+
+/* Reads the command line into *ret, defaults included; the strings stay argv's. < 0: go on; else the exit
+ * status (0 after --help, 2 after an error; either was printed). */
+int run_options_parse(struct run_options *ret, int argc, char **argv);
+
+#endif

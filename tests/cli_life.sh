@@ -1,0 +1,142 @@
+#!/bin/sh
+# The life of an agent: found without an address, killed and started again on the same log, stopped and
+# continued, slowed down by its budget, without a tmpfs. No false peak and no invented point anywhere.
+set -u
+: "${STROBE:=build/strobe}"
+STROBE=$(realpath "$STROBE")
+shm=/dev/shm
+[ -d "$shm" ] && [ -w "$shm" ] || shm=${TMPDIR:-/tmp}
+dir=$(mktemp -d "$shm/strobe-life.XXXXXX") || exit 1
+pids=
+trap 'for p in $pids; do kill -CONT "$p"; kill -9 "$p"; done 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
+unset STROBE_TOKEN STROBE_URL RUNTIME_DIRECTORY
+XDG_RUNTIME_DIR=$dir
+export XDG_RUNTIME_DIR
+n=0
+
+fail() {
+	echo "FAILED: $*"
+	cat "$dir"/err* 2>/dev/null
+	exit 1
+}
+ok() { n=$((n + 1)); }
+# start NAME COMMAND...: $pid, $url (with its token)
+start() {
+	name=$1
+	shift
+	mkfifo "$dir/$name.fifo"
+	"$@" >"$dir/$name.fifo" 2>"$dir/err.$name" &
+	pid=$!
+	pids="$pids $pid"
+	exec 4<"$dir/$name.fifo"
+	read -r line <&4 || fail "$name ended without a line"
+	url=${line#strobe: listening on }
+}
+stop() {
+	kill -TERM "$1"
+	wait "$1" || fail "status $? after SIGTERM"
+}
+# until SECONDS COMMAND...: waits for it to succeed
+until_ok() {
+	left=$(($1 * 20))
+	shift
+	while [ $left -gt 0 ]; do
+		"$@" >/dev/null 2>&1 && return 0
+		left=$((left - 1))
+		sleep 0.05
+	done
+	return 1
+}
+# value METRIC: the newest one
+value() { "$STROBE" get "$1" --raw --url "$url" | awk 'END {print $2}'; }
+# lives TENTHS: it has run so long
+lives() {
+	up=$("$STROBE" status --json --url "$url" | sed -n 's/.*"uptime_s": *\([0-9]*\)\.\([0-9]\).*/\1\2/p')
+	[ "${up:-0}" -ge "$1" ]
+}
+# The time all CPUs together spend grows by 1 s a second each, whatever they do: any jump is a lie.
+cpu_metrics="kernel.all.cpu.user kernel.all.cpu.nice kernel.all.cpu.sys kernel.all.cpu.idle
+kernel.all.cpu.wait.total kernel.all.cpu.irq.hard kernel.all.cpu.irq.soft kernel.all.cpu.steal"
+# peaks FROM POINTS: "LARGEST LONGEST-GAP": CPU seconds a second; seconds without a point
+peaks() {
+	# shellcheck disable=SC2086
+	"$STROBE" get $cpu_metrics --from "$1" --points "$2" --csv --url "$url" | awk -F, '
+		NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$at["avg"] != "" { sum[$at["t"]] += $at["avg"] }
+		END { for (t in sum) { if (sum[t] > most) most = sum[t]; print t | "sort -n >\"'"$dir"'/times\"" }
+		      close("sort -n >\"'"$dir"'/times\"")
+		      while ((getline t < "'"$dir"'/times") > 0) { if (last && t - last > gap) gap = t - last; last = t }
+		      printf "%.2f %.1f\n", most / 1000, gap }'
+}
+cpus=$(grep -c '^cpu[0-9]' /proc/stat)
+# no_peak WHAT FROM POINTS GAP: at most 1.6 CPU seconds a second and CPU (ticks are 10 ms), a gap of about GAP s
+no_peak() {
+	got=$(peaks "$2" "$3")
+	echo "$got $cpus $4" | awk '{exit !($1 > 0.5 * $3 && $1 <= 1.6 * $3 && $2 > $4 - 0.6 && $2 < $4 + 1.5)}' ||
+		fail "$1: CPU seconds a second, longest gap: $got ($cpus CPUs, a gap of $4 s wanted)"
+	ok
+}
+
+# killed and started again
+start one "$STROBE" run --listen 127.0.0.1:0 --memory 16M
+port=${url%%/#*}
+port=${port##*:}
+until_ok 10 lives 25 || fail "no ticks"
+"$STROBE" status | grep -q "127.0.0.1:$port" || fail "status does not find the agent"
+"$STROBE" get kernel.all.load | grep -q "1 minute" || fail "get does not find the agent"
+ok
+was=$(grep log_id "$dir/strobe/auto/agent.json")
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+"$STROBE" status >/dev/null 2>&1 && fail "status finds a dead agent"
+sleep 2
+start two "$STROBE" run --listen 127.0.0.1:0 --memory 16M
+until_ok 10 lives 12 || fail "no ticks after the restart"
+[ "$was" = "$(grep log_id "$dir/strobe/auto/agent.json")" ] || fail "another log_id after the restart"
+grep -q 'nothing was recorded for [2-4]\.[0-9] s' "$dir/err.two" || fail "no word of the gap"
+no_peak "restart, a point a tick" -6s 60 2
+no_peak "restart, few points" -6s 7 2
+
+# stopped for three seconds
+kill -STOP "$pid"
+sleep 3
+kill -CONT "$pid"
+missed() { [ "$(value strobe.tick.missed)" -ge 28 ]; }
+until_ok 5 missed || fail "missed ticks: $(value strobe.tick.missed), not 29 or so"
+[ "$(value strobe.tick.missed)" -le 33 ] || fail "too many missed ticks: $(value strobe.tick.missed)"
+until_ok 5 grep -q 'ticks missed: nothing was recorded for 3\.[0-3]' "$dir/err.two" || fail "no event of the gap"
+no_peak "SIGSTOP, a point a tick" -5s 50 3
+no_peak "SIGSTOP, few points" -5s 6 3
+stop "$pid"
+[ ! -e "$dir/strobe/auto/agent.json" ] || fail "agent.json is left after a clean end"
+[ "$(du -k "$dir/strobe/auto/log" | cut -f1)" -le 4200 ] || fail "a stopped agent's empty log still takes memory"
+ok
+
+# a budget that cannot hold: the dearest are slowed down, what the user set is not
+start three "$STROBE" run --listen 127.0.0.1:0 --memory 16M --cpu-budget 0.02 --period load=100
+reduced() { "$STROBE" status | grep -q "reduced.*Hz, budget of 0.02 % of a core reached"; }
+until_ok 15 reduced || fail "nothing is reduced: $("$STROBE" status)"
+"$STROBE" status | grep -Eq '^load +ok +100 ms' || fail "the user's period was stretched: $("$STROBE" status)"
+grep -q 'is read every .* ms: the CPU budget is used up' "$dir/err.three" || fail "no event of the budget"
+stop "$pid"
+start four "$STROBE" run --listen 127.0.0.1:0 --memory 16M --collectors=cpu,load --cpu-budget 50
+until_ok 5 lives 10
+"$STROBE" status | grep -Eq '^cpu +ok +100 ms' || fail "still reduced: $("$STROBE" status)"
+"$STROBE" status | grep -Eq '^disk +off .*left out by --collectors' || fail "disk is not off"
+stop "$pid"
+ok
+
+# no tmpfs anywhere: it runs, says so, and is found
+if [ "$(id -u)" -eq 0 ] && unshare -m true 2>/dev/null && [ "$(stat -f -c %T "${TMPDIR:-/tmp}")" != tmpfs ]; then
+	disk=$(mktemp -d)
+	# shellcheck disable=SC2016
+	start five unshare -m sh -c 'mount --bind "$0" /dev/shm && mount --bind "$0" /run &&
+		XDG_RUNTIME_DIR=$0 exec "$1" run --listen 127.0.0.1:0 --memory 16M' "$disk" "$STROBE"
+	grep -q "no crash recovery" "$dir/err.five" || fail "no word of the log in memory"
+	XDG_RUNTIME_DIR=$disk "$STROBE" status | grep -q "recoverable *not after a crash" ||
+		fail "the agent without a tmpfs is not found, or does not say so: $(ls -R "$disk")"
+	stop "$pid"
+	rm -rf "$disk"
+	ok
+fi
+echo "100%: Checks: $n, Failures: 0, Errors: 0"
