@@ -144,7 +144,7 @@ t('each window from 5 s to all that is held draws, with its resolution in words'
     await sleep(1200);
     const s = await shown(page, 'cpu.runqueue', 'runnable');
     assert(Number.isFinite(s.value), `${name}: no value`);
-    const title = await panel(page, 'cpu.runqueue').locator('header').innerText();
+    const title = await panel(page, 'cpu.runqueue').evaluate((e) => `${e.getAttribute('aria-label')} ${e.textContent} ${e.title}`);
     assert(/\d+ Hz|min–max per/.test(title), `${name}: no resolution in the title: ${title}`);
   }
   equal(seen.errors.join(), '', 'console errors');
