@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+enum { GROUPS_MAX = 4096 };
+
 void encoder_init(struct encoder *e, const struct encoder_sink *sink, void *arg, uint32_t levels_wanted)
 {
 	*e = (struct encoder){ .sink = sink, .arg = arg, .levels_wanted = levels_wanted };
@@ -18,6 +20,14 @@ void encoder_done(struct encoder *e)
 	free(e->blobs);
 	buf_done(&e->data);
 	*e = (struct encoder){ 0 };
+}
+
+void encoder_want(struct encoder *e, uint32_t levels)
+{
+	for (unsigned i = 1; i < WIRE_LEVELS; i++)
+		if (levels & ~e->levels_wanted & 1u << i)
+			level_reset(&e->levels[i]);
+	e->levels_wanted = levels;
 }
 
 void encoder_reset(struct encoder *e)
@@ -115,7 +125,7 @@ static int feed_tick(struct encoder *e, const struct frame *f)
 	if (r < 0)
 		return r;
 	if (e->stateless)
-		r = reserve_blobs(e, head.n_groups);
+		r = head.n_groups > GROUPS_MAX ? -EBADMSG : reserve_blobs(e, head.n_groups);
 	else if (!e->mirror.keyed)
 		return 0; /* before the first KEY nothing is known */
 	else

@@ -23,7 +23,7 @@ struct encoder {
 	struct level levels[WIRE_LEVELS]; /* [0] is not used */
 	uint64_t seq, tick, mono_us;      /* of the newest tick; 0: none yet */
 	bool stateless; /* level 1 only and no mirror: a resume that needs no state */
-	uint32_t levels_wanted; /* bit per level that is encoded */
+	uint32_t levels_wanted; /* bit per level that is encoded; see encoder_want */
 	const struct encoder_sink *sink;
 	void *arg;
 	struct buf data;
@@ -33,6 +33,8 @@ struct encoder {
 
 void encoder_init(struct encoder *, const struct encoder_sink *, void *arg, uint32_t levels_wanted);
 void encoder_done(struct encoder *); /* zeroed is fine */
+/* Changes what is encoded. A level that is new begins with its next interval. */
+void encoder_want(struct encoder *, uint32_t levels);
 /* Forgets all state: the next frames come from a segment's start. */
 void encoder_reset(struct encoder *);
 /* Applies one frame and calls the sink. 0; -EBADMSG (skip it); -ENOMEM. */

@@ -29,12 +29,9 @@ static void maybe_switch(struct session *s, const struct wire_entry *e)
 
 	if (s->imposed_next == WIRE_NO_LEVEL || e->level != 0 || e->start_tick < s->switch_tick)
 		return;
-	if (!s->imposed)
-		STAT_ADD(slow_clients, 1);
 	session_set_levels(s, s->imposed_next);
 	s->imposed_next = WIRE_NO_LEVEL;
-	if (!s->imposed)
-		STAT_ADD(slow_clients, UINT64_MAX); /* one less */
+	session_set_slow(s, s->imposed > 0);
 	message_level(&b, wire_level_ticks[s->imposed], s->imposed ? LEVEL_SLOW : LEVEL_AS_ASKED);
 	session_queue(s, &b);
 	buf_done(&b);
@@ -127,6 +124,8 @@ static void plan_switch(struct session *s, uint8_t imposed)
 	uint32_t ticks = wire_level_ticks[join];
 
 	s->imposed_next = imposed;
+	session_set_slow(s, true);
+	stream_want_levels(s->server); /* the interval after switch_tick is whole */
 	s->switch_tick = (s->server->tail.encoder.tick + ticks - 1) / ticks * ticks;
 }
 

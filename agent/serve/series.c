@@ -97,6 +97,8 @@ unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const 
 	for (size_t i = 0; i < n_args; i++) {
 		char *v = strchr(args[i], '=');
 
+		if (!v && args[i][0] == '/')
+			continue; /* "?" and nothing after it: lws hands out the path */
 		if (!v)
 			return bad(err, err_len, "argument without a value", args[i]);
 		*v++ = '\0';

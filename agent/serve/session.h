@@ -26,6 +26,7 @@ struct session {
 	uint8_t *asked;          /* level, or WIRE_NO_LEVEL */
 	uint8_t *level;          /* in force: asked, joined with `imposed` */
 	uint32_t levels;         /* bit per level in force */
+	bool slow;               /* counted as such */
 	uint8_t imposed;         /* the connection is slow: at least this level */
 	uint8_t imposed_next;    /* in force for ticks after switch_tick; WIRE_NO_LEVEL: no switch is due */
 	uint64_t switch_tick;
@@ -46,6 +47,10 @@ struct session {
 void session_queue(struct session *, struct buf *);
 /* Recomputes `level` and `levels` from `asked` and `imposed`. */
 void session_set_levels(struct session *, uint8_t imposed);
+/* Has the tail gather the levels that some session is at, or about to be. */
+void stream_want_levels(struct server *);
+/* Counts it among the slow clients, or no longer. */
+void session_set_slow(struct session *, bool slow);
 /* The finest level in force. */
 uint8_t session_finest(const struct session *);
 

@@ -53,6 +53,13 @@ static void queue_error(struct session *s, uint32_t req, uint32_t code, const ch
 		s->broken = true;
 }
 
+void session_set_slow(struct session *s, bool slow)
+{
+	if (slow != s->slow)
+		STAT_ADD(slow_clients, slow ? 1 : UINT64_MAX);
+	s->slow = slow;
+}
+
 void session_set_levels(struct session *s, uint8_t imposed)
 {
 	s->imposed = imposed;
@@ -63,6 +70,20 @@ void session_set_levels(struct session *s, uint8_t imposed)
 		s->level[g] = wire_level_join(s->asked[g], imposed);
 		s->levels |= 1u << s->level[g];
 	}
+	stream_want_levels(s->server);
+}
+
+void stream_want_levels(struct server *server)
+{
+	uint32_t levels = 1;
+
+	for (const struct session *s = server->sessions; s; s = s->next) {
+		levels |= s->levels;
+		for (uint32_t g = 0; s->imposed_next != WIRE_NO_LEVEL && g < s->n_groups; g++)
+			if (s->asked[g] != WIRE_NO_LEVEL)
+				levels |= 1u << wire_level_join(s->asked[g], s->imposed_next);
+	}
+	encoder_want(&server->tail.encoder, levels);
 }
 
 uint8_t session_finest(const struct session *s)
@@ -158,8 +179,7 @@ static int subscribe(struct session *s, const Strobe__V1__Subscribe *m)
 	}
 	bool resume = m->log_id.len && m->seq;
 
-	if (s->imposed)
-		STAT_ADD(slow_clients, UINT64_MAX);
+	session_set_slow(s, false);
 	s->imposed_next = WIRE_NO_LEVEL;
 	session_set_levels(s, 0);
 	if (resume && (m->log_id.len != LOG_ID_LEN || memcmp(m->log_id.data, id, LOG_ID_LEN) != 0)) {
@@ -442,8 +462,8 @@ static void close_session(struct session *s)
 	if (s->next)
 		s->next->link = s->link;
 	STAT_ADD(clients, UINT64_MAX);
-	if (s->imposed)
-		STAT_ADD(slow_clients, UINT64_MAX);
+	session_set_slow(s, false);
+	stream_want_levels(server);
 	if (!--server->n_sessions)
 		log_watch(server->config.log, false);
 	jobs_abandon(&server->jobs, s);

@@ -96,7 +96,7 @@ static const struct encoder_sink tail_sink = {
 void tail_init(struct tail *t, struct log *log)
 {
 	*t = (struct tail){ .log = log };
-	encoder_init(&t->encoder, &tail_sink, t, (1u << WIRE_LEVELS) - 1);
+	encoder_init(&t->encoder, &tail_sink, t, 1); /* stream.c wants more as clients do */
 }
 
 static void forget(struct tail *t)

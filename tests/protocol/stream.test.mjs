@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // The stream as a stranger's client sees it: contiguous ticks through a disconnect, levels, ranges.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+// A client that does not read: it is moved to a coarser level and told so, loses no tick, and comes
+// back; one that never reads again is let go. Nobody else notices.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { connect, follow, getJson, startAgent } from './client.mjs';
+import { subscribe } from './schema.mjs';
+
+let agent;
+before(async () => { agent = await startAgent({ args: ['--rate', '100', '--cpu-budget', '60'] }); });
+after(async () => { await agent?.stop(); });
+
+const all = (c) => c.model.catalog.groups.map((g) => ({ group: g.id }));
+const newest = (c) => c.model.ticks.at(-1)?.tick ?? 0;
+const slowClients = (c) => c.model.groups.size ? Number(c.model.value('strobe', 'strobe.client.slow') ?? 0n) : 0;
+const clients = (c) => (c.model.groups.size ? Number(c.model.value('strobe', 'strobe.client.count') ?? 99n) : 99);
+
+async function stall(c, control, done) {
+  c.stream.socket.pause();
+  await follow(control, done);
+  c.stream.socket.resume();
+}
+
+test('a client that stops reading gets a coarser level, keeps lo and hi, and comes back', async () => {
+  const control = await connect(agent), c = await connect(agent);
+  control.stream.send(subscribe({ groups: all(control) }));
+  c.stream.send(subscribe({ groups: all(c) }));
+  await follow(c, () => c.model.ticks.length >= 50);
+  await stall(c, control, () => slowClients(control) > 0 || clients(control) < 2);
+  await follow(c, () => c.model.levels.length > 0);
+  assert.ok(c.model.levels[0].ticks > 1);
+  assert.equal(c.model.levels[0].reason, 2);
+  await follow(c, () => c.model.levels.at(-1).ticks === 1 || clients(control) < 2);
+  assert.equal(c.model.levels.at(-1).reason, 1);
+  const at = newest(c) + 20;
+  await follow(c, () => newest(c) >= at);
+  await follow(control, () => newest(control) >= newest(c));
+  while (newest(c) !== newest(control)) (newest(c) < newest(control) ? c : control).model.apply(await (newest(c) < newest(control) ? c : control).stream.next());
+  for (const [id, g] of control.model.groups)
+    assert.deepEqual([...c.model.groups.get(id).values].sort((x, y) => x[0] - y[0]), [...g.values].sort((x, y) => x[0] - y[0]), `group ${id}`);
+  // Nothing is missing in between: every tick lies in exactly one interval.
+  let last = c.model.ticks[0].tick;
+  for (const t of c.model.ticks.slice(1)) {
+    assert.ok([1, 2, 5, 10, 50].includes(t.tick - last), `tick ${last} then ${t.tick}`);
+    last = t.tick;
+  }
+  assert.ok(control.model.ticks.every((t, i) => !i || t.tick === control.model.ticks[i - 1].tick + 1 || t.tick > control.model.ticks[i - 1].tick));
+  c.stream.close();
+  control.stream.close();
+});
+
+test('a client that never reads again is let go; a backfill it asked for waits in the log, not in memory', async () => {
+  const control = await connect(agent);
+  control.stream.send(subscribe({ groups: all(control) }));
+  await follow(control, () => control.model.ticks.length > 10);
+  const rss = async () => (await getJson(agent, '/api/v1/status')).rss_bytes;
+  const before_ = await rss(), stuck = [];
+  for (let i = 0; i < 10; i++) {
+    const c = await connect(agent);
+    c.stream.send(subscribe({ groups: all(c), windowUs: 300000000 }));
+    c.stream.socket.pause();
+    stuck.push(c);
+  }
+  await follow(control, () => clients(control) >= 11);
+  let most = 0;
+  const begin = newest(control);
+  await follow(control, () => { if (newest(control) % 100 === 0) most = Math.max(most, Number(control.model.value('strobe', 'strobe.mem.rss'))); return clients(control) === 1; });
+  const waited = (newest(control) - begin) / 100;
+  assert.ok(waited > 5 && waited < 40, `gone after ${waited} s`);
+  assert.ok(most - before_ < 10 * (1 << 20) + (8 << 20), `${(most - before_) / (1 << 20)} MiB for ten stuck clients`);
+  for (const c of stuck) c.stream.close();
+  control.stream.close();
+});
