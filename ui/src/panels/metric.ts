@@ -63,7 +63,7 @@ function marksOf(env: Env, info: MetricInfo, instance: string): Mark[] {
   if (!info.indom || instance)
     return [
       {
-        label: instance || 'value',
+        label: instance || (info.name.split('.').pop() ?? 'value'),
         source: one(info.kind, info.name, instance),
         colour,
         style: 'area',

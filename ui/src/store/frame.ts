@@ -315,6 +315,12 @@ export class FrameBuilder {
       len++;
     }
     if (!raw) for (const c of p.out.cols) bridge(c, 0, len, step, p.period);
+    // Nothing up to where the ring begins: a gap if the agent says that it started there.
+    const holeFrom = Math.max(view.from, st.heldFrom, seen ? (c1 - hole) * step : 0);
+    if (!p.loading.on && to - holeFrom > p.period * GAP_PERIODS && hole > 0) {
+      const why = st.gapReason(holeFrom, to);
+      if (why.text) p.gaps.push({ from: holeFrom, to, ...why });
+    }
     return len;
   }
 

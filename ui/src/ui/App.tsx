@@ -10,6 +10,7 @@ import { dialog } from './dialogs';
 import { Header } from './Header';
 import { History } from './History';
 import { fetchLazy, lazy } from './lazy';
+import { startPan } from './pan';
 
 const Page = lazy(async () => (await import('../views/Page')).Page);
 const Raw = lazy(async () => (await import('../views/Raw')).Raw);
@@ -45,9 +46,11 @@ function Body() {
 export function App() {
   useEffect(() => {
     addEventListener('keydown', onKey);
+    const stopPan = startPan();
     const rest = setTimeout(fetchLazy, 2000);
     return () => {
       clearTimeout(rest);
+      stopPan();
       removeEventListener('keydown', onKey);
     };
   }, []);

@@ -105,18 +105,19 @@ export function Header() {
   const h = host.value;
   return (
     <header class="bar head">
-      <div class="host">
-        <i />
-        <h1>{h?.host || '–'}</h1>
-        <PageMenu />
+      <div class="side">
+        <div class="host">
+          <i />
+          <h1>{h?.host || '–'}</h1>
+          <PageMenu />
+        </div>
+        <State />
+        <Age />
+        <div class="kv">
+          <b>{h ? `${h.rateHz} Hz` : '–'}</b>
+          <span class="opt"> · {figures.value.series}</span>
+        </div>
       </div>
-      <State />
-      <Age />
-      <div class="kv">
-        <b>{h ? `${h.rateHz} Hz` : '–'}</b>
-        <span class="opt"> · {figures.value.series}</span>
-      </div>
-      <div class="space" />
       <Windows />
       <button
         type="button"
@@ -126,49 +127,50 @@ export function Header() {
       >
         {live ? 'Pause' : 'Go live'} <kbd>{live ? 'Space' : 'L'}</kbd>
       </button>
-      <div class="space" />
-      <button
-        type="button"
-        class="search"
-        aria-label="Search"
-        aria-keyshortcuts="/ Control+K"
-        onClick={() => setPalette(true)}
-      >
-        <SearchIcon />
-        <span>Metric, process, command</span>
-        <kbd>/</kbd>
-      </button>
-      <div class="tools">
+      <div class="side">
         <button
           type="button"
-          class="ic wide"
-          aria-label={utc.value ? 'UTC' : 'Local time'}
-          title={utc.value ? 'Times are UTC. Click for local time' : 'Times are local. Click for UTC'}
-          onClick={() => runCommand('utc')}
+          class="search"
+          aria-label="Search"
+          aria-keyshortcuts="/ Control+K"
+          onClick={() => setPalette(true)}
         >
-          {utc.value ? 'UTC' : 'Local'}
+          <SearchIcon />
+          <span>Metric, process, command</span>
+          <kbd>/</kbd>
         </button>
-        <button
-          type="button"
-          class="ic"
-          aria-label="Theme"
-          title={`Theme: ${theme.value === 'system' ? 'the system’s' : theme.value}. Click for ${isDark() ? 'light' : 'dark'}`}
-          onClick={() => runCommand('theme')}
-        >
-          <ThemeIcon />
-        </button>
-        <button
-          type="button"
-          class="ic"
-          aria-label="Export and share"
-          title="Export and share"
-          onClick={() => runCommand('export')}
-        >
-          <ShareIcon />
-        </button>
-        <button type="button" class="ic" aria-label="Help" title="Help" onClick={() => runCommand('help')}>
-          ?
-        </button>
+        <div class="tools">
+          <button
+            type="button"
+            class="ic wide"
+            aria-label={utc.value ? 'UTC' : 'Local time'}
+            title={utc.value ? 'Times are UTC. Click for local time' : 'Times are local. Click for UTC'}
+            onClick={() => runCommand('utc')}
+          >
+            {utc.value ? 'UTC' : 'Local'}
+          </button>
+          <button
+            type="button"
+            class="ic"
+            aria-label="Theme"
+            title={`Theme: ${theme.value === 'system' ? 'the system’s' : theme.value}. Click for ${isDark() ? 'light' : 'dark'}`}
+            onClick={() => runCommand('theme')}
+          >
+            <ThemeIcon />
+          </button>
+          <button
+            type="button"
+            class="ic"
+            aria-label="Export and share"
+            title="Export and share"
+            onClick={() => runCommand('export')}
+          >
+            <ShareIcon />
+          </button>
+          <button type="button" class="ic" aria-label="Help" title="Help" onClick={() => runCommand('help')}>
+            ?
+          </button>
+        </div>
       </div>
       <span class="sr" role="status">
         {link.value.state === 'waiting' ? link.value.text : ''}

@@ -26,6 +26,8 @@ const MARKS: readonly [string, string][] = [
   ['–', 'no value'],
 ];
 
+const keyCap = (k: string) => k.replace('@Key', '').replace(/(.)-/, '$1 ').replace(/^-$/, '−');
+
 function Rows({ rows }: { rows: readonly (readonly [string, string])[] }) {
   return (
     <dl>
@@ -60,9 +62,7 @@ export function Help() {
                     <div key={id}>
                       <dt>
                         {(c.keys ?? []).map((k, i) => (
-                          <kbd key={k}>
-                            {i === 0 && c.cap ? c.cap : k.replace('@Key', '').replace('-', ' ')}
-                          </kbd>
+                          <kbd key={k}>{i === 0 && c.cap ? c.cap : keyCap(k)}</kbd>
                         ))}
                       </dt>
                       <dd>{c.title}</dd>

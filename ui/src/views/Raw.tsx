@@ -15,9 +15,7 @@ const CHARTS = 12;
 const LISTED = 200;
 
 const says = (m: MetricInfo) =>
-  [m.unit, m.counter ? 'counter, shown as a rate' : '', m.indom ? `per ${m.indom}` : '']
-    .filter(Boolean)
-    .join(' · ');
+  [m.unit, m.counter ? 'rate' : '', m.indom ? `per ${m.indom}` : ''].filter(Boolean).join(' · ');
 
 function Item({ m, shown }: { m: MetricInfo; shown: boolean }) {
   const pinned = pins.value.includes(m.name);
@@ -29,7 +27,9 @@ function Item({ m, shown }: { m: MetricInfo; shown: boolean }) {
         title={`${m.help} Source: ${m.source}`}
         onClick={() => void (query.value = m.name)}
       >
-        <b>{m.name}</b> <span>{says(m)}</span>
+        <span class="line">
+          <b>{m.name}</b> {says(m)}
+        </span>
         <small>{m.help}</small>
       </button>
       <button

@@ -33,19 +33,11 @@ export const SECTIONS: Record<string, readonly Section[]> = {
   memory: [
     {
       title: 'Use',
-      items: [
-        'memory.use',
-        'memory.paging',
-        'memory.faults',
-        ...all('mem.util', 'available free cached anonpages'),
-      ],
+      items: ['memory.use', 'memory.faults', ...all('mem.util', 'available anonpages')],
     },
     {
       title: 'Kernel and dirty pages',
-      items: all(
-        'mem.util',
-        'dirty writeback slab slabReclaimable slabUnreclaimable pageTables kernelStack shmem mlocked',
-      ),
+      items: all('mem.util', 'cached dirty writeback slab pageTables kernelStack shmem mlocked'),
     },
     { title: 'Faults', items: all('mem.vmstat', 'pgfault pgmajfault pgpgin pgpgout') },
     {
@@ -66,15 +58,18 @@ export const SECTIONS: Record<string, readonly Section[]> = {
     },
   ],
   disk: [
-    { title: 'Worst disk', items: ['disk.throughput', 'disk.latency', 'disk.queue', 'disk.iops'] },
+    {
+      title: 'Use and wait',
+      items: ['disk.throughput', 'disk.utilisation', 'disk.readwait', 'disk.writewait'],
+    },
     { title: 'Throughput', items: all('disk.dev', 'read_bytes write_bytes read write') },
     {
       title: 'Time',
-      items: all('disk.dev', 'avactive aveq read_rawactive write_rawactive inflight in_flight'),
+      items: ['disk.queue', ...all('disk.dev', 'inflight in_flight read_rawactive write_rawactive')],
     },
     {
       title: 'Merges and others',
-      items: all('disk.dev', 'read_merge write_merge discard discard_bytes flush'),
+      items: all('disk.dev', 'read_merge write_merge discard_bytes flush'),
     },
     {
       title: 'Pressure',
@@ -84,18 +79,20 @@ export const SECTIONS: Record<string, readonly Section[]> = {
   network: [
     {
       title: 'Busiest interface',
-      items: ['network.throughput', 'network.tcp', 'network.softnet', 'network.drops'],
+      items: ['network.throughput', 'network.received', 'network.sent', 'network.softnet'],
     },
     {
       title: 'Interfaces',
       items: [
-        ...all('network.interface', 'in.bytes out.bytes in.packets out.packets'),
-        ...all('network.interface', 'in.drops out.drops in.errors out.errors'),
+        ...all('network.interface', 'in.packets out.packets'),
+        ...all('network.interface', 'in.drops out.drops in.errors out.errors in.fifo out.carrier'),
       ],
     },
     {
       title: 'TCP',
       items: [
+        'network.tcp',
+        'network.retransmitted',
         ...all(
           'network.tcp',
           'insegs outsegs retranssegs activeopens passiveopens attemptfails estabresets outrsts currestab',
@@ -121,7 +118,7 @@ export const SECTIONS: Record<string, readonly Section[]> = {
   interrupts: [
     {
       title: 'All CPUs',
-      items: ['cpu.interrupttime', 'interrupts.sources', 'interrupts.softirqs', 'kernel.all.intr'],
+      items: ['cpu.interrupttime', 'interrupts.sources', 'kernel.all.intr', 'kernel.all.softirqs.total'],
     },
     {
       title: 'By source',
@@ -130,8 +127,8 @@ export const SECTIONS: Record<string, readonly Section[]> = {
     { title: 'By CPU', items: all('kernel.percpu', 'intr sirq softirqs') },
   ],
   strobe: [
-    { title: 'Cost', items: all('strobe', 'cpu.user cpu.sys mem.rss sample.count') },
-    { title: 'The sampler', items: all('strobe', 'tick.lateness tick.late tick.missed series') },
+    { title: 'Cost', items: ['strobe.cost', ...all('strobe', 'mem.rss sample.count series')] },
+    { title: 'The sampler', items: all('strobe', 'tick.count tick.lateness tick.late tick.missed') },
     { title: 'The log', items: all('strobe', 'log.bytes log.held log.retention log.frames') },
     {
       title: 'Clients',
