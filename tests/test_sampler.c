@@ -202,14 +202,15 @@ static const struct collector life = {.name = "life", .groups = &life_group, .n_
 				      .open = steady_open, .sample = life_sample,
 				      .close = steady_close};
 
-static long rss_pages(void)
+/* Pages of our own: those of the program's file come in bunches, whenever a new one is touched. */
+static long anon_pages(void)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
-	long size, rss;
+	long size, rss, shared;
 
-	ck_assert_int_eq(fscanf(f, "%ld %ld", &size, &rss), 2);
+	ck_assert_int_eq(fscanf(f, "%ld %ld %ld", &size, &rss, &shared), 3);
 	fclose(f);
-	return rss;
+	return rss - shared;
 }
 
 static int count_fds(void)
@@ -232,7 +233,7 @@ START_TEST(a_hundred_thousand_short_lives)
 
 	lab_open(&lab, c, 1, NULL);
 	lab_ticks(&lab, 600); /* a few times around the log */
-	before_rss = rss_pages();
+	before_rss = anon_pages();
 	before_fds = count_fds();
 	before_heap = mallinfo2().uordblks;
 	while (next_life < 100000 + 600 * LIVES_A_TICK)
@@ -505,6 +506,65 @@ START_TEST(clock_record)
 }
 END_TEST
 
+static int64_t lab_real_us = 5000000000, lab_boot_us = 7;
+
+static bool lab_clocks(struct clock_reading *r)
+{
+	*r = (struct clock_reading){lab_ns / 1000, lab_real_us, lab_boot_us};
+	return true;
+}
+
+/* What the wall clock says when the monotonic one says lab_ns, as a reader of the log has it. */
+static int64_t wall_now(struct lab_view *v, struct log *log)
+{
+	lab_view(v, log);
+	return mirror_wall_us(&v->m, lab_ns / 1000);
+}
+
+START_TEST(suspend_and_step_are_recorded)
+{
+	struct lab lab = {.config.read_clocks = lab_clocks};
+	const struct mirror_clock *c;
+	int64_t before;
+	LAB_VIEW(v);
+
+	lab_open(&lab, only_steady, 1, NULL);
+	lab_ticks(&lab, 10);
+	before = wall_now(&v, lab.log);
+	ck_assert_int_eq(before, (int64_t)(lab_ns / 1000) + 5000000000);
+	ck_assert_uint_eq(v.n_frames[FRAME_CLOCK], 1);
+
+	lab_boot_us += 90000000; /* asleep for 90 s: no tick is missed, the wall went on */
+	lab_real_us += 90000000;
+	lab_ticks(&lab, 10);
+	ck_assert_int_eq(wall_now(&v, lab.log) - before, 90000000 + 1000000);
+	ck_assert_uint_eq(lab_events(&v, EVENT_SUSPEND, "the host was suspended for 90.000 s"), 1);
+	ck_assert_uint_eq(v.n_frames[FRAME_CLOCK], 2);
+	c = &v.m.clocks[v.m.n_clocks - 1];
+	ck_assert_uint_eq(c->reason, CLOCK_SUSPEND);
+	ck_assert_uint_eq(c->mono_us, lab_ns / 1000 - 900000); /* the first tick after it */
+	ck_assert_uint_eq(v.n_tick_jumps, 0);
+	ck_assert_uint_eq(STAT_GET(missed_ticks), 0);
+
+	lab_real_us -= 3600000000; /* set back by an hour */
+	lab_ticks(&lab, 10);
+	ck_assert_int_eq(wall_now(&v, lab.log) - before, 90000000 - 3600000000 + 2000000);
+	ck_assert_uint_eq(lab_events(&v, EVENT_CLOCK_STEP, "set back by 3600.000 s"), 1);
+	lab_real_us += 800; /* within what is tolerated, then beyond */
+	lab_ticks(&lab, 1);
+	lab_real_us += 300;
+	lab_ticks(&lab, 1);
+	lab_view(&v, lab.log);
+	ck_assert_uint_eq(lab_events(&v, EVENT_CLOCK_STEP, "set forward by 0.001 s"), 1);
+	ck_assert_uint_eq(v.n_frames[FRAME_CLOCK], 4);
+	lab_ticks(&lab, 601); /* one a minute besides */
+	lab_view(&v, lab.log);
+	ck_assert_uint_eq(v.n_frames[FRAME_CLOCK], 5);
+	ck_assert_uint_eq(v.m.clocks[v.m.n_clocks - 1].reason, CLOCK_PERIODIC);
+	lab_close(&lab);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {frames_of_300_ticks,
@@ -519,7 +579,8 @@ int main(void)
 				budget_gives_back_when_there_is_room,
 				budget_is_kept_visibly,
 				budget_leaves_the_users_period,
-				clock_record};
+				clock_record,
+				suspend_and_step_are_recorded};
 
 	return support_run("sampler", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -167,6 +167,8 @@ static int open_writer(struct sampler *s)
 		batches[i] = &s->groups[i].batch;
 	if (batches)
 		r = writer_open(&s->writer, s->config.log, batches, s->n_groups);
+	if (!r && s->config.read_clocks)
+		s->writer.read_clocks = s->config.read_clocks;
 	free(batches);
 	return r;
 }

@@ -18,6 +18,7 @@
 
 #include "collectors/collector.h"
 #include "sample/recover.h"
+#include "sample/timekeep.h"
 #include "store/log.h"
 
 enum { SAMPLER_RATE_MAX = 100 };
@@ -36,6 +37,7 @@ struct sampler_config {
 	const uint32_t *period_ms;     /* n_collectors, of all its groups; 0 or NULL: as declared */
 	uint64_t (*now_ns)(void);      /* CLOCK_MONOTONIC; NULL: the real one */
 	uint64_t (*cpu_ns)(void);      /* CPU of the sampler thread; NULL: the real one */
+	bool (*read_clocks)(struct clock_reading *); /* NULL: timekeep_read() */
 };
 
 /* Reserves everything and takes up the log. 0 or -errno (-EMSGSIZE: a catalog larger than a segment). */

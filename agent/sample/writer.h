@@ -22,6 +22,7 @@ struct writer {
 	struct key_source *keys; /* in catalog order */
 	struct timekeep clock;
 	struct clock_reading now; /* the newest good reading of the other clocks */
+	bool (*read_clocks)(struct clock_reading *); /* timekeep_read() unless set after writer_open() */
 	struct frame_writer frame; /* the tick at hand */
 	uint8_t *catalog, *tick, *scratch;
 	size_t catalog_len, size; /* of tick and scratch */
