@@ -253,8 +253,11 @@ static void apply_change(struct level_group *g, const struct mirror_group *mg, s
 	const struct level_slot *s = find_slot(g, v->index / g->n_metrics);
 	bool first = s && s->started && s->from == k;
 
-	if (was && !first && g->rate_us && delta >= 0)
-		see(v, (int64_t)((double)delta * 1e9 / (double)g->rate_us + 0.5));
+	if (was && !first && g->rate_us && delta >= 0) {
+		double rate = (double)delta * 1e9 / (double)g->rate_us + 0.5;
+
+		see(v, rate < 9.2e18 ? (int64_t)rate : INT64_MAX);
+	}
 	v->from = k + 1;
 }
 
