@@ -78,8 +78,8 @@ int level_begin(struct level *l, uint64_t previous, uint64_t tick)
 		return 1; /* its last tick was missed */
 	if (l->tick)
 		return 0;
-	/* The first tick of an interval: whole if the one before is known to lie in an earlier one. */
-	l->whole = l->whole || (previous && previous <= start);
+	/* Whole if this is its first tick, or the one before is known to lie in an earlier one. */
+	l->whole = l->whole || tick == start + 1 || (previous && previous <= start);
 	l->start_tick = start;
 	return 0;
 }

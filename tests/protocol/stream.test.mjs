@@ -211,3 +211,19 @@ test('an agent killed with -9 goes on in its log after a restart, and a client r
     await two.stop();
   }
 });
+
+test('the first interval of a fresh log reaches a client of a coarse level whole', async () => {
+  const own = await startAgent();
+  try {
+    const c = await connect(own);
+    const group = c.group('cpu.percpu');
+    c.stream.send(subscribe({ groups: [{ group, level: 5 }], windowUs: 60_000_000 }));
+    await follow(c, () => c.model.groups.get(group)?.reads.length >= 2);
+    const [first] = c.model.groups.get(group).reads;
+    assert.equal(first.tick, 5, 'the last tick of the first interval');
+    assert.ok(c.model.value('cpu.percpu', 'kernel.percpu.cpu.idle', 'cpu0') > 0n, 'cpu0 was started');
+    c.stream.close();
+  } finally {
+    await own.stop();
+  }
+});
