@@ -1,6 +1,6 @@
 /*
- * A small writer of logs for the tests and benchmarks of the store: batches in, frames out, segments
- * begun as the sampler begins them. Aborts when something fails.
+ * A small writer of logs for the tests and benchmarks of the store: batches in, frames out,
+ * segments begun as the sampler begins them. Aborts when something fails.
  */
 #ifndef STROBE_TESTS_FEEDER_H
 #define STROBE_TESTS_FEEDER_H
@@ -37,7 +37,8 @@ struct feeder {
 		}                                                                                  \
 	} while (0)
 
-static inline void feeder_open(struct feeder *f, struct log *log, const struct group *groups, size_t n)
+static inline void feeder_open(struct feeder *f, struct log *log, const struct group *groups,
+			       size_t n)
 {
 	*f = (struct feeder){.log = log, .n = n};
 	FEEDER_CHECK(n <= FEEDER_GROUPS_MAX);
@@ -47,8 +48,9 @@ static inline void feeder_open(struct feeder *f, struct log *log, const struct g
 	for (size_t g = 0; g < n; g++) {
 		f->groups[g] = &groups[g];
 		FEEDER_CHECK(batch_init(&f->batch[g], &groups[g], 0) == 0);
-		f->source[g] = (struct key_source){.batch = &f->batch[g],
-						   .period_ms = groups[g].period_ms ? groups[g].period_ms : 100};
+		f->source[g] = (struct key_source){
+			.batch = &f->batch[g],
+			.period_ms = groups[g].period_ms ? groups[g].period_ms : 100};
 	}
 }
 
@@ -76,16 +78,19 @@ static inline void feeder_segment(struct feeder *f)
 {
 	log_next_segment(f->log, f->mono_us);
 	feeder_append(f, f->aside, frame_catalog(f->aside, FEEDER_BUFFER, 1, f->groups, f->n));
-	feeder_append(f, f->aside,
-		      frame_clock(f->aside, FEEDER_BUFFER, f->mono_us, 1700000000000000, 5, CLOCK_START));
+	feeder_append(
+		f, f->aside,
+		frame_clock(f->aside, FEEDER_BUFFER, f->mono_us, 1700000000000000, 5, CLOCK_START));
 	for (size_t g = 0; g < f->n; g++)
 		for (uint32_t s = 0; s < f->batch[g].n_slots; s++)
-			for (uint32_t k = 0; k < f->batch[g].n_attrs && f->batch[g].inst[s].live; k++) {
+			for (uint32_t k = 0; k < f->batch[g].n_attrs && f->batch[g].inst[s].live;
+			     k++) {
 				const char *v = f->batch[g].attrs[s * f->batch[g].n_attrs + k];
 
 				if (*v)
 					feeder_append(f, f->aside,
-						      frame_attr(f->aside, FEEDER_BUFFER, (uint32_t)g, s,
+						      frame_attr(f->aside, FEEDER_BUFFER,
+								 (uint32_t)g, s,
 								 f->batch[g].inst[s].gen, k, v));
 			}
 	feeder_key(f);
@@ -136,15 +141,17 @@ static inline void feeder_attr(struct feeder *f, uint32_t g, uint32_t at)
 	uint8_t buf[512];
 	uint32_t s = at / b->n_attrs;
 
-	feeder_put(f, buf,
-		   frame_attr(buf, sizeof(buf), g, s, b->inst[s].gen, at % b->n_attrs, b->attrs[at]));
+	feeder_put(
+		f, buf,
+		frame_attr(buf, sizeof(buf), g, s, b->inst[s].gen, at % b->n_attrs, b->attrs[at]));
 }
 
 static inline void feeder_end(struct feeder *f)
 {
 	int len = frame_tick_end(&f->w);
 
-	for (size_t g = 0; g < f->n; g++) /* first, so that no segment begins between TICK and commit */
+	for (size_t g = 0; g < f->n;
+	     g++) /* first, so that no segment begins between TICK and commit */
 		for (uint32_t i = 0; f->read[g] && i < f->batch[g].n_attr_dirty; i++)
 			feeder_attr(f, (uint32_t)g, f->batch[g].attr_dirty[i]);
 	feeder_put(f, f->buf, len);

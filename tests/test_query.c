@@ -20,6 +20,13 @@ static const struct group groups[] = {
 };
 enum { N_GROUPS = 3, SECOND = 1000000 };
 
+/* For loops that run often: a check that costs nothing while it holds. */
+#define MUST(x)                                                                                    \
+	do {                                                                                       \
+		if (!(x))                                                                          \
+			ck_abort_msg("%s", #x);                                                    \
+	} while (0)
+
 static struct log *open_log(unsigned segments)
 {
 	struct log_config c = {.size_bytes = (uint64_t)segments << 20, .boot_id = "test"};
@@ -31,8 +38,8 @@ static struct log *open_log(unsigned segments)
 	return l;
 }
 
-static struct query_result *ask(struct log *l, const char *metric, const char *instance, uint64_t from,
-				uint64_t to, uint32_t points, bool raw)
+static struct query_result *ask(struct log *l, const char *metric, const char *instance,
+				uint64_t from, uint64_t to, uint32_t points, bool raw)
 {
 	struct query_selector sel = {metric, instance};
 	struct query_request rq = {&sel, 1, from, to, points, raw};
@@ -60,7 +67,8 @@ struct history {
 	uint64_t period_ms[N_GROUPS], last_us[N_GROUPS];
 };
 
-static void remember(struct history *h, const struct feeder *f, uint32_t g, uint64_t at_us, int32_t period_ms)
+static void remember(struct history *h, const struct feeder *f, uint32_t g, uint64_t at_us,
+		     int32_t period_ms)
 {
 	const struct batch *b = &f->batch[g];
 	struct read *r;
@@ -117,7 +125,8 @@ static void expect(const struct history *h, const struct query_request *rq, uint
 		if (v == VALUE_ABSENT || r->at_us < rq->from_us || r->at_us >= rq->to_us)
 			continue;
 		if (g->metrics[s->metric].sem == SEM_COUNTER && !rq->raw) {
-			if (!prev || !r->joined || s->slot >= prev->n_slots || prev->gen[s->slot] != s->gen)
+			if (!prev || !r->joined || s->slot >= prev->n_slots ||
+			    prev->gen[s->slot] != s->gen)
 				continue;
 			int64_t b = prev->rows[s->slot * g->n_metrics + s->metric];
 
@@ -133,8 +142,8 @@ static void expect(const struct history *h, const struct query_request *rq, uint
 }
 
 /* Was (slot, gen) under that name there in the range? */
-static bool existed(const struct history *h, const struct query_request *rq, uint32_t group, uint32_t slot,
-		    uint32_t gen)
+static bool existed(const struct history *h, const struct query_request *rq, uint32_t group,
+		    uint32_t slot, uint32_t gen)
 {
 	bool live = false, ever = false;
 
@@ -162,26 +171,27 @@ static void assert_near(int64_t have, int64_t want)
 	double off = (double)have - (double)want, size = (double)(want < 0 ? -want : want);
 
 	if (size < 1e15)
-		ck_assert_int_eq(have, want);
+		MUST(have == want);
 	else
-		ck_assert(off <= size * 1e-12 && off >= -size * 1e-12);
+		MUST(off <= size * 1e-12 && off >= -size * 1e-12);
 }
 
 static void assert_point(const struct query_point *have, const struct query_point *want)
 {
-	ck_assert_uint_eq(have->n, want->n);
+	MUST(have->n == want->n);
 	if (!want->n)
 		return;
 	assert_near(have->first, want->first);
 	assert_near(have->min, want->min);
 	assert_near(have->max, want->max);
 	assert_near(have->last, want->last);
-	ck_assert_uint_eq(have->last_us, want->last_us);
-	ck_assert(have->sum >= want->sum - 1 - want->sum * 1e-12 && have->sum <= want->sum + 1 + want->sum * 1e-12);
+	MUST(have->last_us == want->last_us);
+	MUST(have->sum >= want->sum - 1 - want->sum * 1e-12 &&
+	     have->sum <= want->sum + 1 + want->sum * 1e-12);
 }
 
-static void compare(struct log *l, const struct history *h, const char *metric, const char *instance,
-		    uint64_t from, uint64_t to, uint32_t points, bool raw)
+static void compare(struct log *l, const struct history *h, const char *metric,
+		    const char *instance, uint64_t from, uint64_t to, uint32_t points, bool raw)
 {
 	struct query_request rq = {.from_us = from, .to_us = to, .points = points, .raw = raw};
 	struct query_result *res = ask(l, metric, instance, from, to, points, raw);
@@ -189,7 +199,7 @@ static void compare(struct log *l, const struct history *h, const char *metric, 
 	uint32_t group = metric[0] == 'c' ? 0 : 1, newest[64] = {0};
 	size_t n = 0;
 
-	ck_assert_ptr_nonnull(want);
+	MUST(want);
 	for (size_t i = 0; i < h->n; i++)
 		for (uint32_t k = 0; k < h->reads[i].n_slots; k++)
 			if (h->reads[i].group == group && h->reads[i].gen[k] > newest[k])
@@ -206,16 +216,16 @@ static void compare(struct log *l, const struct history *h, const char *metric, 
 					name = h->reads[i].name[slot];
 			if (instance && (!name || strcmp(name, instance) != 0))
 				continue;
-			ck_assert_uint_lt(n, res->n_series);
-			ck_assert_uint_eq(res->series[n].slot, slot);
-			ck_assert_uint_eq(res->series[n].gen, gen);
+			MUST(n < res->n_series);
+			MUST(res->series[n].slot == slot);
+			MUST(res->series[n].gen == gen);
 			memset(want, 0, points * sizeof(*want));
 			expect(h, &rq, res->step_us, &res->series[n], want);
 			for (uint32_t p = 0; p < points; p++)
 				assert_point(&res->series[n].points[p], &want[p]);
 			n++;
 		}
-	ck_assert_uint_eq(n, res->n_series);
+	MUST(n == res->n_series);
 	free(want);
 	query_free(res);
 }
@@ -262,8 +272,12 @@ static void random_history(struct feeder *f, struct history *h, unsigned ticks, 
 				random_row(batch_row(b), 2, rnd);
 			for (unsigned k = 0; g == 1 && k < 5; k++)
 				if (feeder_random(rnd) % 40)
-					random_row(batch_row_named(b, (const char *[]){"sda", "sdb", "sdc",
-									"sdd", "sde"}[k], 3), 3, rnd);
+					random_row(batch_row_named(b,
+								   (const char *[]){"sda", "sdb",
+										    "sdc", "sdd",
+										    "sde"}[k],
+								   3),
+						   3, rnd);
 			feeder_group(f, g, off, period);
 			remember(h, f, g, mono + (uint64_t)off, period);
 		}
@@ -277,7 +291,8 @@ START_TEST(answers_equal_a_naive_reading_of_everything)
 	struct history h = {0};
 	struct feeder f;
 	uint64_t rnd = 7, first, last;
-	const char *const metrics[] = {"cpu.user", "cpu.load", "disk.bytes", "disk.queue", "disk.mode"};
+	const char *const metrics[] = {"cpu.user", "cpu.load", "disk.bytes", "disk.queue",
+				       "disk.mode"};
 
 	feeder_open(&f, l, groups, N_GROUPS);
 	random_history(&f, &h, 1500, &rnd);
@@ -291,8 +306,8 @@ START_TEST(answers_equal_a_naive_reading_of_everything)
 
 		if (a == b)
 			continue;
-		compare(l, &h, m, i % 3 == 0 && m[0] == 'd' ? "sdb" : NULL, a < b ? a : b, a < b ? b : a, points,
-			i % 7 == 0);
+		compare(l, &h, m, i % 3 == 0 && m[0] == 'd' ? "sdb" : NULL, a < b ? a : b,
+			a < b ? b : a, points, i % 7 == 0);
 	}
 	compare(l, &h, "disk.bytes", NULL, first - SECOND, last + SECOND, 1, false);
 	free(h.reads);
@@ -316,8 +331,8 @@ static void cpu_tick(struct feeder *f, uint64_t mono_us, int64_t user, int64_t l
 	feeder_end(f);
 }
 
-/* 1,000,000 us a second, sampled with ticks that are late by 0..180 ms now and then: every rate at every
- * zoom is what it is. */
+/* 1,000,000 us a second, sampled with ticks that are late by 0..180 ms now and then: every rate at
+ * every zoom is what it is. */
 START_TEST(late_tick_makes_no_peak_at_any_zoom)
 {
 	struct log *l = open_log(4);
@@ -328,12 +343,14 @@ START_TEST(late_tick_makes_no_peak_at_any_zoom)
 	for (uint64_t i = 0; i < 600; i++) {
 		uint64_t late = i % 50 == 25 ? 180000 : i % 50 == 10 ? 140000 : i % 7 * 100;
 
-		if (i % 50 == 26 || i % 50 == 11) /* missed: the one before was late beyond its time */
+		if (i % 50 == 26 ||
+		    i % 50 == 11) /* missed: the one before was late beyond its time */
 			continue;
 		cpu_tick(&f, start + i * 100000 + late, (int64_t)(i * 100000 + late), 5);
 	}
 	for (uint32_t points = 1; points <= 6000; points = points * 3 / 2 + 1) {
-		struct query_result *res = ask(l, "cpu.user", NULL, start, start + 60 * SECOND, points, false);
+		struct query_result *res =
+			ask(l, "cpu.user", NULL, start, start + 60 * SECOND, points, false);
 		uint32_t n = 0;
 
 		ck_assert_uint_eq(res->n_series, 1);
@@ -364,7 +381,7 @@ START_TEST(reset_and_hole_have_no_rate)
 	feeder_open(&f, l, groups, N_GROUPS);
 	cpu_tick(&f, t, 1000, 7);
 	cpu_tick(&f, t + 100000, 1100, 7);
-	cpu_tick(&f, t + 200000, 50, 7);   /* reset */
+	cpu_tick(&f, t + 200000, 50, 7); /* reset */
 	cpu_tick(&f, t + 300000, 150, 7);
 	cpu_tick(&f, t + 550000, 400, 7);  /* 2.5 periods: no hole yet */
 	cpu_tick(&f, t + 800001, 9000, 7); /* a hole */
@@ -392,7 +409,8 @@ START_TEST(reset_and_hole_have_no_rate)
 }
 END_TEST
 
-static void disk_tick(struct feeder *f, uint64_t mono_us, const char *a, const char *b, int64_t v, int32_t period)
+static void disk_tick(struct feeder *f, uint64_t mono_us, const char *a, const char *b, int64_t v,
+		      int32_t period)
 {
 	int64_t *row;
 

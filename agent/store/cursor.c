@@ -35,7 +35,8 @@ static bool find_after(const struct log *l, uint64_t epoch, struct place *ret)
 
 	*ret = (struct place){0};
 	for (uint32_t s = 0; s < l->n_segments; s++)
-		if (read_place(l, s, &p) && p.epoch > epoch && (!ret->epoch || p.epoch < ret->epoch))
+		if (read_place(l, s, &p) && p.epoch > epoch &&
+		    (!ret->epoch || p.epoch < ret->epoch))
 			*ret = p;
 	return ret->epoch;
 }
@@ -116,14 +117,15 @@ static int advance(struct cursor *c, uint64_t *lost_from, uint64_t *lost_to)
 	return -ESTALE;
 }
 
-/* Looks at the frame under the cursor. 1: *ret_len bytes; 0: not committed yet; -EAGAIN: nothing more
- * in this segment for this cursor. */
+/* Looks at the frame under the cursor. 1: *ret_len bytes; 0: not committed yet; -EAGAIN: nothing
+ * more in this segment for this cursor. */
 static int peek(const struct cursor *c, uint32_t *ret_len)
 {
 	const struct log *l = c->log;
 	uint64_t head;
 
-	if (atomic_load_explicit(log_header(l, c->segment, WORD_EPOCH), memory_order_acquire) != c->epoch)
+	if (atomic_load_explicit(log_header(l, c->segment, WORD_EPOCH), memory_order_acquire) !=
+	    c->epoch)
 		return -EAGAIN;
 	head = atomic_load_explicit(log_word(l, c->segment, c->offset), memory_order_acquire);
 	*ret_len = (uint32_t)head;
@@ -173,7 +175,8 @@ int cursor_next(struct cursor *c, struct frame *ret, uint64_t *lost_from, uint64
 				memcpy(c->buf + 8 * i, &v, 8);
 			}
 			if (still(c->log, c->segment, c->epoch)) {
-				*ret = (struct frame){.seq = c->next_seq++, .data = c->buf, .len = len};
+				*ret = (struct frame){
+					.seq = c->next_seq++, .data = c->buf, .len = len};
 				c->offset += log_frame_size(len);
 				return 1;
 			}

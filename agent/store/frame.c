@@ -4,7 +4,8 @@
 
 /* ---- TICK ---- */
 
-void frame_tick_begin(struct frame_writer *w, uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick)
+void frame_tick_begin(struct frame_writer *w, uint8_t *buf, size_t cap, uint64_t mono_us,
+		      uint64_t tick)
 {
 	*w = frame_writer_of(buf, cap, FRAME_TICK);
 	put_u64(w, mono_us);
@@ -48,11 +49,11 @@ struct diff {
 	bool absent; /* which of the two is written */
 	uint32_t n;
 	uint32_t n_absent; /* seen, whether written or not */
-	size_t next;       /* the index with gap 0 */
+	size_t next;	   /* the index with gap 0 */
 };
 
-static void diff_run(struct frame_writer *w, const struct batch *b, size_t from, size_t end, bool check_live,
-		     struct diff *d)
+static void diff_run(struct frame_writer *w, const struct batch *b, size_t from, size_t end,
+		     bool check_live, struct diff *d)
 {
 	for (size_t i = next_diff(b->rows, b->prev, from, end); i < end;
 	     i = next_diff(b->rows, b->prev, i + 1, end)) {
@@ -72,7 +73,8 @@ static void diff_run(struct frame_writer *w, const struct batch *b, size_t from,
 		if (d->absent)
 			p = varint_put(p, i - d->next);
 		else
-			p = put_change(p, i - d->next, zigzag_encode((int64_t)((uint64_t)now - (uint64_t)old)));
+			p = put_change(p, i - d->next,
+				       zigzag_encode((int64_t)((uint64_t)now - (uint64_t)old)));
 		w->len = (size_t)(p - w->buf);
 		d->next = i + 1;
 		d->n++;
@@ -93,7 +95,8 @@ static void diff_list(struct frame_writer *w, const struct batch *b, struct diff
 	for (uint32_t i = 0, k; rising && i < b->n_touched; i = k) {
 		for (k = i + 1; k < b->n_touched && b->touched[k] == b->touched[k - 1] + 1;)
 			k++;
-		diff_run(w, b, b->touched[i] * row, (b->touched[k - 1] + (size_t)1) * row, false, d);
+		diff_run(w, b, b->touched[i] * row, (b->touched[k - 1] + (size_t)1) * row, false,
+			 d);
 	}
 }
 
@@ -124,7 +127,8 @@ static size_t body_open(struct frame_writer *w)
 	return w->len;
 }
 
-static void body_close(struct frame_writer *w, size_t body, uint32_t group, uint32_t flags, int64_t off_us)
+static void body_close(struct frame_writer *w, size_t body, uint32_t group, uint32_t flags,
+		       int64_t off_us)
 {
 	uint8_t *start = w->buf + body - LEAD_MAX, *p = start;
 	size_t len = w->len - body;
@@ -152,7 +156,8 @@ static uint32_t put_instances(struct frame_writer *w, const struct batch *b)
 		put(w, b->n_started);
 	for (uint32_t i = 0; i < b->n_started; i++)
 		put_start(w, b, b->started[i]);
-	return (b->n_ended ? (uint32_t)GROUP_ENDS : 0) | (b->n_started ? (uint32_t)GROUP_STARTS : 0);
+	return (b->n_ended ? (uint32_t)GROUP_ENDS : 0) |
+	       (b->n_started ? (uint32_t)GROUP_STARTS : 0);
 }
 
 void frame_tick_group(struct frame_writer *w, uint32_t group, const struct batch *b, int64_t off_us,
@@ -169,7 +174,8 @@ void frame_tick_group(struct frame_writer *w, uint32_t group, const struct batch
 	flags |= put_instances(w, b);
 	at = w->len;
 	diff_list(w, b, &changes);
-	if (changes.n_absent && !w->overflow) { /* seldom: once more, with the list that comes first */
+	if (changes.n_absent &&
+	    !w->overflow) { /* seldom: once more, with the list that comes first */
 		w->len = at;
 		at = hole_open(w);
 		diff_list(w, b, &absent);
@@ -264,8 +270,8 @@ static void key_group(struct frame_writer *w, const struct batch *b)
 	hole_close(w, at, n);
 }
 
-int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick, const struct key_source *sources,
-	      size_t n_groups)
+int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick,
+	      const struct key_source *sources, size_t n_groups)
 {
 	struct frame_writer w = frame_writer_of(buf, cap, FRAME_KEY);
 

@@ -19,22 +19,20 @@
  *           An index is slot * n_metrics + metric; a gap is index - previous index - 1 (the first:
  *           the index itself). Order of effect: ends, starts, absent, changes. What is in the group
  *           and not listed was read and has not changed; only a body with PERIOD 0 was not read.
- *           A change is gap and zigzag delta: a byte of {bits 0-3: the delta's low 4 bits, bits 4-6:
- *           the gap, or 7: v gap - 7 follows, bit 7: v delta >> 4 follows (after the gap)}.
- *  KEY      u64 mono_us, v tick, v n_groups, then per group (all of the catalog): v body length and
- *             v group, v period_ms, v age_us (mono_us - acquisition of the values; v 0 if never read),
- *             v n_slots, v n_live, n_live x (v gap of slots, v gen, v id, string name,
- *             ceil(n_metrics / 8) bytes of bits: values that are not 0; for each of them v zigzag
- *             value + 1, 0: absent),
- *             v n_dead, n_dead x (v gap of slots, v gen): slots in use by nobody, for their generations
- *           A reader may start here and forget everything it knew of instances.
- *  CATALOG  v version, v plain bytes (0: the rest is plain, else zlib's deflate of so many), v n_groups,
- *           per group: string name, string indom, v max_instances, v flags (1 managed),
- *           v period_ms, v n_attrs, strings; v n_metrics, per metric: string name, unit, source, help;
- *           v sem, v mul, v div, z quantum, v n_names, strings
- *  ATTR     v group, v slot, v gen, v key (index), string value
- *  EVENT    u64 mono_us, v kind, v severity, string source, string text (<= 256 B each)
- *  CLOCK    u64 mono_us, z realtime_us - mono_us, z boottime_us - mono_us, v reason (enum clock_reason)
+ *           A change is gap and zigzag delta: a byte of {bits 0-3: the delta's low 4 bits, bits
+ * 4-6: the gap, or 7: v gap - 7 follows, bit 7: v delta >> 4 follows (after the gap)}. KEY      u64
+ * mono_us, v tick, v n_groups, then per group (all of the catalog): v body length and v group, v
+ * period_ms, v age_us (mono_us - acquisition of the values; v 0 if never read), v n_slots, v
+ * n_live, n_live x (v gap of slots, v gen, v id, string name, ceil(n_metrics / 8) bytes of bits:
+ * values that are not 0; for each of them v zigzag value + 1, 0: absent), v n_dead, n_dead x (v gap
+ * of slots, v gen): slots in use by nobody, for their generations A reader may start here and
+ * forget everything it knew of instances. CATALOG  v version, v plain bytes (0: the rest is plain,
+ * else zlib's deflate of so many), v n_groups, per group: string name, string indom, v
+ * max_instances, v flags (1 managed), v period_ms, v n_attrs, strings; v n_metrics, per metric:
+ * string name, unit, source, help; v sem, v mul, v div, z quantum, v n_names, strings ATTR     v
+ * group, v slot, v gen, v key (index), string value EVENT    u64 mono_us, v kind, v severity,
+ * string source, string text (<= 256 B each) CLOCK    u64 mono_us, z realtime_us - mono_us, z
+ * boottime_us - mono_us, v reason (enum clock_reason)
  *
  * Decoders take any bytes: they return -EBADMSG for what the format does not allow and never read
  * outside the payload.
@@ -52,22 +50,31 @@
 
 enum frame_type { FRAME_TICK = 1, FRAME_KEY, FRAME_CATALOG, FRAME_ATTR, FRAME_EVENT, FRAME_CLOCK };
 
-enum { FRAME_TEXT_MAX = 256, FRAME_KEY_TICKS = 256 /* a KEY at least every so many ticks */,
-       FRAME_CATALOG_MAX = 4 << 20 /* bytes of a plain catalog */ };
+enum {
+	FRAME_TEXT_MAX = 256,
+	FRAME_KEY_TICKS = 256 /* a KEY at least every so many ticks */,
+	FRAME_CATALOG_MAX = 4 << 20 /* bytes of a plain catalog */
+};
 
-enum group_flags { GROUP_PERIOD = 1, GROUP_ENDS = 2, GROUP_STARTS = 4, GROUP_ABSENT = 8, GROUP_CHANGES = 16 };
+enum group_flags {
+	GROUP_PERIOD = 1,
+	GROUP_ENDS = 2,
+	GROUP_STARTS = 4,
+	GROUP_ABSENT = 8,
+	GROUP_CHANGES = 16
+};
 
 enum event_kind {
 	EVENT_AGENT_START = 1,
 	EVENT_AGENT_STOP,
-	EVENT_GAP,              /* nothing was recorded for the length in the text; also missed ticks */
+	EVENT_GAP, /* nothing was recorded for the length in the text; also missed ticks */
 	EVENT_SUSPEND,
 	EVENT_CLOCK_STEP,
 	EVENT_COLLECTOR_FAILED, /* source: the collector */
 	EVENT_COLLECTOR_OK,
-	EVENT_REDUCED,          /* a period was stretched to stay in the budget */
+	EVENT_REDUCED, /* a period was stretched to stay in the budget */
 	EVENT_OOM_KILL,
-	EVENT_INSTANCE          /* a CPU, disk or interface came or went */
+	EVENT_INSTANCE /* a CPU, disk or interface came or went */
 };
 enum event_severity { SEVERITY_INFO = 0, SEVERITY_WARN, SEVERITY_CRITICAL };
 enum clock_reason { CLOCK_START = 0, CLOCK_PERIODIC, CLOCK_STEP, CLOCK_SUSPEND };
@@ -90,7 +97,8 @@ struct frame_writer {
 	bool overflow; /* the frame did not fit: frame_*_end returns -EMSGSIZE */
 };
 
-void frame_tick_begin(struct frame_writer *, uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick);
+void frame_tick_begin(struct frame_writer *, uint8_t *buf, size_t cap, uint64_t mono_us,
+		      uint64_t tick);
 /* Diffs batch->rows against batch->prev for the touched slots. period_ms < 0: unchanged. Call
  * between batch_finish and batch_commit. A group that was not read is not added. */
 void frame_tick_group(struct frame_writer *, uint32_t group, const struct batch *, int64_t off_us,
@@ -106,21 +114,22 @@ struct key_source {
 	uint32_t period_ms;
 	uint64_t acquired_us; /* CLOCK_MONOTONIC of the newest read; 0: never */
 };
-/* The payload's length or -EMSGSIZE. `sources` has one entry per catalog group, in order; values are
- * those of `prev` (the last committed tick).
- * With a pass finished but not committed, what it started is left out and what it ended is in: the
- * TICK that follows says both again. A mono_us before the newest acquisition is moved to just after it. */
-int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick, const struct key_source *sources,
-	      size_t n_groups);
+/* The payload's length or -EMSGSIZE. `sources` has one entry per catalog group, in order; values
+ * are those of `prev` (the last committed tick). With a pass finished but not committed, what it
+ * started is left out and what it ended is in: the TICK that follows says both again. A mono_us
+ * before the newest acquisition is moved to just after it. */
+int frame_key(uint8_t *buf, size_t cap, uint64_t mono_us, uint64_t tick,
+	      const struct key_source *sources, size_t n_groups);
 /* A batch must not be larger than its group's max_instances: readers refuse slots beyond it.
  * Allocates (-ENOMEM): made once, the frame is kept for the start of each segment. */
-int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups, size_t n);
+int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups,
+		  size_t n);
 int frame_attr(uint8_t *buf, size_t cap, uint32_t group, uint32_t slot, uint32_t gen, uint32_t key,
 	       const char *value);
 int frame_event(uint8_t *buf, size_t cap, uint64_t mono_us, enum event_kind, enum event_severity,
 		const char *source, const char *text);
-int frame_clock(uint8_t *buf, size_t cap, uint64_t mono_us, int64_t real_off_us, int64_t boot_off_us,
-		enum clock_reason);
+int frame_clock(uint8_t *buf, size_t cap, uint64_t mono_us, int64_t real_off_us,
+		int64_t boot_off_us, enum clock_reason);
 
 /* ---- decoding: views into the payload, nothing is copied ---- */
 
@@ -154,7 +163,8 @@ int frame_next_group(struct frame_reader *, struct tick_group *ret);
  * unread. 1, 0 or -EBADMSG as above. */
 int frame_peek_group(const struct frame_reader *, uint32_t *ret_group);
 int frame_skip_group(struct frame_reader *);
-/* frame_next_group without a look at the changes (n_changes is 0): frame_get_change() is for them. */
+/* frame_next_group without a look at the changes (n_changes is 0): frame_get_change() is for them.
+ */
 int frame_next_group_unread(struct frame_reader *, struct tick_group *ret);
 /* One change at *p, checked; false: not what the format allows. The second only moves past it. */
 bool frame_get_change(const uint8_t **p, const uint8_t *end, uint32_t *index, int64_t *ret_delta);

@@ -30,8 +30,8 @@ struct text frame_text(const uint8_t **p, const uint8_t *end)
 
 bool frame_get_start(const uint8_t **p, const uint8_t *end, struct tick_start *ret)
 {
-	if (!varint_get_u32(p, end, &ret->slot) || !varint_get_u32(p, end, &ret->gen) || !ret->gen ||
-	    !varint_get(p, end, &ret->id))
+	if (!varint_get_u32(p, end, &ret->slot) || !varint_get_u32(p, end, &ret->gen) ||
+	    !ret->gen || !varint_get(p, end, &ret->id))
 		return false;
 	ret->name = frame_text(p, end);
 	return ret->name.s && ret->name.len < INSTANCE_NAME_MAX;
@@ -189,7 +189,8 @@ static bool check_changes(const uint8_t *p, const uint8_t *end, uint32_t *ret_n)
 	return *ret_n;
 }
 
-static bool get_count(const uint8_t **p, const uint8_t *end, bool present, uint32_t *n, const uint8_t **list)
+static bool get_count(const uint8_t **p, const uint8_t *end, bool present, uint32_t *n,
+		      const uint8_t **list)
 {
 	*n = 0;
 	if (present && !varint_get_u32(p, end, n))
@@ -262,8 +263,8 @@ int frame_read_attr(const struct frame *f, struct attr_frame *ret)
 {
 	const uint8_t *p = f->data + 1, *end = f->data + f->len;
 	bool ok = is_type(f, FRAME_ATTR) && varint_get_u32(&p, end, &ret->group) &&
-		  varint_get_u32(&p, end, &ret->slot) && varint_get_u32(&p, end, &ret->gen) && ret->gen &&
-		  varint_get_u32(&p, end, &ret->key) &&
+		  varint_get_u32(&p, end, &ret->slot) && varint_get_u32(&p, end, &ret->gen) &&
+		  ret->gen && varint_get_u32(&p, end, &ret->key) &&
 		  get_text(&p, end, ATTR_VALUE_MAX - 1, &ret->value) && p == end;
 
 	return ok ? 0 : -EBADMSG;

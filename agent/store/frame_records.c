@@ -47,7 +47,8 @@ static void put_groups(struct frame_writer *w, const struct group *const *groups
 	}
 }
 
-int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups, size_t n)
+int frame_catalog(uint8_t *buf, size_t cap, uint32_t version, const struct group *const *groups,
+		  size_t n)
 {
 	struct frame_writer w = frame_writer_of(buf, cap, FRAME_CATALOG);
 	struct frame_writer plain = {.cap = FRAME_CATALOG_MAX};
@@ -87,8 +88,8 @@ int frame_attr(uint8_t *buf, size_t cap, uint32_t group, uint32_t slot, uint32_t
 	return finished(&w);
 }
 
-int frame_event(uint8_t *buf, size_t cap, uint64_t mono_us, enum event_kind kind, enum event_severity severity,
-		const char *source, const char *text)
+int frame_event(uint8_t *buf, size_t cap, uint64_t mono_us, enum event_kind kind,
+		enum event_severity severity, const char *source, const char *text)
 {
 	struct frame_writer w = frame_writer_of(buf, cap, FRAME_EVENT);
 
@@ -100,8 +101,8 @@ int frame_event(uint8_t *buf, size_t cap, uint64_t mono_us, enum event_kind kind
 	return finished(&w);
 }
 
-int frame_clock(uint8_t *buf, size_t cap, uint64_t mono_us, int64_t real_off_us, int64_t boot_off_us,
-		enum clock_reason reason)
+int frame_clock(uint8_t *buf, size_t cap, uint64_t mono_us, int64_t real_off_us,
+		int64_t boot_off_us, enum clock_reason reason)
 {
 	struct frame_writer w = frame_writer_of(buf, cap, FRAME_CLOCK);
 

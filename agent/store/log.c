@@ -39,7 +39,8 @@ void log_publish_oldest(struct log *l, uint32_t next)
 	uint32_t oldest = NO_SEGMENT;
 
 	for (uint32_t s = 0; s < l->n_segments; s++)
-		if (s != next && l->epochs[s] && (oldest == NO_SEGMENT || l->epochs[s] < l->epochs[oldest]))
+		if (s != next && l->epochs[s] &&
+		    (oldest == NO_SEGMENT || l->epochs[s] < l->epochs[oldest]))
 			oldest = s;
 	if (oldest == NO_SEGMENT)
 		return;
@@ -71,11 +72,13 @@ void log_next_segment(struct log *l, uint64_t first_mono_us)
 	log_store(log_header(l, s, WORD_MAGIC), SEGMENT_MAGIC);
 	log_store(log_header(l, s, WORD_FIRST_SEQ), l->next_seq);
 	log_store(log_header(l, s, WORD_FIRST_US), first_mono_us);
-	log_store(log_header(l, s, WORD_CRC), log_segment_crc(l->epoch, l->next_seq, first_mono_us));
+	log_store(log_header(l, s, WORD_CRC),
+		  log_segment_crc(l->epoch, l->next_seq, first_mono_us));
 	log_store(log_word(l, s, SEGMENT_HEADER_SIZE), 0);
 	atomic_store_explicit(log_header(l, s, WORD_EPOCH), l->epoch, memory_order_release);
 	if (before != NO_SEGMENT && before != s)
-		atomic_store_explicit(log_word(l, before, l->offset), SEGMENT_END, memory_order_release);
+		atomic_store_explicit(log_word(l, before, l->offset), SEGMENT_END,
+				      memory_order_release);
 	atomic_fetch_sub(&l->bytes_held, l->used[s]);
 	l->used[s] = 0;
 	l->epochs[s] = l->epoch;
@@ -265,9 +268,11 @@ static int lock_file(struct log *l, const struct log_config *c, char *err, size_
 	}
 	if (flock(l->fd, LOCK_EX | LOCK_NB) < 0) {
 		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
-		snprintf(err, err_len, r == -EBUSY ? "another strobe agent is using %s: stop it, or give "
-						     "this one a runtime directory of its own"
-						   : "cannot lock %s", path);
+		snprintf(err, err_len,
+			 r == -EBUSY ? "another strobe agent is using %s: stop it, or give "
+				       "this one a runtime directory of its own"
+				     : "cannot lock %s",
+			 path);
 		return r;
 	}
 	if ((st.st_mode & 07777) != 0600 && fchmod(l->fd, 0600) < 0)
@@ -288,20 +293,25 @@ static int allocate(struct log *l, bool fresh, const char *dir, char *err, size_
 	if (r < 0) {
 		if (fresh && ftruncate(l->fd, 0) < 0)
 			r = -errno;
-		snprintf(err, err_len, "no room for a log of %zu MiB in %s: %s; free some or set a smaller --memory",
+		snprintf(err, err_len,
+			 "no room for a log of %zu MiB in %s: %s; free some or set a smaller "
+			 "--memory",
 			 l->map_len >> 20, dir ? dir : "memory", strerror(-r));
 		return r;
 	}
-	l->map = mmap(NULL, l->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, l->fd, 0);
+	l->map =
+		mmap(NULL, l->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, l->fd, 0);
 	if (l->map == MAP_FAILED) {
 		l->map = NULL;
-		snprintf(err, err_len, "cannot map a log of %zu MiB: %s", l->map_len >> 20, strerror(errno));
+		snprintf(err, err_len, "cannot map a log of %zu MiB: %s", l->map_len >> 20,
+			 strerror(errno));
 		return -ENOMEM;
 	}
 	return 0;
 }
 
-static int open_file(struct log *l, const struct log_config *c, bool *ret_fresh, char *err, size_t err_len)
+static int open_file(struct log *l, const struct log_config *c, bool *ret_fresh, char *err,
+		     size_t err_len)
 {
 	const char *why = "";
 	int r;
@@ -328,14 +338,16 @@ static int open_file(struct log *l, const struct log_config *c, bool *ret_fresh,
 	return allocate(l, *ret_fresh, c->dir, err, err_len);
 }
 
-static int open_into(struct log *l, const struct log_config *c, enum log_state *ret_state, char *err,
-		     size_t err_len)
+static int open_into(struct log *l, const struct log_config *c, enum log_state *ret_state,
+		     char *err, size_t err_len)
 {
 	uint64_t n = c->size_bytes / LOG_SEGMENT_SIZE;
 	bool fresh = true;
 	int r;
 
-	l->n_segments = (uint32_t)(n < MIN_SEGMENTS ? MIN_SEGMENTS : n > MAX_SEGMENTS ? MAX_SEGMENTS : n);
+	l->n_segments = (uint32_t)(n < MIN_SEGMENTS   ? MIN_SEGMENTS
+				   : n > MAX_SEGMENTS ? MAX_SEGMENTS
+						      : n);
 	l->map_len = FILE_HEADER_SIZE + (size_t)l->n_segments * LOG_SEGMENT_SIZE;
 	snprintf(l->boot_id, sizeof(l->boot_id), "%s", c->boot_id ? c->boot_id : "");
 	l->epochs = calloc(l->n_segments, sizeof(*l->epochs));
@@ -359,7 +371,8 @@ static int open_into(struct log *l, const struct log_config *c, enum log_state *
 	return 0;
 }
 
-int log_open(struct log **ret, const struct log_config *c, enum log_state *ret_state, char *err, size_t err_len)
+int log_open(struct log **ret, const struct log_config *c, enum log_state *ret_state, char *err,
+	     size_t err_len)
 {
 	struct log *l = calloc(1, sizeof(*l));
 	int r;

@@ -1,6 +1,6 @@
 /*
- * What log.c, log_recover.c and cursor.c share: the object and the layout of its memory. Nobody else
- * includes this.
+ * What log.c, log_recover.c and cursor.c share: the object and the layout of its memory. Nobody
+ * else includes this.
  */
 #ifndef STROBE_STORE_LOG_INTERNAL_H
 #define STROBE_STORE_LOG_INTERNAL_H
@@ -36,10 +36,10 @@ struct log {
 
 	/* the writer's own */
 	uint64_t *epochs; /* of each segment as published; 0: free */
-	size_t *used;     /* bytes of frames in each */
-	uint64_t epoch;   /* the last one given away */
+	size_t *used;	  /* bytes of frames in each */
+	uint64_t epoch;	  /* the last one given away */
 	uint32_t current; /* NO_SEGMENT: none yet */
-	size_t offset;    /* where its next frame goes */
+	size_t offset;	  /* where its next frame goes */
 	uint64_t next_seq;
 
 	/* for any thread */
@@ -47,8 +47,8 @@ struct log {
 	_Atomic bool watched;
 };
 
-/* The thread sanitizer knows no fences. Without them it still sees every access (all are atomic), and
- * on the hosts it runs on loads and stores of one kind stay in order. */
+/* The thread sanitizer knows no fences. Without them it still sees every access (all are atomic),
+ * and on the hosts it runs on loads and stores of one kind stay in order. */
 #if defined(__SANITIZE_THREAD__)
 #define LOG_FENCE(order) __asm__ volatile("" ::: "memory")
 #elif defined(__has_feature)
@@ -72,7 +72,8 @@ static inline _Atomic uint64_t *log_word(const struct log *l, uint32_t segment, 
 	return p;
 }
 
-static inline _Atomic uint64_t *log_header(const struct log *l, uint32_t segment, enum segment_word word)
+static inline _Atomic uint64_t *log_header(const struct log *l, uint32_t segment,
+					   enum segment_word word)
 {
 	return log_word(l, segment, 8 * (size_t)word);
 }
@@ -114,8 +115,8 @@ static inline uint32_t log_segment_crc(uint64_t epoch, uint64_t first_seq, uint6
 }
 
 /* Before any reader and the first append: takes over every frame that validates, in order of epoch,
- * ends each segment after its last one and frees the rest. Fills the writer's fields and the published
- * ones. The number of frames. */
+ * ends each segment after its last one and frees the rest. Fills the writer's fields and the
+ * published ones. The number of frames. */
 uint64_t log_recover(struct log *);
 
 /* Publishes what the oldest held segment says; `next` is about to be reused (or NO_SEGMENT). */

@@ -21,7 +21,8 @@ static struct found scan_segment(const struct log *l, uint32_t s, uint64_t epoch
 		const void *payload = l->map + log_at(s, f.end + FRAME_HEADER_SIZE);
 
 		f.torn = len != 0 && len != SEGMENT_END;
-		if (!f.torn || !log_frame_fits(f.end, len) || log_load(log_word(l, s, f.end + 8)) != seq ||
+		if (!f.torn || !log_frame_fits(f.end, len) ||
+		    log_load(log_word(l, s, f.end + 8)) != seq ||
 		    head >> 32 != log_frame_crc(epoch, seq, payload, len))
 			return f;
 		f.n_frames++;
@@ -48,7 +49,8 @@ static bool read_headers(struct log *l)
 		uint64_t first_us = log_load(log_header(l, s, WORD_FIRST_US));
 
 		if (epoch && first_seq && log_load(log_header(l, s, WORD_MAGIC)) == SEGMENT_MAGIC &&
-		    log_load(log_header(l, s, WORD_CRC)) == log_segment_crc(epoch, first_seq, first_us)) {
+		    log_load(log_header(l, s, WORD_CRC)) ==
+			    log_segment_crc(epoch, first_seq, first_us)) {
 			l->epochs[s] = epoch;
 			if (epoch > l->epoch)
 				l->epoch = epoch;
@@ -93,8 +95,8 @@ uint64_t log_recover(struct log *l)
 		}
 		s = next_by_epoch(l, epoch);
 	}
-	/* A frame is committed by one store, so death tears none: what does not validate was damaged,
-	 * and readers may have seen numbers beyond it. */
+	/* A frame is committed by one store, so death tears none: what does not validate was
+	 * damaged, and readers may have seen numbers beyond it. */
 	l->next_seq = last_seq + 1;
 	if (damaged)
 		l->next_seq += (uint64_t)l->n_segments * (LOG_SEGMENT_SIZE / FRAME_HEADER_SIZE);

@@ -48,7 +48,8 @@ static int grow_slots(struct mirror *m, struct mirror_group *g, uint32_t want)
 		return -ENOMEM;
 	g->rows = rows;
 	if (g->n_attrs) {
-		attrs = realloc(g->cap_slots ? g->inst[0].attrs : NULL, cap * g->n_attrs * sizeof(*attrs));
+		attrs = realloc(g->cap_slots ? g->inst[0].attrs : NULL,
+				cap * g->n_attrs * sizeof(*attrs));
 		if (!attrs)
 			return -ENOMEM;
 		for (uint32_t s = 0; s < g->cap_slots; s++)
@@ -134,7 +135,8 @@ static void set_dead(struct mirror_group *g, uint32_t slot)
 
 /* ---- TICK ---- */
 
-static int apply_instances(struct mirror *m, struct mirror_group *g, const struct tick_group *t, uint64_t at_us)
+static int apply_instances(struct mirror *m, struct mirror_group *g, const struct tick_group *t,
+			   uint64_t at_us)
 {
 	const uint8_t *p = t->ends;
 
@@ -404,7 +406,8 @@ static int apply_event(struct mirror *m, const struct frame *f)
 	if (m->n_events == MIRROR_EVENTS_MAX)
 		memmove(m->events, m->events + 1, --m->n_events * sizeof(*m->events));
 	ev = &m->events[m->n_events++];
-	*ev = (struct mirror_event){.seq = f->seq, .mono_us = e.mono_us, .kind = e.kind, .severity = e.severity};
+	*ev = (struct mirror_event){
+		.seq = f->seq, .mono_us = e.mono_us, .kind = e.kind, .severity = e.severity};
 	copy_text(ev->source, e.source);
 	copy_text(ev->text, e.text);
 	return 0;
@@ -428,8 +431,10 @@ static int apply_clock(struct mirror *m, const struct frame *f)
 	}
 	if (m->n_clocks == MIRROR_CLOCKS_MAX)
 		memmove(m->clocks, m->clocks + 1, --m->n_clocks * sizeof(*m->clocks));
-	m->clocks[m->n_clocks++] = (struct mirror_clock){.mono_us = c.mono_us, .real_off_us = c.real_off_us,
-							 .boot_off_us = c.boot_off_us, .reason = c.reason};
+	m->clocks[m->n_clocks++] = (struct mirror_clock){.mono_us = c.mono_us,
+							 .real_off_us = c.real_off_us,
+							 .boot_off_us = c.boot_off_us,
+							 .reason = c.reason};
 	return 0;
 }
 

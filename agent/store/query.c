@@ -53,7 +53,8 @@ static int scan_group(struct scan *s, const struct tick_head *h, const struct ti
 	}
 	if (g->period_ms > period_ms)
 		period_ms = g->period_ms;
-	dt_us = !f->resting && before_us && g->acquired_us > before_us ? g->acquired_us - before_us : 0;
+	dt_us = !f->resting && before_us && g->acquired_us > before_us ? g->acquired_us - before_us
+								       : 0;
 	if (period_ms && dt_us > period_ms * 2500)
 		dt_us = 0;
 	f->resting = false;
@@ -162,7 +163,8 @@ static int scan_log(struct scan *s, struct cursor *c, uint64_t start_us, const _
 			r = scan_frame(s, &f);
 		if (r == 1)
 			return 0;
-		if (r == -ESTALE || r == -EBADMSG) { /* what is known is old: on with the next KEY */
+		if (r == -ESTALE ||
+		    r == -EBADMSG) { /* what is known is old: on with the next KEY */
 			s->m->keyed = false;
 			s->need_key = true;
 			for (uint32_t i = 0; i < s->n_watch; i++)
@@ -225,7 +227,8 @@ static int run(struct scan *s, struct log *l, const _Atomic bool *cancel)
 	return s->resolved ? collect(s) : -ENOENT;
 }
 
-int query_run(struct log *l, const struct query_request *rq, struct query_result **ret, const _Atomic bool *cancel)
+int query_run(struct log *l, const struct query_request *rq, struct query_result **ret,
+	      const _Atomic bool *cancel)
 {
 	struct scan s = {.rq = rq};
 	int r = -ENOMEM;

@@ -21,10 +21,10 @@ struct watch {
 /* What is asked of one group. */
 struct follow {
 	bool wanted;
-	bool resting; /* it was said not to be read: the next read begins anew */
+	bool resting;		 /* it was said not to be read: the next read begins anew */
 	uint32_t *active, *cell; /* watches of live instances and their cells, which rise */
 	uint32_t n_active, cap_active, cap_cell;
-	uint32_t *by_slot, n_slots;             /* the first watch of a slot's newest instance, + 1 */
+	uint32_t *by_slot, n_slots; /* the first watch of a slot's newest instance, + 1 */
 };
 
 struct scan {
@@ -32,13 +32,13 @@ struct scan {
 	struct query_result *res;
 	struct mirror *m;
 	struct follow *follow; /* of each group of the catalog */
-	bool *wanted;          /* the same as a plain array, for the mirror */
+	bool *wanted;	       /* the same as a plain array, for the mirror */
 	uint32_t n_groups;
 	struct watch *watch;
 	uint32_t n_watch, cap_watch, n_kept;
 	uint64_t n_cells;
-	bool need_key; /* the next KEY is read, others only repeat what is known */
-	bool resolved; /* some metric of the request exists */
+	bool need_key;	    /* the next KEY is read, others only repeat what is known */
+	bool resolved;	    /* some metric of the request exists */
 	uint32_t *selected; /* per selector: group + 1, 0 unknown; then the metric */
 };
 
@@ -46,8 +46,8 @@ struct scan {
 int query_resolve(struct scan *);
 void query_forget_groups(struct scan *);
 
-/* After a KEY: makes the watches those of the instances that live now, with their values now. Beyond
- * the range no new ones are made. 0 or -ENOMEM. */
+/* After a KEY: makes the watches those of the instances that live now, with their values now.
+ * Beyond the range no new ones are made. 0 or -ENOMEM. */
 int query_sync(struct scan *);
 /* An instance of a followed group started: watches what the selectors ask of it. 0 or -ENOMEM. */
 int query_watch_slot(struct scan *, uint32_t group, uint32_t slot);
@@ -57,7 +57,8 @@ void query_unwatch_slot(struct scan *, struct follow *, uint32_t slot, uint64_t 
 int query_apply(struct scan *, const struct tick_group *);
 /* A group was read at at_us; dt_us since its previous read, 0: no rate can be told. */
 void query_take(struct scan *, uint32_t group, uint64_t at_us, uint64_t dt_us);
-/* Makes sure that a series has points. False: no memory, or over the limit (then it is truncated). */
+/* Makes sure that a series has points. False: no memory, or over the limit (then it is truncated).
+ */
 bool query_need_points(struct scan *, struct watch *);
 
 #endif

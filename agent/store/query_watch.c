@@ -58,7 +58,8 @@ int query_resolve(struct scan *s)
 	return 0;
 }
 
-static struct watch *find_watch(struct scan *s, const struct follow *f, uint32_t slot, uint32_t metric)
+static struct watch *find_watch(struct scan *s, const struct follow *f, uint32_t slot,
+				uint32_t metric)
 {
 	for (uint32_t i = slot < f->n_slots ? f->by_slot[slot] : 0; i; i = s->watch[i - 1].next)
 		if (s->watch[i - 1].series.metric == metric)
@@ -100,7 +101,8 @@ static uint32_t find_active(const struct follow *f, uint32_t cell)
 static int activate(struct follow *f, uint32_t watch, uint32_t cell)
 {
 	uint32_t at = find_active(f, cell), n = f->n_active - at;
-	uint32_t *active = grown(f->active, &f->cap_active, f->n_active + 1, sizeof(*active)), *cells;
+	uint32_t *active = grown(f->active, &f->cap_active, f->n_active + 1, sizeof(*active)),
+		 *cells;
 
 	if (!active)
 		return -ENOMEM;
@@ -125,7 +127,8 @@ static void deactivate(struct follow *f, uint32_t cell)
 	memmove(f->cell + at, f->cell + at + 1, n * sizeof(*f->cell));
 }
 
-static int add_watch(struct scan *s, uint32_t group, uint32_t slot, uint32_t metric, size_t selector)
+static int add_watch(struct scan *s, uint32_t group, uint32_t slot, uint32_t metric,
+		     size_t selector)
 {
 	const struct mirror_group *g = &s->m->groups[group];
 	struct follow *f = &s->follow[group];
@@ -138,8 +141,8 @@ static int add_watch(struct scan *s, uint32_t group, uint32_t slot, uint32_t met
 	*w = (struct watch){.selector = selector, .next = f->by_slot[slot]};
 	w->cell = slot * g->n_metrics + metric;
 	w->rate = g->metrics[metric].sem == SEM_COUNTER && !s->rq->raw;
-	w->series = (struct query_series){.group = group, .metric = metric, .slot = slot,
-					  .gen = g->inst[slot].gen};
+	w->series = (struct query_series){
+		.group = group, .metric = metric, .slot = slot, .gen = g->inst[slot].gen};
 	memcpy(w->series.instance, g->inst[slot].name, INSTANCE_NAME_MAX);
 	if (activate(f, s->n_watch, w->cell) < 0)
 		return -ENOMEM;
@@ -252,7 +255,8 @@ int query_apply(struct scan *s, const struct tick_group *t)
 			continue;
 		w = &s->watch[f->active[cell - f->cell]];
 		frame_get_change(&before, t->end, &(uint32_t){0}, &delta);
-		w->value = (int64_t)((w->value == VALUE_ABSENT ? 0 : (uint64_t)w->value) + (uint64_t)delta);
+		w->value = (int64_t)((w->value == VALUE_ABSENT ? 0 : (uint64_t)w->value) +
+				     (uint64_t)delta);
 	}
 	return 0;
 }

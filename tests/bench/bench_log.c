@@ -14,7 +14,7 @@
 enum { TICKS_PER_HOUR = 36000, FIELDS_MAX = 256, LAPS_MAX = 8, QUERY_SERIES = 10, QUERY_RUNS = 15 };
 enum { GROUP_PROCESS = 13 };
 
-struct known { /* a recorded instance */
+struct known {	      /* a recorded instance */
 	int8_t group; /* -1: of no layout */
 	uint64_t id;
 	char name[INSTANCE_NAME_MAX], comm[INSTANCE_NAME_MAX];
@@ -59,7 +59,8 @@ static int8_t find_layout(const struct bench *b, unsigned group, unsigned n_fiel
 	return -1;
 }
 
-static void add_layout(struct bench *b, unsigned group, unsigned n_fields, char names[][260], const uint8_t *class)
+static void add_layout(struct bench *b, unsigned group, unsigned n_fields, char names[][260],
+		       const uint8_t *class)
 {
 	struct metric *m = b->metrics + b->n_groups * FIELDS_MAX;
 	struct group *g = &b->groups[b->n_groups];
@@ -69,14 +70,22 @@ static void add_layout(struct bench *b, unsigned group, unsigned n_fields, char 
 	FEEDER_CHECK(b->n_groups < FEEDER_GROUPS_MAX);
 	for (unsigned i = 0; i < n_fields; i++) {
 		snprintf(text, sizeof(text), "g%u.%u.%.250s", group, n_fields, names[i]);
-		m[i] = (struct metric){.name = strdup(text), .unit = "count", .mul = 1, .div = 1,
-				       .source = "recorded", .help = "One field of a recorded host.",
+		m[i] = (struct metric){.name = strdup(text),
+				       .unit = "count",
+				       .mul = 1,
+				       .div = 1,
+				       .source = "recorded",
+				       .help = "One field of a recorded host.",
 				       .sem = class[i] ? SEM_INSTANT : SEM_COUNTER};
 	}
 	snprintf(text, sizeof(text), "g%u.%u", group, n_fields);
-	*g = (struct group){.name = strdup(text), .indom = "recorded", .metrics = m, .n_metrics = n_fields,
+	*g = (struct group){.name = strdup(text),
+			    .indom = "recorded",
+			    .metrics = m,
+			    .n_metrics = n_fields,
 			    .max_instances = group == GROUP_PROCESS ? 1024 : 64,
-			    .managed = group == GROUP_PROCESS, .attrs = group == GROUP_PROCESS ? attrs : NULL};
+			    .managed = group == GROUP_PROCESS,
+			    .attrs = group == GROUP_PROCESS ? attrs : NULL};
 	b->from_group[b->n_groups++] = group;
 }
 
@@ -85,7 +94,10 @@ static void define(struct bench *b, bool learn)
 {
 	static char names[FIELDS_MAX][260];
 	uint8_t class[FIELDS_MAX], len;
-	struct { uint32_t id; uint16_t group, n; } __attribute__((packed)) h;
+	struct {
+		uint32_t id;
+		uint16_t group, n;
+	} __attribute__((packed)) h;
 	char name[256];
 	struct known *k;
 
@@ -125,7 +137,10 @@ static void define(struct bench *b, bool learn)
 /* 'V': the values of an instance in this tick. */
 static void values(struct bench *b)
 {
-	struct { uint32_t id; uint16_t n; } __attribute__((packed)) h;
+	struct {
+		uint32_t id;
+		uint16_t n;
+	} __attribute__((packed)) h;
 	int64_t row[FIELDS_MAX], *to = NULL;
 	struct known *k;
 	struct batch *batch;
@@ -174,7 +189,8 @@ static void end_tick(struct bench *b)
 	t = clock_ns(CLOCK_MONOTONIC);
 	for (size_t g = 0; g < b->n_groups; g++)
 		if (b->seen[g])
-			feeder_group(&b->f, g, (int64_t)(b->at_us[b->from_group[g]] - b->f.mono_us), -1);
+			feeder_group(&b->f, g, (int64_t)(b->at_us[b->from_group[g]] - b->f.mono_us),
+				     -1);
 	feeder_end(&b->f);
 	b->cost_ns[b->n_ticks++] = (uint32_t)(clock_ns(CLOCK_MONOTONIC) - t);
 	memset(b->seen, 0, sizeof(b->seen));
@@ -201,7 +217,10 @@ static void lap(struct bench *b, const char *path, bool learn)
 				feeder_tick(&b->f, last_us);
 			open = true;
 		} else if (letter == 'G') {
-			struct { uint16_t group; int64_t ns; } __attribute__((packed)) g;
+			struct {
+				uint16_t group;
+				int64_t ns;
+			} __attribute__((packed)) g;
 
 			get(b, &g, sizeof(g));
 			FEEDER_CHECK(g.group < 32);
@@ -209,7 +228,10 @@ static void lap(struct bench *b, const char *path, bool learn)
 		} else if (letter == 'D') {
 			define(b, learn);
 		} else if (letter == 'V' && learn) {
-			struct { uint32_t id; uint16_t n; } __attribute__((packed)) h;
+			struct {
+				uint32_t id;
+				uint16_t n;
+			} __attribute__((packed)) h;
 			int64_t row[FIELDS_MAX];
 
 			get(b, &h, sizeof(h));
@@ -236,13 +258,17 @@ static int by_value(const void *a, const void *b)
 
 static void print(const char *name, double value, const char *unit, double budget)
 {
-	printf("bench %s %.4g %s budget %.4g %s\n", name, value, unit, budget, value <= budget ? "pass" : "fail");
+	printf("bench %s %.4g %s budget %.4g %s\n", name, value, unit, budget,
+	       value <= budget ? "pass" : "fail");
 }
 
 static double query_ms(struct bench *b, struct log *l)
 {
 	struct query_selector sel[QUERY_SERIES];
-	struct query_request rq = {.selectors = sel, .n_selectors = QUERY_SERIES, .points = 2000, .from_us = log_oldest_us(l)};
+	struct query_request rq = {.selectors = sel,
+				   .n_selectors = QUERY_SERIES,
+				   .points = 2000,
+				   .from_us = log_oldest_us(l)};
 	uint32_t cost[QUERY_RUNS];
 	uint64_t n = 0;
 
@@ -252,9 +278,11 @@ static double query_ms(struct bench *b, struct log *l)
 
 		while (s + 1 < batch->n_slots && !batch->inst[s].live)
 			s++;
-		sel[i] = (struct query_selector){b->groups[g].metrics[i % batch->n_metrics].name, batch->inst[s].name};
+		sel[i] = (struct query_selector){b->groups[g].metrics[i % batch->n_metrics].name,
+						 batch->inst[s].name};
 	}
-	sel[QUERY_SERIES - 1].metric = b->groups[b->n_groups - 1].metrics[3].name; /* the busiest group too */
+	sel[QUERY_SERIES - 1].metric =
+		b->groups[b->n_groups - 1].metrics[3].name; /* the busiest group too */
 	sel[QUERY_SERIES - 1].instance = b->f.batch[b->n_groups - 1].inst[0].name;
 	rq.to_us = b->f.mono_us + 1;
 	for (unsigned i = 0; i < QUERY_RUNS; i++) {
@@ -269,7 +297,8 @@ static double query_ms(struct bench *b, struct log *l)
 				n += res->series[k].points[p].n;
 		query_free(res);
 	}
-	fprintf(stderr, "query: %.0f s, %llu samples\n", (double)(rq.to_us - rq.from_us) / 1e6, (unsigned long long)n);
+	fprintf(stderr, "query: %.0f s, %llu samples\n", (double)(rq.to_us - rq.from_us) / 1e6,
+		(unsigned long long)n);
 	qsort(cost, QUERY_RUNS, sizeof(*cost), by_value);
 	return cost[QUERY_RUNS / 2] / 1000.0;
 }
@@ -281,11 +310,14 @@ static void report(struct bench *b, struct log *l)
 	for (uint64_t i = 0; i < b->n_ticks; i++)
 		sum += b->cost_ns[i];
 	qsort(b->cost_ns, b->n_ticks, sizeof(*b->cost_ns), by_value);
-	fprintf(stderr, "%llu ticks, %.0f series a tick, %llu samples left out, %.1f MB of log, encode mean %.2f us, p99 %.2f us\n",
+	fprintf(stderr,
+		"%llu ticks, %.0f series a tick, %llu samples left out, %.1f MB of log, encode "
+		"mean %.2f us, p99 %.2f us\n",
 		(unsigned long long)b->n_ticks, (double)b->n_samples / (double)b->n_ticks,
 		(unsigned long long)b->n_skipped, (double)log_bytes_total(l) / 1e6,
 		(double)sum / (double)b->n_ticks / 1e3, b->cost_ns[b->n_ticks * 99 / 100] / 1e3);
-	print("log_bytes_per_sample", (double)log_bytes_total(l) / (double)b->n_samples, "By", 0.13);
+	print("log_bytes_per_sample", (double)log_bytes_total(l) / (double)b->n_samples, "By",
+	      0.13);
 	print("log_encode_us_per_tick", b->cost_ns[b->n_ticks / 2] / 1e3, "us", 15);
 	print("query_1h_10_series_ms", query_ms(b, l), "ms", 50);
 }
