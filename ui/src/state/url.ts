@@ -45,7 +45,7 @@ const split = (s: string) => s.split(',').filter(Boolean).map(decodeURIComponent
 
 export function formatHash(s: UrlState): string {
   const p = new URLSearchParams();
-  if (s.page !== DEFAULT.page) p.set('v', s.page);
+  if (s.page !== DEFAULT.page) p.set('page', s.page);
   if (s.query) p.set('q', s.query);
   if (s.windowUs === 0) p.set('w', 'all');
   else if (s.windowUs !== DEFAULT.windowUs) p.set('w', `${s.windowUs / 1e6}`);
@@ -69,7 +69,7 @@ export function parseHash(hash: string): UrlState {
     }
   };
   return {
-    page: p.get('v') ?? DEFAULT.page,
+    page: p.get('page') ?? DEFAULT.page,
     query: p.get('q') ?? '',
     windowUs: w === 'all' ? 0 : w && seconds > 0 && seconds <= 86400 * 30 ? seconds * 1e6 : DEFAULT.windowUs,
     fixed: parseSpan(p.get('t')),

@@ -35,10 +35,25 @@ function onKey(e: KeyboardEvent): void {
   c.run();
 }
 
+/** A click with the mouse leaves the keyboard where it was: Space still pauses after it. */
+function keepFocus(e: MouseEvent): void {
+  const button = (e.target as Element | null)?.closest('button');
+  if (!button || button.closest('dialog, form')) return;
+  e.preventDefault();
+  const at = document.activeElement;
+  if (at instanceof HTMLInputElement) at.blur();
+}
+
 function Body() {
   if (shown.value === 'denied') return <Denied />;
   const id = PAGES.some((p) => p.id === page.value) ? page.value : 'overview';
-  if (id === 'overview') return <Overview />;
+  if (id === 'overview')
+    return (
+      <>
+        <h2 class="sr">Overview</h2>
+        <Overview />
+      </>
+    );
   if (id === 'raw') return <Raw />;
   return <Page key={id} id={id} />;
 }
@@ -46,20 +61,26 @@ function Body() {
 export function App() {
   useEffect(() => {
     addEventListener('keydown', onKey);
+    addEventListener('mousedown', keepFocus);
     const stopPan = startPan();
     const rest = setTimeout(fetchLazy, 2000);
     return () => {
       clearTimeout(rest);
       stopPan();
       removeEventListener('keydown', onKey);
+      removeEventListener('mousedown', keepFocus);
     };
   }, []);
   return (
     <>
-      <Header />
-      {shown.value !== 'denied' && <History />}
-      <Banner />
-      <Body />
+      <header class="top">
+        <Header />
+        {shown.value !== 'denied' && <History />}
+        <Banner />
+      </header>
+      <main class="content">
+        <Body />
+      </main>
       {dialog.value === 'help' && <Help />}
       {dialog.value === 'palette' && <Palette />}
       {dialog.value === 'share' && <Share />}

@@ -14,7 +14,7 @@ export function Denied() {
     location.reload();
   };
   return (
-    <main class="denied">
+    <div class="denied">
       <h2>{refused ? 'The agent does not know this token' : 'A token is needed'}</h2>
       <p>
         {refused
@@ -37,6 +37,6 @@ export function Denied() {
           Open
         </button>
       </form>
-    </main>
+    </div>
   );
 }

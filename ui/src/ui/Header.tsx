@@ -70,7 +70,7 @@ function Windows() {
     // biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons, not of form fields
     <div class="seg" role="group" aria-label="Window">
       <button type="button" aria-label="One window back" onClick={() => runCommand('back')}>
-        ◂
+        <span aria-hidden="true">◂</span>
       </button>
       {!preset && (
         <button type="button" aria-pressed="true">
@@ -81,7 +81,7 @@ function Windows() {
         <button
           type="button"
           key={w.us}
-          aria-label={w.us ? w.label : 'All that is held'}
+          title={w.us ? undefined : 'All that is held'}
           aria-pressed={w.us === 0 ? !f && windowUs.value === 0 : preset && Math.abs(w.us - width) < 1000}
           onClick={() => setWindow(w.us)}
         >
@@ -94,7 +94,7 @@ function Windows() {
         disabled={!f}
         onClick={() => runCommand('forward')}
       >
-        ▸
+        <span aria-hidden="true">▸</span>
       </button>
     </div>
   );
@@ -104,7 +104,7 @@ export function Header() {
   const live = fixed.value === null;
   const h = host.value;
   return (
-    <header class="bar head">
+    <div class="bar head">
       <div class="side">
         <div class="host">
           <i />
@@ -119,25 +119,25 @@ export function Header() {
         </div>
       </div>
       <Windows />
-      <button
-        type="button"
-        class="btn go"
-        aria-label={live ? 'Pause' : 'Go live'}
-        onClick={() => runCommand(live ? 'pause' : 'live')}
-      >
-        {live ? 'Pause' : 'Go live'} <kbd>{live ? 'Space' : 'L'}</kbd>
+      <button type="button" class="btn go" onClick={() => runCommand(live ? 'pause' : 'live')}>
+        {live ? 'Pause' : 'Go live'}{' '}
+        <span class="kbd" aria-hidden="true">
+          {live ? 'Space' : 'L'}
+        </span>
       </button>
       <div class="side">
         <button
           type="button"
           class="search"
-          aria-label="Search"
+          aria-label="Search: Metric, process, command"
           aria-keyshortcuts="/ Control+K"
           onClick={() => setPalette(true)}
         >
           <SearchIcon />
           <span>Metric, process, command</span>
-          <kbd>/</kbd>
+          <span class="kbd" aria-hidden="true">
+            /
+          </span>
         </button>
         <div class="tools">
           <button
@@ -168,13 +168,13 @@ export function Header() {
             <ShareIcon />
           </button>
           <button type="button" class="ic" aria-label="Help" title="Help" onClick={() => runCommand('help')}>
-            ?
+            <span aria-hidden="true">?</span>
           </button>
         </div>
       </div>
       <span class="sr" role="status">
         {link.value.state === 'waiting' ? link.value.text : ''}
       </span>
-    </header>
+    </div>
   );
 }

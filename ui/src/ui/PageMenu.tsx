@@ -35,7 +35,7 @@ export function PageMenu() {
           {PAGES.map((p) => (
             <a
               key={p.id}
-              href={`#v=${p.id}`}
+              href={`#page=${p.id}`}
               aria-current={p.id === page.value ? 'page' : undefined}
               onClick={(e) => {
                 if (e.ctrlKey || e.metaKey || e.shiftKey) return;

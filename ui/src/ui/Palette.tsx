@@ -57,8 +57,19 @@ export function Palette() {
   const found = useComputed(() => {
     const all = list.current;
     const names = all.map((e) => `${e.text} ${e.kind === 'metric' ? '' : e.hint}`);
-    const hits = fuzzy(names, text.value).map((i) => all[i]!);
-    return text.value ? hits.slice(0, SHOWN) : all.filter((e) => e.kind === 'command').slice(0, SHOWN);
+    const typed = text.value.trim();
+    const hits = fuzzy(names, typed).map((i) => all[i]!);
+    const metrics = hits.filter((e) => e.kind === 'metric').length;
+    if (typed && metrics > 1 && hits[0]?.kind === 'metric' && hits[0].text !== typed) {
+      const every: Entry = {
+        text: `Chart what matches “${typed}”`,
+        hint: `${metrics} metrics`,
+        kind: 'command',
+        run: () => openRaw(typed),
+      };
+      return [every, ...hits.slice(0, SHOWN)];
+    }
+    return typed ? hits.slice(0, SHOWN) : all.filter((e) => e.kind === 'command').slice(0, SHOWN);
   });
   useEffect(() => input.current?.focus(), []);
   const run = (e: Entry | undefined) => {

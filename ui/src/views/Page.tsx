@@ -37,7 +37,7 @@ export function Page({ id }: { id: string }) {
   const used = sections.flatMap((s) => s.specs);
   useShow(`page.${id}`, used);
   return (
-    <main class="page" data-page={id}>
+    <div class="page" data-page={id}>
       {sections
         .filter((s) => s.specs.length)
         .map((s) => (
@@ -65,6 +65,6 @@ export function Page({ id }: { id: string }) {
         </button>
         .
       </p>
-    </main>
+    </div>
   );
 }

@@ -72,7 +72,8 @@ export function Raw() {
     .filter((s) => s !== null);
   useShow('page.raw', specs);
   return (
-    <main class="raw" data-page="raw">
+    <div class="raw" data-page="raw">
+      <h2 class="sr">All metrics</h2>
       <div class="list">
         <label>
           <span class="sr">Search metrics</span>
@@ -115,6 +116,6 @@ export function Raw() {
           </p>
         )}
       </div>
-    </main>
+    </div>
   );
 }
