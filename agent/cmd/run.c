@@ -22,6 +22,7 @@ enum {
 	MEMORY_DEFAULT_MAX = 512 << 20,
 	N_OPENERS = 2,
 	THREADS_MAX = 64,
+	BEGIN_MS = 2000,
 	JOIN_MS = 2000,
 	FILES_WANTED = 65536
 };
@@ -29,6 +30,7 @@ enum {
 struct thread {
 	pthread_t id;
 	const char *name;
+	void (*body)(struct thread *);
 	struct agent *agent;
 	unsigned number;
 };
@@ -43,7 +45,9 @@ struct agent {
 	struct sampler *sampler;
 	struct server *server;
 	struct thread threads[THREADS_MAX];
-	size_t n_threads;
+	size_t n_threads, n_ended;
+	pthread_mutex_t lock; /* of n_ended, with `end` */
+	pthread_cond_t end;
 	bool stuck; /* a thread does not end: what it may touch is left to exit() */
 };
 
@@ -250,75 +254,70 @@ static int set_up(struct agent *a)
 
 /* ---- threads ---- */
 
-static void *sampler_thread(void *arg)
+static void sampler_thread(struct thread *t)
 {
-	struct thread *t = arg;
 	int r;
 
-	prctl(PR_SET_NAME, t->name);
 	r = sampler_run(t->agent->sampler);
 	if (r < 0) {
 		msg(MSG_ERROR, "the sampler has stopped: %s", strerrordesc_np(-r));
 		server_stop(t->agent->server);
 	}
-	return NULL;
 }
 
-static void *opener_thread(void *arg)
+static void opener_thread(struct thread *t)
 {
-	struct thread *t = arg;
-
-	prctl(PR_SET_NAME, t->name);
 	while (sampler_opener_step(t->agent->sampler) >= 0)
 		;
-	return NULL;
 }
 
-static void *worker_thread(void *arg)
+static void worker_thread(struct thread *t)
 {
-	struct thread *t = arg;
-
-	prctl(PR_SET_NAME, t->name);
 	while (sampler_worker_step(t->agent->sampler, t->number) >= 0)
 		;
-	return NULL;
 }
 
-static void *query_thread(void *arg)
+static void query_thread(struct thread *t)
 {
-	struct thread *t = arg;
-
-	prctl(PR_SET_NAME, t->name);
 	while (server_query_step(t->agent->server) >= 0)
 		;
-	return NULL;
 }
 
-static void *signal_thread(void *arg)
+static void signal_thread(struct thread *t)
 {
-	struct thread *t = arg;
 	sigset_t set;
 	int sig;
 
-	prctl(PR_SET_NAME, t->name);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigwait(&set, &sig);
 	server_stop(t->agent->server);
+}
+
+static void *run_thread(void *arg)
+{
+	struct thread *t = arg;
+
+	prctl(PR_SET_NAME, t->name);
+	t->body(t);
+	pthread_mutex_lock(&t->agent->lock);
+	t->agent->n_ended++;
+	pthread_cond_signal(&t->agent->end);
+	pthread_mutex_unlock(&t->agent->lock);
 	return NULL;
 }
 
-static int start(struct agent *a, const char *name, void *(*body)(void *), unsigned number)
+static int start(struct agent *a, const char *name, void (*body)(struct thread *), unsigned number)
 {
 	struct thread *t = &a->threads[a->n_threads];
 	int r;
 
 	if (a->n_threads == THREADS_MAX)
 		return -EAGAIN;
-	*t = (struct thread){.name = name, .agent = a, .number = number};
-	r = pthread_create(&t->id, NULL, body, t);
+	*t = (struct thread){.name = name, .body = body, .agent = a, .number = number};
+	r = pthread_create(&t->id, NULL, run_thread, t);
 	if (r)
 		msg(MSG_ERROR, "cannot start the thread %s: %s", name, strerrordesc_np(r));
 	else
@@ -344,6 +343,7 @@ static int start_all(struct agent *a)
 static void stop_all(struct agent *a)
 {
 	struct timespec until;
+	int r = 0;
 
 	server_stop(a->server);
 	sampler_stop(a->sampler);
@@ -351,9 +351,14 @@ static void stop_all(struct agent *a)
 		pthread_kill(a->threads[0].id, SIGTERM);
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += JOIN_MS / 1000;
-	for (size_t i = a->n_threads; i-- > 0;)
-		if (pthread_clockjoin_np(a->threads[i].id, NULL, CLOCK_MONOTONIC, &until))
-			a->stuck = true;
+	pthread_mutex_lock(&a->lock);
+	while (!r && a->n_ended < a->n_threads)
+		r = pthread_cond_clockwait(&a->end, &a->lock, CLOCK_MONOTONIC, &until);
+	pthread_mutex_unlock(&a->lock);
+	for (size_t i = 0; i < a->n_threads; i++)
+		if (!r)
+			pthread_join(a->threads[i].id, NULL);
+	a->stuck = r != 0;
 }
 
 /* ---- the verb ---- */
@@ -425,10 +430,13 @@ int cmd_run(int argc, char **argv)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	a->host = (struct host){.fd = {-1, -1, -1}};
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->end, NULL);
 	r = set_up(a);
 	if (!r) {
 		r = start_all(a);
 		if (!r) {
+			sampler_wait_begun(a->sampler, BEGIN_MS);
 			announce(a);
 			r = server_run(a->server);
 		}

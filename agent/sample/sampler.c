@@ -212,6 +212,7 @@ int sampler_open(struct sampler **ret, const struct sampler_config *config)
 	s->oom_group = s->oom_metric = s->timer = -1;
 	sem_init(&s->wanted, 0, 1);
 	sem_init(&s->answered, 0, 0);
+	sem_init(&s->begun, 0, 0);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->opened, NULL);
 	r = reserve(s);
@@ -247,6 +248,7 @@ void sampler_close(struct sampler *s)
 		close(s->timer);
 	sem_destroy(&s->wanted);
 	sem_destroy(&s->answered);
+	sem_destroy(&s->begun);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->opened);
 	free(s->sources);
@@ -384,6 +386,15 @@ void sampler_begin(struct sampler *s)
 			   "the agent was not running: nothing was recorded for %.3f s",
 			   (double)(now_us - was->to_us) / 1e6);
 	writer_notices(&s->writer, &s->notices);
+	sem_post(&s->begun);
+}
+
+void sampler_wait_begun(struct sampler *s, unsigned ms)
+{
+	struct timespec until = deadline(ms);
+
+	while (sem_clockwait(&s->begun, CLOCK_MONOTONIC, &until) < 0 && errno == EINTR)
+		;
 }
 
 void sampler_finish(struct sampler *s)

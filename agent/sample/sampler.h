@@ -51,6 +51,9 @@ const struct recovered *sampler_recovered(const struct sampler *);
  * sampler_stop(), ends the log with EVENT_AGENT_STOP. 0 or -errno when there is no timer. */
 int sampler_run(struct sampler *);
 
+/* Waits until sampler_run() has begun, so that the log holds a catalog; at most `ms`. */
+void sampler_wait_begun(struct sampler *, unsigned ms);
+
 /* One step of an opener thread: opens or closes what waits for it, prints events on stderr, waits at most
  * 500 ms when there is nothing to do. < 0: stopped. */
 int sampler_opener_step(struct sampler *);

@@ -49,6 +49,7 @@ struct sampler {
 	_Atomic bool stopping;
 	sem_t wanted;           /* an opener has something to do */
 	sem_t answered;         /* an opener has done something; before the first tick */
+	sem_t begun;            /* sampler_begin() is over */
 	pthread_mutex_t lock;   /* with `opened`: workers wait for something to work on */
 	pthread_cond_t opened;
 };
