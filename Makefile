@@ -105,8 +105,8 @@ $(B)/bench/%: tests/bench/%.c $(lib)
 F           := build/fuzz
 FUZZ_CC     ?= clang
 fuzz_flags  := -std=c17 -g -O1 -fno-common -fno-omit-frame-pointer -fno-sanitize-recover=undefined \
-	-fsanitize=address,undefined
-fuzz_lib_c  := $(filter-out agent/cmd/%,$(lib_c)) $(filter-out %/assets.c,$(gen_c))
+	-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=float-cast-overflow
+fuzz_lib_c  := $(lib_c) $(gen_c)
 fuzz_lib_o  := $(addprefix $(F)/,$(addsuffix .o,$(basename $(fuzz_lib_c))))
 fuzzers     := $(patsubst tests/fuzz/fuzz_%.c,$(F)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Faults put into copies of product code, each to be found by the fuzzer of that name.

@@ -4,67 +4,23 @@
  */
 #include "fuzz.h"
 
-#include "feeder.h"
+#include "store.h"
 #include "store/mirror.h"
-
-static const char *const attr_keys[] = {"comm", "cgroup", NULL};
-static const char *const words[] = {"off", "on", NULL};
-static const struct metric metrics[] = {
-	{"t.count", "count", 1, 1, "a", "A.", SEM_COUNTER, 0, NULL},
-	{"t.level", "byte", 1024, 1, "b", "B.", SEM_INSTANT, 4, NULL},
-	{"t.state", "1", 1, 1, "c", "C.", SEM_DISCRETE, 0, words},
-};
-static const struct group groups[] = {
-	{"one", NULL, metrics, 3, 0, 1, false, NULL},
-	{"disk", "disk", metrics, 2, 1000, 16, false, NULL},
-	{"process", "process", metrics, 3, 0, 64, true, attr_keys},
-};
-
-static void seed_tick(struct feeder *f, unsigned i)
-{
-	static const char *const names[] = {"sda", "sdb", "nvme0n1", "loop7"};
-	struct batch *b;
-	int32_t slot;
-
-	feeder_tick(f, 1000000 + i * 100000);
-	b = feeder_batch(f, 0);
-	batch_row(b)[0] += 1000;
-	batch_row(b)[1] = i % 3 ? (int64_t)i << 40 : VALUE_ABSENT;
-	feeder_group(f, 0, 12, -1);
-	b = feeder_batch(f, 1);
-	for (unsigned k = i % 2; k < 4; k++)
-		batch_row_named(b, names[k], strlen(names[k]))[k % 2] -= 7;
-	feeder_group(f, 1, -5, i == 3 ? 2000 : -1);
-	b = feeder_batch(f, 2);
-	slot = batch_find_id(b, i / 2);
-	if (slot < 0)
-		slot = batch_start(b, i / 2, "4711", 4);
-	batch_row_slot(b, (uint32_t)slot)[0]++;
-	batch_attr(b, (uint32_t)slot, 0, names[i % 4], strlen(names[i % 4]));
-	if (i == 5)
-		batch_end(b, (uint32_t)slot);
-	feeder_group(f, 2, 500, -1);
-	feeder_end(f);
-}
 
 /* All frames of a small log. */
 static void fuzz_seeds(void)
 {
-	struct log_config c = {.size_bytes = 4 << 20, .boot_id = "fuzz"};
-	enum log_state state;
 	static uint8_t out[1 << 18];
 	static struct feeder f;
 	uint64_t from, to;
 	struct cursor cur;
 	struct frame fr;
 	struct log *l;
-	char err[200];
 	size_t len = 0;
 
-	FUZZ_CHECK(log_open(&l, &c, &state, err, sizeof(err)) == 0);
-	feeder_open(&f, l, groups, sizeof(groups) / sizeof(*groups));
+	l = fuzz_log(&f);
 	for (unsigned i = 0; i < 8; i++)
-		seed_tick(&f, i);
+		fuzz_tick(&f, i);
 	f.buf[0] = 0;
 	feeder_put(&f, f.buf,
 		   frame_event(f.buf, FEEDER_BUFFER, 5000000, EVENT_GAP, SEVERITY_WARN, "cpu",
