@@ -448,7 +448,8 @@ static void put_group(struct level *l, uint32_t group, const struct mirror_group
 	for (uint32_t i = 0; i < g->n_values; i++)
 		settle(g, &g->values[i], mg->metrics[g->values[i].index % g->n_metrics].sem == SEM_COUNTER,
 		       g->n_reads);
-	qsort(g->values, g->n_values, sizeof(*g->values), by_index);
+	if (g->n_values)
+		qsort(g->values, g->n_values, sizeof(*g->values), by_index);
 
 	pb_uint(b, 1, group);
 	pb_sint(b, 2, g->n_reads ? (int64_t)(g->last_us - l->mono_us) : 0);

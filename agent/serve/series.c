@@ -47,6 +47,8 @@ static bool iso_time(const char *s, int64_t *ret_us)
 		char *end;
 
 		fraction = strtod(p, &end);
+		if (!(fraction < 1)) /* ".1e9" is a number too */
+			return false;
 		p = end;
 	}
 	int64_t us = (int64_t)timegm(&tm) * 1000000 + (int64_t)(fraction * 1e6 + 0.5);

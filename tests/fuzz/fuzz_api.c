@@ -22,6 +22,7 @@ static void fuzz_seeds(void)
 		"22:13:21.5+01:30\nformat=json",
 		"metric=t.level\nfrom=1700000000.25\nto=1700000100\nrate=1\npoints=1",
 		"metric=t.count\nfrom=-1.5h\nto=-0.5min",
+		"metric=t.count\nfrom=2023-11-14T22:13:20.1e999Z",
 	};
 
 	for (size_t i = 0; i < sizeof(seeds) / sizeof(*seeds); i++) {

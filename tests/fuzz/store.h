@@ -25,6 +25,7 @@ static inline void fuzz_tick(struct feeder *f, unsigned i)
 {
 	static const char *const names[] = {"sda", "sdb", "nvme0n1", "loop7"};
 	struct batch *b;
+	uint64_t id = i / 2 % 32 + 1;
 	int32_t slot;
 
 	feeder_tick(f, FUZZ_FIRST_US + (uint64_t)i * FUZZ_TICK_US);
@@ -37,12 +38,12 @@ static inline void fuzz_tick(struct feeder *f, unsigned i)
 		batch_row_named(b, names[k], strlen(names[k]))[k % 2] -= 7;
 	feeder_group(f, 1, -5, i == 3 ? 2000 : -1);
 	b = feeder_batch(f, 2);
-	slot = batch_find_id(b, i / 2);
+	slot = batch_find_id(b, id);
 	if (slot < 0)
-		slot = batch_start(b, i / 2, "4711", 4);
+		slot = batch_start(b, id, "4711", 4);
 	batch_row_slot(b, (uint32_t)slot)[0]++;
 	batch_attr(b, (uint32_t)slot, 0, names[i % 4], strlen(names[i % 4]));
-	if (i == 5)
+	if (i % 7 == 5)
 		batch_end(b, (uint32_t)slot);
 	feeder_group(f, 2, 500, -1);
 	feeder_end(f);
