@@ -128,6 +128,8 @@ $(F)/%: tests/fuzz/fuzz_%.c $(F)/libstrobe.a
 	$(Q)$(FUZZ_CC) $(filter-out -D_FORTIFY_SOURCE%,$(CPPFLAGS)) -Itests -Itests/fuzz $(fuzz_flags) \
 		-fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(F)/libstrobe.a $(LDLIBS)
 
+planted_fuzzers := $(addprefix $(F)/planted/,$(planted))
+
 $(F)/planted/%.c: tests/fuzz/plant.sh $(lib_c)
 	@mkdir -p $(@D)
 	$(Q)tests/fuzz/plant.sh $* >$@
@@ -137,7 +139,7 @@ $(F)/planted/%: $(F)/planted/%.c tests/fuzz/fuzz_%.c $(F)/libstrobe.a
 	$(Q)$(FUZZ_CC) $(filter-out -D_FORTIFY_SOURCE%,$(CPPFLAGS)) -Itests -Itests/fuzz $(fuzz_flags) \
 		-fsanitize=fuzzer -o $@ $(filter %.c,$^) $(F)/libstrobe.a $(LDLIBS)
 
-fuzz-selftest: $(addprefix $(F)/planted/,$(planted)) ## the fuzzers must find faults planted in copies of the code
+fuzz-selftest: $(planted_fuzzers) ## the fuzzers must find faults planted in copies of the code
 	$(Q)tests/fuzz/selftest.sh $^
 
 fuzz: $(fuzzers) ## fuzz every parser and decoder, FUZZ_SECONDS (30) each
@@ -168,8 +170,10 @@ check: deps-check ## install what is needed, build, run every test
 script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o -name '*.mjs' \) \
 	! -path 'tests/run.sh' ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' 2>/dev/null))
 
-check-all: all $(tests) $(tools)
-	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/run.sh $(tests) $(script_tests)
+check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
+	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) FUZZERS='$(fuzzers)' \
+		PLANTED='$(planted_fuzzers)' tests/run.sh $(tests) $(script_tests) \
+		tests/fuzz/run.sh tests/fuzz/selftest.sh
 
 check-unit: $(tests) ## the C unit tests alone
 	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/run.sh $(tests)

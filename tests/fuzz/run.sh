@@ -1,8 +1,9 @@
 #!/bin/sh
-# run.sh TARGET...: fuzzes each for FUZZ_SECONDS (default 30), FUZZ_JOBS (default 2) at a time, from
+# run.sh [TARGET...] ($FUZZERS when none is named): fuzzes each for FUZZ_SECONDS (default 30), FUZZ_JOBS (default 2) at a time, from
 # seeds made of the fixtures. One line a target and a closing "N passed, N failed". What crashed stays
 # in FOLDER-OF-TARGET/crash/, to be given to the target as its argument.
 : "${FUZZ_SECONDS:=30}" "${FUZZ_JOBS:=2}"
+[ $# -gt 0 ] || eval "set -- ${FUZZERS:-}"
 [ $# -gt 0 ] || { echo "usage: run.sh TARGET..." >&2; exit 2; }
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}"

@@ -1,8 +1,10 @@
 #!/bin/sh
-# selftest.sh TARGET...: each has a fault planted in it (plant.sh) that it must find within FUZZ_SECONDS
+# selftest.sh [TARGET...] ($PLANTED when none is named): each has a fault planted in it (plant.sh) that it must find within FUZZ_SECONDS
 # (default 30). Prints how long each took and a closing "N passed, N failed".
 : "${FUZZ_SECONDS:=30}"
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1
+[ $# -gt 0 ] || eval "set -- ${PLANTED:-}"
+[ $# -gt 0 ] || { echo "usage: selftest.sh TARGET..." >&2; exit 2; }
 passed=0 failed=0
 for target in "$@"; do
 	dir=$target.run
