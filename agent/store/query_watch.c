@@ -228,7 +228,7 @@ int query_sync(struct scan *s)
 int query_apply(struct scan *s, const struct tick_group *t)
 {
 	const struct follow *f = &s->follow[t->group];
-	const uint32_t *cell = f->cell, *last = f->cell + f->n_active;
+	const uint32_t *cell = f->cell, *last = cell ? cell + f->n_active : NULL;
 	const uint8_t *p = t->absent;
 	uint32_t index = FRAME_NO_INDEX;
 
