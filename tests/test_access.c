@@ -33,19 +33,34 @@ START_TEST(tokens)
 		ck_assert(!access_token_equal(token, other, strlen(token)));
 		ck_assert(!access_token_equal(token, token, i));
 	}
-	ck_assert(!access_token_equal(token, "abcdefghijklmnopqrstuvwxyz_-0123x", strlen(token) + 1));
+	ck_assert(
+		!access_token_equal(token, "abcdefghijklmnopqrstuvwxyz_-0123x", strlen(token) + 1));
 	ck_assert(!access_token_equal(token, longest, strlen(longest)));
 }
 END_TEST
 
 START_TEST(hosts)
 {
-	static const char *const good[] = {"localhost", "localhost:9820", "127.0.0.1", "127.0.0.1:1", "[::1]",
-					   "[::1]:65535", "LocalHost:80"};
-	static const char *const bad[] = {"", "localhost:", "localhost:abc", "localhost:123456", "localhost.evil.com",
-					  "evil.com", "127.0.0.1.evil.com", "127.0.0.2", "0.0.0.0", "::1", "[::1",
-					  "localhost:80:80", " localhost", "localhost ", "localhost@evil.com",
-					  "127.0.0.1:80@evil.com", "127.0.0.1,evil.com"};
+	static const char *const good[] = {"localhost",	  "localhost:9820", "127.0.0.1",
+					   "127.0.0.1:1", "[::1]",	    "[::1]:65535",
+					   "LocalHost:80"};
+	static const char *const bad[] = {"",
+					  "localhost:",
+					  "localhost:abc",
+					  "localhost:123456",
+					  "localhost.evil.com",
+					  "evil.com",
+					  "127.0.0.1.evil.com",
+					  "127.0.0.2",
+					  "0.0.0.0",
+					  "::1",
+					  "[::1",
+					  "localhost:80:80",
+					  " localhost",
+					  "localhost ",
+					  "localhost@evil.com",
+					  "127.0.0.1:80@evil.com",
+					  "127.0.0.1,evil.com"};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
 		ck_assert_msg(access_host_ok(good[i]), "%s", good[i]);
@@ -81,11 +96,13 @@ START_TEST(bearers_and_protocols)
 	ck_assert(!access_bearer_ok(NULL, token));
 	ck_assert(access_protocols_ok("strobe.v1, bearer.abcdefghijklmnopqrstuvwxyz_-0123", token));
 	ck_assert(access_protocols_ok("strobe.v1,bearer.abcdefghijklmnopqrstuvwxyz_-0123", token));
-	ck_assert(!access_protocols_ok("bearer.abcdefghijklmnopqrstuvwxyz_-0123, strobe.v1", token));
+	ck_assert(
+		!access_protocols_ok("bearer.abcdefghijklmnopqrstuvwxyz_-0123, strobe.v1", token));
 	ck_assert(!access_protocols_ok("strobe.v1", token));
 	ck_assert(!access_protocols_ok("strobe.v1, bearer.", token));
 	ck_assert(!access_protocols_ok("strobe.v1, abcdefghijklmnopqrstuvwxyz_-0123", token));
-	ck_assert(!access_protocols_ok("strobe.v1, bearer.abcdefghijklmnopqrstuvwxyz_-0124", token));
+	ck_assert(
+		!access_protocols_ok("strobe.v1, bearer.abcdefghijklmnopqrstuvwxyz_-0124", token));
 	ck_assert(!access_protocols_ok("", token));
 	ck_assert(!access_protocols_ok(NULL, token));
 }
@@ -96,10 +113,11 @@ START_TEST(addresses)
 	struct sockaddr_storage a;
 	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&a;
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&a;
-	static const char *const foreign[] = {"0.0.0.0:80", "192.168.0.1:80", "[::]:80", "10.0.0.1:0", "example.com:80",
-					      "128.0.0.1:80"};
-	static const char *const malformed[] = {"", "9820", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999",
-						"unix:", "unix:relative", ":80"};
+	static const char *const foreign[] = {"0.0.0.0:80", "192.168.0.1:80", "[::]:80",
+					      "10.0.0.1:0", "example.com:80", "128.0.0.1:80"};
+	static const char *const malformed[] = {"",	      "9820",	       "127.0.0.1",
+						"127.0.0.1:", "127.0.0.1:x",   "127.0.0.1:99999",
+						"unix:",      "unix:relative", ":80"};
 	char path[200] = "unix:/", err[300];
 	socklen_t len;
 
@@ -114,13 +132,16 @@ START_TEST(addresses)
 	ck_assert_int_eq(access_listen_address("unix:/run/x.sock", &a, &len, err, sizeof(err)), 0);
 	ck_assert_int_eq(a.ss_family, AF_UNIX);
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(*foreign); i++) {
-		ck_assert_msg(access_listen_address(foreign[i], &a, &len, err, sizeof(err)) == -EINVAL, "%s", foreign[i]);
+		ck_assert_msg(access_listen_address(foreign[i], &a, &len, err, sizeof(err)) ==
+				      -EINVAL,
+			      "%s", foreign[i]);
 		ck_assert_msg(strstr(err, "loopback") && strstr(err, "ssh -L"), "%s", err);
 	}
 	for (size_t i = 0; i < sizeof(malformed) / sizeof(*malformed); i++) {
 		err[0] = '\0';
-		ck_assert_msg(access_listen_address(malformed[i], &a, &len, err, sizeof(err)) == -EINVAL, "%s",
-			      malformed[i]);
+		ck_assert_msg(access_listen_address(malformed[i], &a, &len, err, sizeof(err)) ==
+				      -EINVAL,
+			      "%s", malformed[i]);
 		ck_assert_uint_gt(strlen(err), 10);
 	}
 	memset(path + 6, 'x', 150);

@@ -25,7 +25,7 @@ enum { N_GROUPS = 3, SLOTS = 12, CELLS = 36, HISTORY = 128 };
 
 /* The state of one group after one tick. */
 struct state {
-	uint32_t gen[SLOTS]; /* 0: nobody */
+	uint32_t gen[SLOTS];  /* 0: nobody */
 	int64_t value[CELLS]; /* VALUE_ABSENT: none */
 	bool read;
 	uint64_t at_us;
@@ -81,7 +81,8 @@ static void remember(struct lab *lab)
 				continue;
 			s->gen[slot] = b->inst[slot].gen;
 			for (uint32_t k = 0; k < b->n_metrics; k++)
-				s->value[slot * b->n_metrics + k] = b->prev[slot * b->n_metrics + k];
+				s->value[slot * b->n_metrics + k] =
+					b->prev[slot * b->n_metrics + k];
 		}
 	}
 }
@@ -126,7 +127,8 @@ static void assert_state(const struct state *have, const struct state *want, uin
 	for (uint32_t slot = 0; slot < SLOTS; slot++) {
 		ck_assert_uint_eq(have->gen[slot], want->gen[slot]);
 		for (uint32_t k = 0; want->gen[slot] && k < n_metrics; k++)
-			ck_assert_int_eq(have->value[slot * n_metrics + k], want->value[slot * n_metrics + k]);
+			ck_assert_int_eq(have->value[slot * n_metrics + k],
+					 want->value[slot * n_metrics + k]);
 	}
 }
 
@@ -147,7 +149,8 @@ static void expect(struct expected *e, int64_t v)
 }
 
 /* The plain way: every read of the interval, one after the other. */
-static struct expected naive(struct lab *lab, unsigned g, uint64_t start, uint64_t end, uint32_t index)
+static struct expected naive(struct lab *lab, unsigned g, uint64_t start, uint64_t end,
+			     uint32_t index)
 {
 	const struct metric *metric = &groups[g].metrics[index % groups[g].n_metrics];
 	uint32_t slot = index / groups[g].n_metrics, gen = moment_at(lab, end)->group[g].gen[slot];
@@ -167,12 +170,14 @@ static struct expected naive(struct lab *lab, unsigned g, uint64_t start, uint64
 			expect(&e, s->value[index]);
 		bool there = before->gen[slot] == gen && before->value[index] != VALUE_ABSENT;
 		uint64_t dt = s->at_us - before->at_us;
-		int64_t delta = (int64_t)((uint64_t)s->value[index] - (uint64_t)before->value[index]);
+		int64_t delta =
+			(int64_t)((uint64_t)s->value[index] - (uint64_t)before->value[index]);
 
-		if (metric->sem == SEM_COUNTER && here && there && before->at_us && dt <= 2 * period_us && delta >= 0)
-			expect(&e, (double)delta * 1e9 / (double)dt < 9.2e18 ?
-					   (int64_t)((double)delta * 1e9 / (double)dt + 0.5) :
-					   INT64_MAX);
+		if (metric->sem == SEM_COUNTER && here && there && before->at_us &&
+		    dt <= 2 * period_us && delta >= 0)
+			expect(&e, (double)delta * 1e9 / (double)dt < 9.2e18
+					   ? (int64_t)((double)delta * 1e9 / (double)dt + 0.5)
+					   : INT64_MAX);
 		before = s;
 	}
 	if (metric->sem == SEM_COUNTER)
@@ -192,10 +197,11 @@ static unsigned count_reads(struct lab *lab, unsigned g, uint64_t start, uint64_
 	return n;
 }
 
-static void assert_coarse(struct lab *lab, unsigned g, const struct wire_entry *e, const Strobe__V1__GroupTick *t,
-			  struct client *c)
+static void assert_coarse(struct lab *lab, unsigned g, const struct wire_entry *e,
+			  const Strobe__V1__GroupTick *t, struct client *c)
 {
-	const struct state *end = &moment_at(lab, e->tick)->group[g], *base = &moment_at(lab, e->start_tick)->group[g];
+	const struct state *end = &moment_at(lab, e->tick)->group[g],
+			   *base = &moment_at(lab, e->start_tick)->group[g];
 	uint64_t index = UINT64_MAX;
 	bool listed[CELLS] = {false};
 
@@ -222,7 +228,8 @@ static void assert_coarse(struct lab *lab, unsigned g, const struct wire_entry *
 
 		if (listed[k] || !end->gen[slot] || end->value[k] == VALUE_ABSENT)
 			continue;
-		struct expected want = naive(lab, g, e->start_tick, e->tick, k); /* it did not move */
+		struct expected want =
+			naive(lab, g, e->start_tick, e->tick, k); /* it did not move */
 
 		ck_assert_int_eq(want.lo, want.hi);
 	}
@@ -316,7 +323,8 @@ static void many_group(struct lab *lab)
 			continue;
 		int64_t *row = batch_row_slot(b, (uint32_t)slot);
 
-		row[feeder_random(&lab->rnd) % 2] = step(&lab->rnd, row[feeder_random(&lab->rnd) % 2]);
+		row[feeder_random(&lab->rnd) % 2] =
+			step(&lab->rnd, row[feeder_random(&lab->rnd) % 2]);
 	}
 	feeder_group(&lab->feeder, 1, 700, -1);
 }
@@ -437,7 +445,8 @@ START_TEST(a_reset_row_is_the_mirror)
 
 			memset(&s, 0xff, sizeof(s)); /* what a client held before does not matter */
 			ck_assert(t->groups[g]->reset);
-			ck_assert_int_eq(t->groups[g]->change_case, STROBE__V1__GROUP_TICK__CHANGE_PERIOD_MS);
+			ck_assert_int_eq(t->groups[g]->change_case,
+					 STROBE__V1__GROUP_TICK__CHANGE_PERIOD_MS);
 			apply(&s, t->groups[g], groups[g].n_metrics);
 			assert_state(&s, want, groups[g].n_metrics);
 			ck_assert_uint_eq(m->mono_us + (uint64_t)t->groups[g]->off_us, want->at_us);
@@ -450,7 +459,8 @@ START_TEST(a_reset_row_is_the_mirror)
 }
 END_TEST
 
-/* Frames with flipped bits, cut off or too long: refused or taken, never a crash or a read outside. */
+/* Frames with flipped bits, cut off or too long: refused or taken, never a crash or a read outside.
+ */
 START_TEST(damaged_frames_do_no_harm)
 {
 	static const struct encoder_sink sink = {0};
@@ -471,7 +481,8 @@ START_TEST(damaged_frames_do_no_harm)
 		memcpy(copy, f.data, f.len);
 		encoder_feed(&victim, &f);
 		for (unsigned k = feeder_random(&lab->rnd) % 4; k > 0; k--)
-			copy[feeder_random(&lab->rnd) % f.len] ^= (uint8_t)(1u << feeder_random(&lab->rnd) % 8);
+			copy[feeder_random(&lab->rnd) % f.len] ^=
+				(uint8_t)(1u << feeder_random(&lab->rnd) % 8);
 		if (feeder_random(&lab->rnd) % 4 == 0)
 			bad.len = feeder_random(&lab->rnd) % f.len + 1;
 		if (frame_type(&bad) != FRAME_CATALOG)
@@ -520,7 +531,8 @@ START_TEST(lengths_of_nested_fields)
 	for (unsigned shift = 0; shift < 64; shift++) {
 		uint8_t p[VARINT_MAX];
 
-		ck_assert_uint_eq(varint_size(1ull << shift), (size_t)(varint_put(p, 1ull << shift) - p));
+		ck_assert_uint_eq(varint_size(1ull << shift),
+				  (size_t)(varint_put(p, 1ull << shift) - p));
 	}
 	buf_done(&b);
 }

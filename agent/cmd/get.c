@@ -13,7 +13,8 @@
 
 static const char help[] =
 	"usage: strobe get METRIC... [OPTION...]\n\n"
-	"The newest value of each series and its smallest, mean and largest one over the last 10 s; counters as\n"
+	"The newest value of each series and its smallest, mean and largest one over the last 10 "
+	"s; counters as\n"
 	"rates a second. 'strobe metrics PATTERN' finds names.\n\n"
 	"  --instance NAME   one instance (cpu0, sda, eth0, ...); default: all\n"
 	"  --from TIME       -30s, -5m, -1h, unix seconds or 2026-01-31T12:00:00Z (default -10s)\n"
@@ -21,8 +22,10 @@ static const char help[] =
 	"  --points N        so many points over the range, each with min, avg, max (1 to 10000)\n"
 	"  --raw             counters as they are, not as rates\n"
 	"  --csv, --json     all of it, for programs\n"
-	"  --url URL         http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, else this user's agent\n\n"
-	"Exit status: 0; 1 when there is no agent, no such metric or no sample; 2 for a wrong option.\n";
+	"  --url URL         http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, else this "
+	"user's agent\n\n"
+	"Exit status: 0; 1 when there is no agent, no such metric or no sample; 2 for a wrong "
+	"option.\n";
 
 enum { TARGET_MAX = 16 << 10 };
 
@@ -63,12 +66,14 @@ static size_t print_newest(const json_t *series)
 	const json_t *s;
 	int width = 6;
 
-	json_array_foreach(series, i, s) {
+	json_array_foreach(series, i, s)
+	{
 		int len = (int)(strlen(text(s, "metric")) + strlen(text(s, "instance")) + 2);
 
 		width = len > width ? len : width;
 	}
-	json_array_foreach(series, i, s) {
+	json_array_foreach(series, i, s)
+	{
 		const json_t *points = json_object_get(s, "points");
 		const json_t *p = json_array_get(points, json_array_size(points) - 1);
 		char name[320];
@@ -76,12 +81,14 @@ static size_t print_newest(const json_t *series)
 		if (!json_array_size(points))
 			continue;
 		if (!n++)
-			printf("%-*s %14s %14s %14s %14s  %s\n", width, "metric", "newest", "min", "avg", "max",
-			       "unit");
-		snprintf(name, sizeof(name), "%s%s%s%s", text(s, "metric"), *text(s, "instance") ? "[" : "",
-			 text(s, "instance"), *text(s, "instance") ? "]" : "");
-		printf("%-*s %14s %14s %14s %14s  %s\n", width, name, field(p, "last", last), field(p, "min", min),
-		       field(p, "avg", avg), field(p, "max", max), text(s, "unit"));
+			printf("%-*s %14s %14s %14s %14s  %s\n", width, "metric", "newest", "min",
+			       "avg", "max", "unit");
+		snprintf(name, sizeof(name), "%s%s%s%s", text(s, "metric"),
+			 *text(s, "instance") ? "[" : "", text(s, "instance"),
+			 *text(s, "instance") ? "]" : "");
+		printf("%-*s %14s %14s %14s %14s  %s\n", width, name, field(p, "last", last),
+		       field(p, "min", min), field(p, "avg", avg), field(p, "max", max),
+		       text(s, "unit"));
 	}
 	return n;
 }
@@ -93,18 +100,21 @@ static size_t print_points(const json_t *series)
 	size_t i, k, n = 0;
 	const json_t *s, *p;
 
-	json_array_foreach(series, i, s) {
+	json_array_foreach(series, i, s)
+	{
 		const json_t *points = json_object_get(s, "points");
 
 		if (!json_array_size(points))
 			continue;
-		printf("%s%s%s%s%s in %s\n%-27s %6s %14s %14s %14s %14s\n", n ? "\n" : "", text(s, "metric"),
-		       *text(s, "instance") ? "[" : "", text(s, "instance"), *text(s, "instance") ? "]" : "",
-		       text(s, "unit"), "time", "n", "min", "avg", "max", "last");
+		printf("%s%s%s%s%s in %s\n%-27s %6s %14s %14s %14s %14s\n", n ? "\n" : "",
+		       text(s, "metric"), *text(s, "instance") ? "[" : "", text(s, "instance"),
+		       *text(s, "instance") ? "]" : "", text(s, "unit"), "time", "n", "min", "avg",
+		       "max", "last");
 		json_array_foreach(points, k, p)
 			printf("%-27s %6lld %14s %14s %14s %14s\n", text(p, "time"),
-			       (long long)json_integer_value(json_object_get(p, "n")), field(p, "min", min),
-			       field(p, "avg", avg), field(p, "max", max), field(p, "last", last));
+			       (long long)json_integer_value(json_object_get(p, "n")),
+			       field(p, "min", min), field(p, "avg", avg), field(p, "max", max),
+			       field(p, "last", last));
 		n++;
 	}
 	return n;
@@ -146,19 +156,19 @@ static int make_target(char *target, const struct arguments *a, char **metrics, 
 
 static int parse(int argc, char **argv, struct arguments *a)
 {
-	static const struct option options[] = { { "instance", required_argument, NULL, 'i' },
-						 { "from", required_argument, NULL, 'f' },
-						 { "to", required_argument, NULL, 't' },
-						 { "points", required_argument, NULL, 'p' },
-						 { "url", required_argument, NULL, 'u' },
-						 { "csv", no_argument, NULL, 'c' },
-						 { "json", no_argument, NULL, 'j' },
-						 { "raw", no_argument, NULL, 'r' },
-						 { "help", no_argument, NULL, 'h' },
-						 { 0 } };
+	static const struct option options[] = {{"instance", required_argument, NULL, 'i'},
+						{"from", required_argument, NULL, 'f'},
+						{"to", required_argument, NULL, 't'},
+						{"points", required_argument, NULL, 'p'},
+						{"url", required_argument, NULL, 'u'},
+						{"csv", no_argument, NULL, 'c'},
+						{"json", no_argument, NULL, 'j'},
+						{"raw", no_argument, NULL, 'r'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int c;
 
-	*a = (struct arguments){ .from = "-10s" };
+	*a = (struct arguments){.from = "-10s"};
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		switch (c) {
@@ -208,17 +218,19 @@ static int print_result(const struct arguments *a, const char *body)
 	}
 	o = json_loads(body, 0, NULL);
 	if (!o) {
-		fprintf(stderr, "strobe: the agent's answer makes no sense; is it of this version (%s)?\n",
+		fprintf(stderr,
+			"strobe: the agent's answer makes no sense; is it of this version (%s)?\n",
 			STROBE_VERSION);
 		return 1;
 	}
-	n = a->points ? print_points(json_object_get(o, "series")) : print_newest(json_object_get(o, "series"));
+	n = a->points ? print_points(json_object_get(o, "series"))
+		      : print_newest(json_object_get(o, "series"));
 	json_decref(o);
 	if (n)
 		return 0;
 	fprintf(stderr, "strobe: no sample in this range%s\n",
-		a->instance ? "; does the instance exist? Leave --instance out to see all" :
-			      "; 'strobe status' says how far back the log goes");
+		a->instance ? "; does the instance exist? Leave --instance out to see all"
+			    : "; 'strobe status' says how far back the log goes");
 	return 1;
 }
 
@@ -235,9 +247,10 @@ int cmd_get(int argc, char **argv)
 		return 0;
 	}
 	if (optind == argc || (a.csv && a.json)) {
-		fputs(optind == argc ? "strobe: which metric? 'strobe metrics' lists them, for example: strobe get "
-				       "kernel.all.load\n" :
-				       "strobe: --csv or --json, not both\n",
+		fputs(optind == argc ? "strobe: which metric? 'strobe metrics' lists them, for "
+				       "example: strobe get "
+				       "kernel.all.load\n"
+				     : "strobe: --csv or --json, not both\n",
 		      stderr);
 		return 2;
 	}

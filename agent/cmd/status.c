@@ -9,12 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char help[] =
-	"usage: strobe status [--json] [--url URL]\n\n"
-	"How the running agent fares: its cost, what the log holds, the state of each collector.\n\n"
-	"  --json       as the agent says it (GET /api/v1/status)\n"
-	"  --url URL    http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, else this user's agent\n\n"
-	"Exit status: 0; 1 when no agent answers; 2 for a wrong option.\n";
+static const char help[] = "usage: strobe status [--json] [--url URL]\n\n"
+			   "How the running agent fares: its cost, what the log holds, the state "
+			   "of each collector.\n\n"
+			   "  --json       as the agent says it (GET /api/v1/status)\n"
+			   "  --url URL    http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, "
+			   "else this user's agent\n\n"
+			   "Exit status: 0; 1 when no agent answers; 2 for a wrong option.\n";
 
 static double number(const json_t *o, const char *key)
 {
@@ -49,15 +50,18 @@ static void print_collectors(const json_t *list)
 	size_t i;
 	const json_t *c;
 
-	printf("\n%-12s %-9s %9s %8s %10s  %s\n", "collector", "state", "period", "series", "cost", "");
-	json_array_foreach(list, i, c) {
+	printf("\n%-12s %-9s %9s %8s %10s  %s\n", "collector", "state", "period", "series", "cost",
+	       "");
+	json_array_foreach(list, i, c)
+	{
 		const char *tier = text(c, "tier"), *reason = text(c, "reason");
 		char period[24] = "-";
 
 		if (number(c, "period_ms") > 0)
 			snprintf(period, sizeof(period), "%.0f ms", number(c, "period_ms"));
-		printf("%-12s %-9s %9s %8.0f %7.0f us  %s%s%s\n", text(c, "name"), text(c, "state"), period,
-		       number(c, "series"), number(c, "cost_us"), tier, *tier && *reason ? ": " : "", reason);
+		printf("%-12s %-9s %9s %8.0f %7.0f us  %s%s%s\n", text(c, "name"), text(c, "state"),
+		       period, number(c, "series"), number(c, "cost_us"), tier,
+		       *tier && *reason ? ": " : "", reason);
 	}
 }
 
@@ -65,12 +69,13 @@ static void print_status(const json_t *o, const char *url)
 {
 	printf("strobe %s on %s, %s\n\n", text(o, "version"), text(o, "host"), url);
 	print_span("running", number(o, "uptime_s"));
-	printf("%-14s%.0f Hz, %.0f series, %.0f samples a second\n", "sampling", number(o, "rate_hz"),
-	       number(o, "series"), number(o, "samples_per_s"));
+	printf("%-14s%.0f Hz, %.0f series, %.0f samples a second\n", "sampling",
+	       number(o, "rate_hz"), number(o, "series"), number(o, "samples_per_s"));
 	printf("%-14s%.2f %% of one core, %.1f MiB resident\n", "cost", number(o, "cpu_percent"),
 	       number(o, "rss_bytes") / 1048576);
 	print_span("log holds", number(o, "retention_s"));
-	printf("%-14s%.0f late, %.0f missed\n", "ticks", number(o, "late_ticks"), number(o, "missed_ticks"));
+	printf("%-14s%.0f late, %.0f missed\n", "ticks", number(o, "late_ticks"),
+	       number(o, "missed_ticks"));
 	printf("%-14s%.0f\n", "clients", number(o, "clients"));
 	if (json_is_false(json_object_get(o, "recoverable")))
 		printf("%-14snot after a crash: the log is in anonymous memory\n", "recoverable");
@@ -79,10 +84,10 @@ static void print_status(const json_t *o, const char *url)
 
 int cmd_status(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-						 { "url", required_argument, NULL, 'u' },
-						 { "help", no_argument, NULL, 'h' },
-						 { 0 } };
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+						{"url", required_argument, NULL, 'u'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	const char *url = NULL;
 	bool json = false;
 	struct client client;
@@ -101,7 +106,9 @@ int cmd_status(int argc, char **argv)
 		url = c == 'u' ? optarg : url;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "strobe: status takes no argument '%s'; 'strobe status --help' lists the options\n",
+		fprintf(stderr,
+			"strobe: status takes no argument '%s'; 'strobe status --help' lists the "
+			"options\n",
 			argv[optind]);
 		return 2;
 	}
@@ -117,7 +124,8 @@ int cmd_status(int argc, char **argv)
 	else if (o)
 		print_status(o, client.shown);
 	else
-		fprintf(stderr, "strobe: the agent's answer makes no sense; is it of this version (%s)?\n",
+		fprintf(stderr,
+			"strobe: the agent's answer makes no sense; is it of this version (%s)?\n",
 			STROBE_VERSION);
 	free(body);
 	json_decref(o);

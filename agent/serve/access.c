@@ -12,7 +12,8 @@
 
 static bool is_token_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-';
 }
 
 bool access_token_valid(const char *token)
@@ -31,7 +32,8 @@ bool access_token_equal(const char *token, const char *given, size_t given_len)
 	volatile uint8_t diff = len != given_len;
 
 	for (size_t i = 0; i < ACCESS_TOKEN_MAX; i++) {
-		uint8_t a = (uint8_t)(i < len ? token[i] : 0), b = (uint8_t)(i < given_len ? given[i] : 0);
+		uint8_t a = (uint8_t)(i < len ? token[i] : 0),
+			b = (uint8_t)(i < given_len ? given[i] : 0);
 
 		diff = (uint8_t)(diff | (a ^ b));
 	}
@@ -47,12 +49,13 @@ static bool is_port(const char *p)
 
 bool access_host_ok(const char *host)
 {
-	static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
+	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
 
 	for (size_t i = 0; host && i < sizeof(names) / sizeof(*names); i++) {
 		size_t n = strlen(names[i]);
 
-		if (strncasecmp(host, names[i], n) == 0 && (!host[n] || (host[n] == ':' && is_port(host + n + 1))))
+		if (strncasecmp(host, names[i], n) == 0 &&
+		    (!host[n] || (host[n] == ':' && is_port(host + n + 1))))
 			return true;
 	}
 	return false;
@@ -93,13 +96,15 @@ bool access_protocols_ok(const char *protocols, const char *token)
 	return version && bearer;
 }
 
-static int unix_address(const char *path, struct sockaddr_storage *ret, socklen_t *len, char *err, size_t err_len)
+static int unix_address(const char *path, struct sockaddr_storage *ret, socklen_t *len, char *err,
+			size_t err_len)
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)(void *)ret;
 	size_t n = strlen(path);
 
 	if (n == 0 || path[0] != '/' || n >= sizeof(un->sun_path)) {
-		snprintf(err, err_len, "--listen unix:PATH needs an absolute path of at most %zu bytes",
+		snprintf(err, err_len,
+			 "--listen unix:PATH needs an absolute path of at most %zu bytes",
 			 sizeof(un->sun_path) - 1);
 		return -EINVAL;
 	}
@@ -111,12 +116,14 @@ static int unix_address(const char *path, struct sockaddr_storage *ret, socklen_
 
 static int malformed(const char *listen, char *err, size_t err_len)
 {
-	snprintf(err, err_len, "--listen %s: expected ADDRESS:PORT such as 127.0.0.1:9820, or unix:/path", listen);
+	snprintf(err, err_len,
+		 "--listen %s: expected ADDRESS:PORT such as 127.0.0.1:9820, or unix:/path",
+		 listen);
 	return -EINVAL;
 }
 
-int access_listen_address(const char *listen, struct sockaddr_storage *ret, socklen_t *len, char *err,
-			  size_t err_len)
+int access_listen_address(const char *listen, struct sockaddr_storage *ret, socklen_t *len,
+			  char *err, size_t err_len)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)(void *)ret;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)ret;
@@ -143,14 +150,16 @@ int access_listen_address(const char *listen, struct sockaddr_storage *ret, sock
 		*len = sizeof(*in6);
 		return 0;
 	}
-	if (inet_pton(AF_INET, host, &in->sin_addr) == 1 && ntohl(in->sin_addr.s_addr) >> 24 == 127) {
+	if (inet_pton(AF_INET, host, &in->sin_addr) == 1 &&
+	    ntohl(in->sin_addr.s_addr) >> 24 == 127) {
 		in->sin_family = AF_INET;
 		in->sin_port = port;
 		*len = sizeof(*in);
 		return 0;
 	}
 	snprintf(err, err_len,
-		 "--listen %s: strobe listens on loopback only for now (TLS comes later); keep 127.0.0.1:9820 and "
+		 "--listen %s: strobe listens on loopback only for now (TLS comes later); keep "
+		 "127.0.0.1:9820 and "
 		 "reach it from elsewhere with: ssh -L 9820:127.0.0.1:9820 HOST",
 		 listen);
 	return -EINVAL;

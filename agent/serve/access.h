@@ -35,9 +35,9 @@ bool access_bearer_ok(const char *authorization, const char *token);
 /* The value of Sec-WebSocket-Protocol: strobe.v1 first, and bearer.TOKEN. */
 bool access_protocols_ok(const char *protocols, const char *token);
 
-/* Parses --listen. 0 and an address of `len` bytes; -EINVAL with a sentence when it is malformed, not
- * a loopback address, or too long a path. */
-int access_listen_address(const char *listen, struct sockaddr_storage *ret, socklen_t *len, char *err,
-			  size_t err_len);
+/* Parses --listen. 0 and an address of `len` bytes; -EINVAL with a sentence when it is malformed,
+ * not a loopback address, or too long a path. */
+int access_listen_address(const char *listen, struct sockaddr_storage *ret, socklen_t *len,
+			  char *err, size_t err_len);
 
 #endif

@@ -10,9 +10,9 @@
 static const uint64_t status_window_us = 10000000;
 
 static const struct query_selector status_rates[] = {
-	{ .metric = "strobe.cpu.user" },
-	{ .metric = "strobe.cpu.sys" },
-	{ .metric = "strobe.sample.count" },
+	{.metric = "strobe.cpu.user"},
+	{.metric = "strobe.cpu.sys"},
+	{.metric = "strobe.sample.count"},
 };
 enum { RATE_CPU_USER, RATE_CPU_SYS, RATE_SAMPLES };
 
@@ -29,7 +29,7 @@ void api_error_json(struct buf *b, const char *error, const char *hint)
 
 static void metric_json(struct buf *b, const struct mirror_metric *m)
 {
-	static const char *const semantics[] = { "counter", "instant", "discrete" };
+	static const char *const semantics[] = {"counter", "instant", "discrete"};
 
 	json_open(b, '{');
 	json_key_text(b, "name", m->name);
@@ -49,7 +49,8 @@ static void metric_json(struct buf *b, const struct mirror_metric *m)
 	json_close(b, '}');
 }
 
-static void instance_json(struct buf *b, const struct mirror_group *g, const struct mirror_instance *inst)
+static void instance_json(struct buf *b, const struct mirror_group *g,
+			  const struct mirror_instance *inst)
 {
 	json_open(b, '{');
 	json_key_text(b, "name", inst->name);
@@ -104,7 +105,8 @@ struct job *api_status_job(const struct server *s, const void *owner)
 	(void)s;
 	if (!job)
 		return NULL;
-	if (job_set_selectors(job, status_rates, sizeof(status_rates) / sizeof(*status_rates)) < 0) {
+	if (job_set_selectors(job, status_rates, sizeof(status_rates) / sizeof(*status_rates)) <
+	    0) {
 		job_free(job);
 		return NULL;
 	}
@@ -130,7 +132,8 @@ static double rate_of(const struct query_result *result, const char *metric)
 {
 	for (size_t i = 0; result && i < result->n_series; i++) {
 		const struct query_series *s = &result->series[i];
-		const struct mirror_metric *m = &result->catalog->groups[s->group].metrics[s->metric];
+		const struct mirror_metric *m =
+			&result->catalog->groups[s->group].metrics[s->metric];
 
 		if (strcmp(m->name, metric) == 0 && s->points[0].n)
 			return s->points[0].sum / s->points[0].n / 1000 * m->mul / m->div;
@@ -138,7 +141,8 @@ static double rate_of(const struct query_result *result, const char *metric)
 	return 0;
 }
 
-static const char *attr_of(const struct mirror_group *g, const struct mirror_instance *inst, const char *key)
+static const char *attr_of(const struct mirror_group *g, const struct mirror_instance *inst,
+			   const char *key)
 {
 	for (uint32_t i = 0; inst->attrs && i < g->n_attrs; i++)
 		if (strcmp(g->attr_keys[i], key) == 0)
@@ -147,7 +151,8 @@ static const char *attr_of(const struct mirror_group *g, const struct mirror_ins
 }
 
 /* The value of a metric in one row of a group, by the end of its name; 0 where it is absent. */
-static double field(const struct mirror_group *g, uint32_t slot, const char *suffix, const char **ret_word)
+static double field(const struct mirror_group *g, uint32_t slot, const char *suffix,
+		    const char **ret_word)
 {
 	for (uint32_t k = 0; k < g->n_metrics; k++) {
 		const struct mirror_metric *m = &g->metrics[k];
@@ -170,7 +175,8 @@ static void collectors_json(struct buf *b, struct mirror *m)
 	for (uint32_t i = 0; i < m->n_groups; i++) {
 		const struct mirror_group *g = &m->groups[i];
 
-		for (uint32_t slot = 0; strcmp(g->name, "strobe.collector") == 0 && slot < g->n_slots; slot++) {
+		for (uint32_t slot = 0;
+		     strcmp(g->name, "strobe.collector") == 0 && slot < g->n_slots; slot++) {
 			const struct mirror_instance *inst = &g->inst[slot];
 			const char *state = "unknown";
 
@@ -206,18 +212,20 @@ void api_status_json(struct buf *b, struct server *s, const struct query_result 
 	json_key_double(b, "series", newest(m, "strobe.series"));
 	json_key_double(b, "samples_per_s", round(rate_of(result, "strobe.sample.count")));
 	json_key_int(b, "clients", (int64_t)STAT_GET(clients));
-	json_key_double(b, "cpu_percent", round(cpu * 1000) / 10000); /* millisec a second, in % of one core */
+	json_key_double(b, "cpu_percent",
+			round(cpu * 1000) / 10000); /* millisec a second, in % of one core */
 	json_key_double(b, "rss_bytes", newest(m, "strobe.mem.rss"));
 	json_key_double(b, "retention_s",
-			m->mono_us && log_oldest_us(s->config.log) ?
-				(double)(m->mono_us - log_oldest_us(s->config.log)) / 1e6 :
-				0);
+			m->mono_us && log_oldest_us(s->config.log)
+				? (double)(m->mono_us - log_oldest_us(s->config.log)) / 1e6
+				: 0);
 	json_key_double(b, "late_ticks", newest(m, "strobe.tick.late"));
 	json_key_double(b, "missed_ticks", newest(m, "strobe.tick.missed"));
 	json_key_int(b, "memory_log_bytes", (int64_t)log_capacity(s->config.log));
 	json_key(b, "recoverable");
 	json_bool(b, s->config.recoverable);
-	json_key_double(b, "newest_us_ago", m->mono_us ? (double)(clock_mono_us() - m->mono_us) : 0);
+	json_key_double(b, "newest_us_ago",
+			m->mono_us ? (double)(clock_mono_us() - m->mono_us) : 0);
 	collectors_json(b, m);
 	json_close(b, '}');
 	buf_text(b, "\n");

@@ -18,10 +18,10 @@ const struct asset *asset_find(const char *path)
 uint8_t *asset_inflate(const struct asset *a)
 {
 	uint8_t *out = malloc(a->len + 1);
-	z_stream z = { .next_in = a->gz,
-		       .avail_in = (uInt)a->gz_len,
-		       .next_out = out,
-		       .avail_out = (uInt)a->len + 1 };
+	z_stream z = {.next_in = a->gz,
+		      .avail_in = (uInt)a->gz_len,
+		      .next_out = out,
+		      .avail_out = (uInt)a->len + 1};
 
 	if (!out || inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) {
 		free(out);

@@ -12,7 +12,7 @@ struct asset {
 	const char *etag; /* of the plain bytes, without quotes */
 	const uint8_t *gz;
 	size_t gz_len, len; /* len: inflated */
-	bool immutable; /* its name holds a hash of its content */
+	bool immutable;	    /* its name holds a hash of its content */
 };
 
 extern const struct asset strobe_assets[]; /* sorted by path */

@@ -2,7 +2,8 @@
  * A growing byte buffer and the protobuf encodings that are written by hand into it.
  *
  * Invariants
- *  - After an allocation failed `failed` is set and every later write is dropped; look once, at the end.
+ *  - After an allocation failed `failed` is set and every later write is dropped; look once, at the
+ * end.
  *  - Zeroed is empty and valid. Capacity only grows until buf_done or buf_trim.
  */
 #ifndef STROBE_SERVE_BUF_H
@@ -27,7 +28,7 @@ enum pb_type { PB_VARINT = 0, PB_FIXED64 = 1, PB_BYTES = 2 };
 static inline void buf_done(struct buf *b)
 {
 	free(b->p);
-	*b = (struct buf){ 0 };
+	*b = (struct buf){0};
 }
 
 static inline void buf_clear(struct buf *b)

@@ -31,15 +31,19 @@ static int parse_url(const char *url, struct client *c, char *err, size_t err_le
 	size_t n = host ? strcspn(host, "/#?") : 0;
 	const char *colon = host ? memrchr(host, ':', n) : NULL;
 
-	if (!colon || colon == host || (size_t)(colon - host) >= sizeof(c->host) || n - (size_t)(colon - host) > 6) {
-		snprintf(err, err_len, "'%s' is no URL of an agent: expected http://127.0.0.1:PORT/#token=TOKEN",
+	if (!colon || colon == host || (size_t)(colon - host) >= sizeof(c->host) ||
+	    n - (size_t)(colon - host) > 6) {
+		snprintf(err, err_len,
+			 "'%s' is no URL of an agent: expected http://127.0.0.1:PORT/#token=TOKEN",
 			 c->shown);
 		return -EINVAL;
 	}
 	bool brackets = host[0] == '[' && colon[-1] == ']';
 
-	snprintf(c->host, sizeof(c->host), "%.*s", (int)(colon - host) - 2 * brackets, host + brackets);
-	snprintf(c->port, sizeof(c->port), "%.*s", (int)(n - (size_t)(colon - host) - 1), colon + 1);
+	snprintf(c->host, sizeof(c->host), "%.*s", (int)(colon - host) - 2 * brackets,
+		 host + brackets);
+	snprintf(c->port, sizeof(c->port), "%.*s", (int)(n - (size_t)(colon - host) - 1),
+		 colon + 1);
 	return 0;
 }
 
@@ -47,17 +51,18 @@ static int parse_url(const char *url, struct client *c, char *err, size_t err_le
 static void borrow_token(struct client *c)
 {
 	struct runtime_agent agent;
-	struct client other = { 0 };
+	struct client other = {0};
 	char err[160];
 
-	if (runtime_read_agent(NULL, &agent) == 0 && parse_url(agent.url, &other, err, sizeof(err)) == 0 &&
+	if (runtime_read_agent(NULL, &agent) == 0 &&
+	    parse_url(agent.url, &other, err, sizeof(err)) == 0 &&
 	    strcmp(other.port, c->port) == 0 && strcmp(agent.socket, c->socket) == 0)
 		snprintf(c->token, sizeof(c->token), "%s", agent.token);
 }
 
 int client_find(const char *url, struct client *ret, char *err, size_t err_len)
 {
-	struct client c = { 0 };
+	struct client c = {0};
 	struct runtime_agent agent;
 	const char *token = getenv("STROBE_TOKEN");
 
@@ -82,7 +87,8 @@ int client_find(const char *url, struct client *ret, char *err, size_t err_len)
 		snprintf(c.shown, sizeof(c.shown), "%s", agent.url);
 	} else {
 		snprintf(err, err_len,
-			 "no running agent of this user was found: start one with 'strobe run', or name one with --url "
+			 "no running agent of this user was found: start one with 'strobe run', or "
+			 "name one with --url "
 			 "URL (the line that 'strobe run' printed) or STROBE_URL");
 		return -ENOENT;
 	}
@@ -95,17 +101,17 @@ int client_find(const char *url, struct client *ret, char *err, size_t err_len)
 static int dial(const struct client *c)
 {
 	_cleanup_close_ int fd = -1;
-	struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	struct timeval timeout = {.tv_sec = TIMEOUT_S};
 	int r;
 
 	if (c->socket[0]) {
-		struct sockaddr_un un = { .sun_family = AF_UNIX };
+		struct sockaddr_un un = {.sun_family = AF_UNIX};
 
 		snprintf(un.sun_path, sizeof(un.sun_path), "%s", c->socket);
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		r = fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0 ? -errno : 0;
 	} else {
-		struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
+		struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
 
 		if (getaddrinfo(c->host, c->port, &hints, &list) != 0)
 			return -EHOSTUNREACH;
@@ -127,7 +133,7 @@ static int dial(const struct client *c)
 
 static int exchange(int fd, const struct client *c, const char *target, struct buf *answer)
 {
-	struct buf request = { 0 };
+	struct buf request = {0};
 	int r = 0;
 
 	buf_text(&request, "GET ");
@@ -184,14 +190,16 @@ static void explain(const char *body, unsigned status, char *err, size_t err_len
 
 int client_get(const struct client *c, const char *target, char **ret, char *err, size_t err_len)
 {
-	struct buf answer = { 0 };
+	struct buf answer = {0};
 	unsigned status = 0;
 	_cleanup_close_ int fd = dial(c);
 	int r = fd < 0 ? fd : exchange(fd, c, target, &answer);
 
 	if (r < 0) {
 		snprintf(err, err_len, "%s: %s%s", c->shown, strerror(-r),
-			 r == -ECONNREFUSED || r == -ENOENT ? "; is the agent running? ('strobe run' starts it)" : "");
+			 r == -ECONNREFUSED || r == -ENOENT
+				 ? "; is the agent running? ('strobe run' starts it)"
+				 : "");
 		buf_done(&answer);
 		return r;
 	}
@@ -223,7 +231,8 @@ int client_escape(char *out, size_t out_size, const char *text)
 
 		if (n + 4 > out_size)
 			return -ENOBUFS;
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr("-._~", c))
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    strchr("-._~", c))
 			out[n++] = (char)c;
 		else
 			n += (size_t)snprintf(out + n, 4, "%%%02X", c);

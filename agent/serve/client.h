@@ -1,6 +1,6 @@
 /*
- * How a verb talks to a running agent: finds it, sends one GET, takes the whole answer. Bounded in time
- * (30 s) and size (256 MiB).
+ * How a verb talks to a running agent: finds it, sends one GET, takes the whole answer. Bounded in
+ * time (30 s) and size (256 MiB).
  */
 #ifndef STROBE_SERVE_CLIENT_H
 #define STROBE_SERVE_CLIENT_H
@@ -14,13 +14,14 @@ struct client {
 	char shown[256]; /* its URL without the token, for messages */
 };
 
-/* url: "http://HOST:PORT/#token=TOKEN" or "unix:/path#token=TOKEN"; NULL: $STROBE_URL, and without it the
- * running agent of this user. A token that is missing is taken from $STROBE_TOKEN, or from the running agent
- * when that is the one meant. 0, -ENOENT or -EINVAL with a sentence in err. */
+/* url: "http://HOST:PORT/#token=TOKEN" or "unix:/path#token=TOKEN"; NULL: $STROBE_URL, and without
+ * it the running agent of this user. A token that is missing is taken from $STROBE_TOKEN, or from
+ * the running agent when that is the one meant. 0, -ENOENT or -EINVAL with a sentence in err. */
 int client_find(const char *url, struct client *ret, char *err, size_t err_len);
 
-/* GET target ("/api/v1/status"). 0 and a NUL-ended body to free; -errno with a sentence in err: what the agent
- * answered when it refused (-EREMOTEIO, -EACCES for 401), or why it could not be reached. */
+/* GET target ("/api/v1/status"). 0 and a NUL-ended body to free; -errno with a sentence in err:
+ * what the agent answered when it refused (-EREMOTEIO, -EACCES for 401), or why it could not be
+ * reached. */
 int client_get(const struct client *, const char *target, char **ret, char *err, size_t err_len);
 
 /* Appends the percent-encoded text to the string at out (of size out_size). 0 or -ENOBUFS. */

@@ -4,9 +4,10 @@
 
 enum { GROUPS_MAX = 4096 };
 
-void encoder_init(struct encoder *e, const struct encoder_sink *sink, void *arg, uint32_t levels_wanted)
+void encoder_init(struct encoder *e, const struct encoder_sink *sink, void *arg,
+		  uint32_t levels_wanted)
 {
-	*e = (struct encoder){ .sink = sink, .arg = arg, .levels_wanted = levels_wanted };
+	*e = (struct encoder){.sink = sink, .arg = arg, .levels_wanted = levels_wanted};
 	mirror_init(&e->mirror);
 	for (unsigned i = 1; i < WIRE_LEVELS; i++)
 		level_init(&e->levels[i], wire_level_ticks[i]);
@@ -19,7 +20,7 @@ void encoder_done(struct encoder *e)
 		level_done(&e->levels[i]);
 	free(e->blobs);
 	buf_done(&e->data);
-	*e = (struct encoder){ 0 };
+	*e = (struct encoder){0};
 }
 
 void encoder_want(struct encoder *e, uint32_t levels)
@@ -78,21 +79,23 @@ static int encode_tick(struct encoder *e, const struct frame *f, const struct ti
 		if (n == e->n_groups) /* groups repeat in one tick: malformed */
 			return -EBADMSG;
 		wire_put_group(&e->data, &g);
-		e->blobs[n++] = (struct wire_blob){ g.group, (uint32_t)begin, (uint32_t)(e->data.len - begin) };
+		e->blobs[n++] = (struct wire_blob){g.group, (uint32_t)begin,
+						   (uint32_t)(e->data.len - begin)};
 	}
 	if (r < 0)
 		return r;
 	if (e->data.failed)
 		return -ENOMEM;
 	if (e->sink->entry)
-		e->sink->entry(e->arg, &(struct wire_entry){ .seq = f->seq,
-							     .mono_us = head->mono_us,
-							     .tick = head->tick,
-							     .start_tick = head->tick ? head->tick - 1 : 0,
-							     .n_blobs = n,
-							     .blobs = e->blobs,
-							     .data = e->data.p,
-							     .len = e->data.len });
+		e->sink->entry(e->arg,
+			       &(struct wire_entry){.seq = f->seq,
+						    .mono_us = head->mono_us,
+						    .tick = head->tick,
+						    .start_tick = head->tick ? head->tick - 1 : 0,
+						    .n_blobs = n,
+						    .blobs = e->blobs,
+						    .data = e->data.p,
+						    .len = e->data.len});
 	return 0;
 }
 
@@ -134,7 +137,8 @@ static int feed_tick(struct encoder *e, const struct frame *f)
 		return r;
 	if (!e->stateless)
 		for (unsigned i = 1; i < WIRE_LEVELS; i++)
-			if (level_wanted(e, i) && level_begin(&e->levels[i], e->mirror.tick, head.tick)) {
+			if (level_wanted(e, i) &&
+			    level_begin(&e->levels[i], e->mirror.tick, head.tick)) {
 				take_level(e, &e->levels[i]);
 				level_begin(&e->levels[i], e->mirror.tick, head.tick);
 			}
@@ -152,7 +156,8 @@ static int feed_tick(struct encoder *e, const struct frame *f)
 	e->mono_us = head.mono_us;
 	if (!e->stateless)
 		for (unsigned i = 1; i < WIRE_LEVELS; i++)
-			if (level_wanted(e, i) && level_end(&e->levels[i], f->seq, head.mono_us, head.tick))
+			if (level_wanted(e, i) &&
+			    level_end(&e->levels[i], f->seq, head.mono_us, head.tick))
 				take_level(e, &e->levels[i]);
 	return r;
 }
@@ -163,7 +168,8 @@ static bool attr_is_news(const struct encoder *e, const struct attr_frame *a)
 		return true;
 	const struct mirror_group *g = &e->mirror.groups[a->group];
 
-	if (a->slot >= g->n_slots || g->inst[a->slot].gen != a->gen || a->key >= g->n_attrs || !g->inst[a->slot].attrs)
+	if (a->slot >= g->n_slots || g->inst[a->slot].gen != a->gen || a->key >= g->n_attrs ||
+	    !g->inst[a->slot].attrs)
 		return true;
 	const char *known = g->inst[a->slot].attrs[a->key];
 

@@ -1,6 +1,7 @@
 /*
- * Frames in, stream items out. One encoder follows one cursor: the live one of all clients (tail.c),
- * or that of a client that catches up (replay.c). Both make the same bytes from the same frames.
+ * Frames in, stream items out. One encoder follows one cursor: the live one of all clients
+ * (tail.c), or that of a client that catches up (replay.c). Both make the same bytes from the same
+ * frames.
  */
 #ifndef STROBE_SERVE_ENCODER_H
 #define STROBE_SERVE_ENCODER_H
@@ -21,8 +22,8 @@ struct encoder_sink {
 struct encoder {
 	struct mirror mirror;
 	struct level levels[WIRE_LEVELS]; /* [0] is not used */
-	uint64_t seq, tick, mono_us;      /* of the newest tick; 0: none yet */
-	bool stateless; /* level 1 only and no mirror: a resume that needs no state */
+	uint64_t seq, tick, mono_us;	  /* of the newest tick; 0: none yet */
+	bool stateless;		/* level 1 only and no mirror: a resume that needs no state */
 	uint32_t levels_wanted; /* bit per level that is encoded; see encoder_want */
 	const struct encoder_sink *sink;
 	void *arg;

@@ -29,9 +29,11 @@ struct extra {
 	const char *name, *value; /* name with its colon */
 };
 
-static int respond(struct request *r, unsigned status, const char *mime, const struct extra *extra, size_t n_extra)
+static int respond(struct request *r, unsigned status, const char *mime, const struct extra *extra,
+		   size_t n_extra)
 {
-	uint8_t head[LWS_PRE + HEADERS_MAX], *begin = head + LWS_PRE, *p = begin, *end = head + sizeof(head) - 1;
+	uint8_t head[LWS_PRE + HEADERS_MAX], *begin = head + LWS_PRE, *p = begin,
+					     *end = head + sizeof(head) - 1;
 
 	if (lws_add_http_common_headers(r->wsi, status, mime, r->len, &p, end))
 		return -1;
@@ -52,7 +54,7 @@ static int respond(struct request *r, unsigned status, const char *mime, const s
 /* The body that stands in r->body. */
 static int respond_body(struct request *r, unsigned status, const char *mime)
 {
-	static const struct extra extra[] = { { "cache-control:", "no-store" } };
+	static const struct extra extra[] = {{"cache-control:", "no-store"}};
 
 	if (r->body.failed)
 		return -1;
@@ -63,9 +65,10 @@ static int respond_body(struct request *r, unsigned status, const char *mime)
 
 static int refuse(struct request *r, unsigned status, const char *error, const char *hint)
 {
-	static const struct extra unauthorized[] = { { "cache-control:", "no-store" },
-						     { "www-authenticate:", "Bearer" } };
-	static const struct extra method[] = { { "cache-control:", "no-store" }, { "allow:", "GET, HEAD" } };
+	static const struct extra unauthorized[] = {{"cache-control:", "no-store"},
+						    {"www-authenticate:", "Bearer"}};
+	static const struct extra method[] = {{"cache-control:", "no-store"},
+					      {"allow:", "GET, HEAD"}};
 
 	STAT_ADD(refused_requests, 1);
 	buf_clear(&r->body);
@@ -92,7 +95,8 @@ static int send_some(struct request *r)
 	buf_put(out, r->data + r->sent, n);
 	if (out->failed)
 		return -1;
-	if (lws_write(r->wsi, out->p + OUT_HEAD, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
+	if (lws_write(r->wsi, out->p + OUT_HEAD, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
+	    0)
 		return -1;
 	r->sent += n;
 	if (!last) {
@@ -118,23 +122,24 @@ static int respond_asset(struct request *r, const struct asset *a)
 	bool gzip = strstr(accept, "gzip") && !strstr(accept, "gzip;q=0");
 
 	snprintf(etag, sizeof(etag), "\"%s%s\"", a->etag, gzip ? "-gz" : "");
-	extra[n++] = (struct extra){ "etag:", etag };
-	extra[n++] = (struct extra){ "vary:", "accept-encoding" };
-	extra[n++] = (struct extra){ "cache-control:",
-				     a->immutable ? "public, max-age=31536000, immutable" : "no-cache" };
+	extra[n++] = (struct extra){"etag:", etag};
+	extra[n++] = (struct extra){"vary:", "accept-encoding"};
+	extra[n++] =
+		(struct extra){"cache-control:",
+			       a->immutable ? "public, max-age=31536000, immutable" : "no-cache"};
 	if (strstr(match, etag) || strcmp(match, "*") == 0) {
 		r->len = 0;
 		return respond(r, HTTP_STATUS_NOT_MODIFIED, a->mime, extra, n);
 	}
 	if (gzip) {
-		extra[n++] = (struct extra){ "content-encoding:", "gzip" };
+		extra[n++] = (struct extra){"content-encoding:", "gzip"};
 		r->data = a->gz;
 		r->len = a->gz_len;
 	} else {
 		uint8_t *plain = asset_inflate(a);
 
 		buf_done(&r->body);
-		r->body = (struct buf){ .p = plain, .len = a->len, .cap = a->len, .failed = !plain };
+		r->body = (struct buf){.p = plain, .len = a->len, .cap = a->len, .failed = !plain};
 		if (!plain)
 			return -1;
 		r->data = plain;
@@ -165,7 +170,8 @@ static int copy_args(struct request *r, char **args)
 	int n = 0, len;
 	char *p;
 
-	while (n < ARGS_MAX && (len = lws_hdr_fragment_length(r->wsi, WSI_TOKEN_HTTP_URI_ARGS, n)) > 0) {
+	while (n < ARGS_MAX &&
+	       (len = lws_hdr_fragment_length(r->wsi, WSI_TOKEN_HTTP_URI_ARGS, n)) > 0) {
 		total += (size_t)len + 1;
 		n++;
 	}
@@ -192,19 +198,24 @@ static int api_query(struct request *r)
 
 	if (n < 0)
 		return -1;
-	unsigned status = api_query_parse(&r->query, args, (size_t)n, &r->server->tail.encoder.mirror, err, sizeof(err));
+	unsigned status = api_query_parse(&r->query, args, (size_t)n,
+					  &r->server->tail.encoder.mirror, err, sizeof(err));
 
 	if (status)
-		return refuse(r, status, err, "see /api/v1/metrics for the names; example: "
-					      "/api/v1/query?metric=kernel.all.load&from=-30s&points=30");
+		return refuse(r, status, err,
+			      "see /api/v1/metrics for the names; example: "
+			      "/api/v1/query?metric=kernel.all.load&from=-30s&points=30");
 	for (size_t i = 0; i < r->query.n_metrics; i++) {
 		uint32_t group, metric;
 
-		if (!mirror_find_metric(&r->server->tail.encoder.mirror, r->query.metrics[i], &group, &metric)) {
-			snprintf(err, sizeof(err), "no metric is called %.128s", r->query.metrics[i]);
-			return refuse(r, 404, err, "/api/v1/metrics (or: strobe metrics) lists the names");
+		if (!mirror_find_metric(&r->server->tail.encoder.mirror, r->query.metrics[i],
+					&group, &metric)) {
+			snprintf(err, sizeof(err), "no metric is called %.128s",
+				 r->query.metrics[i]);
+			return refuse(r, 404, err,
+				      "/api/v1/metrics (or: strobe metrics) lists the names");
 		}
-		selectors[i] = (struct query_selector){ r->query.metrics[i], r->query.instance };
+		selectors[i] = (struct query_selector){r->query.metrics[i], r->query.instance};
 	}
 	struct job *job = job_new(JOB_RANGE, r);
 
@@ -224,16 +235,19 @@ static int api_query(struct request *r)
 static int finish_query(struct request *r, const struct job *job)
 {
 	if (job->r == -ENOENT)
-		return refuse(r, 404, "no such metric", "/api/v1/metrics (or: strobe metrics) lists the names");
+		return refuse(r, 404, "no such metric",
+			      "/api/v1/metrics (or: strobe metrics) lists the names");
 	if (job->r == -ENOMEM || job->r == -E2BIG)
-		return refuse(r, 413, "the result is too large", "ask for fewer points, metrics or instances");
+		return refuse(r, 413, "the result is too large",
+			      "ask for fewer points, metrics or instances");
 	if (job->r < 0)
 		return refuse(r, 400, "the query cannot be run", strerror(-job->r));
 	if (r->query.csv)
 		api_query_csv(&r->body, &r->query, &job->request, job->result);
 	else
 		api_query_json(&r->body, &r->query, &job->request, job->result);
-	return respond_body(r, HTTP_STATUS_OK, r->query.csv ? "text/csv; charset=utf-8" : "application/json");
+	return respond_body(r, HTTP_STATUS_OK,
+			    r->query.csv ? "text/csv; charset=utf-8" : "application/json");
 }
 
 /* A job of this request may be done: answers it. */
@@ -273,10 +287,12 @@ static int api(struct request *r, const char *path)
 {
 	char authorization[ACCESS_TOKEN_MAX + 16] = "";
 
-	if (lws_hdr_copy(r->wsi, authorization, sizeof(authorization), WSI_TOKEN_HTTP_AUTHORIZATION) < 0 ||
+	if (lws_hdr_copy(r->wsi, authorization, sizeof(authorization),
+			 WSI_TOKEN_HTTP_AUTHORIZATION) < 0 ||
 	    !access_bearer_ok(authorization, r->server->config.token))
 		return refuse(r, 401, "the token is missing or wrong",
-			      "send the header Authorization: Bearer TOKEN, with the token of the URL that the agent "
+			      "send the header Authorization: Bearer TOKEN, with the token of the "
+			      "URL that the agent "
 			      "printed");
 	tail_advance(&r->server->tail, !r->server->sessions);
 	if (strcmp(path, "status") == 0)
@@ -287,7 +303,8 @@ static int api(struct request *r, const char *path)
 		api_metrics_json(&r->body, &r->server->tail.encoder.mirror);
 		return respond_body(r, HTTP_STATUS_OK, "application/json");
 	}
-	return refuse(r, 404, "no such endpoint", "there are /api/v1/status, /api/v1/metrics and /api/v1/query");
+	return refuse(r, 404, "no such endpoint",
+		      "there are /api/v1/status, /api/v1/metrics and /api/v1/query");
 }
 
 static int route(struct request *r, const char *path)
@@ -302,10 +319,12 @@ static int route(struct request *r, const char *path)
 	r->close = method != LWSHUMETH_GET && method != LWSHUMETH_HEAD; /* its body is not read */
 	if (status)
 		return refuse(r, status, "this host name or origin is not served",
-			      "open the agent as http://127.0.0.1:PORT/ or http://localhost:PORT/, directly or "
+			      "open the agent as http://127.0.0.1:PORT/ or http://localhost:PORT/, "
+			      "directly or "
 			      "through an SSH tunnel");
 	if (r->close)
-		return refuse(r, 405, "only GET and HEAD are answered", "nothing here can be changed over HTTP");
+		return refuse(r, 405, "only GET and HEAD are answered",
+			      "nothing here can be changed over HTTP");
 	if (strcmp(path, "/healthz") == 0) {
 		buf_text(&r->body, "ok");
 		return respond_body(r, HTTP_STATUS_OK, "text/plain");
@@ -379,7 +398,8 @@ static int confirm_upgrade(struct lws *wsi, const char *to)
 	return lws_return_http_status(wsi, status, NULL) ? -1 : 1;
 }
 
-int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		  size_t len)
 {
 	struct request **slot = user;
 

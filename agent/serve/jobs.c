@@ -63,7 +63,7 @@ int jobs_init(struct jobs *j, struct log *log, int wake_fd)
 {
 	pthread_condattr_t attr;
 
-	*j = (struct jobs){ .log = log, .wake_fd = wake_fd };
+	*j = (struct jobs){.log = log, .wake_fd = wake_fd};
 	j->waiting_end = &j->waiting;
 	pthread_mutex_init(&j->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -216,7 +216,8 @@ static void find_events(struct jobs *j, struct job *job)
 			return;
 		j->events_open = true;
 	}
-	while ((r = cursor_next(&j->events_cursor, &f, &from, &to)) != 0 && !atomic_load(&job->cancel)) {
+	while ((r = cursor_next(&j->events_cursor, &f, &from, &to)) != 0 &&
+	       !atomic_load(&job->cancel)) {
 		if (r == -ESTALE)
 			continue; /* older ones than the log holds: nobody can show them */
 		if (r < 0)

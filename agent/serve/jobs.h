@@ -1,6 +1,6 @@
 /*
- * The query thread's queue: what would hold up the server's loop is run by server_query_step, one at a
- * time, and given back through the server's wake fd.
+ * The query thread's queue: what would hold up the server's loop is run by server_query_step, one
+ * at a time, and given back through the server's wake fd.
  *
  * Invariants
  *  - At most JOBS_MAX are queued or running; further ones are refused, so that clients get 429.
@@ -22,9 +22,9 @@ enum job_kind { JOB_RANGE, JOB_EVENTS };
 
 struct job {
 	enum job_kind kind;
-	const void *owner;    /* NULL: abandoned */
+	const void *owner; /* NULL: abandoned */
 	_Atomic bool cancel;
-	uint32_t req;         /* the client's number */
+	uint32_t req; /* the client's number */
 	struct query_request request;
 	struct query_selector *selectors; /* with their strings in `strings` */
 	char *strings;
@@ -32,7 +32,7 @@ struct job {
 	int r; /* 0 or -errno of query_run */
 	struct query_result *result;
 	struct buf events; /* JOB_EVENTS: the fields of an EventList */
-	size_t next;       /* series sent so far; the owner's */
+	size_t next;	   /* series sent so far; the owner's */
 	struct job *link;
 };
 
@@ -45,7 +45,7 @@ struct jobs {
 	struct log *log;
 	struct cursor events_cursor; /* the query thread's: how far events were looked for */
 	bool events_open;
-	struct buf events;           /* found so far */
+	struct buf events; /* found so far */
 	int wake_fd;
 };
 

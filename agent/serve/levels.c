@@ -4,8 +4,8 @@
 
 enum value_flags {
 	BASE_ABSENT = 1, /* the client holds no value */
-	CUR_ABSENT = 2,  /* no value now */
-	SEEN = 4         /* lo and hi hold something */
+	CUR_ABSENT = 2,	 /* no value now */
+	SEEN = 4	 /* lo and hi hold something */
 };
 
 struct level_value {
@@ -18,8 +18,8 @@ struct level_value {
 
 struct level_slot { /* a slot whose instance came or went in the interval */
 	uint32_t slot, gen;
-	bool ended;   /* the instance of the base is gone */
-	bool started; /* another one is there */
+	bool ended;    /* the instance of the base is gone */
+	bool started;  /* another one is there */
 	uint32_t from; /* the read that started it */
 	uint8_t name_len;
 	char name[INSTANCE_NAME_MAX];
@@ -28,7 +28,7 @@ struct level_slot { /* a slot whose instance came or went in the interval */
 struct level_group {
 	uint32_t n_reads, n_metrics;
 	uint64_t before_us, last_us; /* reads: before the interval, newest in it */
-	uint64_t rate_us;            /* of the current read: time since the one before; 0: no rate */
+	uint64_t rate_us; /* of the current read: time since the one before; 0: no rate */
 	bool period_set;
 	uint32_t period_ms;
 	uint8_t rates[WIRE_LEVEL_MAX_TICKS + 2]; /* reads with a known rate among the first n */
@@ -41,7 +41,7 @@ struct level_group {
 
 void level_init(struct level *l, uint32_t ticks)
 {
-	*l = (struct level){ .ticks = ticks };
+	*l = (struct level){.ticks = ticks};
 }
 
 static void group_clear(struct level_group *g)
@@ -67,7 +67,7 @@ void level_done(struct level *l)
 		free(l->groups[i].slots);
 	}
 	free(l->groups);
-	*l = (struct level){ 0 };
+	*l = (struct level){0};
 }
 
 int level_begin(struct level *l, uint64_t previous, uint64_t tick)
@@ -120,7 +120,7 @@ static struct level_slot *touch_slot(struct level_group *g, uint32_t slot)
 	if (grow(&g->slots, &g->cap_slots, g->n_slots + 1, sizeof(*g->slots)) < 0)
 		return NULL;
 	s = &g->slots[g->n_slots++];
-	*s = (struct level_slot){ .slot = slot };
+	*s = (struct level_slot){.slot = slot};
 	return s;
 }
 
@@ -139,7 +139,8 @@ static uint32_t first_read(const struct mirror_group *mg, uint32_t index, uint32
 	return start + (mg->metrics[index % mg->n_metrics].sem == SEM_COUNTER);
 }
 
-static struct level_value *touch_value(struct level_group *g, const struct mirror_group *mg, uint32_t index)
+static struct level_value *touch_value(struct level_group *g, const struct mirror_group *mg,
+				       uint32_t index)
 {
 	struct level_value *v = find_value(g, index);
 
@@ -150,7 +151,7 @@ static struct level_value *touch_value(struct level_group *g, const struct mirro
 		return NULL;
 	g->where[index] = g->n_values;
 	v = &g->values[g->n_values++];
-	*v = (struct level_value){ .index = index };
+	*v = (struct level_value){.index = index};
 
 	uint32_t slot = index / mg->n_metrics;
 	const struct level_slot *s = find_slot(g, slot);
@@ -198,11 +199,13 @@ static void slot_restart(struct level_group *g, const struct mirror_group *mg, u
 		struct level_value *v = find_value(g, index);
 
 		if (v)
-			*v = (struct level_value){ .index = index, .from = first_read(mg, index, g->n_reads) };
+			*v = (struct level_value){.index = index,
+						  .from = first_read(mg, index, g->n_reads)};
 	}
 }
 
-static int apply_instances(struct level_group *g, const struct mirror_group *mg, const struct tick_group *t)
+static int apply_instances(struct level_group *g, const struct mirror_group *mg,
+			   const struct tick_group *t)
 {
 	const uint8_t *p = t->ends;
 
@@ -232,16 +235,19 @@ static int apply_instances(struct level_group *g, const struct mirror_group *mg,
 		s->started = true;
 		s->gen = (uint32_t)gen;
 		s->from = g->n_reads;
-		s->name_len = (uint8_t)(name.len < INSTANCE_NAME_MAX ? name.len : INSTANCE_NAME_MAX - 1);
+		s->name_len =
+			(uint8_t)(name.len < INSTANCE_NAME_MAX ? name.len : INSTANCE_NAME_MAX - 1);
 		memcpy(s->name, name.s, s->name_len);
 		slot_restart(g, mg, (uint32_t)slot);
 	}
 	return 0;
 }
 
-static void apply_change(struct level_group *g, const struct mirror_group *mg, struct level_value *v, int64_t delta)
+static void apply_change(struct level_group *g, const struct mirror_group *mg,
+			 struct level_value *v, int64_t delta)
 {
-	bool counter = mg->metrics[v->index % mg->n_metrics].sem == SEM_COUNTER, was = !(v->flags & CUR_ABSENT);
+	bool counter = mg->metrics[v->index % mg->n_metrics].sem == SEM_COUNTER,
+	     was = !(v->flags & CUR_ABSENT);
 	uint32_t k = g->n_reads;
 
 	settle(g, v, counter, k);
@@ -261,7 +267,8 @@ static void apply_change(struct level_group *g, const struct mirror_group *mg, s
 	v->from = k + 1;
 }
 
-static int apply_values(struct level_group *g, const struct mirror_group *mg, const struct tick_group *t)
+static int apply_values(struct level_group *g, const struct mirror_group *mg,
+			const struct tick_group *t)
 {
 	const uint8_t *p = t->absent;
 	uint64_t index = UINT64_MAX, limit = (uint64_t)mg->max_instances * mg->n_metrics;
@@ -299,7 +306,8 @@ static int apply_values(struct level_group *g, const struct mirror_group *mg, co
 	return 0;
 }
 
-int level_group(struct level *l, const struct mirror *m, uint64_t mono_us, const struct tick_group *t)
+int level_group(struct level *l, const struct mirror *m, uint64_t mono_us,
+		const struct tick_group *t)
 {
 	if (t->group >= m->n_groups)
 		return -EBADMSG;
@@ -381,7 +389,8 @@ static void put_list(struct buf *b, const struct level_group *g, uint32_t field,
 			buf_varint(b, v->index - last - 1);
 			break;
 		case LIST_DELTA:
-			buf_varint(b, zigzag_encode((int64_t)((uint64_t)v->cur - (uint64_t)v->base)));
+			buf_varint(b,
+				   zigzag_encode((int64_t)((uint64_t)v->cur - (uint64_t)v->base)));
 			break;
 		case LIST_LO:
 			buf_varint(b, zigzag_encode(seen ? v->lo : 0));
@@ -446,7 +455,8 @@ static void put_group(struct level *l, uint32_t group, const struct mirror_group
 
 	drop_ended(g);
 	for (uint32_t i = 0; i < g->n_values; i++)
-		settle(g, &g->values[i], mg->metrics[g->values[i].index % g->n_metrics].sem == SEM_COUNTER,
+		settle(g, &g->values[i],
+		       mg->metrics[g->values[i].index % g->n_metrics].sem == SEM_COUNTER,
 		       g->n_reads);
 	if (g->n_values)
 		qsort(g->values, g->n_values, sizeof(*g->values), by_index);
@@ -475,11 +485,11 @@ void level_take(struct level *l, const struct mirror *m, struct buf *out, struct
 {
 	uint32_t n = 0;
 
-	*ret = (struct wire_entry){ .seq = l->seq,
-				    .mono_us = l->mono_us,
-				    .tick = l->tick,
-				    .start_tick = l->start_tick,
-				    .level = wire_level_of(l->ticks) };
+	*ret = (struct wire_entry){.seq = l->seq,
+				   .mono_us = l->mono_us,
+				   .tick = l->tick,
+				   .start_tick = l->start_tick,
+				   .level = wire_level_of(l->ticks)};
 	for (uint32_t i = 0; i < l->n_groups && i < m->n_groups; i++) {
 		struct level_group *g = &l->groups[i];
 
@@ -488,7 +498,7 @@ void level_take(struct level *l, const struct mirror *m, struct buf *out, struct
 		size_t begin = out->len;
 
 		put_group(l, i, &m->groups[i], out);
-		blobs[n++] = (struct wire_blob){ i, (uint32_t)begin, (uint32_t)(out->len - begin) };
+		blobs[n++] = (struct wire_blob){i, (uint32_t)begin, (uint32_t)(out->len - begin)};
 		group_clear(g);
 	}
 	ret->n_blobs = n;

@@ -9,8 +9,8 @@
  *  - Cost follows changes, not series. Memory grows to what one interval touched.
  *
  * Life cycle: level_init; per TICK frame and before mirror_apply: level_begin (true: the interval
- * before this tick is complete and must be taken with level_take first), level_group for each group;
- * after mirror_apply: level_end (true: complete, take it now). level_done.
+ * before this tick is complete and must be taken with level_take first), level_group for each
+ * group; after mirror_apply: level_end (true: complete, take it now). level_done.
  */
 #ifndef STROBE_SERVE_LEVELS_H
 #define STROBE_SERVE_LEVELS_H
@@ -20,9 +20,9 @@
 struct level_group;
 
 struct level {
-	uint32_t ticks;      /* of an interval */
-	bool whole;          /* the interval is known from its first tick on */
-	uint64_t start_tick; /* of the interval being gathered */
+	uint32_t ticks;		     /* of an interval */
+	bool whole;		     /* the interval is known from its first tick on */
+	uint64_t start_tick;	     /* of the interval being gathered */
 	uint64_t seq, mono_us, tick; /* of the newest tick in it; tick 0: none yet */
 	struct level_group *groups;
 	uint32_t n_groups;
@@ -37,11 +37,12 @@ void level_reset(struct level *);
  * call again; 0. */
 int level_begin(struct level *, uint64_t previous, uint64_t tick);
 /* One group of the tick; m is the state before it. 0 or -ENOMEM. */
-int level_group(struct level *, const struct mirror *m, uint64_t mono_us, const struct tick_group *);
+int level_group(struct level *, const struct mirror *m, uint64_t mono_us,
+		const struct tick_group *);
 /* After the groups of the tick. True: the interval is complete. */
 bool level_end(struct level *, uint64_t seq, uint64_t mono_us, uint64_t tick);
-/* Appends a blob per group that was read to `out`, fills blobs (room for n_groups) and *ret, and begins
- * the next interval. m is the state after the interval. */
+/* Appends a blob per group that was read to `out`, fills blobs (room for n_groups) and *ret, and
+ * begins the next interval. m is the state after the interval. */
 void level_take(struct level *, const struct mirror *m, struct buf *out, struct wire_blob *blobs,
 		struct wire_entry *ret);
 

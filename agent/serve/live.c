@@ -25,7 +25,7 @@ bool live_has_work(const struct session *s)
 /* The switch of levels takes effect with the first tick after switch_tick. */
 static void maybe_switch(struct session *s, const struct wire_entry *e)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	if (s->imposed_next == WIRE_NO_LEVEL || e->level != 0 || e->start_tick < s->switch_tick)
 		return;
@@ -90,7 +90,8 @@ static int send_items(struct session *s, enum item_kind kind, uint32_t field)
 		const struct item *item = tail_item(t, n);
 
 		if (item->kind == kind &&
-		    (kind == ITEM_EVENT || (item->group < s->n_groups && s->level[item->group] != WIRE_NO_LEVEL)))
+		    (kind == ITEM_EVENT ||
+		     (item->group < s->n_groups && s->level[item->group] != WIRE_NO_LEVEL)))
 			buf_put(b, item->data, item->len);
 	}
 	s->pos[kind] = n;
@@ -120,7 +121,9 @@ static void plan_switch(struct session *s, uint8_t imposed)
 
 	for (uint32_t g = 0; g < s->n_groups; g++)
 		if (s->asked[g] != WIRE_NO_LEVEL)
-			join = wire_level_join(join, wire_level_join(s->asked[g], wire_level_join(s->imposed, imposed)));
+			join = wire_level_join(
+				join,
+				wire_level_join(s->asked[g], wire_level_join(s->imposed, imposed)));
 	uint32_t ticks = wire_level_ticks[join];
 
 	s->imposed_next = imposed;

@@ -6,8 +6,8 @@
 
 enum { CATALOG_INSTANCES_MAX = 512 << 10, RANGE_MESSAGE = 256 << 10 };
 
-void put_clock(struct buf *b, uint32_t field, uint64_t mono_us, int64_t real_off_us, int64_t boot_off_us,
-	       uint32_t reason)
+void put_clock(struct buf *b, uint32_t field, uint64_t mono_us, int64_t real_off_us,
+	       int64_t boot_off_us, uint32_t reason)
 {
 	size_t at = pb_open(b, field);
 
@@ -85,8 +85,8 @@ static void put_group(struct buf *b, uint32_t id, const struct mirror_group *g)
 		const struct mirror_instance *inst = &g->inst[slot];
 
 		if (inst->live)
-			wire_put_instance(b, 8, slot, inst->gen, inst->name, strlen(inst->name), inst->attrs,
-					  g->n_attrs);
+			wire_put_instance(b, 8, slot, inst->gen, inst->name, strlen(inst->name),
+					  inst->attrs, g->n_attrs);
 	}
 	/* A group's name begins with its collector's: "cpu.percpu". */
 	pb_bytes(b, 9, g->name, strcspn(g->name, "."));
@@ -103,8 +103,8 @@ void message_catalog(struct buf *b, const struct mirror *m)
 	pb_close(b, at);
 }
 
-void message_gap(struct buf *b, uint64_t from_seq, uint64_t to_seq, uint64_t from_us, uint64_t to_us,
-		 enum gap_reason reason)
+void message_gap(struct buf *b, uint64_t from_seq, uint64_t to_seq, uint64_t from_us,
+		 uint64_t to_us, enum gap_reason reason)
 {
 	size_t at = pb_open(b, MESSAGE_GAP);
 
@@ -169,9 +169,18 @@ void put_event(struct buf *b, uint32_t field, uint64_t seq, const struct event_f
 	pb_close(b, at);
 }
 
-enum point_field { POINT_GAP = 7, POINT_COUNT, POINT_FIRST, POINT_MIN, POINT_MAX, POINT_LAST, POINT_MEAN };
+enum point_field {
+	POINT_GAP = 7,
+	POINT_COUNT,
+	POINT_FIRST,
+	POINT_MIN,
+	POINT_MAX,
+	POINT_LAST,
+	POINT_MEAN
+};
 
-static void put_points(struct buf *b, enum point_field field, const struct query_point *points, uint32_t n)
+static void put_points(struct buf *b, enum point_field field, const struct query_point *points,
+		       uint32_t n)
 {
 	size_t at = pb_open(b, field), begin = b->len;
 	uint32_t last = UINT32_MAX;
@@ -204,7 +213,8 @@ static void put_points(struct buf *b, enum point_field field, const struct query
 		case POINT_MEAN:
 		default:
 			mean = p->sum / p->n;
-			buf_put(b, &mean, sizeof(mean)); /* little endian, as both our targets are */
+			buf_put(b, &mean,
+				sizeof(mean)); /* little endian, as both our targets are */
 			break;
 		}
 		last = i;
@@ -215,8 +225,8 @@ static void put_points(struct buf *b, enum point_field field, const struct query
 		pb_close(b, at);
 }
 
-static void put_series(struct buf *b, const struct query_request *req, const struct query_result *result,
-		       const struct query_series *s)
+static void put_series(struct buf *b, const struct query_request *req,
+		       const struct query_result *result, const struct query_series *s)
 {
 	const struct mirror *m = result->catalog;
 	size_t at = pb_open(b, 5);

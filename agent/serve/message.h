@@ -1,6 +1,6 @@
 /*
- * The messages of proto/strobe.proto that are no ticks, appended to a buffer as a whole ServerMessage
- * (message_*) or as a field of one that is being written (put_*).
+ * The messages of proto/strobe.proto that are no ticks, appended to a buffer as a whole
+ * ServerMessage (message_*) or as a field of one that is being written (put_*).
  */
 #ifndef STROBE_SERVE_MESSAGE_H
 #define STROBE_SERVE_MESSAGE_H
@@ -38,13 +38,13 @@ void message_error(struct buf *, uint32_t req, uint32_t code, const char *text);
 void message_level(struct buf *, uint32_t ticks, enum level_reason);
 void message_pong(struct buf *, uint64_t id);
 
-void put_clock(struct buf *, uint32_t field, uint64_t mono_us, int64_t real_off_us, int64_t boot_off_us,
-	       uint32_t reason);
+void put_clock(struct buf *, uint32_t field, uint64_t mono_us, int64_t real_off_us,
+	       int64_t boot_off_us, uint32_t reason);
 void put_attr_change(struct buf *, uint32_t field, const struct attr_frame *);
 void put_event(struct buf *, uint32_t field, uint64_t seq, const struct event_frame *);
 
 /* One Range message with series *next.. of the result until it passes 256 KiB; moves *next. */
-void message_range(struct buf *, uint32_t req, const struct query_request *, const struct query_result *,
-		   size_t *next);
+void message_range(struct buf *, uint32_t req, const struct query_request *,
+		   const struct query_result *, size_t *next);
 
 #endif

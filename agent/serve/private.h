@@ -1,6 +1,6 @@
 /*
- * What the files of serve/ share of one server. All of it belongs to the server's thread but the job
- * queue, which has a lock of its own.
+ * What the files of serve/ share of one server. All of it belongs to the server's thread but the
+ * job queue, which has a lock of its own.
  */
 #ifndef STROBE_SERVE_PRIVATE_H
 #define STROBE_SERVE_PRIVATE_H

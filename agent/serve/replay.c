@@ -13,12 +13,12 @@ struct replay {
 	struct encoder encoder;
 	enum replay_from from;
 	uint64_t start_us, start_seq; /* ticks at or after this time; after this frame */
-	uint64_t frame_seq;           /* of the frame being fed */
-	bool running;                 /* the start is behind */
-	bool starved;                 /* nothing to read until new frames come */
-	uint8_t *take;                /* per group: its level once its ticks are wanted */
-	bool *reset;                  /* per group: a reset row comes first ... */
-	uint64_t *since;              /* ... as of this tick */
+	uint64_t frame_seq;	      /* of the frame being fed */
+	bool running;		      /* the start is behind */
+	bool starved;		      /* nothing to read until new frames come */
+	uint8_t *take;		      /* per group: its level once its ticks are wanted */
+	bool *reset;		      /* per group: a reset row comes first ... */
+	uint64_t *since;	      /* ... as of this tick */
 	struct buf attrs, events;     /* found on the way, sent after the batch */
 	uint64_t seq;
 	bool any; /* the batch being made holds something */
@@ -45,7 +45,8 @@ static void start_here(struct replay *r, uint64_t tick)
 	r->running = true;
 	if (r->from == REPLAY_WINDOW) {
 		for (uint32_t g = 0; g < s->n_groups; g++) {
-			uint32_t ticks = s->level[g] == WIRE_NO_LEVEL ? 1 : wire_level_ticks[s->level[g]];
+			uint32_t ticks =
+				s->level[g] == WIRE_NO_LEVEL ? 1 : wire_level_ticks[s->level[g]];
 
 			r->since[g] = (tick + ticks - 1) / ticks * ticks;
 		}
@@ -88,7 +89,8 @@ static void on_before(void *arg, const struct tick_head *head)
 {
 	struct replay *r = arg;
 
-	if (!r->running && (r->from == REPLAY_WINDOW ? head->mono_us >= r->start_us : r->frame_seq > r->start_seq))
+	if (!r->running &&
+	    (r->from == REPLAY_WINDOW ? head->mono_us >= r->start_us : r->frame_seq > r->start_seq))
 		start_here(r, r->encoder.mirror.tick);
 	if (!r->encoder.stateless)
 		send_resets(r, head->tick);
@@ -115,7 +117,8 @@ static void on_attr(void *arg, uint64_t seq, const struct attr_frame *a)
 	struct replay *r = arg;
 
 	(void)seq;
-	if (r->running && a->group < r->session->n_groups && r->session->level[a->group] != WIRE_NO_LEVEL)
+	if (r->running && a->group < r->session->n_groups &&
+	    r->session->level[a->group] != WIRE_NO_LEVEL)
 		put_attr_change(&r->attrs, 1, a);
 }
 
@@ -134,7 +137,8 @@ static void on_clock(void *arg, uint64_t seq, const struct clock_frame *c)
 	(void)seq;
 	if (!r->running)
 		return;
-	put_clock(&r->session->server->out, 3, c->mono_us, c->real_off_us, c->boot_off_us, c->reason);
+	put_clock(&r->session->server->out, 3, c->mono_us, c->real_off_us, c->boot_off_us,
+		  c->reason);
 	r->any = true;
 }
 
@@ -150,7 +154,7 @@ static const struct encoder_sink replay_sink = {
 
 static void queue_gap(struct session *s, uint64_t from_seq, uint64_t to_seq, enum gap_reason reason)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	message_gap(&b, from_seq, to_seq, 0, log_oldest_us(s->server->config.log), reason);
 	session_queue(s, &b);
@@ -175,7 +179,7 @@ static int open_window(struct replay *r, uint64_t start_us)
 /* The tick of frame seq. 0, -ESTALE: gone, or no tick. */
 static int find_tick(struct log *log, uint64_t seq, struct tick_head *head)
 {
-	struct cursor cursor = { 0 };
+	struct cursor cursor = {0};
 	struct frame_reader reader;
 	struct frame f;
 	uint64_t from, to;
@@ -184,9 +188,9 @@ static int find_tick(struct log *log, uint64_t seq, struct tick_head *head)
 	if (r < 0)
 		return r;
 	r = cursor_next(&cursor, &f, &from, &to) == 1 && frame_type(&f) == FRAME_TICK &&
-			    frame_read_tick(&f, head, &reader) == 0 ?
-		    0 :
-		    -ESTALE;
+			    frame_read_tick(&f, head, &reader) == 0
+		    ? 0
+		    : -ESTALE;
 	cursor_close(&cursor);
 	return r;
 }
@@ -223,10 +227,12 @@ static int open_resume(struct replay *r, uint64_t seq, const bool *fresh)
 	uint32_t rate_hz = s->server->config.rate_hz ? s->server->config.rate_hz : 1;
 	uint64_t back_us = 1000000 + 2 * WIRE_LEVEL_MAX_TICKS * 1000000ull / rate_hz;
 
-	return cursor_open_time(&r->cursor, log, head.mono_us > back_us ? head.mono_us - back_us : 0);
+	return cursor_open_time(&r->cursor, log,
+				head.mono_us > back_us ? head.mono_us - back_us : 0);
 }
 
-int replay_begin(struct session *s, enum replay_from from, uint64_t seq, uint64_t window_us, const bool *fresh)
+int replay_begin(struct session *s, enum replay_from from, uint64_t seq, uint64_t window_us,
+		 const bool *fresh)
 {
 	uint64_t now_us = clock_mono_us();
 	uint64_t start_us = now_us > window_us ? now_us - window_us : 0;
@@ -253,7 +259,8 @@ int replay_begin(struct session *s, enum replay_from from, uint64_t seq, uint64_
 			return ret;
 		bool known = seq <= log_newest(s->server->config.log);
 
-		queue_gap(s, seq + 1, known ? log_oldest(s->server->config.log) : seq, known ? GAP_EVICTED : GAP_OTHER_LOG);
+		queue_gap(s, seq + 1, known ? log_oldest(s->server->config.log) : seq,
+			  known ? GAP_EVICTED : GAP_OTHER_LOG);
 		start_us = known ? 0 : start_us;
 	}
 	return open_window(r, start_us);
@@ -330,14 +337,15 @@ static int read_frames(struct replay *r)
 	uint64_t from = 0, to = 0;
 	struct frame f;
 
-	for (int n = 0; n < FRAMES_A_TURN && b->len < BATCH_BYTES && r->attrs.len < BATCH_BYTES; n++) {
+	for (int n = 0; n < FRAMES_A_TURN && b->len < BATCH_BYTES && r->attrs.len < BATCH_BYTES;
+	     n++) {
 		int ret = cursor_next(&r->cursor, &f, &from, &to);
 
 		if (ret == -ESTALE) {
 			queue_gap(r->session, from, to, GAP_EVICTED);
 			encoder_reset(&r->encoder);
 			cursor_close(&r->cursor);
-			r->cursor = (struct cursor){ 0 };
+			r->cursor = (struct cursor){0};
 			ret = open_window(r, 0);
 			if (ret < 0)
 				return ret;
@@ -368,7 +376,8 @@ int replay_send(struct session *s)
 		return -1;
 	if (!more) {
 		if (!r->running && r->encoder.mirror.keyed)
-			start_here(r, r->encoder.mirror.tick); /* the window begins after the newest tick */
+			start_here(r, r->encoder.mirror
+					      .tick); /* the window begins after the newest tick */
 		if (r->running && !r->encoder.stateless)
 			send_resets(r, r->encoder.mirror.tick + 1);
 	}
@@ -388,7 +397,8 @@ int replay_send(struct session *s)
 	if (r && may_go_live(r)) {
 		replay_free(s);
 		live_begin(s);
-	} else if (r && s->server->tail.open && s->server->tail.cursor.next_seq <= r->cursor.next_seq) {
+	} else if (r && s->server->tail.open &&
+		   s->server->tail.cursor.next_seq <= r->cursor.next_seq) {
 		r->starved = true;
 	}
 	return sent;

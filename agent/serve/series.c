@@ -14,7 +14,8 @@ static bool relative_time(const char *s, uint64_t now_us, uint64_t *ret)
 	static const struct {
 		const char *name;
 		double us;
-	} units[] = { { "ms", 1e3 }, { "s", 1e6 }, { "", 1e6 }, { "m", 6e7 }, { "min", 6e7 }, { "h", 3.6e9 }, { "d", 8.64e10 } };
+	} units[] = {{"ms", 1e3},  {"s", 1e6},	 {"", 1e6},	{"m", 6e7},
+		     {"min", 6e7}, {"h", 3.6e9}, {"d", 8.64e10}};
 	char *end;
 	double v = strtod(s, &end);
 
@@ -33,7 +34,7 @@ static bool relative_time(const char *s, uint64_t now_us, uint64_t *ret)
 
 static bool iso_time(const char *s, int64_t *ret_us)
 {
-	struct tm tm = { 0 };
+	struct tm tm = {0};
 	const char *p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
 	double fraction = 0;
 	int hours, minutes;
@@ -53,8 +54,10 @@ static bool iso_time(const char *s, int64_t *ret_us)
 	}
 	int64_t us = (int64_t)timegm(&tm) * 1000000 + (int64_t)(fraction * 1e6 + 0.5);
 
-	if (sscanf(p, "%c%2d:%2d", &sign, &hours, &minutes) == 3 && (sign == '+' || sign == '-' || sign == ' '))
-		us -= (sign == '-' ? -1 : 1) * (hours * 3600ll + minutes * 60) * 1000000; /* '+' decodes to ' ' */
+	if (sscanf(p, "%c%2d:%2d", &sign, &hours, &minutes) == 3 &&
+	    (sign == '+' || sign == '-' || sign == ' '))
+		us -= (sign == '-' ? -1 : 1) * (hours * 3600ll + minutes * 60) *
+		      1000000; /* '+' decodes to ' ' */
 	else if (*p && strcmp(p, "Z") != 0)
 		return false;
 	*ret_us = us;
@@ -89,13 +92,13 @@ static unsigned bad(char *err, size_t err_len, const char *what, const char *val
 	return 400;
 }
 
-unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct mirror *m, char *err,
-			 size_t err_len)
+unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct mirror *m,
+			 char *err, size_t err_len)
 {
 	uint64_t now_us = clock_mono_us();
 	const char *from = "-10s", *to = "now";
 
-	*q = (struct api_query){ .points = API_POINTS_DEFAULT, .rate = true };
+	*q = (struct api_query){.points = API_POINTS_DEFAULT, .rate = true};
 	for (size_t i = 0; i < n_args; i++) {
 		char *v = strchr(args[i], '=');
 
@@ -121,28 +124,35 @@ unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const 
 			if (end == v || *end || *v == '-' || !n)
 				return bad(err, err_len, "points is no number from 1 to 10000", v);
 			if (n > QUERY_POINTS_MAX) {
-				snprintf(err, err_len, "more than %d points: narrow the range or ask for fewer",
+				snprintf(err, err_len,
+					 "more than %d points: narrow the range or ask for fewer",
 					 QUERY_POINTS_MAX);
 				return 413;
 			}
 			q->points = (uint32_t)n;
-		} else if (strcmp(args[i], "rate") == 0 && (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
+		} else if (strcmp(args[i], "rate") == 0 &&
+			   (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
 			q->rate = *v == '1';
-		} else if (strcmp(args[i], "format") == 0 && (strcmp(v, "json") == 0 || strcmp(v, "csv") == 0)) {
+		} else if (strcmp(args[i], "format") == 0 &&
+			   (strcmp(v, "json") == 0 || strcmp(v, "csv") == 0)) {
 			q->csv = *v == 'c';
 		} else {
 			v[-1] = '=';
 			return bad(err, err_len,
-				   "unknown argument (metric, instance, from, to, points, rate=0|1, format=json|csv)",
+				   "unknown argument (metric, instance, from, to, points, "
+				   "rate=0|1, format=json|csv)",
 				   args[i]);
 		}
 	}
 	if (!q->n_metrics)
-		return bad(err, err_len, "no metric: add metric=NAME, names are in", "/api/v1/metrics");
+		return bad(err, err_len, "no metric: add metric=NAME, names are in",
+			   "/api/v1/metrics");
 	if (!api_time_parse(from, m, now_us, &q->from_us))
-		return bad(err, err_len, "from is no time (now, -30s, -5m, unix seconds or ISO 8601)", from);
+		return bad(err, err_len,
+			   "from is no time (now, -30s, -5m, unix seconds or ISO 8601)", from);
 	if (!api_time_parse(to, m, now_us, &q->to_us))
-		return bad(err, err_len, "to is no time (now, -30s, -5m, unix seconds or ISO 8601)", to);
+		return bad(err, err_len, "to is no time (now, -30s, -5m, unix seconds or ISO 8601)",
+			   to);
 	if (q->from_us >= q->to_us)
 		return bad(err, err_len, "from is not before to", from);
 	return 0;
@@ -158,7 +168,8 @@ struct conversion {
 
 static struct conversion conversion_of(const struct api_query *q, const struct mirror_metric *m)
 {
-	struct conversion c = { .scale = (double)m->mul / m->div, .rate = q->rate && m->sem == SEM_COUNTER };
+	struct conversion c = {.scale = (double)m->mul / m->div,
+			       .rate = q->rate && m->sem == SEM_COUNTER};
 
 	if (c.rate)
 		c.scale /= 1000;
@@ -181,7 +192,8 @@ static void time_json(struct buf *b, const char *key, int64_t wall_us)
 {
 	char s[40];
 
-	snprintf(s, sizeof(s), "%lld.%06d", (long long)(wall_us / 1000000), (int)(wall_us % 1000000));
+	snprintf(s, sizeof(s), "%lld.%06d", (long long)(wall_us / 1000000),
+		 (int)(wall_us % 1000000));
 	json_key(b, key);
 	buf_text(b, s);
 }
@@ -283,10 +295,12 @@ void api_query_csv(struct buf *b, const struct api_query *q, const struct query_
 			csv_text(b, s->instance);
 			buf_text(b, ",");
 			csv_text(b, c.unit);
-			snprintf(line, sizeof(line), ",%s,%lld.%06d,%u,%.15g,%.15g,%.15g,%.15g,%.15g\n", iso,
+			snprintf(line, sizeof(line),
+				 ",%s,%lld.%06d,%u,%.15g,%.15g,%.15g,%.15g,%.15g\n", iso,
 				 (long long)(wall_us / 1000000), (int)(wall_us % 1000000), p->n,
-				 (double)p->first * c.scale, (double)p->min * c.scale, p->sum / p->n * c.scale,
-				 (double)p->max * c.scale, (double)p->last * c.scale);
+				 (double)p->first * c.scale, (double)p->min * c.scale,
+				 p->sum / p->n * c.scale, (double)p->max * c.scale,
+				 (double)p->last * c.scale);
 			buf_text(b, line);
 		}
 	}

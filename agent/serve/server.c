@@ -19,15 +19,17 @@ enum { BACKLOG = 64, FD_LIMIT = 2048, NOTSENT_LOWAT = 16 << 10 };
 
 /* On every response, also those that lws makes itself. */
 static const struct lws_protocol_vhost_options security_headers[] = {
-	{ &security_headers[1], NULL, "content-security-policy:",
-	  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-	  "font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; "
-	  "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'" },
-	{ &security_headers[2], NULL, "x-content-type-options:", "nosniff" },
-	{ &security_headers[3], NULL, "referrer-policy:", "no-referrer" },
-	{ &security_headers[4], NULL, "x-frame-options:", "DENY" },
-	{ &security_headers[5], NULL, "cross-origin-opener-policy:", "same-origin" },
-	{ NULL, NULL, "cross-origin-resource-policy:", "same-origin" },
+	{&security_headers[1], NULL, "content-security-policy:",
+	 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+	 "font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri "
+	 "'none'; "
+	 "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+	 "trusted-types 'none'"},
+	{&security_headers[2], NULL, "x-content-type-options:", "nosniff"},
+	{&security_headers[3], NULL, "referrer-policy:", "no-referrer"},
+	{&security_headers[4], NULL, "x-frame-options:", "DENY"},
+	{&security_headers[5], NULL, "cross-origin-opener-policy:", "same-origin"},
+	{NULL, NULL, "cross-origin-resource-policy:", "same-origin"},
 };
 
 struct server *server_of(struct lws *wsi)
@@ -45,7 +47,8 @@ static int listen_on(struct server *s, char *err, size_t err_len)
 
 	if (r < 0)
 		return r;
-	_cleanup_close_ int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int fd =
+		socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0) {
 		r = -errno;
@@ -55,7 +58,8 @@ static int listen_on(struct server *s, char *err, size_t err_len)
 	if (addr.ss_family == AF_UNIX) {
 		const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&addr;
 
-		/* A socket nobody listens on is left over from a crash; a living one is not replaced. */
+		/* A socket nobody listens on is left over from a crash; a living one is not
+		 * replaced. */
 		if (connect(fd, (struct sockaddr *)&addr, len) == 0) {
 			snprintf(err, err_len, "%s: another agent listens there", un->sun_path);
 			return -EADDRINUSE;
@@ -71,8 +75,9 @@ static int listen_on(struct server *s, char *err, size_t err_len)
 	if (bind(fd, (struct sockaddr *)&addr, len) < 0 || listen(fd, BACKLOG) < 0) {
 		r = -errno;
 		snprintf(err, err_len, "cannot listen on %s: %s%s", s->config.listen, strerror(-r),
-			 r == -EADDRINUSE ? "; choose another port with --listen 127.0.0.1:PORT (0: any free one)" :
-					    "");
+			 r == -EADDRINUSE ? "; choose another port with --listen 127.0.0.1:PORT "
+					    "(0: any free one)"
+					  : "");
 		return r;
 	}
 	getsockname(fd, (struct sockaddr *)&addr, &len);
@@ -115,7 +120,8 @@ unsigned server_check_request(struct lws *wsi)
 
 	if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) < 0 || !access_host_ok(host))
 		return HTTP_STATUS_FORBIDDEN;
-	if (lws_hdr_copy(wsi, origin, sizeof(origin), WSI_TOKEN_ORIGIN) < 0 || !access_origin_ok(origin, host))
+	if (lws_hdr_copy(wsi, origin, sizeof(origin), WSI_TOKEN_ORIGIN) < 0 ||
+	    !access_origin_ok(origin, host))
 		return HTTP_STATUS_FORBIDDEN;
 	return 0;
 }
@@ -172,7 +178,8 @@ static void on_log(struct server *s)
 	stream_wake(s);
 }
 
-static int fd_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int fd_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		       size_t len)
 {
 	struct server *s = server_of(wsi);
 	uint64_t n;
@@ -194,14 +201,17 @@ static int fd_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
 }
 
 static const struct lws_protocols protocols[] = {
-	{ .name = "http", .callback = http_callback, .per_session_data_size = sizeof(void *), .tx_packet_size = 1 << 20 },
-	{ .name = "strobe.v1",
-	  .callback = stream_callback,
-	  .per_session_data_size = sizeof(void *),
-	  .rx_buffer_size = 4096,
-	  .tx_packet_size = 1 << 20 },
-	{ .name = "strobe-fd", .callback = fd_callback },
-	{ .name = NULL },
+	{.name = "http",
+	 .callback = http_callback,
+	 .per_session_data_size = sizeof(void *),
+	 .tx_packet_size = 1 << 20},
+	{.name = "strobe.v1",
+	 .callback = stream_callback,
+	 .per_session_data_size = sizeof(void *),
+	 .rx_buffer_size = 4096,
+	 .tx_packet_size = 1 << 20},
+	{.name = "strobe-fd", .callback = fd_callback},
+	{.name = NULL},
 };
 
 static void on_lws_log(int level, const char *line)
@@ -215,8 +225,8 @@ static void on_lws_log(int level, const char *line)
 
 static struct lws *adopt(struct server *s, int fd)
 {
-	return lws_adopt_descriptor_vhost(s->vhost, LWS_ADOPT_RAW_FILE_DESC, (lws_sock_file_fd_type){ .filefd = fd },
-					  "strobe-fd", NULL);
+	return lws_adopt_descriptor_vhost(s->vhost, LWS_ADOPT_RAW_FILE_DESC,
+					  (lws_sock_file_fd_type){.filefd = fd}, "strobe-fd", NULL);
 }
 
 static int open_context(struct server *s)
@@ -247,15 +257,16 @@ static int open_context(struct server *s)
 	s->listen_wsi = adopt(s, s->listen_fd);
 	s->log_fd = fcntl(log_eventfd(s->config.log), F_DUPFD_CLOEXEC, 0);
 	s->log_wsi = adopt(s, s->log_fd);
-	s->wake_wsi = adopt(s, fcntl(s->wake_fd, F_DUPFD_CLOEXEC, 0)); /* server_stop outlives the context */
+	s->wake_wsi = adopt(
+		s, fcntl(s->wake_fd, F_DUPFD_CLOEXEC, 0)); /* server_stop outlives the context */
 	return s->listen_wsi && s->log_wsi && s->wake_wsi ? 0 : -ENOMEM;
 }
 
 int server_open(struct server **ret, const struct server_config *config, char *err, size_t err_len)
 {
 	if (!access_token_valid(config->token)) {
-		snprintf(err, err_len, "the token must be %d to %d characters of A-Z a-z 0-9 _ -", ACCESS_TOKEN_MIN,
-			 ACCESS_TOKEN_MAX);
+		snprintf(err, err_len, "the token must be %d to %d characters of A-Z a-z 0-9 _ -",
+			 ACCESS_TOKEN_MIN, ACCESS_TOKEN_MAX);
 		return -EINVAL;
 	}
 	struct server *s = calloc(1, sizeof(*s));

@@ -23,9 +23,9 @@
 struct server;
 
 struct server_config {
-	const char *listen;  /* "127.0.0.1:9820", "[::1]:0", "localhost:0" or "unix:/path" */
-	const char *token;   /* 16 to 96 characters of [A-Za-z0-9_-] */
-	struct log *log;     /* outlives the server */
+	const char *listen; /* "127.0.0.1:9820", "[::1]:0", "localhost:0" or "unix:/path" */
+	const char *token;  /* 16 to 96 characters of [A-Za-z0-9_-] */
+	struct log *log;    /* outlives the server */
 	const struct host *host;
 	uint32_t rate_hz;    /* ticks a second */
 	uint64_t started_us; /* CLOCK_MONOTONIC of the agent's start */
@@ -37,7 +37,8 @@ struct server_config {
  * sentence that says what to do in err[err_len]. */
 int server_open(struct server **ret, const struct server_config *, char *err, size_t err_len);
 
-/* "http://127.0.0.1:PORT/" with the port the kernel picked; "unix:/path". Valid until server_close. */
+/* "http://127.0.0.1:PORT/" with the port the kernel picked; "unix:/path". Valid until server_close.
+ */
 const char *server_url(const struct server *);
 
 /* The loop; returns 0 after server_stop, or -errno. */

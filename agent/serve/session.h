@@ -1,6 +1,6 @@
 /*
- * One WebSocket client: a place in the stream. stream.c has its life and its messages, live.c sends from
- * the tail all clients share, replay.c brings it there from any place in the log.
+ * One WebSocket client: a place in the stream. stream.c has its life and its messages, live.c sends
+ * from the tail all clients share, replay.c brings it there from any place in the log.
  *
  * Invariants
  *  - At most one message is handed to lws at a time; the next is made when the socket is writeable.
@@ -22,23 +22,24 @@ struct session {
 	bool hello_sent, catalog_sent, live, broken;
 	/* The subscription, per group of the catalog. */
 	uint32_t n_groups, n_order;
-	uint32_t *order;         /* subscribed groups as asked */
-	uint8_t *asked;          /* level, or WIRE_NO_LEVEL */
-	uint8_t *level;          /* in force: asked, joined with `imposed` */
-	uint32_t levels;         /* bit per level in force */
-	bool slow;               /* counted as such */
-	uint8_t imposed;         /* the connection is slow: at least this level */
-	uint8_t imposed_next;    /* in force for ticks after switch_tick; WIRE_NO_LEVEL: no switch is due */
+	uint32_t *order;      /* subscribed groups as asked */
+	uint8_t *asked;	      /* level, or WIRE_NO_LEVEL */
+	uint8_t *level;	      /* in force: asked, joined with `imposed` */
+	uint32_t levels;      /* bit per level in force */
+	bool slow;	      /* counted as such */
+	uint8_t imposed;      /* the connection is slow: at least this level */
+	uint8_t imposed_next; /* in force for ticks after switch_tick; WIRE_NO_LEVEL: no switch is
+				 due */
 	uint64_t switch_tick;
 	uint64_t pos[ITEM_KINDS]; /* live: number of the next item of each kind to look at */
-	uint64_t seq;             /* of the last Batch */
-	struct replay *replay;    /* on its way to live; NULL otherwise */
-	uint64_t waiting_us;      /* since when it has something to send and cannot; 0: it can */
-	uint64_t stalled_us;      /* when that last took too long */
+	uint64_t seq;		  /* of the last Batch */
+	struct replay *replay;	  /* on its way to live; NULL otherwise */
+	uint64_t waiting_us;	  /* since when it has something to send and cannot; 0: it can */
+	uint64_t stalled_us;	  /* when that last took too long */
 	uint32_t n_errors, n_jobs;
-	struct job *range;        /* being sent */
-	struct buf in;            /* a message that comes in pieces */
-	struct buf control;       /* whole messages to send first, each after its length */
+	struct job *range;  /* being sent */
+	struct buf in;	    /* a message that comes in pieces */
+	struct buf control; /* whole messages to send first, each after its length */
 };
 
 /* ---- stream.c ---- */
@@ -70,7 +71,8 @@ enum replay_from { REPLAY_WINDOW, REPLAY_RESUME };
 
 /* Sets out: from `window_us` before now with reset rows, or after frame `seq`, with reset rows for
  * the groups marked fresh or at a coarser level. 0 or -errno; a Gap may be queued. */
-int replay_begin(struct session *, enum replay_from, uint64_t seq, uint64_t window_us, const bool *fresh);
+int replay_begin(struct session *, enum replay_from, uint64_t seq, uint64_t window_us,
+		 const bool *fresh);
 /* The log lost what came next: a Gap, then reset rows. */
 int replay_after_loss(struct session *, uint64_t from_seq, uint64_t to_seq);
 bool replay_has_work(const struct session *);

@@ -44,7 +44,7 @@ void session_queue(struct session *s, struct buf *b)
 
 static void queue_error(struct session *s, uint32_t req, uint32_t code, const char *text)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	message_error(&b, req, code, text);
 	session_queue(s, &b);
@@ -128,7 +128,8 @@ static int take_groups(struct session *s, const Strobe__V1__Subscribe *m, bool *
 		uint8_t level = wire_level_of(m->groups[i]->level);
 
 		if (g >= s->n_groups) {
-			queue_error(s, 0, 404, "Subscribe names a group that the Catalog does not have");
+			queue_error(s, 0, 404,
+				    "Subscribe names a group that the Catalog does not have");
 			return -EINVAL;
 		}
 		if (level == WIRE_NO_LEVEL) {
@@ -182,8 +183,9 @@ static int subscribe(struct session *s, const Strobe__V1__Subscribe *m)
 	session_set_slow(s, false);
 	s->imposed_next = WIRE_NO_LEVEL;
 	session_set_levels(s, 0);
-	if (resume && (m->log_id.len != LOG_ID_LEN || memcmp(m->log_id.data, id, LOG_ID_LEN) != 0)) {
-		struct buf b = { 0 };
+	if (resume &&
+	    (m->log_id.len != LOG_ID_LEN || memcmp(m->log_id.data, id, LOG_ID_LEN) != 0)) {
+		struct buf b = {0};
 
 		message_gap(&b, m->seq + 1, m->seq + 1, 0, 0, GAP_OTHER_LOG);
 		session_queue(s, &b);
@@ -203,15 +205,17 @@ static void request_range(struct session *s, const Strobe__V1__RangeRequest *m)
 {
 	struct query_selector selectors[SERIES_MAX];
 
-	if (!m->n_series || m->n_series > SERIES_MAX || !m->points || m->points > QUERY_POINTS_MAX ||
-	    m->from_us >= m->to_us) {
-		queue_error(s, m->req, 400,
-			    "RangeRequest: 1 to 256 series, 1 to 10,000 points, from_us before to_us");
+	if (!m->n_series || m->n_series > SERIES_MAX || !m->points ||
+	    m->points > QUERY_POINTS_MAX || m->from_us >= m->to_us) {
+		queue_error(
+			s, m->req, 400,
+			"RangeRequest: 1 to 256 series, 1 to 10,000 points, from_us before to_us");
 		return;
 	}
 	for (size_t i = 0; i < m->n_series; i++)
-		selectors[i] = (struct query_selector){ m->series[i]->metric,
-							m->series[i]->instance[0] ? m->series[i]->instance : NULL };
+		selectors[i] = (struct query_selector){
+			m->series[i]->metric,
+			m->series[i]->instance[0] ? m->series[i]->instance : NULL};
 	struct job *job = s->n_jobs < JOBS_A_SESSION ? job_new(JOB_RANGE, s) : NULL;
 
 	if (job && job_set_selectors(job, selectors, m->n_series) == 0) {
@@ -226,13 +230,14 @@ static void request_range(struct session *s, const Strobe__V1__RangeRequest *m)
 		}
 	}
 	job_free(job);
-	queue_error(s, m->req, 429, "too many range requests are waiting: ask again when one is answered");
+	queue_error(s, m->req, 429,
+		    "too many range requests are waiting: ask again when one is answered");
 }
 
 static int on_message(struct session *s, const uint8_t *p, size_t len)
 {
 	Strobe__V1__ClientMessage *m = strobe__v1__client_message__unpack(NULL, len, p);
-	struct buf b = { 0 };
+	struct buf b = {0};
 	int r = 0;
 
 	if (!m) {
@@ -345,7 +350,7 @@ static const char *query_error(int r, uint32_t *code)
 /* Takes finished jobs of this session, one range at a time. */
 static void collect_jobs(struct session *s)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 	struct job *job;
 	uint32_t code;
 
@@ -361,7 +366,8 @@ static void collect_jobs(struct session *s)
 			queue_error(s, job->req, code, text);
 		}
 		if (job->kind == JOB_EVENTS && job->events.len) {
-			/* Up to 192 KiB: past what the control queue may hold, so sent from here. */
+			/* Up to 192 KiB: past what the control queue may hold, so sent from here.
+			 */
 			size_t at = pb_open(&b, MESSAGE_EVENTS);
 
 			buf_put(&b, job->events.p, job->events.len);
@@ -387,7 +393,7 @@ static int send_next(struct session *s)
 	if (!s->hello_sent || !s->catalog_sent) {
 		if (!server->tail.encoder.mirror.version)
 			return 0;
-		struct buf b = { 0 };
+		struct buf b = {0};
 
 		if (!s->hello_sent)
 			message_hello(&b, &server->config, &server->tail.encoder.mirror);
@@ -502,7 +508,8 @@ void stream_lost(struct server *server)
 			s->broken = true;
 }
 
-int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		    size_t len)
 {
 	struct session **slot = user;
 

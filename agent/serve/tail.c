@@ -18,13 +18,14 @@ static struct item *add_item(struct tail *t, enum item_kind kind, size_t len)
 {
 	if (t->priming)
 		return NULL;
-	while (t->first < t->next && (t->next - t->first == TAIL_ITEMS || t->bytes + len > TAIL_BYTES))
+	while (t->first < t->next &&
+	       (t->next - t->first == TAIL_ITEMS || t->bytes + len > TAIL_BYTES))
 		drop_oldest(t);
 	struct item *item = malloc(sizeof(*item) + len);
 
 	if (!item)
 		return NULL;
-	*item = (struct item){ .kind = kind, .len = len };
+	*item = (struct item){.kind = kind, .len = len};
 	t->bytes += len;
 	t->ring[t->next % TAIL_ITEMS] = item;
 	t->newest[kind] = ++t->next;
@@ -95,7 +96,7 @@ static const struct encoder_sink tail_sink = {
 
 void tail_init(struct tail *t, struct log *log)
 {
-	*t = (struct tail){ .log = log };
+	*t = (struct tail){.log = log};
 	encoder_init(&t->encoder, &tail_sink, t, 1); /* stream.c wants more as clients do */
 }
 

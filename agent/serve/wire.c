@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-const uint32_t wire_level_ticks[WIRE_LEVELS] = { 1, 2, 5, 10, 50 };
+const uint32_t wire_level_ticks[WIRE_LEVELS] = {1, 2, 5, 10, 50};
 
 uint8_t wire_level_of(uint32_t ticks)
 {
@@ -18,7 +18,8 @@ uint8_t wire_level_join(uint8_t a, uint8_t b)
 {
 	uint8_t i = a > b ? a : b;
 
-	while (wire_level_ticks[i] % wire_level_ticks[a] || wire_level_ticks[i] % wire_level_ticks[b])
+	while (wire_level_ticks[i] % wire_level_ticks[a] ||
+	       wire_level_ticks[i] % wire_level_ticks[b])
 		i++; /* ends at 50, a multiple of all */
 	return i;
 }
@@ -40,7 +41,7 @@ static void put_packed(struct buf *b, uint32_t field, const uint8_t *p, uint32_t
 /* One list of pairs in the frame, two packed fields on the wire. */
 static void put_changes(struct buf *b, const uint8_t *changes, uint32_t n)
 {
-	size_t len[2] = { 0, 0 };
+	size_t len[2] = {0, 0};
 	uint32_t index = FRAME_NO_INDEX, before = index;
 	const uint8_t *p = changes;
 	uint8_t *out[2];
@@ -124,7 +125,8 @@ void wire_put_group(struct buf *b, const struct tick_group *g)
 
 enum reset_list { RESET_ABSENT, RESET_GAP, RESET_DELTA };
 
-static void put_reset_list(struct buf *b, const struct mirror_group *g, uint32_t field, enum reset_list what)
+static void put_reset_list(struct buf *b, const struct mirror_group *g, uint32_t field,
+			   enum reset_list what)
 {
 	uint64_t last = UINT64_MAX; /* index before; -1 */
 	size_t at = pb_open(b, field), begin = b->len;
@@ -164,8 +166,8 @@ void wire_put_reset(struct buf *b, uint32_t group, const struct mirror_group *g,
 		const struct mirror_instance *inst = &g->inst[slot];
 
 		if (inst->live)
-			wire_put_instance(b, 6, slot, inst->gen, inst->name, strlen(inst->name), inst->attrs,
-					  g->n_attrs);
+			wire_put_instance(b, 6, slot, inst->gen, inst->name, strlen(inst->name),
+					  inst->attrs, g->n_attrs);
 	}
 	put_reset_list(b, g, 7, RESET_ABSENT);
 	put_reset_list(b, g, 8, RESET_GAP);
@@ -173,8 +175,8 @@ void wire_put_reset(struct buf *b, uint32_t group, const struct mirror_group *g,
 	pb_close(b, at);
 }
 
-uint32_t wire_put_tick(struct buf *b, const struct wire_entry *e, const uint8_t *take, uint32_t n_take,
-		       uint8_t take_level)
+uint32_t wire_put_tick(struct buf *b, const struct wire_entry *e, const uint8_t *take,
+		       uint32_t n_take, uint8_t take_level)
 {
 	size_t at = pb_open(b, 1);
 	uint32_t n = 0;

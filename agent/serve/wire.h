@@ -28,9 +28,9 @@ struct wire_blob {
 
 /* One tick, or one interval of a coarser level: all groups that were read in it. */
 struct wire_entry {
-	uint64_t seq;        /* of the (last) TICK frame in it */
+	uint64_t seq;		/* of the (last) TICK frame in it */
 	uint64_t mono_us, tick; /* of the (last) tick */
-	uint64_t start_tick; /* the interval is (start_tick, tick] */
+	uint64_t start_tick;	/* the interval is (start_tick, tick] */
 	uint8_t level;
 	uint32_t n_blobs;
 	const struct wire_blob *blobs;
@@ -40,15 +40,16 @@ struct wire_entry {
 
 /* Appends the blob of one group of a TICK frame at level 1. */
 void wire_put_group(struct buf *, const struct tick_group *);
-/* Appends a blob that resets a client to the group's state in the mirror. mono_us: the time its Tick
- * will say. */
+/* Appends a blob that resets a client to the group's state in the mirror. mono_us: the time its
+ * Tick will say. */
 void wire_put_reset(struct buf *, uint32_t group, const struct mirror_group *, uint64_t mono_us);
-/* Appends message Instance as field `field`; attrs of the instance in the mirror, or none for NULL. */
+/* Appends message Instance as field `field`; attrs of the instance in the mirror, or none for NULL.
+ */
 void wire_put_instance(struct buf *, uint32_t field, uint32_t slot, uint32_t gen, const char *name,
 		       size_t name_len, char *const *attrs, uint32_t n_attrs);
 /* Appends a `ticks` field of Batch: header and the blobs for which take[group] == take_level.
  * Returns how many blobs were taken. */
-uint32_t wire_put_tick(struct buf *, const struct wire_entry *, const uint8_t *take, uint32_t n_take,
-		       uint8_t take_level);
+uint32_t wire_put_tick(struct buf *, const struct wire_entry *, const uint8_t *take,
+		       uint32_t n_take, uint8_t take_level);
 
 #endif
