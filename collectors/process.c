@@ -189,12 +189,15 @@ static int open_processes(void *state, const struct host *h, struct collector_re
 /* What is missing, in words; the number of things. */
 static int explain(const struct process_state *s, struct collector_report *report)
 {
-	if (s->attrs.stuck_pid)
+	const struct attrs *a = &s->attrs;
+
+	if (a->n_stuck)
 		snprintf(report->reason, sizeof(report->reason),
-			 "/proc/%d/cmdline has not answered for a second (its memory map is "
-			 "locked); "
+			 "/proc/%d/cmdline%s%.0d%s: no answer for a second, the memory map is "
+			 "locked; "
 			 "names may be missing",
-			 s->attrs.stuck_pid);
+			 a->stuck_pids[0], a->n_stuck > 1 ? ", /proc/" : "",
+			 a->n_stuck > 1 ? a->stuck_pids[1] : 0, a->n_stuck > 1 ? "/cmdline" : "");
 	else if (s->table.n == PROCS_MAX)
 		snprintf(report->reason, sizeof(report->reason),
 			 "more than %d processes: the rest is not followed", PROCS_MAX);

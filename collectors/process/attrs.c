@@ -186,8 +186,7 @@ static void watch(struct attrs *a, struct procs *t, struct attr_worker *w)
 		return;
 	if (!was)
 		requeue(a, t, w, at);
-	a->stuck_pid = w->requests[at % ATTRS_RING].pid;
-	a->n_stuck++;
+	a->stuck_pids[a->n_stuck++] = w->requests[at % ATTRS_RING].pid;
 }
 
 static void hand_out(struct attrs *a, struct procs *t, struct attr_worker *w)
@@ -215,7 +214,6 @@ static void hand_out(struct attrs *a, struct procs *t, struct attr_worker *w)
 
 void attrs_pass(struct attrs *a, struct procs *t, struct batch *b)
 {
-	a->stuck_pid = 0;
 	a->n_stuck = 0;
 	for (unsigned k = 0; k < ATTRS_WORKERS; k++) {
 		struct attr_worker *w = &a->worker[k];

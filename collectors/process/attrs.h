@@ -51,7 +51,7 @@ struct attrs {
 	struct attr_worker worker[ATTRS_WORKERS];
 	uint32_t *queue; /* entries to ask about: a ring of PROCS_MAX */
 	uint32_t head, tail, next_worker;
-	int32_t stuck_pid; /* of a request that does not come back; 0: none */
+	int32_t stuck_pids[ATTRS_WORKERS]; /* of requests that do not come back */
 	uint32_t n_stuck;
 };
 

@@ -118,6 +118,22 @@ int parse_proc_status(const char *text, struct proc_status *ret)
 	return ret->uid == VALUE_ABSENT ? -EBADMSG : 0;
 }
 
+int parse_proc_peek(const char *text, struct proc_peek *ret)
+{
+	const char *p = text, *state = strstr(text, "\nState:\t");
+
+	if (!state || !state[strlen("\nState:\t")])
+		return -EBADMSG;
+	ret->state = state[strlen("\nState:\t")];
+	ret->ppid = LINE(&p, "PPid");
+	ret->vsize_kb = LINE(&p, "VmSize");
+	ret->threads = LINE(&p, "Threads");
+	if (ret->ppid == VALUE_ABSENT || ret->vsize_kb == VALUE_ABSENT ||
+	    ret->threads == VALUE_ABSENT)
+		return -EBADMSG;
+	return 0;
+}
+
 int parse_proc_schedstat(const char *text, struct proc_schedstat *ret)
 {
 	const char *p = text;

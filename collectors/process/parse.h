@@ -47,6 +47,15 @@ struct proc_status {
 /* /proc/PID/status; a field that is missing is VALUE_ABSENT. 0, or -EBADMSG when it has no Uid. */
 int parse_proc_status(const char *text, struct proc_status *ret);
 
+struct proc_peek {
+	char state; /* its letter */
+	int64_t ppid, threads, vsize_kb;
+};
+
+/* The same file, for what one wants to know before touching others. 0 or -EBADMSG, also for a
+ * kernel thread or a zombie (no memory). */
+int parse_proc_peek(const char *text, struct proc_peek *ret);
+
 struct proc_schedstat {
 	int64_t cpu_ns, delay_ns, count;
 };

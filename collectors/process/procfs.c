@@ -34,16 +34,19 @@ static void forget(struct procfs *s, uint32_t i)
 
 /* ---- births ---- */
 
-/* Takes pid up if it is a process that is not followed yet. */
+/* Takes pid up if it is a process that is not followed yet. One that cannot be read without waiting
+ * is left to the next reading of the folder. */
 static void note_birth(struct procfs *s, int32_t pid, uint32_t *n_born)
 {
 	struct procs *t = s->table;
 	struct proc_stat st;
 	char path[32];
-	int fd = -1, r;
+	int fd = -1, status_fd = -1, r = -EAGAIN;
 
-	snprintf(path, sizeof(path), "%d/stat", pid);
-	r = procfs_read(s, &fd, true, path);
+	if (!read_would_wait(s, pid, &status_fd)) {
+		snprintf(path, sizeof(path), "%d/stat", pid);
+		r = procfs_read(s, &fd, true, path);
+	}
 	if (r >= 0)
 		r = parse_proc_stat(s->buf, (size_t)r, &st);
 	uint32_t i = r == 0 && st.exit_signal != -1
@@ -52,9 +55,11 @@ static void note_birth(struct procfs *s, int32_t pid, uint32_t *n_born)
 
 	if (i == NO_ENTRY) {
 		procfs_drop(s, &fd);
+		procfs_drop(s, &status_fd);
 		return;
 	}
 	t->proc[i].fd[FILE_STAT] = fd;
+	t->proc[i].fd[FILE_STATUS] = status_fd;
 	int64_t ns = s->clocked ? read_clock(pid) : -1;
 
 	if (++*n_born <= WHOLE_BIRTHS_MAX || !s->started)
@@ -146,20 +151,21 @@ static void look(struct procfs *s, uint32_t i, bool due)
 	struct proc *p = &t->proc[i];
 	int32_t pid = h->pid;
 	struct proc_stat st;
-	int64_t ns = -1;
-	bool moved;
-	int r;
+	int64_t ns = s->clocked ? read_clock(pid) : -1;
+	bool moved = ns != h->clock_ns || h->again;
+	int r = s->clocked && ns < 0 ? -ESRCH : 0;
 
-	if (s->clocked) {
-		ns = read_clock(pid);
-		moved = ns != h->clock_ns || h->again;
-		if (ns >= 0 && !moved && !due)
-			return;
-		r = ns < 0 ? -ESRCH : read_stat(s, i, &st);
-	} else {
-		r = read_stat(s, i, &st);
-		moved = r == 0 && (h->again || read_stat_moved(s, p, &st));
+	if (s->clocked && r == 0 && !moved && !due)
+		return;
+	if (r == 0 && p->guarded && (moved || !s->clocked) &&
+	    read_would_wait(s, pid, &p->fd[FILE_STATUS])) {
+		h->again = true;
+		return;
 	}
+	if (r == 0)
+		r = read_stat(s, i, &st);
+	if (!s->clocked)
+		moved = r == 0 && (h->again || read_stat_moved(s, p, &st));
 	if (r == -ESRCH) {
 		uint32_t n_born = 0;
 

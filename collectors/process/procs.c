@@ -129,7 +129,7 @@ uint32_t procs_add(struct procs *t, int32_t pid, uint64_t start, bool born)
 		p->v[k] = VALUE_ABSENT;
 	for (int k = 0; k < N_FILES; k++)
 		p->fd[k] = -1;
-	p->score_ms = t->now_ms;
+	p->score_ms = p->added_ms = t->now_ms;
 	if (i >= t->high)
 		t->high = i + 1;
 	t->n++;

@@ -83,7 +83,7 @@ struct proc {
 	uint64_t start; /* clock ticks since boot */
 	uint64_t gen;
 	uint64_t read_tick, listed_tick; /* passes of the last update and listing */
-	uint64_t score_ms, attr_ms, member_ms;
+	uint64_t score_ms, attr_ms, member_ms, added_ms;
 	double score; /* recent activity, ns of CPU: halves every 4 s */
 	int64_t exec_mark, uid, flags;
 	int64_t leader[3], retired[3]; /* schedstat of the main thread; of threads that ended */
@@ -95,6 +95,7 @@ struct proc {
 	uint32_t comm_len;
 	bool born;	   /* began while watched: its counters began at 0 */
 	bool ran;	   /* since its attributes were asked for */
+	bool guarded;	   /* may be a child of vfork yet: read_would_wait() is asked first */
 	bool io_denied;	   /* its io may not be read */
 	bool comm_changed; /* or executed another program, or its user changed */
 	uint8_t attr_state;

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { VFORK_TICKS_MAX = 2, DISK_SLEEP = 2, RUNNING = 0 };
+enum { RUNNING = 0, VFORK_CPU_NS = 20000000, VFORK_MS = 10000 };
 
 static const char *const file_names[N_FILES] = {"stat", "schedstat", "io", "status"};
 
@@ -81,6 +81,32 @@ int64_t read_clock(int32_t pid)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+static bool about(int64_t a, int64_t b)
+{
+	return a - b < b / 8 && b - a < b / 8;
+}
+
+/* Memory of about the size of its parent's: perhaps the parent's own. */
+static bool like_parent(const struct procs *t, int64_t ppid, int64_t vsize_kb)
+{
+	uint32_t parent = procs_find(t, (int32_t)ppid);
+
+	return parent != NO_ENTRY && about(vsize_kb, t->proc[parent].v[V_VSIZE]);
+}
+
+bool read_would_wait(struct procfs *s, int32_t pid, int *status_fd)
+{
+	struct proc_peek peek;
+	char path[32];
+
+	snprintf(path, sizeof(path), "%d/status", pid);
+	if (procfs_read(s, status_fd, true, path) < 0 || parse_proc_peek(s->buf, &peek))
+		return false;
+	return peek.state == 'D' && peek.threads == 1 &&
+	       (!s->clocked || read_clock(pid) < VFORK_CPU_NS) &&
+	       like_parent(s->table, peek.ppid, peek.vsize_kb);
+}
+
 int read_stat(struct procfs *s, uint32_t i, struct proc_stat *st)
 {
 	int r = read_file(s, i, FILE_STAT);
@@ -122,27 +148,9 @@ static void take_stat(const struct procfs *s, struct proc *p, const struct proc_
 		p->comm_changed = true;
 	}
 	p->flags = st->flags;
-}
-
-/*
- * Reading io waits while the process is in the middle of an execve, and that waits for the lock of
- * the old memory map, which a child of vfork shares with its parent: somebody else may hold it for
- * long. Such a child sleeps uninterruptibly, has its parent's memory and name, and has hardly run.
- */
-static bool may_hang_in_exec(const struct procfs *s, const struct proc *p,
-			     const struct proc_stat *st)
-{
-	uint32_t parent;
-
-	if (st->state != DISK_SLEEP || st->threads != 1 || st->utime + st->stime > VFORK_TICKS_MAX)
-		return false;
-	parent = procs_find(s->table, (int32_t)st->ppid);
-	if (parent == NO_ENTRY)
-		return false;
-	const struct proc *q = &s->table->proc[parent];
-
-	return q->v[V_VSIZE] == (int64_t)((uint64_t)st->vsize / 1024) &&
-	       q->comm_len == p->comm_len && memcmp(q->comm, p->comm, p->comm_len) == 0;
+	/* Read without waiting at this age: it is no child of vfork on its way to execve. */
+	p->guarded = s->table->now_ms - p->added_ms < VFORK_MS && st->threads == 1 &&
+		     v[V_CPU] < VFORK_CPU_NS && like_parent(s->table, st->ppid, v[V_VSIZE]);
 }
 
 static void read_io(struct procfs *s, uint32_t i, bool due, int64_t *v)
@@ -205,8 +213,7 @@ void read_all(struct procfs *s, uint32_t i, const struct proc_stat *st, int64_t 
 		h->again = true;
 	else if (r < 0 && clock_ns < 0) /* a kernel without schedstat */
 		v[V_CPU] = (st->utime + st->stime) * (1000000000 / s->host->user_hz);
-	if (!may_hang_in_exec(s, p, st))
-		read_io(s, i, due, v);
+	read_io(s, i, due, v);
 	read_status(s, i, v);
 	h->clock_ns = clock_ns;
 	procs_update(s->table, i, v);

@@ -1,8 +1,10 @@
 /*
  * Reading one process: its files, kept open while there is room, and its CPU clock.
  *
- * Nothing here waits for the target: stat, schedstat and status take none of its sleeping locks,
- * and io, which takes the one of execve, is left out while that may be held for long.
+ * Nothing here may wait for the target. schedstat and status take none of its sleeping locks. stat
+ * (on kernels of 2025) and io take the one of execve, and a child of vfork that executes a program
+ * holds it while it waits for the memory map that it shares with its parent, for as long as
+ * somebody holds that: read_would_wait() knows such a child by its status.
  */
 #ifndef STROBE_COLLECTORS_PROCESS_READ_H
 #define STROBE_COLLECTORS_PROCESS_READ_H
@@ -19,6 +21,11 @@ void read_drop_files(struct procfs *, struct proc *);
 
 /* What all threads of the process have run, ns; -1: there is no such process. */
 int64_t read_clock(int32_t pid);
+
+/* Is the process, young and with memory like its parent's, asleep where stat and io would wait with
+ * it? Reads its status through *status_fd. To be asked before read_stat of a `guarded` or new
+ * process. */
+bool read_would_wait(struct procfs *, int32_t pid, int *status_fd);
 
 /* stat of entry i. 0; -ESRCH: gone, also when the pid is another process's now; or another -errno.
  */
