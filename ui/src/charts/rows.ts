@@ -49,20 +49,20 @@ export class Rows {
 
   build(grid: Grid, height: number, hidden: ReadonlySet<string>, now: number): RowsBuilt {
     const cores = this.spec.draw === 'cores';
-    const few = cores && this.model.marks.length <= FEW;
-    const read = this.model.read(this.model.marks, grid);
-    const rows = this.model.marks.map((mark, i) => ({ mark, columns: read.columns[i] as Columns }));
+    const all = this.model.marks;
+    const few = cores && all.length <= FEW;
     const strip = cores && !few && height >= 110 ? STRIP + SPACE : 0;
     const room = few ? Math.max(1, Math.floor(height * 0.45)) : height - strip;
     // Rows of cores may be a pixel high; rows that are named need room for their name.
     const layout = cores
-      ? layoutRows(room, rows.length)
-      : layoutRows(room, Math.min(rows.length, Math.floor(room / NAMED)), 16);
-    const shown = this.pick(rows, layout.rows, now, !cores);
+      ? layoutRows(room, all.length)
+      : layoutRows(room, Math.min(all.length, Math.floor(room / NAMED)), 16);
+    const marksShown = this.pick(all, layout.rows, grid, now, !cores);
+    const read = this.model.read(marksShown, grid);
+    const rows = marksShown.map((mark, i) => ({ mark, columns: read.columns[i] as Columns }));
     const marks = this.spec.band?.(this.env) ?? [];
     const lines = few ? parts(marks, hidden) : this.mean(marks, strip > 0);
     const band = this.model.read(lines, grid, 'band ');
-    const bandRows = lines.map((mark, i) => ({ mark, columns: band.columns[i] as Columns }));
     const layers = few
       ? stackLayers(lines, band.columns, stack(band.columns, grid.n))
       : strip
@@ -70,18 +70,18 @@ export class Rows {
         : [];
     const [, hi] = extent(read.columns);
     return {
-      rows: shown,
+      rows,
       layout,
       top: few || !cores ? 0 : height - layout.height,
       layers,
       domain: this.domain(few, strip, layout.height, height),
       max: this.spec.max === undefined ? this.sticky.update(0, hi, now, 1).max : this.maxOf(),
-      band: bandRows,
+      band: lines.map((mark, i) => ({ mark, columns: band.columns[i] as Columns })),
       resolution: read.frames[0]?.resolution ?? '',
       gaps: read.gaps,
       loading: read.frames.some((f) => f.loading),
       any: rows.some((r) => r.columns.count.some((n) => n > 0)),
-      note: shown.length < rows.length ? `worst ${shown.length} of ${rows.length}` : '',
+      note: cores && rows.length < all.length ? `worst ${rows.length} of ${all.length}` : '',
     };
   }
 
@@ -96,29 +96,23 @@ export class Rows {
     return wanted && m ? [{ ...m, style: 'area', colour: 'cpu' }] : [];
   }
 
-  /** Those `n` rows with the highest means; sorted by it when `sort`, else in their own order. The choice is
-   *  made again every two seconds only, so that rows do not dance. */
-  private pick<T extends { mark: Mark; columns: Columns }>(
-    rows: readonly T[],
-    n: number,
-    now: number,
-    sort: boolean,
-  ): T[] {
-    if (!sort && n >= rows.length) return [...rows];
-    const known = new Set(rows.map((r) => r.mark.source.key));
-    const usable = this.order.length === Math.min(n, rows.length) && this.order.every((k) => known.has(k));
+  /** Those `n` marks with the highest means; sorted by it when `sort`, else in their own order. All marks
+   *  are read for the choice every two seconds only, so that rows do not dance. */
+  private pick(all: readonly Mark[], n: number, grid: Grid, now: number, sort: boolean): Mark[] {
+    if (!sort && n >= all.length) return [...all];
+    const byKey = new Map(all.map((m) => [m.source.key, m]));
+    const old = this.order;
+    const usable = old.length === Math.min(n, all.length) && old.every((k) => byKey.has(k));
     if (!usable || now - this.ordered > 2000) {
-      const score = new Map(rows.map((r) => [r.mark.source.key, total(r.columns)]));
-      const rank = (k: string) => (score.get(k) ?? 0) * (usable && this.order.includes(k) ? 1.2 : 1);
-      const keys = [...known].sort((a, b) => rank(b) - rank(a)).slice(0, n);
-      const old = this.order;
-      // A row keeps its place among those that stay unless it is clearly out of order.
+      const { columns } = this.model.read(all, grid, 'all ');
+      const score = new Map(all.map((m, i) => [m.source.key, total(columns[i] as Columns)]));
+      const rank = (k: string) => (score.get(k) ?? 0) * (usable && old.includes(k) ? 1.2 : 1);
+      const keys = [...byKey.keys()].sort((a, b) => rank(b) - rank(a)).slice(0, n);
       this.order = usable ? settle(old, keys, (k) => score.get(k) ?? 0) : keys;
       this.ordered = now;
     }
-    const byKey = new Map(rows.map((r) => [r.mark.source.key, r]));
-    const chosen = this.order.map((k) => byKey.get(k)).filter((r): r is T => r !== undefined);
-    return sort ? chosen : rows.filter((r) => this.order.includes(r.mark.source.key)).slice(0, n);
+    if (!sort) return all.filter((m) => this.order.includes(m.source.key));
+    return this.order.map((k) => byKey.get(k)).filter((m): m is Mark => m !== undefined);
   }
 
   /** The y scale of the band: its own 0..1 fills what the rows leave of the plot. */

@@ -7,7 +7,11 @@ class FakeClock implements Clock {
   isHidden = false;
   private jobs: { at: number; cb: () => void }[] = [];
   now = () => this.t;
-  frame = (cb: () => void) => void this.jobs.push({ at: Math.ceil((this.t + 1) / 16) * 16, cb });
+  frames = 0;
+  frame = (cb: () => void) => {
+    this.frames++;
+    this.jobs.push({ at: Math.ceil((this.t + 1) / 16) * 16, cb });
+  };
   after = (ms: number, cb: () => void) => void this.jobs.push({ at: this.t + ms, cb });
   hidden = () => this.isHidden;
   run(until: number): void {
@@ -148,12 +152,43 @@ describe('scheduler', () => {
     expect([c.draws, texts]).toEqual([d, t]);
   });
 
+  it('asks for a frame only when it will draw', () => {
+    const clock = new FakeClock();
+    const s = new Scheduler(clock);
+    const c = chart();
+    s.add(c);
+    clock.run(1050);
+    const asked = clock.frames;
+    for (let t = 1050; t < 3050; t += 10) {
+      clock.run(t);
+      c.k++;
+      s.data();
+    }
+    expect(clock.frames - asked).toBeLessThanOrEqual(21);
+  });
+
+  it('runs text with a frame of data, or alone when there is none', () => {
+    const clock = new FakeClock();
+    const s = new Scheduler(clock);
+    const c = chart();
+    s.add(c);
+    const at: number[] = [];
+    s.onText(() => at.push(clock.t));
+    clock.run(1550);
+    c.k++;
+    s.data();
+    clock.run(1600);
+    expect(at).toEqual([1552]);
+    clock.run(2200);
+    expect(at).toEqual([1552, 2120]);
+  });
+
   it('runs text twice a second', () => {
     const clock = new FakeClock();
     const s = new Scheduler(clock);
     let texts = 0;
     s.onText(() => texts++);
-    clock.run(11_000);
+    clock.run(11_150);
     expect(texts).toBe(20);
   });
 

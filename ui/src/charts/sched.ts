@@ -26,6 +26,10 @@ const browserClock: Clock = {
 
 const PERIOD = 100;
 const TEXT_PERIOD = 500;
+/** How long text waits for a frame to go with. */
+const TEXT_GRACE = 120;
+/** Milliseconds that data may be early. */
+const SLACK = 12;
 /** Above this many milliseconds of drawing a frame, on average, the rate is halved. */
 const SLOW_FRAME = 24;
 
@@ -40,12 +44,13 @@ export class Scheduler {
   private readonly entries = new Map<Drawable, Entry>();
   private readonly texts = new Set<() => void>();
   private readonly before = new Set<() => void>();
-  private pending = false;
+  private state: 'idle' | 'waiting' | 'framed' = 'idle';
   private urgent = false;
   private next = 0;
   private nextText = 0;
   private cost = 0;
   private timer = false;
+  private textDue = false;
 
   constructor(private readonly clock: Clock = browserClock) {}
 
@@ -95,23 +100,30 @@ export class Scheduler {
   }
 
   private request(): void {
-    if (this.pending || this.clock.hidden()) return;
-    const wait = this.urgent ? 0 : this.next - 4 - this.clock.now();
-    this.pending = true;
-    if (wait > 16) this.clock.after(wait - 8, () => this.clock.frame(() => this.run()));
-    else this.clock.frame(() => this.run());
+    if (this.clock.hidden() || this.state === 'framed') return;
+    const wait = this.urgent ? 0 : this.next - SLACK - this.clock.now();
+    // A frame is asked for only when it will draw: each one costs the browser a whole pipeline.
+    if (wait <= 0) {
+      this.ask();
+      return;
+    }
+    if (this.state === 'waiting') return;
+    this.state = 'waiting';
+    this.clock.after(wait, () => this.state === 'waiting' && this.ask());
+  }
+
+  private ask(): void {
+    this.state = 'framed';
+    this.clock.frame(() => this.run());
   }
 
   private run(): void {
-    this.pending = false;
+    this.state = 'idle';
     const now = this.clock.now();
     if (this.clock.hidden()) return;
     const forced = this.urgent;
-    if (!forced && now < this.next - 4) {
-      this.request();
-      return;
-    }
     this.urgent = false;
+    if (this.textDue) this.flushText();
     // A late frame does not delay the ones after it; half a period is the least distance.
     const period = 1000 / this.rate();
     this.next = Math.max(this.next + period, now + period / 2);
@@ -144,8 +156,18 @@ export class Scheduler {
     this.nextText = Math.max(this.nextText + TEXT_PERIOD, now + TEXT_PERIOD / 2);
     this.clock.after(this.nextText - now, () => this.tick());
     if (this.clock.hidden()) return;
+    // Text goes with the next frame of data; without data it comes a little later by itself.
+    this.textDue = true;
+    this.clock.after(TEXT_GRACE, () => {
+      if (!this.textDue || this.clock.hidden()) return;
+      this.flushText();
+      this.request();
+    });
+  }
+
+  private flushText(): void {
+    this.textDue = false;
     for (const cb of this.texts) cb();
-    this.request();
   }
 }
 

@@ -52,10 +52,15 @@ export function Events() {
   const at = useRef<HTMLElement>(null);
   useEffect(() => {
     let seen = '';
-    return sched.onText(() => {
+    let height = at.current?.clientHeight ?? 200;
+    const sized = new ResizeObserver((e) => {
+      height = e[0]?.contentRect.height ?? height;
+    });
+    if (at.current) sized.observe(at.current);
+    const stop = sched.onText(() => {
       const to = env.store.newest + 1_000_000;
       const over = { from: to - HOUR, to };
-      const fit = Math.max(1, Math.floor(((at.current?.clientHeight ?? 200) - 22 - 22 - 4) / 19));
+      const fit = Math.max(1, Math.floor((height - 22 - 22 - 4) / 19));
       const all = eventsOf(env.store.events, over, 10_000);
       const key = `${all.length} ${all[0]?.seq} ${fit}`;
       if (key === seen) return;
@@ -63,6 +68,10 @@ export function Events() {
       total.value = all.length;
       list.value = all.slice(0, fit);
     });
+    return () => {
+      stop();
+      sized.disconnect();
+    };
   }, []);
   return (
     <section class="p" ref={at} aria-label="Events">

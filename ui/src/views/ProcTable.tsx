@@ -34,6 +34,8 @@ interface Row {
   tr: HTMLTableRowElement;
   cells: HTMLElement[];
   sparks: HTMLCanvasElement[];
+  /** Process whose sparklines are drawn. */
+  drawn: string;
 }
 
 class Table {
@@ -43,6 +45,7 @@ class Table {
   private columns: Columns = newColumns(SPARK_W);
   private over = false;
   private shown = 0;
+  private ticks = 0;
 
   constructor(
     private readonly body: HTMLTableSectionElement,
@@ -53,7 +56,7 @@ class Table {
     body.addEventListener('pointerleave', () => (this.over = false));
   }
 
-  /** The second that values are averaged over: the newest, or the last one of a still view. */
+  /** The second in which a process must have lived: the newest, or the last one of a still view. */
   private span(): View {
     const to = Math.min(fixed.peek()?.to ?? Number.POSITIVE_INFINITY, env.store.newest);
     return { from: to - SECOND, to };
@@ -61,11 +64,12 @@ class Table {
 
   update(): void {
     if (frozen.peek() || !env.store.newest) return;
+    this.ticks++;
     const over = this.span();
     const byPid = new Map(env.store.instances(PROCESS, over).map((i) => [i.name, i]));
     const sort = COLUMNS.find((c) => c.id === sortBy.peek()) as ColumnSpec;
     if (!this.over || !this.order.length) {
-      const value = (pid: string) => cellValue(env, this.sources, pid, sort, over);
+      const value = (pid: string) => cellValue(env, this.sources, pid, sort);
       this.order = settleRows(this.order, [...byPid.keys()], value);
     }
     const fit = Math.max(1, Math.floor(this.room() / ROW));
@@ -74,7 +78,7 @@ class Table {
     this.rows.forEach((r, i) => {
       const pid = pids[i];
       r.tr.hidden = pid === undefined;
-      if (pid !== undefined) this.fill(r, pid, byPid.get(pid), over);
+      if (pid !== undefined) this.fill(r, pid, byPid.get(pid));
     });
     this.shown = pids.length;
     const total = env.store.latest({
@@ -85,7 +89,7 @@ class Table {
     setText(this.count, `${this.shown} of ${Math.round(total?.v ?? byPid.size)}`);
   }
 
-  private fill(r: Row, pid: string, i: Instance | undefined, over: View): void {
+  private fill(r: Row, pid: string, i: Instance | undefined): void {
     r.tr.classList.toggle('gone', !i);
     if (r.tr.dataset.pid !== pid) r.tr.dataset.pid = pid;
     const [p, c, u] = r.cells as [HTMLElement, HTMLElement, HTMLElement];
@@ -97,10 +101,13 @@ class Table {
     u.title = i.attrs.cgroup || '';
     COLUMNS.forEach((col, k) => {
       const e = r.cells[3 + k] as HTMLElement;
-      const v = cellValue(env, this.sources, pid, col, over);
+      const v = cellValue(env, this.sources, pid, col);
       setText(e, cellText(col.id, v));
       e.dataset.value = Number.isNaN(v) ? '' : String(v);
     });
+    // Pictures follow once a second, or at once when the row has become another's.
+    if (this.ticks % 2 && r.drawn === pid) return;
+    r.drawn = pid;
     this.spark(r.sparks[0] as HTMLCanvasElement, pid, COLUMNS[0] as ColumnSpec);
     this.spark(r.sparks[1] as HTMLCanvasElement, pid, COLUMNS[1] as ColumnSpec);
   }
@@ -136,7 +143,7 @@ class Table {
         sparks.push(canvas);
       }
     });
-    return { tr, cells, sparks };
+    return { tr, cells, sparks, drawn: '' };
   }
 
   resort(): void {
@@ -163,7 +170,12 @@ export function ProcTable() {
     const el = at.current;
     const body = el?.querySelector('tbody');
     if (!el || !body || !count.current) return;
-    const table = new Table(body, count.current, () => el.clientHeight - 22 - 18 - 2);
+    let height = el.clientHeight;
+    const sized = new ResizeObserver((e) => {
+      height = e[0]?.contentRect.height ?? height;
+    });
+    sized.observe(el);
+    const table = new Table(body, count.current, () => height - 22 - 18 - 2);
     const stops = [sched.onText(() => table.update()), sortBy.subscribe(() => table.resort())];
     const key = (e: KeyboardEvent) => {
       const typing = (e.target as Element).closest('input, textarea, select, dialog');
@@ -173,6 +185,7 @@ export function ProcTable() {
     document.addEventListener('keydown', key);
     return () => {
       for (const s of stops) s();
+      sized.disconnect();
       document.removeEventListener('keydown', key);
     };
   }, []);

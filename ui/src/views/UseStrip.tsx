@@ -26,8 +26,18 @@ class Strip {
   private cells: { name: Text; detail: HTMLElement; rows: RowNodes[] }[] = [];
   private columns: Columns | null = null;
 
+  private ticks = 0;
+  /** Width of the sparklines by the style sheet; 0 while they are hidden. */
+  sparkWidth = 0;
+
   constructor(private readonly root: HTMLElement) {
     for (let i = 0; i < 6; i++) this.cells.push(this.cell());
+  }
+
+  /** Reads the width that the style sheet gives the sparklines. */
+  measure(): void {
+    this.sparkWidth = this.cells[0]?.rows[0]?.spark.clientWidth ?? 0;
+    this.ticks = 0;
   }
 
   private cell() {
@@ -57,6 +67,7 @@ class Strip {
   }
 
   update(): void {
+    this.ticks++;
     useCells(env).forEach((cell, i) => {
       const nodes = this.cells[i];
       if (!nodes) return;
@@ -100,8 +111,8 @@ class Strip {
   }
 
   private spark(canvas: HTMLCanvasElement, source: Source, full: number, cell: UseCell): void {
-    const w = canvas.clientWidth;
-    if (!w) return;
+    const w = this.sparkWidth;
+    if (!w || this.ticks % 2 === 0) return;
     const grid = gridNow(env.store, w);
     if (this.columns?.n !== w) this.columns = newColumns(w);
     const frame = env.store.frame([source], { from: grid.t0, to: grid.t0 + w * grid.dt }, w);
@@ -158,7 +169,16 @@ export function UseStrip() {
     const strip = new Strip(at.current);
     const draw = () => strip.update();
     draw();
-    return sched.onText(draw);
+    const sized = new ResizeObserver(() => {
+      strip.measure();
+      draw();
+    });
+    sized.observe(at.current);
+    const stop = sched.onText(draw);
+    return () => {
+      sized.disconnect();
+      stop();
+    };
   }, []);
   return (
     <section class="use" ref={at} aria-label="Utilisation, saturation, errors">

@@ -1,7 +1,7 @@
-// Processes as rows: averages over the last second for the table, amounts over a range for the drawer.
+// Processes as rows: their newest values for the table, amounts over a range for the drawer.
 import { shownValue } from '../charts/value';
 import type { Env } from '../panels/types';
-import type { Instance, Kind, Source, View } from '../store/api';
+import type { Instance, Kind, Source } from '../store/api';
 import { one, sum } from '../transform/source';
 
 export type ColumnId = 'cpu' | 'delay' | 'rss' | 'read' | 'write' | 'switches' | 'threads';
@@ -64,11 +64,9 @@ export class Sources {
   }
 }
 
-/** What a cell of the table shows, base units; NaN for nothing. */
-export function cellValue(env: Env, sources: Sources, pid: string, c: ColumnSpec, over: View): number {
-  const s = sources.get(pid, c);
-  if (c.id === 'rss' || c.id === 'threads') return shownValue(env.store, s, true)?.v ?? Number.NaN;
-  return env.store.stats(s, over.from, over.to)?.avg ?? Number.NaN;
+/** What a cell of the table shows, base units: the newest half second; NaN for nothing. */
+export function cellValue(env: Env, sources: Sources, pid: string, c: ColumnSpec): number {
+  return shownValue(env.store, sources.get(pid, c), true)?.v ?? Number.NaN;
 }
 
 /** "248", "0.4", "38.4 GiB", "9.8 k": a cell's text. */
