@@ -5,7 +5,6 @@ import { fixed, hidden, hover, mode, selection, stale } from '../state/view';
 import type { Gap } from '../store/api';
 import type { Grid } from './columns';
 import { draft, origin } from './cursor';
-import { drawEvents, drawGaps, drawNote } from './decor';
 import { picture } from './image';
 import { listen } from './input';
 import { Legend, type Value } from './legend';
@@ -20,9 +19,10 @@ import { shownValue } from './value';
 import { gridNow, xOf } from './view';
 
 export class Chart implements Drawable {
-  readonly el = document.createElement('section');
+  readonly el = document.createElement('div');
   readonly model: Model;
-  private readonly title = document.createElement('h3');
+  private readonly title = document.createElement('h2');
+  private readonly head = document.createElement('div');
   private readonly unit = document.createElement('span');
   private readonly word = document.createElement('span');
   private readonly resolution = document.createElement('span');
@@ -80,7 +80,6 @@ export class Chart implements Drawable {
     for (const s of this.stop) s();
     sched.remove(this);
     sched.remove(this.overlay);
-    this.plot.destroy();
     this.el.remove();
   }
 
@@ -144,35 +143,29 @@ export class Chart implements Drawable {
     this.built = b;
     this.scale = scaleFor(this.spec.unit.kind, b.max);
     const label = percentLabel;
-    const p = this.picture(grid, b, label, b.layers.length === 0);
     this.plot.draw({
-      ...p,
-      over: (ctx, box, at) => {
-        rows.draw(ctx, box, devicePixelRatio || 1, b, grid);
-        p.over?.(ctx, box, at);
-      },
+      ...this.picture(grid, b, label, b.layers.length === 0),
+      cells: (ctx, box, k) => rows.draw(ctx, box, k, b, grid),
+      labels: (ctx, box, k) => rows.labels(ctx, box, k, b),
     });
     if (!this.spec.max) this.legend.setRampEnd(this.withUnit(b.max));
   }
 
   private picture(grid: Grid, b: Built | RowsBuilt, label: (v: number) => string, plain: boolean): Picture {
     const { store } = this.env;
-    const k = devicePixelRatio || 1;
     const none = this.said?.state === 'nodata';
-    const gaps: readonly Gap[] = none ? [] : b.gaps;
     return {
       grid,
       wallMs: (t) => store.clock.wallMs(t),
       domain: none ? { ...b.domain, ticks: [] } : b.domain,
       label,
       layers: b.layers,
+      data: b.data,
+      shape: b.shape,
       plain: plain || none,
-      under: (ctx, box) => drawGaps(ctx, box, k, grid, gaps),
-      over: (ctx, box) => {
-        if (this.rows) drawGaps(ctx, box, k, grid, gaps);
-        if (!none) drawEvents(ctx, box, k, grid, store.events);
-        if (this.said?.note) drawNote(ctx, box, k, this.said.note);
-      },
+      gaps: none ? NOTHING : this.said?.message ? b.gaps.map(unnamed) : b.gaps,
+      events: none ? NOTHING : store.events,
+      note: this.said?.note ?? '',
     };
   }
 
@@ -186,7 +179,7 @@ export class Chart implements Drawable {
       sched.invalidate();
     }
     const title = this.titleText();
-    if (this.title.textContent !== title) this.title.textContent = title;
+    if (setText(this.title, title)) this.wide = -1;
     const first = this.model.marks[0]?.source.inputs[0]?.metric ?? spec.metrics[0] ?? '';
     const said = saying({
       connected: store.host !== null && store.metrics().length > 0,
@@ -214,8 +207,20 @@ export class Chart implements Drawable {
       this.message.hidden = !s.message;
       this.message.replaceChildren(...(s.message ? messageNodes(s.message) : []));
     }
+    if (s.message) this.placeMessage(s.state === 'failed');
     this.said = s;
     this.legend.setTag(s.tag.kind, s.tag.text);
+  }
+
+  /** A failure stands where the line ended, if there is room; else in the whole plot. */
+  private placeMessage(failed: boolean): void {
+    const { box } = this;
+    let end = 0;
+    for (const c of failed ? (this.built?.data ?? []) : []) {
+      for (let p = c.n - 1; p >= end; p--) if (!Number.isNaN(c.mean[p])) end = p + 1;
+    }
+    const free = box.w - (end * box.w) / this.grid.n;
+    this.message.style.left = `${box.x + 12 + (free >= 120 ? box.w - free : 0)}px`;
   }
 
   /** Values at the line, of the range, or the newest. */
@@ -285,14 +290,14 @@ export class Chart implements Drawable {
     this.values();
   }
 
-  /** Resolution goes first when the title is too narrow. */
+  /** Resolution goes first when the title is too narrow, the title's own letters never. */
   private fitTitle(): void {
-    const head = this.title.parentElement;
-    if (!head || !this.width) return;
+    const { head } = this;
+    if (!this.width) return;
     this.wide = this.legend.chars();
-    head.classList.remove('tight', 'tighter', 'tightest');
-    for (const c of ['tight', 'tighter', 'tightest']) {
-      if (head.scrollWidth <= head.clientWidth && this.title.scrollWidth <= this.title.clientWidth) return;
+    head.classList.remove(...GIVES_WAY);
+    for (const c of GIVES_WAY) {
+      if (head.scrollWidth <= head.clientWidth) return;
       head.classList.add(c);
     }
   }
@@ -348,7 +353,8 @@ export class Chart implements Drawable {
     el.dataset.state = 'loading';
     el.setAttribute('role', 'figure');
     el.setAttribute('aria-label', this.titleText());
-    const head = document.createElement('header');
+    const { head } = this;
+    head.className = 'head';
     this.unit.className = 'u';
     this.word.className = 'u word';
     this.resolution.className = 'u opt';
@@ -392,6 +398,14 @@ function setText(e: HTMLElement, text: string): boolean {
   return true;
 }
 
+/** What is hidden of a narrow title, one after the other; see styles/panels.css. */
+const GIVES_WAY = ['no-opt', 'no-word', 'no-extra', 'no-names', 'no-unit'];
+
+const NOTHING: readonly never[] = [];
+
+/** A gap whose label would stand under a message. */
+const unnamed = (g: Gap): Gap => ({ ...g, text: '' });
+
 const percentLabel = (v: number) => `${Math.round(v * 100)}`;
 
 let hiddenSeen: ReadonlySet<string> | null = null;
@@ -411,10 +425,13 @@ function messageNodes(m: { title: string; lines: string[] }): Node[] {
   return [b, ...lines];
 }
 
-let first = true;
+let shownTick = 0;
+
+/** Says once a tick that it is on screen. */
 function painted(tick: number, now: number): void {
-  if (first) performance.mark('strobe:first-sample');
-  first = false;
+  if (tick === shownTick) return;
+  if (!shownTick) performance.mark('strobe:first-sample');
+  shownTick = tick;
   if (document.documentElement.dataset.trace !== '1') return;
   document.dispatchEvent(new CustomEvent('strobe:painted', { detail: { tick, now } }));
 }

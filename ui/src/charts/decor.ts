@@ -27,7 +27,12 @@ export function drawGaps(
     const x = box.x + Math.round(at[0] * px);
     const w = Math.round(at[1] * px) - Math.round(at[0] * px);
     if (gap.reason === 'before') drawBefore(ctx, box, k, x, w, gap.text ?? '');
-    else if (at[1] - at[0] >= 2) drawHatch(ctx, box, k, x, w, `${durationText(gap.to - gap.from)} gap`);
+    else if (at[1] - at[0] >= 2) {
+      // The hatch is fixed to time, so that a moved picture and one drawn anew are the same.
+      const phase = Math.round((grid.t0 / grid.dt) * px) % (8 * k);
+      const length = durationText(gap.to - gap.from);
+      drawHatch(ctx, box, k, x, w, phase, [`${length} gap`, length]);
+    }
   }
 }
 
@@ -44,7 +49,7 @@ function drawBefore(
   ctx.fillRect(x, box.y, w, box.h);
   ctx.fillStyle = css.line2;
   if (x + w < box.x + box.w) ctx.fillRect(x + w, box.y, k, box.h);
-  centred(ctx, box, k, x, w, text, null);
+  centred(ctx, box, k, x, w, [text], null);
 }
 
 function drawHatch(
@@ -53,7 +58,8 @@ function drawHatch(
   k: number,
   x: number,
   w: number,
-  text: string,
+  phase: number,
+  texts: readonly string[],
 ): void {
   const { css } = palette();
   ctx.save();
@@ -64,29 +70,31 @@ function drawHatch(
   ctx.lineWidth = k;
   ctx.beginPath();
   const bottom = box.y + box.h;
-  for (let hx = x - box.h; hx < x + w; hx += 8 * k) {
+  const first = box.x - phase - Math.ceil(box.h / (8 * k)) * 8 * k;
+  for (let hx = first; hx < x + w; hx += 8 * k) {
     ctx.moveTo(hx, bottom);
     ctx.lineTo(hx + box.h, box.y);
   }
   ctx.stroke();
   ctx.restore();
-  centred(ctx, box, k, x, w, text, css.panel);
+  centred(ctx, box, k, x, w, texts, css.panel);
 }
 
-/** `text` in the middle of [x, x+w) if it fits. */
+/** The first of `texts` that fits in the middle of [x, x+w). */
 function centred(
   ctx: CanvasRenderingContext2D,
   box: Box,
   k: number,
   x: number,
   w: number,
-  text: string,
+  texts: readonly string[],
   ground: string | null,
 ): void {
   const { css, font } = palette();
   ctx.font = `${11 * k}px ${font}`;
+  const text = texts.find((t) => ctx.measureText(t).width + 4 * k <= w);
+  if (!text) return;
   const tw = ctx.measureText(text).width;
-  if (!text || tw + 4 * k > w) return;
   const cx = x + w / 2;
   const cy = box.y + box.h / 2;
   if (ground) {

@@ -18,7 +18,7 @@ export function picture(el: HTMLElement, plot: HTMLCanvasElement, w: number, h: 
   c.scale(k, k);
   c.textBaseline = 'alphabetic';
   const box = el.getBoundingClientRect();
-  const walker = document.createTreeWalker(el.querySelector('header') ?? el, NodeFilter.SHOW_TEXT);
+  const walker = document.createTreeWalker(el.querySelector('.head') ?? el, NodeFilter.SHOW_TEXT);
   for (let n = walker.nextNode(); n; n = walker.nextNode()) {
     const parent = n.parentElement;
     const text = n.nodeValue ?? '';
@@ -32,7 +32,7 @@ export function picture(el: HTMLElement, plot: HTMLCanvasElement, w: number, h: 
     c.fillStyle = style.color;
     c.fillText(text.trimStart(), r.left - box.left, 16);
   }
-  for (const i of el.querySelectorAll<HTMLElement>('header i')) {
+  for (const i of el.querySelectorAll<HTMLElement>('.head i')) {
     const r = i.getBoundingClientRect();
     c.fillStyle = getComputedStyle(i).backgroundColor;
     c.fillRect(r.left - box.left, r.top - box.top, r.width, r.height);

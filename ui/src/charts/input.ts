@@ -67,7 +67,7 @@ export function listen(chart: Chart): () => void {
     if (!drag) pointAway();
   };
   const down = (e: PointerEvent) => {
-    if (e.button !== 0 || (e.target as Element).closest('button, header')) return;
+    if (e.button !== 0 || (e.target as Element).closest('button, .head')) return;
     const p = local(e);
     if (!p.inside) return;
     downX = e.clientX;

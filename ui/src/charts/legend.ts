@@ -50,10 +50,11 @@ export class Legend {
   private add(m: Mark, keys: readonly string[], hidden: ReadonlySet<string>): void {
     const button = document.createElement('button');
     button.type = 'button';
-    button.className = 'li';
     const plain = m.style === 'value';
+    button.className = plain && m.source.key !== 'row' ? 'li extra' : 'li';
     if (!plain) button.append(swatch(m));
-    button.append(m.label);
+    const name = Object.assign(document.createElement('span'), { className: 'name', textContent: m.label });
+    button.append(name);
     const value = document.createElement('b');
     value.dataset.series = m.label;
     value.textContent = '–';
@@ -103,8 +104,8 @@ export class Legend {
   /** Names the row that a heat map's one value belongs to. */
   rename(key: string, label: string): void {
     const item = this.items.get(key);
-    const node = item?.button.firstChild;
-    if (node && node.nodeType === Node.TEXT_NODE && node.nodeValue !== label) node.nodeValue = label;
+    const name = item?.button.querySelector('.name');
+    if (name && name.textContent !== label) name.textContent = label;
     if (item) item.value.dataset.series = label;
   }
 

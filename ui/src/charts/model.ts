@@ -5,7 +5,7 @@ import type { Env, Mark, PanelSpec } from '../panels/types';
 import type { Frame, Gap, Store } from '../store/api';
 import { bin, type Columns, extent, type Grid, newColumns, stack } from './columns';
 import { mix, palette } from './palette';
-import { areaPath, bandPath, barPath, linePath } from './paths';
+import { areaPath, bandPath, barPath, dashPath, linePath } from './paths';
 import type { Layer } from './plot';
 import { type Domain, fixedDomain, StickyDomain, ticksFor } from './ticks';
 
@@ -15,6 +15,9 @@ export interface Built {
   /** Parallel to marks; null for marks that are not drawn. */
   columns: readonly (Columns | null)[];
   layers: Layer[];
+  /** What the layers draw, for finding what changed. */
+  data: readonly Columns[];
+  shape: string;
   domain: Domain;
   scale: Scale;
   label(v: number): string;
@@ -106,6 +109,8 @@ export class Model {
       marks: this.marks,
       columns: this.marks.map((m) => columns[drawn.indexOf(m)] ?? null),
       layers,
+      data: stacked ? [...columns, ...stacked] : columns,
+      shape: shapeOf(drawn, columns),
       domain,
       scale,
       label: this.label(domain, scale),
@@ -154,6 +159,13 @@ export class Model {
   }
 }
 
+/** Kinds and colours of `marks`: when these differ, all is drawn anew. */
+export function shapeOf(marks: readonly Mark[], columns: readonly Columns[]): string {
+  return marks
+    .map((m, i) => `${m.source.key}${m.style}${m.colour}${columns[i]?.many}${columns[i]?.step.toFixed(2)}`)
+    .join(' ');
+}
+
 function clear(c: Columns): void {
   c.lo.fill(Number.NaN);
   c.hi.fill(Number.NaN);
@@ -181,7 +193,7 @@ export function lineLayers(marks: readonly Mark[], columns: readonly Columns[]):
       continue;
     }
     if (m.style === 'dash') {
-      out.push({ stroke: colour, dash: [3, 3], path: (at, sink) => linePath({ ...c, step: 3 }, at, sink) });
+      out.push({ fill: colour, path: (at, sink) => dashPath(c, at, sink) });
       continue;
     }
     if (c.many) out.push({ fill: alpha(colour, 0.38), path: (at, sink) => bandPath(c, at, sink, sign) });

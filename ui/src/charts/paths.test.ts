@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Columns, newColumns } from './columns';
-import { areaPath, bandPath, barPath, linePath, type Place, type Sink } from './paths';
+import { areaPath, bandPath, barPath, dashPath, linePath, type Place, type Sink } from './paths';
 
 class Recorder implements Sink {
   ops: string[] = [];
@@ -10,7 +10,7 @@ class Recorder implements Sink {
 }
 
 /** 10 px to a unit, zero at y = 100. */
-const at = (w = 1): Place => ({ x: 0, w, y: (v) => 100 - 10 * v });
+const at = (w = 1): Place => ({ x: 0, w, from: 0, phase: 0, y: (v) => 100 - 10 * v });
 const NONE = Number.NaN;
 
 function columns(values: readonly number[], step: number): Columns {
@@ -51,6 +51,29 @@ describe('line of one sample a pixel', () => {
     const r = new Recorder();
     linePath(columns([NONE, 2, NONE], 1), at(), r);
     expect(r.ops).toEqual(['M1,80', 'L1.5,80']);
+  });
+});
+
+describe('a dashed line', () => {
+  it('is fixed to time: the part drawn later goes on with the pattern', () => {
+    const c = columns([2, 2, 2, 2, 2, 2, 2], 3);
+    const r = new Recorder();
+    dashPath(c, at(), r);
+    expect(r.ops.map((o) => o.split(',')[0])).toEqual(['R0', 'R1', 'R2', 'R6']);
+    const part = new Recorder();
+    dashPath(c, { ...at(), from: 5, phase: 1 }, part);
+    expect(part.ops.map((o) => o.split(',')[0])).toEqual(['R5', 'R6']);
+  });
+});
+
+describe('a part of a chart', () => {
+  it('begins at the wanted column, a bar at its own start', () => {
+    const r = new Recorder();
+    linePath(columns([1, 2, 3, 4], 1), { ...at(), from: 2 }, r);
+    expect(r.ops).toEqual(['M2,70', 'L2.5,70', 'L3.5,60']);
+    const b = new Recorder();
+    barPath(columns([1, 2, 2, 2], 3), { ...at(), from: 2 }, b);
+    expect(b.ops).toEqual(['R1,80,3,20']);
   });
 });
 

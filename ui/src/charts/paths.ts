@@ -12,6 +12,10 @@ export interface Sink {
 export interface Place {
   x: number;
   w: number;
+  /** First column that is wanted. */
+  from: number;
+  /** Number of column 0 counted from the beginning of time: patterns stay where they are. */
+  phase: number;
   y(value: number): number;
 }
 
@@ -27,7 +31,7 @@ export function linePath(c: Columns, at: Place, sink: Sink, sign = 1, of: Float6
 function stepPath(c: Columns, at: Place, sink: Sink, sign: number, of: Float64Array): void {
   let on = false;
   let last = Number.NaN;
-  for (let p = 0; p < c.n; p++) {
+  for (let p = at.from; p < c.n; p++) {
     const v = of[p] as number;
     if (Number.isNaN(v)) {
       if (on) sink.lineTo(at.x + p * at.w + 0.5, last);
@@ -49,7 +53,7 @@ function stepPath(c: Columns, at: Place, sink: Sink, sign: number, of: Float64Ar
 
 function centrePath(c: Columns, at: Place, sink: Sink, sign: number, of: Float64Array): void {
   let on = false;
-  for (let p = 0; p < c.n; p++) {
+  for (let p = at.from; p < c.n; p++) {
     const v = of[p] as number;
     if (Number.isNaN(v)) {
       on = false;
@@ -69,7 +73,7 @@ function centrePath(c: Columns, at: Place, sink: Sink, sign: number, of: Float64
 
 /** The smallest-to-largest band, at least a pixel high, one rectangle for each run of equal columns. */
 export function bandPath(c: Columns, at: Place, sink: Sink, sign = 1): void {
-  runs(c, (p, q) => {
+  runs(c, at.from, (p, q) => {
     const a = Math.round(at.y(sign * (c.hi[p] as number)));
     const b = Math.round(at.y(sign * (c.lo[p] as number)));
     const y = Math.min(a, b);
@@ -82,6 +86,7 @@ export function areaPath(c: Columns, at: Place, sink: Sink, sign = 1, below: Col
   const zero = Math.round(at.y(0));
   runs(
     c,
+    at.from,
     (p, q) => {
       const y = Math.round(at.y(sign * (c.mean[p] as number)));
       const base = below ? Math.round(at.y(sign * (below.mean[p] || 0))) : zero;
@@ -94,7 +99,7 @@ export function areaPath(c: Columns, at: Place, sink: Sink, sign = 1, below: Col
 /** One bar a sample, a pixel apart from the next where there is room; height is the column's maximum. */
 export function barPath(c: Columns, at: Place, sink: Sink, sign = 1): void {
   const zero = Math.round(at.y(0));
-  runs(c, (p, q) => {
+  runs(c, at.from, (p, q) => {
     const v = c.hi[p] as number;
     if (v === 0) return;
     let y = Math.round(at.y(sign * v));
@@ -104,9 +109,25 @@ export function barPath(c: Columns, at: Place, sink: Sink, sign = 1): void {
   });
 }
 
+/** A dashed level line, 3 on 3 off, fixed to time. */
+export function dashPath(c: Columns, at: Place, sink: Sink): void {
+  for (let p = at.from; p < c.n; p++) {
+    const v = c.mean[p] as number;
+    if (Number.isNaN(v) || (p + at.phase) % 6 >= 3) continue;
+    sink.rect(at.x + p * at.w, Math.round(at.y(v)), at.w, at.w);
+  }
+}
+
 /** Calls `f` for each stretch [p, q) of known, equal columns. */
-function runs(c: Columns, f: (p: number, q: number) => void, also: Columns | null = null): void {
-  let p = 0;
+function runs(
+  c: Columns,
+  from: number,
+  f: (p: number, q: number) => void,
+  also: Columns | null = null,
+): void {
+  let p = from;
+  // A bar is drawn whole: go back to where it begins.
+  while (p > 0 && same(c, p - 1, p) && (!also || also.mean[p] === also.mean[p - 1])) p--;
   while (p < c.n) {
     if (Number.isNaN(c.mean[p])) {
       p++;

@@ -2,7 +2,7 @@
 import type { Env, Mark, PanelSpec } from '../panels/types';
 import { type Columns, extent, type Grid, stack } from './columns';
 import { HeatImage, layoutRows, type RowLayout } from './heat';
-import { lineLayers, type Model, stackLayers } from './model';
+import { lineLayers, type Model, shapeOf, stackLayers } from './model';
 import { palette } from './palette';
 import type { Box, Layer } from './plot';
 import { type Domain, StickyDomain } from './ticks';
@@ -22,6 +22,8 @@ export interface RowsBuilt {
   /** Top of the first row below the plot's top, CSS pixels. */
   top: number;
   layers: Layer[];
+  data: readonly Columns[];
+  shape: string;
   domain: Domain;
   max: number;
   band: readonly { mark: Mark; columns: Columns }[];
@@ -63,19 +65,23 @@ export class Rows {
     const marks = this.spec.band?.(this.env) ?? [];
     const lines = few ? parts(marks, hidden) : this.mean(marks, strip > 0);
     const band = this.model.read(lines, grid, 'band ');
+    const sums = few ? stack(band.columns, grid.n) : [];
     const layers = few
-      ? stackLayers(lines, band.columns, stack(band.columns, grid.n))
+      ? stackLayers(lines, band.columns, sums)
       : strip
         ? lineLayers(lines, band.columns)
         : [];
     const [, hi] = extent(read.columns);
+    const max = this.spec.max === undefined ? this.sticky.update(0, hi, now, 1).max : this.maxOf();
     return {
       rows,
+      data: [...read.columns, ...band.columns, ...sums],
+      shape: `${shapeOf(marksShown, read.columns)} ${shapeOf(lines, band.columns)} ${max} ${layout.rowHeight}`,
       layout,
       top: few || !cores ? 0 : height - layout.height,
       layers,
       domain: this.domain(few, strip, layout.height, height),
-      max: this.spec.max === undefined ? this.sticky.update(0, hi, now, 1).max : this.maxOf(),
+      max,
       band: lines.map((mark, i) => ({ mark, columns: band.columns[i] as Columns })),
       resolution: read.frames[0]?.resolution ?? '',
       gaps: read.gaps,
@@ -125,21 +131,24 @@ export class Rows {
     return { min: 0, max: 1, ticks: [] };
   }
 
-  /** Draws the cells and the rows' labels; `k` device pixels to a CSS pixel. */
+  /** Draws the cells; `k` device pixels to a CSS pixel. */
   draw(ctx: CanvasRenderingContext2D, box: Box, k: number, b: RowsBuilt, grid: Grid): void {
-    const { ramp, panel, css, font } = palette();
+    const { ramp, panel, css } = palette();
+    const y = box.y + b.top * k;
+    const h = b.layout.rowHeight * k * b.rows.length;
+    const rows = b.rows.map((r) => r.columns);
+    const at = { x: box.x, y, w: box.w, h };
+    this.image.draw(ctx, rows, grid.n, b.max, ramp, panel, at, this.spec.log ?? false);
+    if (b.top < STRIP) return;
+    ctx.fillStyle = css.axis;
+    ctx.fillRect(box.x, box.y + STRIP * k, box.w, k);
+  }
+
+  /** Draws the names of the rows left of the plot. */
+  labels(ctx: CanvasRenderingContext2D, box: Box, k: number, b: RowsBuilt): void {
+    const { css, font } = palette();
     const y = box.y + b.top * k;
     const h = b.layout.rowHeight * k;
-    this.image.draw(
-      ctx,
-      b.rows.map((r) => r.columns),
-      grid.n,
-      b.max,
-      ramp,
-      panel,
-      { x: box.x, y, w: box.w, h: h * b.rows.length },
-      this.spec.log ?? false,
-    );
     ctx.font = `${11 * k}px ${font}`;
     ctx.textAlign = 'right';
     ctx.textBaseline = 'middle';
@@ -153,11 +162,7 @@ export class Rows {
       const at = Math.max(box.y + 5 * k, Math.min(box.y + box.h - 4 * k, cy));
       ctx.fillText(fit(ctx, r.mark.label, 38 * k), box.x - 6 * k, at);
     });
-    if (this.spec.draw === 'cores' && b.top >= STRIP) {
-      ctx.fillText('mean', box.x - 6 * k, box.y + 9 * k);
-      ctx.fillStyle = css.axis;
-      ctx.fillRect(box.x, box.y + STRIP * k, box.w, k);
-    }
+    if (this.spec.draw === 'cores' && b.top >= STRIP) ctx.fillText('mean', box.x - 6 * k, box.y + 9 * k);
   }
 }
 

@@ -39,8 +39,9 @@ export function openTable(chart: Chart): void {
   const dialog = document.createElement('dialog');
   dialog.className = 'tabledlg';
   dialog.setAttribute('aria-label', `${chart.titleText()}: values`);
-  const head = document.createElement('header');
-  const h = Object.assign(document.createElement('h3'), { textContent: chart.titleText() });
+  const head = document.createElement('div');
+  head.className = 'head';
+  const h = Object.assign(document.createElement('h2'), { textContent: chart.titleText() });
   const close = Object.assign(document.createElement('button'), { textContent: 'Close', className: 'btn' });
   close.onclick = () => dialog.close();
   head.append(h, close);

@@ -32,34 +32,60 @@ export function timeTicks(grid: Grid, wallMs: (t: number) => number, room = 72):
   return out;
 }
 
-/** Draws lines (`lines`), ticks and labels (`labels`) in device pixels; `k` device pixels to a CSS pixel. */
-export function drawTimeAxis(
+/** Upright lines at the labelled times, device pixels. */
+export function drawTimeLines(
   ctx: CanvasRenderingContext2D,
   box: Box,
   k: number,
   grid: Grid,
   wallMs: (t: number) => number,
-  labels: boolean,
-  lines: boolean,
 ): void {
+  ctx.fillStyle = palette().css.grid;
+  for (const t of timeTicks(grid, wallMs)) {
+    if (t.label === null) continue;
+    ctx.fillRect(lineAt(box, k, grid, t.x), box.y, k, box.h);
+  }
+}
+
+const lineAt = (box: Pick<Box, 'x' | 'w'>, k: number, grid: Grid, x: number) =>
+  Math.min(box.x + box.w - k, Math.round(box.x + (x * box.w) / grid.n));
+
+const HEIGHT = 16;
+let strip: HTMLCanvasElement | null = null;
+let stripFor = '';
+
+/** Ticks and labels below a plot `w` device pixels wide, as a picture to copy. */
+export function axisStrip(
+  grid: Grid,
+  wallMs: (t: number) => number,
+  w: number,
+  k: number,
+): HTMLCanvasElement {
   const { css, font } = palette();
-  const bottom = box.y + box.h;
-  const px = box.w / grid.n;
+  const key = `${grid.t0} ${grid.dt} ${w} ${k} ${css.panel} ${wallMs(grid.t0)} ${zoneMs(0)}`;
+  strip ??= document.createElement('canvas');
+  if (key === stripFor) return strip;
+  stripFor = key;
+  const h = HEIGHT * k;
+  if (strip.width !== w || strip.height !== h) {
+    strip.width = w;
+    strip.height = h;
+  }
+  const ctx = strip.getContext('2d', { alpha: false });
+  if (!ctx) return strip;
+  ctx.fillStyle = css.panel;
+  ctx.fillRect(0, 0, w, h);
   ctx.font = `${11 * k}px ${font}`;
   ctx.textBaseline = 'alphabetic';
   ctx.textAlign = 'left';
   for (const t of timeTicks(grid, wallMs)) {
-    const x = Math.min(box.x + box.w - k, Math.round(box.x + t.x * px));
-    if (lines && t.label !== null) {
-      ctx.fillStyle = css.grid;
-      ctx.fillRect(x, box.y, k, box.h);
-    }
-    if (!labels) continue;
+    const x = lineAt({ x: 0, w }, k, grid, t.x);
     ctx.fillStyle = css.axis;
-    ctx.fillRect(x, bottom, k, (t.label === null ? 2 : 4) * k);
+    ctx.fillRect(x, 0, k, (t.label === null ? 2 : 4) * k);
     if (t.label === null) continue;
-    const w = ctx.measureText(t.label).width;
+    const tw = ctx.measureText(t.label).width;
     ctx.fillStyle = css.t3;
-    ctx.fillText(t.label, Math.max(box.x, Math.min(box.x + box.w - w, x - w / 2)), bottom + 14 * k);
+    ctx.fillText(t.label, Math.max(0, Math.min(w - tw, x - tw / 2)), 14 * k);
   }
+  return strip;
 }

@@ -58,10 +58,10 @@ export function Drawer({ range }: { range: View }) {
         <Changed range={range} />
         <Processes />
         <section aria-label="Events of the range">
-          <header>
-            <h3>Events</h3>
+          <div class="head">
+            <h2>Events</h2>
             <span class="u">range ± 2 s</span>
-          </header>
+          </div>
           <EventRows events={events.value} />
         </section>
       </div>
@@ -141,10 +141,10 @@ function Changed({ range }: { range: View }) {
   const base = before(range);
   return (
     <section aria-label="What changed">
-      <header>
-        <h3>What changed</h3>
+      <div class="head">
+        <h2>What changed</h2>
         <span class="u">{series.value.length} series on screen, most changed first</span>
-      </header>
+      </div>
       <table data-table="changed">
         <colgroup>
           <col width="27%" />
@@ -216,10 +216,10 @@ function Spark({ row, range }: { row: SeriesRow; range: View }) {
 function Processes() {
   return (
     <section aria-label="Processes of the range">
-      <header>
-        <h3>Processes</h3>
+      <div class="head">
+        <h2>Processes</h2>
         <span class="u">amounts in the range</span>
-      </header>
+      </div>
       <table data-table="range-processes">
         <colgroup>
           <col />

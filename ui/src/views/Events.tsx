@@ -75,13 +75,13 @@ export function Events() {
   }, []);
   return (
     <section class="p" ref={at} aria-label="Events">
-      <header>
-        <h3>Events</h3>
+      <div class="head">
+        <h2>Events</h2>
         <span class="u">last hour</span>
         <span class="lg">
           <span class="u">{total.value}</span>
         </span>
-      </header>
+      </div>
       <EventRows events={list.value} />
       <AgentFoot />
     </section>

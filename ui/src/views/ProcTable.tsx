@@ -191,8 +191,8 @@ export function ProcTable() {
   }, []);
   return (
     <section class="p procs" ref={at} aria-label="Processes">
-      <header>
-        <h3>Processes</h3>
+      <div class="head">
+        <h2>Processes</h2>
         <span class="u">
           sorted by {NAMES[sortBy.value]}
           <span class="opt"> · 2 Hz</span>
@@ -208,7 +208,7 @@ export function ProcTable() {
             {frozen.value ? 'Frozen' : 'Freeze'} <kbd>F</kbd>
           </button>
         </span>
-      </header>
+      </div>
       <table data-table="processes">
         <colgroup>
           {WIDTHS.map((w, i) => (

@@ -34,9 +34,9 @@ class Strip {
     for (let i = 0; i < 6; i++) this.cells.push(this.cell());
   }
 
-  /** Reads the width that the style sheet gives the sparklines. */
+  /** Width of the sparklines by the style sheet, none while a range is open. */
   measure(): void {
-    this.sparkWidth = this.cells[0]?.rows[0]?.spark.clientWidth ?? 0;
+    this.sparkWidth = this.root.clientHeight < 40 ? 0 : innerWidth > 1400 ? 64 : 40;
     this.ticks = 0;
   }
 
