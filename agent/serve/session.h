@@ -44,6 +44,10 @@ struct session {
 
 /* ---- stream.c ---- */
 
+/* Has lws call back when the socket takes more. */
+void session_ask(struct session *);
+/* Queues an Error; a client that makes too many mistakes is let go. */
+void session_error(struct session *, uint32_t req, uint32_t code, const char *text);
 /* Queues a message made by message_*() in `b` (cleared afterwards). */
 void session_queue(struct session *, struct buf *);
 /* Recomputes `level` and `levels` from `asked` and `imposed`. */
@@ -54,6 +58,11 @@ void stream_want_levels(struct server *);
 void session_set_slow(struct session *, bool slow);
 /* The finest level in force. */
 uint8_t session_finest(const struct session *);
+
+/* ---- asked.c ---- */
+
+/* Serves one ClientMessage. 0, or -1: close. */
+int session_on_message(struct session *, const uint8_t *message, size_t len);
 
 /* ---- live.c ---- */
 
