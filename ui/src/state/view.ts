@@ -39,11 +39,17 @@ export const pausedAt = signal<MonoUs>(0);
 
 const undoStack: (View | null)[] = [];
 
+/** A width that holds `us` and changes seldom while `us` grows: what was fetched for it stays of use. */
+export function roundWidth(us: number): number {
+  const grain = 2 ** Math.floor(Math.log2(us)) / 16;
+  return Math.round(Math.ceil(us / grain) * grain);
+}
+
 /** The view to draw now. Live views end at the newest tick; without ticks the axis goes on a second later. */
 export function viewNow(store: Store): View {
   if (fixed.value) return fixed.value;
   const to = Math.max(store.newest, store.clock.now() - SECOND);
-  const width = windowUs.value || Math.max(60 * SECOND, to - store.heldFrom);
+  const width = windowUs.value || roundWidth(Math.max(60 * SECOND, to - store.heldFrom));
   return { from: to - width, to };
 }
 

@@ -42,6 +42,12 @@ export function combine(src: Source, x: Float64Array): number {
   return src.fn ? src.fn(x) : x[0]!;
 }
 
+/** The smallest or largest value of a source from those of its inputs is a bound that need not have been
+ *  reached: parts of a whole do not peak together. A share stays below the whole. */
+export function bounded(src: Source, bound: number, mean: number): number {
+  return src.kind === 'ratio' && src.inputs.length > 1 ? Math.min(bound, Math.max(1, mean)) : bound;
+}
+
 /** Argument buffer for n inputs; overwritten by the next use. */
 export const argsOf = (n: number): Float64Array => views[n] ?? new Float64Array(n);
 

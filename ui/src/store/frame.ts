@@ -1,7 +1,7 @@
 // Builds Frames: the newest part from the rings, the older one from cached ranges.
 import type { Column, Frame, Gap, MonoUs, Source, View } from './api';
 import type { Catalog } from './catalog';
-import { argsOf, combine, type Input, resolve, rowInForce, sourceAt } from './eval';
+import { argsOf, bounded, combine, type Input, resolve, rowInForce, sourceAt } from './eval';
 import { GAP_PERIODS, type GroupData } from './group';
 import { CHUNK, type RangeCache } from './ranges';
 
@@ -296,7 +296,7 @@ export class FrameBuilder {
             if (has) n++;
             x[i] = has ? c[f][j]! * inp!.at.meta.scale : Number.NaN;
           }
-          out[field][len] = combine(src, x);
+          out[field][len] = bounded(src, combine(src, x), out.v[len]!);
         }
         out.cut[len] = 0;
         any ||= n > 0;

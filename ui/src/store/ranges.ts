@@ -13,7 +13,7 @@ const MAX_CHUNKS = 6000;
 const RETRY_MS = 1000;
 /** The agent scans one request after another: more than these only wait there. */
 const FLYING = 2;
-const SERIES_PER_ASK = 400;
+const SERIES_PER_ASK = 200;
 
 export class Chunk {
   readonly n = new Float64Array(CHUNK);

@@ -18,7 +18,7 @@ import type {
   View,
   Want,
 } from './api';
-import { argsOf, combine, resolve, rowInForce, sourceAt } from './eval';
+import { argsOf, bounded, combine, resolve, rowInForce, sourceAt } from './eval';
 import { Feed } from './feed';
 import { FrameBuilder, type FrameSource } from './frame';
 import { GAP_PERIODS, type GroupData } from './group';
@@ -135,9 +135,13 @@ export class StoreImpl implements Store, FrameSource {
         const f = src.fn && !src.dirs ? 'v' : down && field !== 'v' ? (field === 'lo' ? 'hi' : 'lo') : field;
         x[i] = this.ranges.at(r, t, f) * scale;
       });
-      out[field] = combine(src, x);
+      out[field] = bounded(src, combine(src, x), out.v);
     }
-    return Number.isNaN(out.v) ? null : out;
+    if (!Number.isNaN(out.v)) return out;
+    // No chart has fetched it: the read next to it, asked for now and there with a later call.
+    const every = Math.max(...src.inputs.map((r) => this.status(r.metric).periodUs), this.tickUs);
+    const near = this.stats(src, Math.floor(t - every * GAP_PERIODS), Math.floor(t));
+    return near && { t, v: near.avg, lo: near.min, hi: near.max };
   }
 
   stats(src: Source, from: MonoUs, to: MonoUs): RangeStats | null {
@@ -175,7 +179,8 @@ export class StoreImpl implements Store, FrameSource {
         return combine(src, x);
       };
       const avg = value('mean');
-      if (!Number.isNaN(avg)) this.spans.set(key, { min: value('min'), avg, max: value('max'), n });
+      if (!Number.isNaN(avg))
+        this.spans.set(key, { min: value('min'), avg, max: bounded(src, value('max'), avg), n });
     });
     return null;
   }

@@ -7,21 +7,21 @@ import { sched } from '../charts/sched';
 import { minuteText } from '../charts/time';
 import { theme, utc } from '../state/prefs';
 import { epoch } from '../state/pulse';
-import { fixed, goLive, pausedAt, SECOND, selection, viewNow, windowUs } from '../state/view';
+import { fixed, goLive, pausedAt, roundWidth, SECOND, selection, viewNow, windowUs } from '../state/view';
 import type { Frame, MonoUs, Source, View } from '../store/api';
 import { store } from '../store/store';
 import { cpuBusy } from '../transform/source';
 import { figures } from './figures';
 
 const LEFT = 116;
-const RIGHT = 160;
+const RIGHT = 160; // at least
 const HEIGHT = 26;
 const HOUR = 3600 * SECOND;
 
 /** The strip's own span: an hour, or all that is held where the page shows more. */
 function span(): View {
   const to = Math.max(store.newest, store.clock.now() - SECOND);
-  const held = Math.max(HOUR, to - store.heldFrom);
+  const held = Math.max(HOUR, roundWidth(to - store.heldFrom));
   const wide = windowUs.peek() === 0 || windowUs.peek() > HOUR || (fixed.peek()?.from ?? to) < to - HOUR;
   return { from: to - (wide ? held : HOUR), to };
 }
@@ -33,6 +33,7 @@ class Strip {
   private due = 0;
   private source: Source | null = null;
   private w = 0;
+  private right = RIGHT;
   /** Where the words about the log's beginning stand. */
   private taken: [number, number] = [0, 0];
   private drag: { x: number; moved: boolean } | null = null;
@@ -44,7 +45,7 @@ class Strip {
   private x = (t: MonoUs) => LEFT + ((t - this.view.from) / (this.view.to - this.view.from)) * this.plot;
   private t = (x: number) => this.view.from + ((x - LEFT) / this.plot) * (this.view.to - this.view.from);
   private get plot(): number {
-    return Math.max(10, this.w - LEFT - RIGHT);
+    return Math.max(10, this.w - LEFT - this.right);
   }
 
   /** At 2 Hz, and at once when the view or the theme changed. */
@@ -70,7 +71,10 @@ class Strip {
     const hours = (s.to - s.from) / HOUR;
     c.fillText(hours > 1.01 ? 'All held, CPU' : 'Last hour, CPU', 12, 13.5);
     c.textAlign = 'right';
-    c.fillText(figures.peek().held, w - 12, 13.5);
+    const { held } = figures.peek();
+    c.fillText(held, w - 12, 13.5);
+    // Room for it in steps, so that the plot does not follow every digit.
+    this.right = Math.max(RIGHT, Math.ceil((c.measureText(held).width + 24) / 20) * 20);
     if (!store.newest) return;
     this.load(s);
     this.plotCpu();
@@ -81,7 +85,9 @@ class Strip {
 
   /** New columns every few seconds: one pixel is that wide. */
   private load(s: View): void {
-    const step = (s.to - s.from) / this.plot;
+    const n = Math.round(this.plot);
+    // The same columns each time, so that only the newest are asked for.
+    const step = Math.round((s.to - s.from) / n);
     const now = performance.now();
     if (this.frame && !this.frame.loading && now < this.due) {
       // Only the edge moves.
@@ -89,9 +95,9 @@ class Strip {
       return;
     }
     this.source ??= cpuBusy(store);
-    const from = Math.floor(s.from / step) * step;
+    const to = Math.ceil(s.to / step) * step;
     this.view = s;
-    this.frame = store.frame([this.source], { from, to: s.to }, Math.round(this.plot));
+    this.frame = store.frame([this.source], { from: to - n * step, to }, n);
     this.due = now + Math.min(10_000, step / 2000);
   }
 

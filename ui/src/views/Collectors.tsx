@@ -39,7 +39,7 @@ export function Collectors() {
     return sched.onText(refresh);
   }, []);
   return (
-    <section aria-label="Collectors" class="collectors">
+    <section aria-label="Collectors, one by one" class="collectors">
       <h2>Collectors, one by one</h2>
       <table>
         <thead>
