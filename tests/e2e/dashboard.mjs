@@ -187,10 +187,11 @@ t('every page draws without an error, and axe finds nothing, in both themes', as
     for (const id of ['overview', 'cpu', 'memory', 'disk', 'network', 'interrupts', 'strobe', 'raw']) {
       await page.evaluate((p) => {
         const h = new URLSearchParams(location.hash.slice(1));
-        h.set('page', p);
+        h.set('v', p);
         location.hash = h.toString();
       }, id);
       await sleep(900);
+      if (id !== 'overview') assert(!(await panel(page, 'cpu.cores').isVisible()) || id === 'cpu', `the page ${id} is not shown`);
       const bad = await page.evaluate(async (source) => {
         if (!globalThis.axe) new Function(source).call(globalThis);
         const r = await globalThis.axe.run(document, { resultTypes: ['violations'] });

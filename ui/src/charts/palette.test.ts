@@ -58,6 +58,7 @@ describe('tokens', () => {
 describe('colour arithmetic', () => {
   it('mixes and reads bytes', () => {
     expect(rgb('#0a10ff')).toEqual([10, 16, 255]);
+    expect(rgb('#fa0')).toEqual([255, 170, 0]);
     expect(mix('#ffffff', '#000000', 0.5)).toBe('#808080');
     expect(contrast('#ffffff', '#000000')).toBeCloseTo(21, 5);
   });

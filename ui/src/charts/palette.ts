@@ -41,9 +41,10 @@ export interface Palette {
   panel: number;
 }
 
-/** "#rrggbb" to three bytes. */
+/** "#rrggbb", or "#rgb" as a minifier writes it, to three bytes. */
 export function rgb(hex: string): Rgb {
-  const n = Number.parseInt(hex.slice(1, 7), 16);
+  const long = hex.length === 4 ? hex.replace(/[0-9a-f]/gi, '$&$&') : hex;
+  const n = Number.parseInt(long.slice(1, 7), 16);
   return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
 }
 
