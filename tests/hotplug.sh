@@ -19,7 +19,8 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-"$STROBE" run --listen 127.0.0.1:0 --runtime-dir "$dir/run" --collectors cpu,disk,interface >"$dir/out" 2>"$dir/err" &
+"$STROBE" run --listen 127.0.0.1:0 --runtime-dir "$dir/run" \
+	--collectors cpu,disk,interface,softnet,interrupts >"$dir/out" 2>"$dir/err" &
 pid=$!
 i=0
 until url=$(sed -n 's/^strobe: listening on //p' "$dir/out") && [ -n "$url" ]; do
@@ -92,12 +93,23 @@ if [ -w $online ] && echo 0 2>/dev/null >$online; then
 	cpu=$online
 	check "an offline CPU disappears" gone kernel.percpu.cpu.idle cpu1
 	check "the other goes on" alive kernel.percpu.cpu.idle cpu0
+	for metric in network.softnet.percpu.processed kernel.percpu.intr; do
+		check "$metric without it" gone $metric cpu1
+	done
+	check "softirqs without it" gone kernel.percpu.softirqs TIMER::cpu1
 	echo 1 >$online
 	cpu=
 	check "the CPU comes back" alive kernel.percpu.cpu.idle cpu1
 	sleep 0.5
 	# idle time is at most one CPU's: 1000 ms a second, and a quantum (10 ms in 100 ms) on top
 	check "no false spike of idle time" below kernel.percpu.cpu.idle cpu1 1250
+	# Sums over CPUs keep the part of one that was away. A timer ticks at most 1,000 times a second on each.
+	check "interrupts with it" alive kernel.percpu.intr cpu1
+	check "softirqs with it" alive kernel.percpu.softirqs TIMER::cpu1
+	! grep -q '^ *LOC:' /proc/interrupts ||
+		check "no false spike of timer interrupts" below kernel.all.interrupts.total LOC 20000
+	check "no false spike of timer softirqs" below kernel.all.softirqs.total TIMER 20000
+	check "no false spike of packets" below network.softnet.processed "" 100000
 else
 	echo "skip    this machine cannot take a CPU offline"
 fi
