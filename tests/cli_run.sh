@@ -93,6 +93,8 @@ port=${port##*:}
 
 # another on the same port is told where the first one is; on port 0 it runs beside it
 says 1 "already running here: $url#token=" run --listen "127.0.0.1:$port" --runtime-dir "$dir"
+mkdir "$dir/elsewhere"
+XDG_RUNTIME_DIR=$dir says 1 "127.0.0.1:$port" run --listen "127.0.0.1:$port" --runtime-dir "$dir/elsewhere"
 exec 5<&4
 start two --listen 127.0.0.1:0 --runtime-dir "$dir" --memory 16M --collectors cpu
 [ -f "$dir/auto-2/agent.json" ] || fail "the second agent has no place of its own"

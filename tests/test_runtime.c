@@ -83,14 +83,14 @@ START_TEST(agent_file)
 	char path[RUNTIME_PATH_MAX], other[RUNTIME_PATH_MAX], file[600], err[256];
 	struct stat st;
 
-	ck_assert_int_eq(runtime_read_agent(dir, &b), -ENOENT);
+	ck_assert_int_eq(runtime_read_agent(dir, NULL, &b), -ENOENT);
 	ck_assert_int_eq(runtime_make(0, dir, false, "1", path, err, sizeof(err)), 0);
 	a.pid = getpid();
 	ck_assert_int_eq(runtime_write_agent(path, &a), 0);
 	snprintf(file, sizeof(file), "%s/agent.json", path);
 	ck_assert_int_eq(stat(file, &st), 0);
 	ck_assert_int_eq(st.st_mode & 0777, 0600);
-	ck_assert_int_eq(runtime_read_agent(dir, &b), 0);
+	ck_assert_int_eq(runtime_read_agent(dir, NULL, &b), 0);
 	ck_assert_str_eq(b.url, a.url);
 	ck_assert_str_eq(b.token, "t");
 	ck_assert_str_eq(b.socket, "");
@@ -107,12 +107,17 @@ START_TEST(agent_file)
 	strcpy(a.url, "http://127.0.0.1:2/");
 	a.pid = pid;
 	ck_assert_int_eq(runtime_write_agent(other, &a), 0);
-	ck_assert_int_eq(runtime_read_agent(dir, &b), 0);
+	ck_assert_int_eq(runtime_read_agent(dir, NULL, &b), 0);
 	ck_assert_str_eq(b.url, a.url);
+	/* or the one that is asked for */
+	ck_assert_int_eq(runtime_read_agent(dir, "127.0.0.1:1", &b), 0);
+	ck_assert_str_eq(b.url, "http://127.0.0.1:1/");
+	ck_assert_int_eq(runtime_read_agent(dir, "127.0.0.1:12", &b), -ENOENT);
+	ck_assert_int_eq(runtime_read_agent(dir, "unix:1", &b), -ENOENT);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	ck_assert_int_eq(runtime_read_place(other, &b), -ENOENT);
-	ck_assert_int_eq(runtime_read_agent(dir, &b), 0);
+	ck_assert_int_eq(runtime_read_agent(dir, NULL, &b), 0);
 	ck_assert_str_eq(b.url, "http://127.0.0.1:1/");
 
 	/* garbage is no agent */

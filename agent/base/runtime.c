@@ -193,8 +193,19 @@ int runtime_read_place(const char *path, struct runtime_agent *ret)
 	return 0;
 }
 
-/* Looks through one base; keeps what is younger than *best. */
-static void scan_base(const char *base, struct timespec *best, struct runtime_agent *ret)
+static bool listens_on(const struct runtime_agent *a, const char *listen)
+{
+	const char *port = strrchr(listen, ':'), *at = strrchr(a->url, ':');
+
+	if (!port || !at || !strncmp(listen, "unix:", 5) || a->socket[0])
+		return !strncmp(listen, "unix:", 5) && !strcmp(a->socket, listen + 5);
+	return !strncmp(at, port, strlen(port)) && !strchr("0123456789", at[strlen(port)]);
+}
+
+/* Looks through one base for agents (those on `listen`, where not NULL); keeps what is younger than
+ * *best. */
+static void scan_base(const char *base, const char *listen, struct timespec *best,
+		      struct runtime_agent *ret)
 {
 	/* Only root can make /run/strobe: what a service user keeps there is good for root to read. */
 	bool trusted = geteuid() == 0 && strcmp(base, "/run/strobe") == 0;
@@ -210,7 +221,8 @@ static void scan_base(const char *base, struct timespec *best, struct runtime_ag
 		if (e->d_name[0] == '.' || fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", base, e->d_name);
-		if (strlen(path) >= RUNTIME_PATH_MAX || runtime_read_place(path, &a) < 0)
+		if (strlen(path) >= RUNTIME_PATH_MAX || runtime_read_place(path, &a) < 0 ||
+		    (listen && !listens_on(&a, listen)))
 			continue;
 		if (st.st_mtim.tv_sec > best->tv_sec ||
 		    (st.st_mtim.tv_sec == best->tv_sec && st.st_mtim.tv_nsec > best->tv_nsec)) {
@@ -224,7 +236,7 @@ static void scan_base(const char *base, struct timespec *best, struct runtime_ag
 		close(fd);
 }
 
-int runtime_read_agent(const char *dir, struct runtime_agent *ret)
+int runtime_read_agent(const char *dir, const char *listen, struct runtime_agent *ret)
 {
 	struct timespec best = {0};
 	char base[RUNTIME_PATH_MAX];
@@ -235,7 +247,7 @@ int runtime_read_agent(const char *dir, struct runtime_agent *ret)
 		if (r == -ERANGE)
 			break;
 		if (!r)
-			scan_base(base, &best, ret);
+			scan_base(base, listen, &best, ret);
 	}
 	return best.tv_sec ? 0 : -ENOENT;
 }

@@ -43,7 +43,8 @@ int runtime_write_agent(const char *path, const struct runtime_agent *);
 void runtime_remove_agent(const char *path);
 /* Reads path/agent.json. 0; -ENOENT: none, or its process is gone; -EBADMSG; other -errno. */
 int runtime_read_place(const char *path, struct runtime_agent *ret);
-/* The youngest living agent this user may read, in all bases (`dir` as above, or NULL). 0 or -ENOENT. */
-int runtime_read_agent(const char *dir, struct runtime_agent *ret);
+/* The youngest living agent this user may read, in all bases (`dir` as above, or NULL), where `listen` is
+ * not NULL of those that listen there. 0 or -ENOENT. */
+int runtime_read_agent(const char *dir, const char *listen, struct runtime_agent *ret);
 
 #endif

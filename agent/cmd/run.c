@@ -207,11 +207,9 @@ static int open_server(struct agent *a, uint64_t started_us)
 	struct runtime_agent other;
 	char err[512] = "";
 	int r = server_open(&a->server, &c, err, sizeof(err));
-	const char *port = strrchr(a->o.listen, ':');
 
-	if (r == -EADDRINUSE && runtime_read_agent(a->o.runtime_dir, &other) == 0 &&
-	    (strncmp(a->o.listen, "unix:", 5) ? strstr(other.url, port) != NULL
-					      : !strcmp(other.socket, a->o.listen + 5)))
+	if (r == -EADDRINUSE && (runtime_read_agent(a->o.runtime_dir, a->o.listen, &other) == 0 ||
+				 runtime_read_agent(NULL, a->o.listen, &other) == 0))
 		return say_running(&other);
 	if (r < 0)
 		msg(MSG_ERROR, "%s", *err ? err : strerrordesc_np(-r));

@@ -47,16 +47,22 @@ static int parse_url(const char *url, struct client *c, char *err, size_t err_le
 	return 0;
 }
 
-/* The token of the running agent, when that is the one the URL names. */
+static bool is_loopback(const char *host)
+{
+	return !strcmp(host, "localhost") || !strcmp(host, "::1") ||
+	       (!strncmp(host, "127.", 4) && strspn(host, "0123456789.") == strlen(host));
+}
+
+/* The token of the agent that the URL names, where it is one of this host and this user. */
 static void borrow_token(struct client *c)
 {
 	struct runtime_agent agent;
-	struct client other = {0};
-	char err[160];
+	char listen[sizeof(c->socket) + 8];
 
-	if (runtime_read_agent(NULL, &agent) == 0 &&
-	    parse_url(agent.url, &other, err, sizeof(err)) == 0 &&
-	    strcmp(other.port, c->port) == 0 && strcmp(agent.socket, c->socket) == 0)
+	if (!c->socket[0] && !is_loopback(c->host))
+		return;
+	snprintf(listen, sizeof(listen), "%s:%s", c->socket[0] ? "unix" : "", c->socket[0] ? c->socket : c->port);
+	if (runtime_read_agent(NULL, listen, &agent) == 0)
 		snprintf(c->token, sizeof(c->token), "%s", agent.token);
 }
 
@@ -77,7 +83,7 @@ int client_find(const char *url, struct client *ret, char *err, size_t err_len)
 			snprintf(c.token, sizeof(c.token), "%s", token);
 		if (!c.token[0])
 			borrow_token(&c);
-	} else if (runtime_read_agent(NULL, &agent) == 0) {
+	} else if (runtime_read_agent(NULL, NULL, &agent) == 0) {
 		int r = parse_url(agent.socket[0] ? "unix:/" : agent.url, &c, err, err_len);
 
 		if (r < 0)
