@@ -212,3 +212,11 @@ test('a reset row of a group never read brings instances, no row; its values cou
   expect(rows(d, 'cpu0', 0)).toEqual([Number.NaN, 200]);
   expect(rows(d, 'cpu0', 1)).toEqual([5, 5]);
 });
+
+test('a value that a reset row of an unread group brought holds when the first read does not list it', () => {
+  const d = new GroupData(meta(), 64, 100_000);
+  d.apply(tick({ ...start, period: 0, off: -10 * S, set: { 0: 7000, 1: 24 } }), 10 * S);
+  d.apply(tick({ period: 100, set: { 0: 10 } }), 10 * S);
+  d.apply(tick({ set: { 0: 20 } }), 10 * S + 100_000);
+  expect(rows(d, 'cpu0', 1)).toEqual([24, 24]);
+});

@@ -379,8 +379,10 @@ export class GroupData {
       for (let m = 0; m < nm; m++) {
         const col = inst.cols[m];
         if (!col) {
-          if (row === inst.startRow && this.present[inst.slot * nm + m] && Number.isNaN(inst.flat[m]!))
-            inst.flat[m] = 0; // started at 0 and was not listed
+          const at = inst.slot * nm + m;
+          // Not listed in its first row: 0 since its start, or what an earlier reset row brought.
+          if (row === inst.startRow && this.present[at] && Number.isNaN(inst.flat[m]!))
+            inst.flat[m] = this.meta.metrics[m]!.counter ? 0 : this.cur[at]!;
           continue;
         }
         if (this.touched.has(col)) continue;
