@@ -1,9 +1,9 @@
 // Builds Frames: the newest part from the rings, the older one from cached ranges.
 import type { Column, Frame, Gap, MonoUs, Source, View } from './api';
 import type { Catalog } from './catalog';
-import { argsOf, bounded, combine, type Input, resolve, rowInForce, sourceAt } from './eval';
+import { argsOf, bounded, combine, type Field, type Input, inputAt, resolve, rowInForce } from './eval';
 import { GAP_PERIODS, type GroupData } from './group';
-import { CHUNK, type RangeCache } from './ranges';
+import { CHUNK, type Chunk, type RangeCache } from './ranges';
 
 export interface FrameSource {
   readonly catalog: Catalog;
@@ -57,6 +57,8 @@ export class FrameBuilder {
   private scratch = new Map<string, Scratch>();
   private t = new Float64Array(4096);
   private cutAt = new Uint8Array(4096);
+  private readonly rows = new WeakMap<GroupData, Int32Array>();
+  private readonly lanes: Float64Array[] = [];
 
   build(st: FrameSource, sources: readonly Source[], view: View, width: number): Frame {
     const inputs = sources.map((s) => resolve(s, st.catalog, (g) => st.data(g)));
@@ -96,17 +98,20 @@ export class FrameBuilder {
       (raw ? n + 1024 : 0) + Math.ceil(span / step) + 8,
       `${raw ? 'r' : 'c'}${width}`,
     );
-    const parts: Parts = { st, sources, inputs, view, step, period, out, gaps, loading };
+    const rows = new Map<GroupData, Int32Array>();
+    for (const g of groups) rows.set(g, this.rowsOf(g, groups.length === 1, n));
+    const banded = groups.some((g) => g.sawCoarse);
+    const parts: Parts = { st, sources, inputs, view, step, period, out, gaps, loading, rows, banded };
     let len = 0;
     if (raw) {
       if (needOld) len = this.older(parts, old, true);
-      len = this.rawPart(parts, groups, n, len);
+      len = this.rawPart(parts, n, len);
     } else {
       // Columns wholly covered by the ring come from it; the rest from ranges.
       const firstCol = Math.floor(view.from / step);
       const ringCol = needOld ? Math.ceil(old / step) : firstCol;
       if (needOld) len = this.older(parts, ringCol * step, false);
-      len = this.binPart(parts, groups, n, len, Math.max(firstCol, ringCol));
+      len = this.binPart(parts, n, len, Math.max(firstCol, ringCol));
     }
     this.ringGaps(st, groups[0], view, gaps);
     gaps.sort((a, b) => a.from - b.from);
@@ -182,88 +187,130 @@ export class FrameBuilder {
     }
   }
 
-  /** Calls back with each axis point and the row of each input in force there. */
-  private walk(
-    groups: readonly GroupData[],
-    inputs: readonly (Input | null)[],
-    n: number,
-    each: (k: number, rows: Int32Array) => void,
-  ): void {
-    const rows = new Int32Array(inputs.length);
-    const ptr = new Map<GroupData, number>();
-    const single = groups.length === 1;
-    for (const g of groups) ptr.set(g, n > 0 ? Math.max(g.first - 1, g.rowAt(this.t[0]! - 1)) : -1);
+  /** For each point of the axis the row of a group in force there, or -1. */
+  private rowsOf(g: GroupData, single: boolean, n: number): Int32Array {
+    let rows = this.rows.get(g);
+    if (!rows || rows.length < n) {
+      rows = new Int32Array(Math.max(1024, n * 2));
+      this.rows.set(g, rows);
+    }
+    if (n === 0) return rows;
+    let r = Math.max(g.first - 1, g.rowAt(this.t[0]! - 1));
+    const at = single ? g.readUs : g.tickUs;
     for (let k = 0; k < n; k++) {
       const t = this.t[k]!;
-      for (const g of groups) {
-        let r = ptr.get(g)!;
-        while (r + 1 < g.rows && (single ? g.readUs[(r + 1) % g.cap]! : g.tickUs[(r + 1) % g.cap]!) <= t) r++;
-        ptr.set(g, r);
-      }
-      for (let i = 0; i < inputs.length; i++) {
-        const d = inputs[i]?.data;
-        if (!d) rows[i] = -1;
-        else {
-          const r = ptr.get(d)!;
-          rows[i] = single ? r : rowInForce(d, t, r);
-        }
-      }
-      each(k, rows);
+      while (r + 1 < g.rows && at[(r + 1) % g.cap]! <= t) r++;
+      rows[k] = single ? r : rowInForce(g, t, r);
+    }
+    return rows;
+  }
+
+  private lane(i: number, n: number): Float64Array {
+    const a = this.lanes[i];
+    if (a && a.length >= n) return a;
+    return (this.lanes[i] = new Float64Array(Math.max(1024, n * 2)));
+  }
+
+  /** A source over the axis: out[0..n). */
+  private evaluate(p: Parts, s: number, field: Field, n: number, out: Float64Array): void {
+    const src = p.sources[s]!;
+    const inputs = p.inputs[s]!;
+    const many = inputs.length;
+    for (let i = 0; i < many; i++) {
+      const inp = inputs[i];
+      const lane = many === 1 ? out : this.lane(i, n);
+      const rows = inp?.data && p.rows.get(inp.data);
+      if (inp && rows) fillLane(inp, rows, n, fieldOf(src, i, field), lane);
+      else lane.fill(Number.NaN, 0, n);
+    }
+    if (many === 1 && !src.fn) return;
+    const x = argsOf(many);
+    for (let k = 0; k < n; k++) {
+      for (let i = 0; i < many; i++) x[i] = many === 1 ? out[k]! : this.lanes[i]![k]!;
+      out[k] = combine(src, x);
     }
   }
 
-  private rawPart(p: Parts, groups: readonly GroupData[], n: number, len: number): number {
-    for (let k = 0; k < n; k++) p.out.t[len + k] = this.t[k]!;
-    p.sources.forEach((src, s) => {
+  private rawPart(p: Parts, n: number, len: number): number {
+    p.out.t.set(this.t.subarray(0, n), len);
+    p.sources.forEach((_, s) => {
       const c = p.out.cols[s]!;
-      const banded = groups.some((g) => g.rows > g.first && hasCoarse(g));
-      this.walk(groups, p.inputs[s]!, n, (k, rows) => {
-        const v = sourceAt(src, p.inputs[s]!, rows, 'v');
-        c.v[len + k] = v;
-        c.lo[len + k] = banded ? Math.min(v, sourceAt(src, p.inputs[s]!, rows, 'lo')) : v;
-        c.hi[len + k] = banded ? Math.max(v, sourceAt(src, p.inputs[s]!, rows, 'hi')) : v;
-        c.cut[len + k] = this.cutAt[k]!;
-      });
+      const v = c.v.subarray(len, len + n);
+      this.evaluate(p, s, 'v', n, v);
+      c.lo.set(v, len);
+      c.hi.set(v, len);
+      if (p.banded) this.band(p, s, n, v, c.lo.subarray(len), c.hi.subarray(len));
+      c.cut.set(this.cutAt.subarray(0, n), len);
       if (len > 0 && n > 0) c.cut[len] = p.out.t[len]! - p.out.t[len - 1]! > p.period * GAP_PERIODS ? 1 : 0;
     });
     return len + n;
   }
 
-  private binPart(p: Parts, groups: readonly GroupData[], n: number, len: number, firstCol: number): number {
-    const lastCol = Math.floor(p.view.to / p.step);
-    const cols = Math.max(0, lastCol - firstCol + 1);
+  /** Smallest and largest of coarse rows, around their mean. */
+  private band(p: Parts, s: number, n: number, v: Float64Array, lo: Float64Array, hi: Float64Array): void {
+    const a = this.lane(64, n);
+    this.evaluate(p, s, 'lo', n, a);
+    for (let k = 0; k < n; k++) if (a[k]! < v[k]!) lo[k] = a[k]!;
+    this.evaluate(p, s, 'hi', n, a);
+    for (let k = 0; k < n; k++) if (a[k]! > v[k]!) hi[k] = bounded(p.sources[s]!, a[k]!, v[k]!);
+  }
+
+  private binPart(p: Parts, n: number, len: number, firstCol: number): number {
+    const cols = Math.max(0, Math.floor(p.view.to / p.step) - firstCol + 1);
     for (let i = 0; i < cols; i++) p.out.t[len + i] = (firstCol + i) * p.step;
-    p.sources.forEach((src, s) => {
+    const v = this.lane(65, n);
+    const lo = p.banded ? this.lane(66, n) : v;
+    const hi = p.banded ? this.lane(67, n) : v;
+    p.sources.forEach((_, s) => {
       const c = p.out.cols[s]!;
       c.v.fill(Number.NaN, len, len + cols);
       c.cut.fill(0, len, len + cols);
-      const banded = groups.some((g) => g.rows > g.first && hasCoarse(g));
-      let at = -1;
-      let sum = 0;
-      let count = 0;
-      this.walk(groups, p.inputs[s]!, n, (k, rows) => {
-        const i = Math.floor(this.t[k]! / p.step) - firstCol;
-        if (i < 0 || i >= cols) return;
-        const o = len + i;
-        if (this.cutAt[k]) c.cut[o] = 1;
-        const v = sourceAt(src, p.inputs[s]!, rows, 'v');
-        if (Number.isNaN(v)) return;
-        if (i !== at) {
-          at = i;
-          sum = count = 0;
-          c.lo[o] = Number.POSITIVE_INFINITY;
-          c.hi[o] = Number.NEGATIVE_INFINITY;
-        }
-        sum += v;
-        count++;
-        c.v[o] = sum / count;
-        c.lo[o] = Math.min(c.lo[o]!, v, banded ? sourceAt(src, p.inputs[s]!, rows, 'lo') : v);
-        c.hi[o] = Math.max(c.hi[o]!, v, banded ? sourceAt(src, p.inputs[s]!, rows, 'hi') : v);
-      });
-      const every = Math.max(p.period, ...p.inputs[s]!.map((i) => i?.data?.periodUs ?? 0));
+      this.evaluate(p, s, 'v', n, v);
+      if (p.banded) {
+        lo.set(v.subarray(0, n));
+        hi.set(v.subarray(0, n));
+        this.band(p, s, n, v, lo, hi);
+      }
+      this.intoBins(p, c, n, len, cols, firstCol, v, lo, hi);
+      let every = p.period;
+      for (const i of p.inputs[s]!) every = Math.max(every, i?.data?.periodUs ?? 0);
       bridge(c, len, len + cols, p.step, every);
     });
     return len + cols;
+  }
+
+  private intoBins(
+    p: Parts,
+    c: Buf,
+    n: number,
+    len: number,
+    cols: number,
+    firstCol: number,
+    v: Float64Array,
+    lo: Float64Array,
+    hi: Float64Array,
+  ): void {
+    let at = -1;
+    let sum = 0;
+    let count = 0;
+    for (let k = 0; k < n; k++) {
+      const i = Math.floor(this.t[k]! / p.step) - firstCol;
+      if (i < 0 || i >= cols) continue;
+      const o = len + i;
+      if (this.cutAt[k]) c.cut[o] = 1;
+      const x = v[k]!;
+      if (Number.isNaN(x)) continue;
+      if (i !== at) {
+        at = i;
+        sum = count = 0;
+        c.lo[o] = lo[k]!;
+        c.hi[o] = hi[k]!;
+      }
+      sum += x;
+      c.v[o] = sum / ++count;
+      if (lo[k]! < c.lo[o]!) c.lo[o] = lo[k]!;
+      if (hi[k]! > c.hi[o]!) c.hi[o] = hi[k]!;
+    }
   }
 
   /** Columns before `to` from cached ranges. As samples (`raw`): only those that hold one. */
@@ -276,31 +323,21 @@ export class FrameBuilder {
     let len = 0;
     let hole = 0;
     let seen = false;
+    let chunk = Number.NaN;
+    let chunks: (Chunk | null)[][] = [];
     for (let col = c0; col < c1; col++) {
-      const chunk = Math.floor(col / CHUNK);
-      const j = col - chunk * CHUNK;
-      let any = false;
-      p.sources.forEach((src, s) => {
-        const x = argsOf(src.inputs.length);
-        const out = p.out.cols[s]!;
-        let n = 0;
-        for (const field of ['v', 'lo', 'hi'] as const) {
-          for (let i = 0; i < src.inputs.length; i++) {
-            const inp = p.inputs[s]![i];
-            const c = inp ? st.ranges.chunk(src.inputs[i]!, step, chunk, to, st.newest, tol) : null;
-            if (inp && !c) p.loading.on = true;
-            const down = src.dirs?.[i] === -1;
-            const f =
-              src.fn && !src.dirs ? 'v' : down && field !== 'v' ? (field === 'lo' ? 'hi' : 'lo') : field;
-            const has = c && c.n[j]! > 0;
-            if (has) n++;
-            x[i] = has ? c[f][j]! * inp!.at.meta.scale : Number.NaN;
-          }
-          out[field][len] = bounded(src, combine(src, x), out.v[len]!);
-        }
-        out.cut[len] = 0;
-        any ||= n > 0;
-      });
+      const at = Math.floor(col / CHUNK);
+      if (at !== chunk) {
+        chunk = at;
+        chunks = p.sources.map((src, s) =>
+          src.inputs.map((r, i) => {
+            const c = p.inputs[s]![i] ? st.ranges.chunk(r, step, chunk, to, st.newest, tol) : null;
+            if (p.inputs[s]![i] && !c) p.loading.on = true;
+            return c;
+          }),
+        );
+      }
+      const any = olderCell(p, chunks, col - chunk * CHUNK, len);
       if (any) {
         if (seen && hole * step > p.period * GAP_PERIODS) {
           const gap = { from: (col - hole) * step, to: col * step };
@@ -347,9 +384,65 @@ interface Parts {
   out: Scratch;
   gaps: Gap[];
   loading: { on: boolean };
+  /** Per group the row in force at each point of the axis. */
+  rows: ReadonlyMap<GroupData, Int32Array>;
+  /** Some rows are coarse: lo and hi differ from v. */
+  banded: boolean;
 }
 
-const hasCoarse = (g: GroupData): boolean => g.sawCoarse;
+/** Which of an input's values makes the source's: one that falls is smallest where the input is largest. */
+export function fieldOf(src: Source, i: number, field: Field): Field {
+  if (field === 'v' || (src.fn && !src.dirs)) return 'v';
+  return src.dirs?.[i] === -1 ? (field === 'lo' ? 'hi' : 'lo') : field;
+}
+
+/** Base-unit values of an input at `rows`. */
+function fillLane(inp: Input, rows: Int32Array, n: number, field: Field, out: Float64Array): void {
+  const d = inp.data!;
+  const inst = inp.insts[0];
+  const { index, meta } = inp.at;
+  const col = inst?.cols[index];
+  if (inp.insts.length !== 1 || !inst || !col) {
+    for (let k = 0; k < n; k++) out[k] = inputAt(inp, rows[k]!, field);
+    return;
+  }
+  const a = col[field] ?? col.v;
+  const first = Math.max(d.first, inst.startRow);
+  for (let k = 0; k < n; k++) {
+    const r = rows[k]!;
+    out[k] = r < first || r >= inst.endRow ? Number.NaN : a[r % d.cap]! * meta.scale;
+  }
+}
+
+/** One column of all sources from chunks; whether any holds a sample. */
+function olderCell(p: Parts, chunks: readonly (Chunk | null)[][], j: number, len: number): boolean {
+  let any = false;
+  for (let s = 0; s < p.sources.length; s++) {
+    const src = p.sources[s]!;
+    const list = chunks[s]!;
+    const out = p.out.cols[s]!;
+    const x = argsOf(list.length);
+    out.cut[len] = 0;
+    let n = 0;
+    for (let i = 0; i < list.length; i++) if (list[i] && list[i]!.n[j]! > 0) n++;
+    if (n === 0) {
+      out.v[len] = out.lo[len] = out.hi[len] = Number.NaN;
+      continue;
+    }
+    any = true;
+    for (const field of FIELDS) {
+      for (let i = 0; i < list.length; i++) {
+        const c = list[i];
+        x[i] = c && c.n[j]! > 0 ? c[fieldOf(src, i, field)][j]! * p.inputs[s]![i]!.at.meta.scale : Number.NaN;
+      }
+      const v = combine(src, x);
+      out[field][len] = field === 'v' ? v : bounded(src, v, out.v[len]!);
+    }
+  }
+  return any;
+}
+
+const FIELDS: readonly Field[] = ['v', 'lo', 'hi'];
 
 /** Columns without a read between two that have one, close enough to be no gap: the read holds. */
 function bridge(c: Buf, from: number, to: number, step: number, period: number): void {

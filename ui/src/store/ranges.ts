@@ -193,6 +193,10 @@ export class RangeCache {
     if (!p.oneShot) fromChunk = Math.max(fromChunk, p.toChunk - Math.floor(10_000 / CHUNK));
     part.fromChunk = fromChunk;
     const span = CHUNK * p.step;
+    if (p.oneShot && !(p.toChunk > p.fromChunk && p.toChunk > 0)) {
+      for (const done of p.oneShot) done(new Map());
+      return;
+    }
     const ask: RangeAsk = {
       req,
       series: refs.map((r) => ({ metric: r.metric, instance: r.instance ?? '' })),

@@ -268,8 +268,8 @@ export function setClockText(f: (d: Date) => string): void {
   clockText = f;
 }
 
-/** At least a minute, so that sparklines and a switch of window have something to show. */
-const subscribeWindow = () => Math.min(300e6, Math.max(60e6, windowUs.peek() || 300e6));
+/** At least what sparklines show. */
+const subscribeWindow = () => Math.min(300e6, Math.max(30e6, windowUs.peek() || 300e6));
 
 export const feed = new Feed({ windowUs: subscribeWindow });
 export const store = new StoreImpl(feed, () => mode.peek() === 'live');

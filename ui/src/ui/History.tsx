@@ -2,7 +2,7 @@
 // A click or drag there moves the view.
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { mix, palette } from '../charts/palette';
+import { mix, palette, themeVersion } from '../charts/palette';
 import { sched } from '../charts/sched';
 import { minuteText } from '../charts/time';
 import { theme, utc } from '../state/prefs';
@@ -33,6 +33,7 @@ class Strip {
   private due = 0;
   private source: Source | null = null;
   private w = 0;
+  private drawn = '';
   private right = RIGHT;
   /** Where the words about the log's beginning stand. */
   private taken: [number, number] = [0, 0];
@@ -48,57 +49,61 @@ class Strip {
     return Math.max(10, this.w - LEFT - this.right);
   }
 
-  /** At 2 Hz, and at once when the view or the theme changed. */
+  /** The canvas has another size. */
+  resize(width: number): void {
+    this.w = width;
+    this.due = 0;
+    this.draw();
+  }
+
+  /** At 2 Hz, and at once when the view or the theme changed; paints only where that shows. */
   draw(): void {
+    if (this.w === 0) return;
+    const s = span();
+    const n = Math.round(this.plot);
+    // Whole columns: a pixel is seconds wide, so most calls have nothing new to paint.
+    const step = Math.round((s.to - s.from) / n);
+    const to = Math.ceil(s.to / step) * step;
+    this.view = { from: to - n * step, to };
+    const v = viewNow(store);
+    const { held } = figures.peek();
+    const box = `${Math.round(this.x(v.from))} ${Math.round(this.x(v.to))}`;
+    const loading = !this.frame || this.frame.loading || performance.now() >= this.due;
+    const key = `${to} ${step} ${box} ${held} ${this.w} ${devicePixelRatio} ${themeVersion()} ${store.events.length} ${utc.peek()}`;
+    if (!loading && key === this.drawn) return;
+    this.drawn = key;
+    if (store.newest && loading) {
+      this.source ??= cpuBusy(store);
+      this.frame = store.frame([this.source], this.view, n);
+      this.due = performance.now() + Math.min(10_000, step / 1000);
+    }
+    this.paint(held, (s.to - s.from) / HOUR > 1.01);
+  }
+
+  private paint(held: string, all: boolean): void {
     const c = this.ctx;
     const p = palette();
     const ratio = devicePixelRatio || 1;
-    const w = this.canvas.clientWidth;
-    if (w === 0) return;
-    if (w !== this.w || this.canvas.width !== Math.round(w * ratio)) {
-      this.w = w;
-      this.canvas.width = Math.round(w * ratio);
+    if (this.canvas.width !== Math.round(this.w * ratio)) {
+      this.canvas.width = Math.round(this.w * ratio);
       this.canvas.height = Math.round(HEIGHT * ratio);
-      this.due = 0;
     }
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    c.clearRect(0, 0, w, HEIGHT);
+    c.clearRect(0, 0, this.w, HEIGHT);
     c.font = `11px ${p.font}`;
     c.textBaseline = 'middle';
     c.fillStyle = p.css.t3;
     c.textAlign = 'left';
-    const s = span();
-    const hours = (s.to - s.from) / HOUR;
-    c.fillText(hours > 1.01 ? 'All held, CPU' : 'Last hour, CPU', 12, 13.5);
+    c.fillText(all ? 'All held, CPU' : 'Last hour, CPU', 12, 13.5);
     c.textAlign = 'right';
-    const { held } = figures.peek();
-    c.fillText(held, w - 12, 13.5);
+    c.fillText(held, this.w - 12, 13.5);
     // Room for it in steps, so that the plot does not follow every digit.
     this.right = Math.max(RIGHT, Math.ceil((c.measureText(held).width + 24) / 20) * 20);
     if (!store.newest) return;
-    this.load(s);
     this.plotCpu();
     this.labels();
     this.events();
     this.box();
-  }
-
-  /** New columns every few seconds: one pixel is that wide. */
-  private load(s: View): void {
-    const n = Math.round(this.plot);
-    // The same columns each time, so that only the newest are asked for.
-    const step = Math.round((s.to - s.from) / n);
-    const now = performance.now();
-    if (this.frame && !this.frame.loading && now < this.due) {
-      // Only the edge moves.
-      this.view = s;
-      return;
-    }
-    this.source ??= cpuBusy(store);
-    const to = Math.ceil(s.to / step) * step;
-    this.view = s;
-    this.frame = store.frame([this.source], { from: to - n * step, to }, n);
-    this.due = now + Math.min(10_000, step / 2000);
   }
 
   private plotCpu(): void {
@@ -241,10 +246,11 @@ export function History() {
     canvas.addEventListener('pointerdown', s.down);
     canvas.addEventListener('pointermove', s.move);
     canvas.addEventListener('pointerup', s.up);
-    addEventListener('resize', draw);
+    const sized = new ResizeObserver((e) => s.resize(e[0]?.contentRect.width ?? 0));
+    sized.observe(canvas);
     return () => {
       for (const off of offs) off();
-      removeEventListener('resize', draw);
+      sized.disconnect();
     };
   }, []);
   return (
