@@ -109,6 +109,8 @@ static int feed_levels(struct encoder *e, const struct tick_head *head, struct f
 	struct tick_group g;
 	int r;
 
+	if (e->levels_wanted <= 1)
+		return 0;
 	while ((r = frame_next_group(&reader, &g)) > 0)
 		for (unsigned i = 1; i < WIRE_LEVELS; i++)
 			if (level_wanted(e, i)) {

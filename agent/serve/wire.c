@@ -38,36 +38,31 @@ static void put_packed(struct buf *b, uint32_t field, const uint8_t *p, uint32_t
 		pb_bytes(b, field, p, (size_t)(skip_varints(p, n) - p));
 }
 
-/* One list of pairs in the frame, two packed fields on the wire. */
-static void put_changes(struct buf *b, const uint8_t *changes, uint32_t n)
+/* One list of pairs in the frame, two packed fields on the wire: both are written behind the room
+ * that they can need at most, then moved into place. */
+static void put_changes(struct buf *b, const uint8_t *p, uint32_t n)
 {
-	size_t len[2] = {0, 0};
+	enum { GAP_MAX = 5 };
+	size_t gap_room = (size_t)n * GAP_MAX, room = gap_room + (size_t)n * VARINT_MAX;
 	uint32_t index = FRAME_NO_INDEX, before = index;
-	const uint8_t *p = changes;
-	uint8_t *out[2];
 
-	if (!n)
+	if (!n || !buf_room(b, room + 4 * VARINT_MAX))
 		return;
+	uint8_t *gaps = b->p + b->len + 2 * VARINT_MAX, *deltas = gaps + gap_room + 2 * VARINT_MAX;
+	uint8_t *gap = gaps, *delta = deltas;
+
 	for (uint32_t i = 0; i < n; i++, before = index) {
-		len[1] += varint_size(zigzag_encode(frame_walk_change(&p, &index)));
-		len[0] += varint_size(index - before - 1);
+		delta = varint_put_signed(delta, frame_walk_change(&p, &index));
+		gap = varint_put(gap, index - before - 1);
 	}
 	pb_tag(b, 8, PB_BYTES);
-	buf_varint(b, len[0]);
-	if (!buf_room(b, len[0] + len[1] + 2 * VARINT_MAX))
-		return;
-	out[0] = b->p + b->len;
-	b->len += len[0];
+	buf_varint(b, (size_t)(gap - gaps));
+	memmove(b->p + b->len, gaps, (size_t)(gap - gaps));
+	b->len += (size_t)(gap - gaps);
 	pb_tag(b, 9, PB_BYTES);
-	buf_varint(b, len[1]);
-	out[1] = b->p + b->len;
-	b->len += len[1];
-	p = changes;
-	before = index = FRAME_NO_INDEX;
-	for (uint32_t i = 0; i < n; i++, before = index) {
-		out[1] = varint_put_signed(out[1], frame_walk_change(&p, &index));
-		out[0] = varint_put(out[0], index - before - 1);
-	}
+	buf_varint(b, (size_t)(delta - deltas));
+	memmove(b->p + b->len, deltas, (size_t)(delta - deltas));
+	b->len += (size_t)(delta - deltas);
 }
 
 void wire_put_instance(struct buf *b, uint32_t field, uint32_t slot, uint32_t gen, const char *name,
