@@ -8,6 +8,12 @@
 
 enum { FIRST_NUMBER = 4, LAST_NUMBER = 39 }; /* fields of stat, counted from 1 */
 
+/* Counts and times of a process; the kernel's are far below, and sums of these cannot overflow. */
+static bool plausible(int64_t v)
+{
+	return v >= 0 && v < INT64_C(1) << 48;
+}
+
 int parse_proc_stat(const char *text, size_t len, struct proc_stat *ret)
 {
 	static const char letters[] = "RSDZTtIXP";
@@ -22,6 +28,9 @@ int parse_proc_stat(const char *text, size_t len, struct proc_stat *ret)
 		if (!parse_i64(&p, &f[i]))
 			return -EBADMSG;
 	if (*p != ' ' && *p != '\n') /* cut within the last number */
+		return -EBADMSG;
+	if (!plausible(f[10]) || !plausible(f[12]) || !plausible(f[14]) || !plausible(f[15]) ||
+	    !plausible(f[20]) || !plausible(f[22]) || !plausible(f[24]))
 		return -EBADMSG;
 	*ret = (struct proc_stat){
 		.ppid = f[4],

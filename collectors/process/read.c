@@ -83,7 +83,7 @@ int64_t read_clock(int32_t pid)
 
 static bool about(int64_t a, int64_t b)
 {
-	return a - b < b / 8 && b - a < b / 8;
+	return a >= 0 && b >= 0 && a - b < b / 8 && b - a < b / 8; /* negative: not known */
 }
 
 /* Memory of about the size of its parent's: perhaps the parent's own. */
@@ -212,7 +212,8 @@ void read_all(struct procfs *s, uint32_t i, const struct proc_stat *st, int64_t 
 	if (r == -EAGAIN)
 		h->again = true;
 	else if (r < 0 && clock_ns < 0) /* a kernel without schedstat */
-		v[V_CPU] = (st->utime + st->stime) * (1000000000 / s->host->user_hz);
+		v[V_CPU] = (int64_t)((uint64_t)(st->utime + st->stime) *
+				     (uint64_t)(1000000000 / s->host->user_hz));
 	read_io(s, i, due, v);
 	read_status(s, i, v);
 	h->clock_ns = clock_ns;
