@@ -147,7 +147,7 @@ fuzz: $(fuzzers) ## fuzz every parser and decoder, FUZZ_SECONDS (30) each
 
 # ---- what a machine needs; `make run` and `make check` call these -----------------------------
 deps_build := gcc libc6-dev pkg-config libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev \
-	protobuf-c-compiler libjansson-dev zlib1g-dev gzip ca-certificates
+	protobuf-c-compiler protobuf-compiler libjansson-dev zlib1g-dev gzip ca-certificates
 deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-format clang-tidy chromium \
 	fonts-dejavu-core sysstat pcp iproute2 util-linux procps curl socat strace zstd openssh-server \
 	openssh-client
