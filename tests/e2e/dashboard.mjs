@@ -9,7 +9,7 @@ const t = tests();
 const mode = (page, want, timeout = 15000) =>
   page.waitForFunction((w) => document.documentElement.dataset.mode === w, want, { timeout });
 const agent = await startAgent();
-const panel = (page, id) => page.locator(`section[data-panel="${id}"]`);
+const panel = (page, id) => page.locator(`[data-panel="${id}"]`);
 
 /** {value, t} of a series in a chart's title, in base units and mono us. */
 const shown = (page, id, series) =>
@@ -42,9 +42,9 @@ t('the first screen is whole at 1440x760, 1280x720 and 1920x1080, without scroll
     await sleep(1500);
     const r = await page.evaluate(() => ({
       scroll: [document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight],
-      panels: [...document.querySelectorAll('section[data-panel]')].map((s) => [s.dataset.panel, s.dataset.state, s.getBoundingClientRect().bottom <= innerHeight + 1]),
+      panels: [...document.querySelectorAll('[data-panel]')].map((s) => [s.dataset.panel, s.dataset.state, s.getBoundingClientRect().bottom <= innerHeight + 1]),
       rows: document.querySelectorAll('table[data-table="processes"] tbody tr:not([hidden])').length,
-      cut: [...document.querySelectorAll('section[data-panel] > header')].filter((h) => h.scrollWidth > h.clientWidth + 1).map((h) => h.parentElement.dataset.panel),
+      cut: [...document.querySelectorAll('[data-panel] > .head')].filter((h) => h.scrollWidth > h.clientWidth + 1).map((h) => h.parentElement.dataset.panel),
     }));
     assert(r.scroll[0] <= 0 && r.scroll[1] <= 0, `${width}x${height} scrolls by ${r.scroll}`);
     assert(r.panels.length >= 12, `${r.panels.length} panels`);
@@ -187,7 +187,7 @@ t('every page draws without an error, and axe finds nothing, in both themes', as
     for (const id of ['overview', 'cpu', 'memory', 'disk', 'network', 'interrupts', 'strobe', 'raw']) {
       await page.evaluate((p) => {
         const h = new URLSearchParams(location.hash.slice(1));
-        h.set('v', p);
+        h.set('page', p);
         location.hash = h.toString();
       }, id);
       await sleep(900);

@@ -62,7 +62,7 @@ t('a cut link is stale within 2.5 s, unmistakably, and resumes with no lost tick
   assert(Date.now() - cut < 3000, `stale after ${Date.now() - cut} ms`);
   assert(/^▲ STALE/.test(await page.title()), `title: ${await page.title()}`);
   await page.waitForSelector('[role=alert][data-banner]');
-  await page.waitForFunction(() => document.querySelector('section[data-panel]')?.dataset.state === 'stale');
+  await page.waitForFunction(() => document.querySelector('[data-panel]')?.dataset.state === 'stale');
   await sleep(8000);
   link.mend();
   await mode(page, 'live');

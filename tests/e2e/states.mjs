@@ -9,7 +9,7 @@ const t = tests();
 const fixture = new URL('../fixtures/host-a/proc', import.meta.url).pathname;
 const mode = (page, want, timeout = 15000) =>
   page.waitForFunction((w) => document.documentElement.dataset.mode === w, want, { timeout });
-const panel = (page, id) => page.locator(`section[data-panel="${id}"], [data-panel="${id}"]`).first();
+const panel = (page, id) => page.locator(`[data-panel="${id}"], [data-panel="${id}"]`).first();
 const state = (page, id, want, timeout = 15000) =>
   page.waitForFunction(([i, w]) => document.querySelector(`[data-panel="${i}"]`)?.dataset.state === w, [id, want], { timeout });
 async function shot(page, name) {

@@ -209,7 +209,7 @@ export class Chart implements Drawable {
     }
     if (s.message) this.placeMessage(s.state === 'failed');
     this.said = s;
-    this.legend.setTag(s.tag.kind, s.tag.text);
+    this.legend.setTag(s.tag.kind, s.tag.text, s.note);
   }
 
   /** A failure stands where the line ended, if there is room; else in the whole plot. */

@@ -29,6 +29,7 @@ export class Legend {
   private items = new Map<string, Item>();
   private tag = document.createElement('span');
   private tagText = '';
+  private rampEnd = '';
 
   constructor() {
     this.el.className = 'lg';
@@ -70,6 +71,7 @@ export class Legend {
   }
 
   private addRamp(ends: readonly [string, string]): void {
+    this.rampEnd = ends[1];
     const box = document.createElement('span');
     box.className = 'rampbox';
     const bar = document.createElement('i');
@@ -81,8 +83,10 @@ export class Legend {
 
   /** The upper end of the ramp. */
   setRampEnd(text: string): void {
+    if (text === this.rampEnd) return;
+    this.rampEnd = text;
     const e = this.el.querySelector('.rampbox span:last-child');
-    if (e && e.textContent !== text) e.textContent = text;
+    if (e) e.textContent = text;
   }
 
   set(key: string, v: Value): void {
@@ -111,12 +115,14 @@ export class Legend {
 
   /** Characters of all values: what decides how wide the legend is. */
   chars(): number {
-    let n = this.tagText.length;
+    let n = this.tagText.length + this.rampEnd.length;
     for (const i of this.items.values()) n += i.width;
     return n;
   }
 
-  setTag(kind: TagKind, text: string): void {
+  /** `why` is shown on hover. */
+  setTag(kind: TagKind, text: string, why: string): void {
+    if (this.tag.title !== why) this.tag.title = why;
     if (text === this.tagText) return;
     this.tagText = text;
     this.tag.hidden = text === '';

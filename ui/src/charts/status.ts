@@ -44,7 +44,7 @@ export function saying(f: Facts): Saying {
     return { ...ok, state: 'stale', tag: { kind: 'warn', text: `stale ${durationText(f.age)}` } };
   }
   if (state === 'reduced') {
-    const hz = f.status.periodUs ? `${rate(f.status.periodUs)}, ` : '';
+    const hz = f.status.periodUs && !/\bHz\b/.test(reason) ? `${rate(f.status.periodUs)}, ` : '';
     return { ...ok, state: 'reduced', tag: { kind: 'warn', text: 'reduced' }, note: `${hz}${reason}` };
   }
   if (state === 'partial') return { ...ok, tag: { kind: 'warn', text: 'partial' }, note: reason };

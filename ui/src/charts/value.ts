@@ -22,7 +22,11 @@ export function shownValue(store: Store, source: Source, edge = false): Shown | 
   }
   const view = fixed.peek();
   if (view) {
-    const p = store.at(source, Math.min(view.to, store.newest - 500_000));
+    // The middle of the last tick: a view ends with one, and a read comes a little after it. Slower groups
+    // are asked for the read before.
+    const tick = 1e6 / (store.host?.rateHz || 10);
+    const end = Math.min(view.to, store.newest) - tick / 2;
+    const p = store.at(source, end) ?? store.at(source, end - 600_000);
     return p ? { v: p.v, t: p.t } : null;
   }
   return store.latest(source);

@@ -98,6 +98,7 @@ const trim = (s: string) => (s.includes('.') ? s.replace(/\.?0+$/, '') : s);
 
 /** A whole number stays whole; others get as many decimals as the step of an axis needs. */
 export function axisText(v: number, step: number): string {
+  if (v === 0) return '0';
   const d = Math.max(0, Math.min(6, -Math.floor(Math.log10(Math.abs(step) || 1) + 1e-9)));
   const need = Math.abs(step * 10 ** d - Math.round(step * 10 ** d)) > 1e-6 ? d + 1 : d;
   return Math.abs(v).toFixed(need);
