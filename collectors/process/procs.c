@@ -144,6 +144,17 @@ double procs_score(const struct procs *t, const struct proc *p)
 	return p->score * exp2(-(double)(t->now_ms - p->score_ms) / SCORE_HALVES_MS);
 }
 
+/* A file may say anything: sums wrap as the stored values do. */
+static int64_t add(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static int64_t sub(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
 /* What a counter rose by since it was last read; everything when the process began under watch. */
 static int64_t rise(struct proc *p, int k, int64_t now)
 {
@@ -156,7 +167,7 @@ static int64_t rise(struct proc *p, int k, int64_t now)
 	p->based |= bit;
 	if (was == VALUE_ABSENT)
 		return p->born && !based ? now : 0;
-	return now > was ? now - was : 0;
+	return now > was ? sub(now, was) : 0;
 }
 
 void procs_update(struct procs *t, uint32_t i, const int64_t *v)
@@ -169,14 +180,15 @@ void procs_update(struct procs *t, uint32_t i, const int64_t *v)
 	if (d[V_CPU] > 0)
 		p->ran = true;
 	p->score = procs_score(t, p) + (double)d[V_CPU] + (double)d[V_RUN_DELAY] / 4 +
-		   (double)(d[V_READ_BYTES] + d[V_WRITE_BYTES]) / 4;
+		   ((double)d[V_READ_BYTES] + (double)d[V_WRITE_BYTES]) / 4;
 	p->score_ms = t->now_ms;
 	if (p->slot < 0) {
 		int64_t was = p->v[V_RSS] == VALUE_ABSENT ? 0 : p->v[V_RSS];
 
 		for (int k = 0; k < N_COUNTERS; k++)
-			t->others.v[k] += d[k];
-		t->others.rss_kb += (v[V_RSS] == VALUE_ABSENT ? 0 : v[V_RSS]) - was;
+			t->others.v[k] = add(t->others.v[k], d[k]);
+		t->others.rss_kb =
+			add(t->others.rss_kb, sub(v[V_RSS] == VALUE_ABSENT ? 0 : v[V_RSS], was));
 	}
 	memcpy(p->v, v, sizeof(p->v));
 	if (p->read_tick != t->tick) {
@@ -192,7 +204,8 @@ void procs_set_slot(struct procs *t, uint32_t i, int32_t slot)
 
 	t->others.count += step;
 	if (p->v[V_RSS] != VALUE_ABSENT)
-		t->others.rss_kb += step * p->v[V_RSS];
+		t->others.rss_kb = step > 0 ? add(t->others.rss_kb, p->v[V_RSS])
+					    : sub(t->others.rss_kb, step ? p->v[V_RSS] : 0);
 	p->slot = slot;
 	p->member_ms = t->now_ms;
 }
@@ -206,7 +219,7 @@ void procs_remove(struct procs *t, uint32_t i)
 		procs_set_slot(t, i, -1);
 	}
 	if (p->v[V_RSS] != VALUE_ABSENT)
-		t->others.rss_kb -= p->v[V_RSS];
+		t->others.rss_kb = sub(t->others.rss_kb, p->v[V_RSS]);
 	t->others.count--;
 	for (uint32_t at = p->threads, next; at; at = next) {
 		next = t->thread[at - 1].next;

@@ -121,7 +121,13 @@ int read_stat(struct procfs *s, uint32_t i, struct proc_stat *st)
 
 static int64_t to_ticks(const struct procfs *s, int64_t v) /* of 10 ms, whatever USER_HZ is */
 {
-	return s->host->user_hz == 100 ? v : v * 100 / s->host->user_hz;
+	return s->host->user_hz == 100 ? v
+				       : (int64_t)((uint64_t)v * 100 / (uint64_t)s->host->user_hz);
+}
+
+static int64_t rss_kb(const struct procfs *s, const struct proc_stat *st)
+{
+	return (int64_t)((uint64_t)st->rss * (uint64_t)s->host->page_size / 1024);
 }
 
 static void take_stat(const struct procfs *s, struct proc *p, const struct proc_stat *st,
@@ -131,7 +137,7 @@ static void take_stat(const struct procfs *s, struct proc *p, const struct proc_
 	v[V_STIME] = to_ticks(s, st->stime);
 	v[V_MINFLT] = st->minflt;
 	v[V_MAJFLT] = st->majflt;
-	v[V_RSS] = st->rss * s->host->page_size / 1024;
+	v[V_RSS] = rss_kb(s, st);
 	v[V_VSIZE] = (int64_t)((uint64_t)st->vsize / 1024);
 	v[V_THREADS] = st->threads;
 	v[V_STATE] = st->state == STATE_NONE ? VALUE_ABSENT : st->state;
@@ -139,7 +145,7 @@ static void take_stat(const struct procfs *s, struct proc *p, const struct proc_
 	v[V_NICE] = st->nice;
 	v[V_PROCESSOR] = st->processor;
 	v[V_PPID] = st->ppid;
-	v[V_START_TIME] = to_ticks(s, st->start) * 10;
+	v[V_START_TIME] = (int64_t)((uint64_t)to_ticks(s, st->start) * 10);
 	if (p->exec_mark != st->exec_mark || p->comm_len != st->comm_len ||
 	    memcmp(p->comm, st->comm, st->comm_len) != 0) {
 		memcpy(p->comm, st->comm, st->comm_len);
@@ -212,8 +218,7 @@ void read_all(struct procfs *s, uint32_t i, const struct proc_stat *st, int64_t 
 	if (r == -EAGAIN)
 		h->again = true;
 	else if (r < 0 && clock_ns < 0) /* a kernel without schedstat */
-		v[V_CPU] = (int64_t)((uint64_t)(st->utime + st->stime) *
-				     (uint64_t)(1000000000 / s->host->user_hz));
+		v[V_CPU] = (int64_t)(((uint64_t)v[V_UTIME] + (uint64_t)v[V_STIME]) * 10000000);
 	read_io(s, i, due, v);
 	read_status(s, i, v);
 	h->clock_ns = clock_ns;
@@ -251,7 +256,7 @@ bool read_stat_moved(const struct procfs *s, const struct proc *p, const struct 
 	return st->state == RUNNING || v[V_UTIME] != to_ticks(s, st->utime) ||
 	       v[V_STIME] != to_ticks(s, st->stime) || v[V_MINFLT] != st->minflt ||
 	       v[V_MAJFLT] != st->majflt || v[V_STATE] != st->state ||
-	       v[V_THREADS] != st->threads || v[V_RSS] != st->rss * s->host->page_size / 1024 ||
+	       v[V_THREADS] != st->threads || v[V_RSS] != rss_kb(s, st) ||
 	       v[V_VSIZE] != (int64_t)((uint64_t)st->vsize / 1024) || v[V_NICE] != st->nice ||
 	       v[V_PRIORITY] != st->priority || v[V_PROCESSOR] != st->processor ||
 	       v[V_PPID] != st->ppid || p->comm_len != st->comm_len ||

@@ -174,7 +174,16 @@ void select_pass(struct select *s, struct procs *t, struct attrs *a, struct batc
 		return;
 	uint32_t n = challengers(t, top), k = 0;
 
-	for (; k < n && k < free_slots; k++)
+	for (; k < n && free_slots; k++, free_slots--)
 		start(s, t, a, b, top[k].i);
+	for (uint32_t r = 0; r < t->n_read && free_slots;
+	     r++) { /* places enough for the idle too */
+		uint32_t i = t->read[r];
+
+		if (t->hot[i].pid && t->proc[i].slot < 0) {
+			start(s, t, a, b, i);
+			free_slots--;
+		}
+	}
 	make_room(s, t, b, top + k, n - k);
 }

@@ -40,6 +40,7 @@ static void parse(unsigned which, const char *text, size_t len)
 	struct proc_stat st;
 	struct proc_io io;
 	struct proc_status status;
+	struct proc_peek peek;
 	struct proc_schedstat sched;
 	int64_t tasks, pid;
 	char out[64];
@@ -55,6 +56,7 @@ static void parse(unsigned which, const char *text, size_t len)
 		break;
 	case STATUS:
 		parse_proc_status(text, &status);
+		parse_proc_peek(text, &peek);
 		break;
 	case SCHEDSTAT:
 		parse_proc_schedstat(text, &sched);
