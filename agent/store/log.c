@@ -119,6 +119,7 @@ int64_t log_append(struct log *l, const void *payload, size_t len)
 	log_store(log_word(l, l->current, at + 8), seq);
 	atomic_store_explicit(log_word(l, l->current, at), (uint64_t)len | (uint64_t)crc << 32,
 			      memory_order_release);
+	log_store(log_newest_word(l), seq);
 	l->offset = at + size;
 	l->used[l->current] += size;
 	l->next_seq = seq + 1;
@@ -214,6 +215,7 @@ int log_reset(struct log *l)
 	h.n_segments = l->n_segments;
 	h.crc = header_crc(h);
 	memcpy(l->map, &h, sizeof(h));
+	log_store(log_newest_word(l), 0);
 	memset(l->epochs, 0, l->n_segments * sizeof(*l->epochs));
 	memset(l->used, 0, l->n_segments * sizeof(*l->used));
 	l->current = NO_SEGMENT;

@@ -13,11 +13,12 @@
  *    not returned by recovery.
  *  - A cursor that is overrun gets -ESTALE once, with the range it lost, never a torn frame.
  *
- * File: a page with the file header {magic, version, log_id, boot_id, segment size, segments, crc};
- * then each segment: header 64 B {magic, epoch, first_seq, first_mono_us, crc32c}, frames {u32 len,
- * u32 crc32c, u64 seq, payload, padded to 8}. crc32c covers seq and payload and is seeded with the
- * epoch, so that a frame of an earlier lap cannot validate. len 0: not committed; len ~0: end of
- * segment. Epochs only rise; 0 is a segment without frames.
+ * File: a page with the file header {magic, version, log_id, boot_id, segment size, segments, crc}
+ * and the newest committed seq, which outlives the frame when memory is damaged; then each segment:
+ * header 64 B {magic, epoch, first_seq, first_mono_us, crc32c}, frames {u32 len, u32 crc32c, u64
+ * seq, payload, padded to 8}. crc32c covers seq and payload and is seeded with the epoch, so that a
+ * frame of an earlier lap cannot validate. len 0: not committed; len ~0: end of segment. Epochs
+ * only rise; 0 is a segment without frames.
  *
  * Commit: the next frame's len = 0, payload, seq, then {len, crc} in one release store. Reuse:
  * epoch = 0, release fence, header and first len = 0, epoch release-stored, and only then the

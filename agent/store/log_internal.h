@@ -13,6 +13,7 @@
 
 enum {
 	FILE_HEADER_SIZE = 4096,
+	FILE_NEWEST = 512, /* offset in it of the newest committed seq, for recovery */
 	SEGMENT_HEADER_SIZE = 64,
 	FRAME_HEADER_SIZE = 16,
 	SEGMENT_END_SIZE = 8 /* room for the end mark is always kept */
@@ -76,6 +77,13 @@ static inline _Atomic uint64_t *log_header(const struct log *l, uint32_t segment
 					   enum segment_word word)
 {
 	return log_word(l, segment, 8 * (size_t)word);
+}
+
+static inline _Atomic uint64_t *log_newest_word(const struct log *l)
+{
+	void *p = l->map + FILE_NEWEST;
+
+	return p;
 }
 
 static inline uint64_t log_load(const _Atomic uint64_t *w)

@@ -7,7 +7,6 @@
 struct found {
 	uint64_t n_frames, last_seq;
 	size_t end; /* offset after the last good frame */
-	bool torn;  /* something that is neither free space nor an end mark follows it */
 };
 
 static struct found scan_segment(const struct log *l, uint32_t s, uint64_t epoch)
@@ -20,8 +19,7 @@ static struct found scan_segment(const struct log *l, uint32_t s, uint64_t epoch
 		uint32_t len = (uint32_t)head;
 		const void *payload = l->map + log_at(s, f.end + FRAME_HEADER_SIZE);
 
-		f.torn = len != 0 && len != SEGMENT_END;
-		if (!f.torn || !log_frame_fits(f.end, len) ||
+		if (!len || !log_frame_fits(f.end, len) ||
 		    log_load(log_word(l, s, f.end + 8)) != seq ||
 		    head >> 32 != log_frame_crc(epoch, seq, payload, len))
 			return f;
@@ -38,28 +36,25 @@ static void free_segment(struct log *l, uint32_t s)
 	l->used[s] = 0;
 }
 
-/* Fills l->epochs with what valid headers say. True: a header was damaged. */
-static bool read_headers(struct log *l)
+/* Fills l->epochs with what valid headers say. */
+static void read_headers(struct log *l)
 {
-	bool damaged = false;
-
 	for (uint32_t s = 0; s < l->n_segments; s++) {
 		uint64_t epoch = log_load(log_header(l, s, WORD_EPOCH));
 		uint64_t first_seq = log_load(log_header(l, s, WORD_FIRST_SEQ));
 		uint64_t first_us = log_load(log_header(l, s, WORD_FIRST_US));
 
-		if (epoch && first_seq && log_load(log_header(l, s, WORD_MAGIC)) == SEGMENT_MAGIC &&
-		    log_load(log_header(l, s, WORD_CRC)) ==
+		if (!epoch || !first_seq ||
+		    log_load(log_header(l, s, WORD_MAGIC)) != SEGMENT_MAGIC ||
+		    log_load(log_header(l, s, WORD_CRC)) !=
 			    log_segment_crc(epoch, first_seq, first_us)) {
-			l->epochs[s] = epoch;
-			if (epoch > l->epoch)
-				l->epoch = epoch;
-		} else {
-			damaged |= epoch != 0;
 			free_segment(l, s);
+			continue;
 		}
+		l->epochs[s] = epoch;
+		if (epoch > l->epoch)
+			l->epoch = epoch;
 	}
-	return damaged;
 }
 
 /* The segment with the lowest epoch above `epoch`, or NO_SEGMENT. */
@@ -73,16 +68,27 @@ static uint32_t next_by_epoch(const struct log *l, uint64_t epoch)
 	return best;
 }
 
+/* Death tears no frame, as one store commits it; damaged memory may take frames that readers have
+ * seen. Their numbers are not given out again. */
+static uint64_t number_after(const struct log *l, uint64_t last_seq)
+{
+	uint64_t most = (uint64_t)l->n_segments * (LOG_SEGMENT_SIZE / FRAME_HEADER_SIZE);
+	uint64_t told = log_load(log_newest_word(l));
+
+	if (told <= last_seq)
+		return last_seq + 1;
+	return told - last_seq <= most ? told + 1 : last_seq + most + 1;
+}
+
 uint64_t log_recover(struct log *l)
 {
 	uint64_t n_frames = 0, last_seq = 0, held = 0;
-	bool damaged = read_headers(l);
 
+	read_headers(l);
 	for (uint32_t s = next_by_epoch(l, 0); s != NO_SEGMENT;) {
 		uint64_t epoch = l->epochs[s];
 		struct found f = scan_segment(l, s, epoch);
 
-		damaged |= f.torn;
 		if (f.n_frames && log_load(log_header(l, s, WORD_FIRST_SEQ)) > last_seq) {
 			log_store(log_word(l, s, f.end), SEGMENT_END);
 			l->used[s] = f.end - SEGMENT_HEADER_SIZE;
@@ -90,16 +96,11 @@ uint64_t log_recover(struct log *l)
 			n_frames += f.n_frames;
 			last_seq = f.last_seq;
 		} else {
-			damaged |= f.n_frames != 0;
 			free_segment(l, s);
 		}
 		s = next_by_epoch(l, epoch);
 	}
-	/* A frame is committed by one store, so death tears none: what does not validate was
-	 * damaged, and readers may have seen numbers beyond it. */
-	l->next_seq = last_seq + 1;
-	if (damaged)
-		l->next_seq += (uint64_t)l->n_segments * (LOG_SEGMENT_SIZE / FRAME_HEADER_SIZE);
+	l->next_seq = number_after(l, last_seq);
 	l->current = NO_SEGMENT;
 	atomic_store(&l->newest, last_seq);
 	atomic_store(&l->bytes_held, held);
