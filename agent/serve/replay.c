@@ -7,19 +7,22 @@
 
 enum { FRAMES_A_TURN = 512 };
 
+static const uint64_t judge_every_us = 5000000, behind_us = 2000000, gain_us = 1000000;
+
 struct replay {
 	struct session *session;
 	struct cursor cursor;
 	struct encoder encoder;
 	enum replay_from from;
-	uint64_t start_us, start_seq; /* ticks at or after this time; after this frame */
-	uint64_t frame_seq;	      /* of the frame being fed */
-	bool running;		      /* the start is behind */
-	bool starved;		      /* nothing to read until new frames come */
-	uint8_t *take;		      /* per group: its level once its ticks are wanted */
-	bool *reset;		      /* per group: a reset row comes first ... */
-	uint64_t *since;	      /* ... as of this tick */
-	struct buf attrs, events;     /* found on the way, sent after the batch */
+	uint64_t start_us, start_seq;	      /* ticks at or after this time; after this frame */
+	uint64_t frame_seq;		      /* of the frame being fed */
+	bool running;			      /* the start is behind */
+	bool starved;			      /* nothing to read until new frames come */
+	uint8_t *take;			      /* per group: its level once its ticks are wanted */
+	bool *reset;			      /* per group: a reset row comes first ... */
+	uint64_t *since;		      /* ... as of this tick */
+	struct buf attrs, events;	      /* found on the way, sent after the batch */
+	uint64_t judged_us, judged_behind_us; /* when replay_judge last looked, and what it saw */
 	uint64_t seq;
 	bool any; /* the batch being made holds something */
 };
@@ -246,6 +249,8 @@ int replay_begin(struct session *s, enum replay_from from, uint64_t seq, uint64_
 		return -ENOMEM;
 	s->replay = r;
 	r->session = s;
+	r->judged_us = now_us;
+	r->judged_behind_us = UINT64_MAX;
 	r->take = malloc(s->n_groups + 1);
 	r->reset = calloc(s->n_groups + 1, sizeof(*r->reset));
 	r->since = calloc(s->n_groups + 1, sizeof(*r->since));
@@ -296,6 +301,38 @@ bool replay_has_work(const struct session *s)
 	const struct replay *r = s->replay;
 
 	return r && (!r->starved || r->attrs.len || r->events.len);
+}
+
+int replay_judge(struct session *s, uint64_t now_us)
+{
+	struct replay *r = s->replay;
+	uint64_t newest_us = s->server->tail.encoder.mono_us;
+	struct buf b = {0};
+
+	if (!r || now_us - r->judged_us < judge_every_us)
+		return 0;
+	uint64_t behind = newest_us > r->encoder.mono_us ? newest_us - r->encoder.mono_us : 0;
+	bool gains = behind < behind_us || r->judged_behind_us == UINT64_MAX ||
+		     behind + gain_us < r->judged_behind_us;
+
+	r->judged_us = now_us;
+	r->judged_behind_us = behind;
+	if (gains || !r->running || s->imposed + 1 == WIRE_LEVELS)
+		return 0;
+	bool *fresh = calloc(s->n_groups + 1, sizeof(*fresh));
+
+	if (!fresh)
+		return -1;
+	session_set_levels(s, (uint8_t)(s->imposed + 1));
+	session_set_slow(s, true);
+	s->stalled_us = now_us;
+	message_level(&b, wire_level_ticks[s->imposed], LEVEL_SLOW);
+	session_queue(s, &b);
+	buf_done(&b);
+	int ret = replay_begin(s, REPLAY_RESUME, r->seq, 0, fresh);
+
+	free(fresh);
+	return ret < 0 ? -1 : 0;
 }
 
 void replay_wake(struct session *s)

@@ -87,6 +87,9 @@ int replay_after_loss(struct session *, uint64_t from_seq, uint64_t to_seq);
 bool replay_has_work(const struct session *);
 /* New frames may have come. */
 void replay_wake(struct session *);
+/* Once a tick: a client that does not come closer to the present goes on at a coarser level. 0; -1:
+ * close. */
+int replay_judge(struct session *, uint64_t now_us);
 /* As live_send; makes the session live when it has caught up. */
 int replay_send(struct session *);
 void replay_free(struct session *);

@@ -314,7 +314,7 @@ void stream_wake(struct server *server)
 	for (struct session *s = server->sessions, *next; s; s = next) {
 		next = s->next;
 		replay_wake(s);
-		if (live_judge(s, now_us) < 0) {
+		if (live_judge(s, now_us) < 0 || replay_judge(s, now_us) < 0) {
 			close_with(s, CLOSE_TRY_AGAIN, "too slow: connect again and resume");
 			lws_set_timeout(s->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
 			continue;

@@ -37,6 +37,8 @@ export async function startAgent({ args = [], env = {}, dir, listen = '127.0.0.1
     child.kill(signal);
     const e = await exited;
     if (!keep) fs.rmSync(own, { recursive: true, force: true });
+    if (/Sanitizer|runtime error:/.test(err)) throw new Error(`a sanitizer found something:\n${err}`);
+    if (signal === 'SIGTERM' && e.code !== 0) throw new Error(`the agent ended with ${JSON.stringify(e)}:\n${err}`);
     return e;
   };
   return agent;

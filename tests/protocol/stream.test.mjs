@@ -146,6 +146,29 @@ test('coarser levels keep the smallest, the largest and the sum, and share their
   coarse.stream.close();
 });
 
+test('a group at a coarser level resumes with a reset row at its last boundary, and no interval is lost', async () => {
+  const control = await connect(agent), c = await connect(agent);
+  const groups = all(c, { level: 5 });
+  control.stream.send(subscribe({ groups }));
+  c.stream.send(subscribe({ groups }));
+  await follow(c, () => c.model.ticks.length >= 3);
+  c.stream.close();
+  await follow(control, () => newest(control) >= newest(c) + 15);
+  const again = await connect(agent), resets = c.model.resets, before_ = newest(c);
+  again.model = Object.assign(c.model, { catalog: again.model.catalog });
+  again.stream.send(subscribe({ groups, logId: again.hello.log_id, seq: c.model.seq }));
+  await follow(again, () => newest(again) >= newest(control) + 10);
+  assert.deepEqual(again.model.gaps, []);
+  assert.equal(again.model.resets, resets + groups.length);
+  assert.ok(again.model.ticks.some((t) => t.tick === before_ + 5), 'the interval after the one it held');
+  assert.ok(contiguous(again.model.ticks, 5), `ticks ${again.model.ticks.map((t) => t.tick)}`);
+  await follow(control, () => newest(control) >= newest(again));
+  await toSameTick(control, again);
+  assertSame(control.model, again.model);
+  again.stream.close();
+  control.stream.close();
+});
+
 test('a range over the stream, the HTTP query and the live ticks agree', async () => {
   const c = await connect(agent), id = c.group('memory.util'), reads = [];
   const def = c.model.byName.get('memory.util'), k = def.metrics.findIndex((m) => m.name === 'mem.util.free');
