@@ -5,7 +5,7 @@ set -u
 bench_tmp=$(mktemp -d)
 agent_pid=
 bench_end() {
-	[ -z "$agent_pid" ] || { kill "$agent_pid" 2>/dev/null; wait "$agent_pid" 2>/dev/null; }
+	[ -z "$agent_pid" ] || { kill $agent_pid 2>/dev/null; wait $agent_pid 2>/dev/null; }
 	rm -rf "$bench_tmp"
 }
 trap bench_end EXIT
