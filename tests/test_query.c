@@ -1,5 +1,8 @@
 #include "query_reference.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 static void random_row(int64_t *row, uint32_t n, uint64_t *rnd)
 {
 	for (uint32_t m = 0; m < n; m++) {
@@ -27,6 +30,8 @@ static void random_history(struct feeder *f, struct history *h, unsigned ticks, 
 	for (unsigned i = 0; i < ticks; i++) {
 		uint64_t r = feeder_random(rnd);
 
+		if (i % 190 == 189)
+			feeder_segment(f);
 		mono += 60000 + r % 80000 + (r % 50 == 0 ? 400000 : 0);
 		feeder_tick(f, mono);
 		for (uint32_t g = 0; g < 2; g++) {
@@ -57,7 +62,7 @@ static void random_history(struct feeder *f, struct history *h, unsigned ticks, 
 
 START_TEST(answers_equal_a_naive_reading_of_everything)
 {
-	struct log *l = open_log(8);
+	struct log *l = open_log(12);
 	struct history h = {0};
 	struct feeder f;
 	uint64_t rnd = 7, first, last;
@@ -272,6 +277,123 @@ START_TEST(stretched_period_is_no_hole_and_a_rest_is_one)
 }
 END_TEST
 
+START_TEST(several_series_in_one_scan_come_in_the_order_asked)
+{
+	struct log *l = open_log(4);
+	struct feeder f;
+	const uint64_t t = 100 * SECOND;
+	struct query_selector sel[] = {{"disk.queue", "sdb"}, {"cpu.load", NULL},
+				       {"disk.queue", NULL},  {"disk.bytes", "sda"},
+				       {"no.such", NULL},     {"disk.bytes", "sdx"}};
+	struct query_request rq = {sel, 6, t, t + SECOND, 10, false};
+	struct query_result *res;
+
+	feeder_open(&f, l, groups, N_GROUPS);
+	for (unsigned i = 0; i < 10; i++) {
+		disk_tick(&f, t + i * 100000, "sda", "sdb", (int64_t)i * 100, -1);
+		cpu_tick(&f, t + i * 100000 + 10, 1, (int64_t)i);
+	}
+	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->n_series, 4); /* what two selectors ask comes once */
+	ck_assert_str_eq(res->series[0].instance, "sdb");
+	ck_assert_str_eq(res->series[1].instance, "");
+	ck_assert_str_eq(res->series[2].instance, "sda");
+	ck_assert_uint_eq(res->series[2].metric, 1);
+	ck_assert_uint_eq(res->series[3].metric, 0);
+	ck_assert_uint_eq(res->step_us, 100000);
+	ck_assert_uint_eq(res->oldest_us, t);
+	for (unsigned i = 0; i < 10; i++) {
+		ck_assert_int_eq(res->series[0].points[i].first, (int64_t)i * 50);
+		ck_assert_int_eq(res->series[1].points[i].first, (int64_t)i);
+		ck_assert_uint_eq(res->series[3].points[i].n, i > 0);
+	}
+	ck_assert_str_eq(res->catalog->groups[1].metrics[0].name, "disk.bytes");
+	query_free(res);
+	sel[0] = (struct query_selector){"disk.queue", NULL};
+	rq = (struct query_request){sel, 1, t, t + SECOND, QUERY_POINTS_MAX, false};
+	for (unsigned i = 0; i < 60; i++) {
+		char name[2][8];
+
+		snprintf(name[0], sizeof(name[0]), "a%u", i);
+		snprintf(name[1], sizeof(name[1]), "b%u", i);
+		disk_tick(&f, t + 1000 + i * 10, name[0], name[1], 1, -1);
+	}
+	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	ck_assert(res->truncated);
+	ck_assert_uint_eq(res->n_series, (1 << 20) / QUERY_POINTS_MAX);
+	query_free(res);
+	feeder_close(&f);
+	log_close(l);
+}
+END_TEST
+
+enum { TICKS_WRITTEN = 200000 };
+
+/* A counter that rises by exactly 1,000,000 a second, in a log that is written over while it is
+ * read. */
+struct asker {
+	pthread_t thread;
+	struct log *log;
+	_Atomic bool *done;
+	uint64_t n_answers, n_rates;
+	bool wrong;
+};
+
+static void *keep_asking(void *arg)
+{
+	struct asker *a = arg;
+	struct query_selector sel[] = {{"cpu.user", NULL}, {"cpu.load", NULL}};
+	struct query_request rq = {sel, 2, 0, 0, 50, false};
+	struct query_result *res;
+
+	while (!atomic_load(a->done)) {
+		rq.from_us = log_oldest_us(a->log);
+		rq.to_us = rq.from_us + 1000000ull * SECOND;
+		if (!rq.from_us || query_run(a->log, &rq, &res, NULL) < 0)
+			continue;
+		for (uint32_t i = 0; res->n_series == 2 && i < rq.points; i++) {
+			const struct query_point *user = &res->series[0].points[i];
+			const struct query_point *load = &res->series[1].points[i];
+
+			a->wrong |= user->n && (user->min != 1000000000 || user->max != 1000000000);
+			a->wrong |= load->n && load->last != (int64_t)(load->last_us % 977);
+			a->n_rates += user->n;
+		}
+		a->n_answers++;
+		query_free(res);
+	}
+	return NULL;
+}
+
+START_TEST(answers_stay_right_while_the_log_goes_round)
+{
+	struct log *l = open_log(4);
+	struct feeder f;
+	_Atomic bool done = false;
+	struct asker a[2] = {{.log = l, .done = &done}, {.log = l, .done = &done}};
+	uint64_t rnd = 3, at = SECOND;
+
+	feeder_open(&f, l, groups, N_GROUPS);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&a[i].thread, NULL, keep_asking, &a[i]), 0);
+	for (unsigned i = 0; i < TICKS_WRITTEN; i++) {
+		at += 90000 + feeder_random(&rnd) % 20000;
+		cpu_tick(&f, at, (int64_t)at, (int64_t)(at % 977));
+		if (i % 500 == 0) /* or it would take long to go round */
+			feeder_segment(&f);
+	}
+	atomic_store(&done, true);
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_join(a[i].thread, NULL);
+		ck_assert(!a[i].wrong);
+		ck_assert_uint_gt(a[i].n_answers, 0);
+		ck_assert_uint_gt(a[i].n_rates, 0);
+	}
+	feeder_close(&f);
+	log_close(l);
+}
+END_TEST
+
 START_TEST(wrong_questions_are_refused)
 {
 	struct log *l = open_log(4);
@@ -312,6 +434,8 @@ int main(void)
 	tcase_add_test(t, reset_and_hole_have_no_rate);
 	tcase_add_test(t, ended_instances_are_found_and_generations_kept_apart);
 	tcase_add_test(t, stretched_period_is_no_hole_and_a_rest_is_one);
+	tcase_add_test(t, several_series_in_one_scan_come_in_the_order_asked);
+	tcase_add_test(t, answers_stay_right_while_the_log_goes_round);
 	tcase_add_test(t, wrong_questions_are_refused);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
