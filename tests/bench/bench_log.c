@@ -239,7 +239,7 @@ static void lap(struct bench *b, const char *path, bool learn)
 		} else if (letter == 'V') {
 			values(b);
 		} else {
-			FEEDER_CHECK(!"a record of the recording");
+			FEEDER_CHECK(letter == EOF); /* unknown: not a recording */
 		}
 	}
 	if (open && !learn && b->n_ticks < TICKS_PER_HOUR)
