@@ -25,8 +25,12 @@ if ! node_ok; then
 fi
 export PATH
 
+# Two builds at once must not both fill ui/node_modules.
+exec 8<"$ui/package-lock.json"
+flock 8
 if ! cmp -s "$ui/package-lock.json" "$ui/node_modules/.lock"; then
 	echo "  NPM     ci"
 	(cd "$ui" && npm ci --no-audit --no-fund --ignore-scripts --prefer-offline --loglevel=error >/dev/null)
 	cp "$ui/package-lock.json" "$ui/node_modules/.lock"
 fi
+exec 8<&-

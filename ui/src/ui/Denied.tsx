@@ -14,7 +14,7 @@ export function Denied() {
     location.reload();
   };
   return (
-    <div class="denied">
+    <div class="no-access">
       <h2>{refused ? 'The agent does not know this token' : 'A token is needed'}</h2>
       <p>
         {refused
