@@ -3,8 +3,10 @@ import { useEffect } from 'preact/hooks';
 import { Chart } from '../charts/Chart';
 import { sched } from '../charts/sched';
 import { env } from '../panels/env';
+import { pinnedSpecs } from '../panels/metric';
 import { firstScreen } from '../panels/registry';
 import type { PanelSpec } from '../panels/types';
+import { epoch } from '../state/pulse';
 import { selection } from '../state/view';
 import type { Source, Want } from '../store/api';
 import { Drawer } from './Drawer';
@@ -26,6 +28,7 @@ function wants(): Want[] {
     .filter((s): s is Source => s !== null);
   return [
     { sources: sourcesOf(firstScreen), prio: 0 },
+    { sources: sourcesOf(pinnedSpecs(env.store)), prio: 1 },
     { sources: use, prio: 1, groups: ['disk.dev', 'interface.dev', 'interface.link'] },
     eventWants,
     // Also while a range is open: the drawer's processes come from the same rows.
@@ -51,6 +54,8 @@ export function Overview() {
     };
   }, []);
   const range = selection.value;
+  void epoch.value; // what is pinned can be found once the catalog is there
+  const pinned = pinnedSpecs(env.store);
   const rows = [firstScreen.slice(0, 4), firstScreen.slice(4, 8), firstScreen.slice(8, 12)];
   return (
     <div class={range ? 'overview ranged' : 'overview'}>
@@ -62,6 +67,13 @@ export function Overview() {
           ))}
         </div>
       ))}
+      {pinned.length > 0 && !range && (
+        <section class="grid pins" aria-label="Pinned">
+          {pinned.map((s) => (
+            <Chart key={s.id} spec={s} />
+          ))}
+        </section>
+      )}
       {range ? (
         <Drawer range={range} />
       ) : (
