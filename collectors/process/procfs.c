@@ -232,21 +232,23 @@ static bool own_namespace(const struct host *h)
 	return parse_i64(&p, &pid) && pid == getpid() && *parse_blank(p) == '\n';
 }
 
+/* Half of what this process may open, after raising that to what is of use here: who sizes tables
+ * by the limit should not pay for more. */
 static uint32_t raise_fd_limit(void)
 {
 	struct rlimit lim;
 
 	if (getrlimit(RLIMIT_NOFILE, &lim))
 		return 0;
-	if (lim.rlim_cur < lim.rlim_max) {
-		struct rlimit high = {lim.rlim_max, lim.rlim_max};
+	rlim_t want = lim.rlim_max < FDS_MAX ? lim.rlim_max : FDS_MAX;
+
+	if (lim.rlim_cur < want) {
+		struct rlimit high = {want, lim.rlim_max};
 
 		if (setrlimit(RLIMIT_NOFILE, &high) == 0)
 			lim = high;
 	}
-	if (lim.rlim_cur / 2 > N_FILES * PROCS_MAX)
-		return N_FILES * PROCS_MAX;
-	return (uint32_t)(lim.rlim_cur / 2);
+	return (uint32_t)(lim.rlim_cur < FDS_MAX ? lim.rlim_cur : FDS_MAX) / 2;
 }
 
 static int64_t read_pid_max(const struct host *h)
