@@ -339,9 +339,11 @@ export class FrameBuilder {
       }
       const any = olderCell(p, chunks, col - chunk * CHUNK, len);
       if (any) {
-        if (seen && hole * step > p.period * GAP_PERIODS) {
-          const gap = { from: (col - hole) * step, to: col * step };
-          p.gaps.push({ ...gap, ...st.gapReason(gap.from, gap.to) });
+        if (hole * step > p.period * GAP_PERIODS) {
+          const gap = { from: Math.max(from, (col - hole) * step), to: col * step };
+          const why = st.gapReason(gap.from, gap.to);
+          // Before the first sample of a series that just came there is no gap, unless the agent says so.
+          if (seen || why.text) p.gaps.push({ ...gap, ...why });
           for (const c of p.out.cols) c.cut[len] = 1;
         }
         hole = 0;
