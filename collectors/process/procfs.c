@@ -22,6 +22,7 @@ enum {
 	PROBE_CLOCK_MAX = 4096, /* new pids to try one by one: 0.15 us each */
 	PROBE_OPEN_MAX = 16,	/* the same by open(): 3 us each */
 	WHOLE_BIRTHS_MAX = 64,	/* births in a pass of which all files are read at once */
+	FDS_MAX = 65536,	/* half of them are for the files of 8,000 processes */
 	RESERVED_PIDS = 300	/* where the kernel goes on after pid_max */
 };
 
