@@ -31,7 +31,8 @@ export function drawGaps(
       // The hatch is fixed to time, so that a moved picture and one drawn anew are the same.
       const phase = Math.round((grid.t0 / grid.dt) * px) % (8 * k);
       const length = durationText(gap.to - gap.from);
-      drawHatch(ctx, box, k, x, w, phase, [`${length} gap`, length]);
+      // A gap that leaves over the left edge is moved, not drawn anew: it has no label to cut.
+      drawHatch(ctx, box, k, x, w, phase, at[0] > 0 ? [`${length} gap`, length] : []);
     }
   }
 }

@@ -66,6 +66,14 @@ describe('what to draw again', () => {
     const s = see(null, picture(0, N, { gaps: [gap] }), 'a');
     expect(changedFrom(s, picture(1, N + 1, { gaps: [gap] }), 'a')).toBe(N - 3);
   });
+  it('is everything once when a gap reaches the left edge and loses its label, then nothing of it', () => {
+    const gap = (from: number): Gap => ({ from: from * DT, to: 60 * DT, reason: 'missed' });
+    const s = see(null, picture(9, N + 9, { gaps: [gap(10)] }), 'a');
+    const edge = picture(10, N + 10, { gaps: [gap(10)] });
+    expect(changedFrom(s, edge, 'a')).toBe(0);
+    const next = see(s, edge, 'a');
+    expect(changedFrom(next, picture(11, N + 11, { gaps: [gap(11)] }), 'a')).toBe(N - 3);
+  });
   it('keeps copies: columns that are filled anew do not change what was seen', () => {
     const p = picture(0, N);
     const s = see(null, p, 'a');

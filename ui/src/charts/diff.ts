@@ -1,4 +1,5 @@
 // Which columns of a chart changed since it was drawn last. Pure: what was drawn is kept as copies.
+import type { Gap } from '../store/api';
 import type { Columns, Grid } from './columns';
 import type { Picture } from './plot';
 
@@ -44,27 +45,25 @@ function firstOther(was: Seen['data'][0], now: Columns, shift: number, most: num
   return most;
 }
 
-/** Gaps that lie within the grid; one that reaches over its left edge is drawn anew with the whole. */
+const columnOf = (p: Drawn, t: number) => Math.round((t - p.grid.t0) / p.grid.dt);
+
+/** Gaps by what is drawn of them: one that reaches over the left edge has no label and only moves. */
 function gapKeys(p: Drawn): string[] {
-  return p.gaps.map((g) => `${Math.round(Math.max(g.from, 0))} ${Math.round(g.to)} ${g.reason}`);
+  return p.gaps.map((g) => {
+    const from = columnOf(p, g.from) <= 0 ? 'edge' : Math.round(g.from);
+    return `${from} ${Math.round(g.to)} ${g.reason}`;
+  });
 }
 
 /** First column of a gap that is not shown as it is. */
 export function gapsFrom(seen: Pick<Seen, 'gaps'>, p: Drawn): number {
-  let from = p.grid.n;
   const known = new Set(seen.gaps);
-  const keys = gapKeys(p);
-  p.gaps.forEach((g, i) => {
-    if (known.has(keys[i] as string)) return;
-    const a = Math.round((g.from - p.grid.t0) / p.grid.dt);
-    // Clipped to the view: its left part is already there, and only moves.
-    if (
-      a <= 0 &&
-      g.reason !== 'before' &&
-      seen.gaps.some((s) => s.split(' ')[1] === String(Math.round(g.to)))
-    )
-      return;
-    from = Math.min(from, Math.max(0, a));
+  let from = p.grid.n;
+  gapKeys(p).forEach((key, i) => {
+    const g = p.gaps[i] as Gap;
+    // The words before the start stay in the middle of what is left of it.
+    if (known.has(key) && !(g.reason === 'before' && g.text)) return;
+    from = Math.min(from, Math.max(0, columnOf(p, g.from)));
   });
   return from;
 }

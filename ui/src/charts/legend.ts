@@ -17,7 +17,10 @@ interface Item {
   button: HTMLButtonElement;
   value: HTMLElement;
   shown: string;
+  /** Characters reserved, and the lengths of the last values that this follows. */
   width: number;
+  recent: Uint8Array;
+  at: number;
 }
 
 export type TagKind = 'warn' | 'crit' | 'plain';
@@ -52,7 +55,8 @@ export class Legend {
     const button = document.createElement('button');
     button.type = 'button';
     const plain = m.style === 'value';
-    button.className = plain && m.source.key !== 'row' ? 'li extra' : 'li';
+    const extra = plain && m.source.key !== 'row';
+    button.className = extra ? 'li extra' : m.minor ? 'li minor' : 'li';
     if (!plain) button.append(swatch(m));
     const name = Object.assign(document.createElement('span'), { className: 'name', textContent: m.label });
     button.append(name);
@@ -66,7 +70,15 @@ export class Legend {
       button.onclick = (e) => (e.ctrlKey || e.metaKey ? toggle(m.source.key) : solo(m.source.key, keys));
     }
     button.classList.toggle('off', hidden.has(m.source.key));
-    this.items.set(m.source.key, { key: m.source.key, button, value, shown: '–', width: 1 });
+    this.items.set(m.source.key, {
+      key: m.source.key,
+      button,
+      value,
+      shown: '–',
+      width: 1,
+      recent: new Uint8Array(20),
+      at: 0,
+    });
     this.el.append(button);
   }
 
@@ -95,14 +107,21 @@ export class Legend {
     if (v.text !== item.shown) {
       item.shown = v.text;
       item.value.textContent = v.text;
-      // Room once taken stays taken, so that the titles do not jitter.
-      if (v.text.length > item.width) {
-        item.width = v.text.length;
-        item.value.style.minWidth = `${item.width}ch`;
-      }
     }
+    this.room(item, v.text.length);
+    item.button.classList.toggle('zero', v.value === 0);
     item.value.dataset.value = Number.isNaN(v.value) ? '' : String(v.value);
     item.value.dataset.t = String(v.t);
+  }
+
+  /** Room that was taken stays taken for ten seconds, so that titles do not jitter. */
+  private room(item: Item, length: number): void {
+    item.recent[item.at++ % item.recent.length] = length;
+    let most = 1;
+    for (const n of item.recent) if (n > most) most = n;
+    if (most === item.width) return;
+    item.width = most;
+    item.value.style.minWidth = `${most}ch`;
   }
 
   /** Names the row that a heat map's one value belongs to. */

@@ -159,7 +159,8 @@ export class Rows {
       const cy = y + (i + 0.5) * h;
       const last = b.rows.length - 1;
       if (i !== last && last % every && last - i < every * 0.75) return;
-      const at = Math.max(box.y + 5 * k, Math.min(box.y + box.h - 4 * k, cy));
+      const least = b.top >= STRIP ? y + 6 * k : box.y + 5 * k;
+      const at = Math.max(least, Math.min(box.y + box.h - 4 * k, cy));
       ctx.fillText(fit(ctx, r.mark.label, 38 * k), box.x - 6 * k, at);
     });
     if (this.spec.draw === 'cores' && b.top >= STRIP) ctx.fillText('mean', box.x - 6 * k, box.y + 9 * k);

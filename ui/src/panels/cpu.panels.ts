@@ -2,7 +2,9 @@ import { derived, one, ref, sum } from '../transform/source';
 import type { Env, Mark, PanelSpec } from './types';
 
 const BUSY = ['user', 'nice', 'sys', 'irq.hard', 'irq.soft', 'steal'];
-const cpus = (env: Env) => Math.max(1, env.store.host?.nCpus ?? 1);
+/** CPUs online, as the collector sees them. */
+export const cpus = (env: Env) =>
+  env.store.instances('kernel.percpu.cpu.user').length || env.store.host?.nCpus || 1;
 const ofCpus = (env: Env) => (cpus(env) === 1 ? 'of the CPU' : `of ${cpus(env)} CPUs`);
 const fields = (names: readonly string[]) => names.map((n) => `kernel.all.cpu.${n}`);
 
@@ -24,8 +26,8 @@ export function cpuShare(env: Env, id: string, names: readonly string[]) {
 const band = (env: Env): Mark[] => [
   mark('user', cpuShare(env, 'user', ['user', 'nice']), 0.95),
   mark('sys', cpuShare(env, 'sys', ['sys', 'irq.hard', 'irq.soft']), 0.62),
-  { ...mark('io', cpuShare(env, 'iowait', ['wait.total']), 0.9), colour: 'disk2' },
-  { ...mark('steal', cpuShare(env, 'steal', ['steal']), 0.9), colour: 'warn' },
+  { ...mark('io', cpuShare(env, 'iowait', ['wait.total']), 0.9), colour: 'disk2', minor: true },
+  { ...mark('steal', cpuShare(env, 'steal', ['steal']), 0.9), colour: 'warn', minor: true },
   { label: 'mean', source: cpuShare(env, 'busy', BUSY), colour: 'cpu', style: 'value', kind: 'ratio' },
 ];
 

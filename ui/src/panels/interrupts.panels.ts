@@ -12,7 +12,7 @@ const specs: readonly PanelSpec[] = [
     transform: ({ store }) =>
       store.instances(METRIC).map(
         ({ name }): Mark => ({
-          label: name.replace(/^\d+:/, '').replace('virtio', 'v'),
+          label: name.replace(/^\d+:/, '').replace(/^virtio\d+-/, ''),
           source: one('count/s', METRIC, name),
           colour: 'cpu',
           style: 'line',

@@ -28,7 +28,13 @@ const specs: readonly PanelSpec[] = [
     unit: { kind: 'count/s' },
     transform: () => [
       { label: 'all', source: one('count/s', 'mem.vmstat.pgfault'), colour: 'mem', style: 'area' },
-      { label: 'major', source: one('count/s', 'mem.vmstat.pgmajfault'), colour: 't2', style: 'line' },
+      {
+        label: 'major',
+        source: one('count/s', 'mem.vmstat.pgmajfault'),
+        colour: 't2',
+        style: 'line',
+        minor: true,
+      },
       { label: 'swap', source: swap(), colour: 'mem2', style: 'value', kind: 'bytes/s' },
     ],
     draw: 'lines',

@@ -22,6 +22,8 @@ export interface Mark {
   readonly style: Style;
   /** Drawn below zero: the other direction of the same thing. */
   readonly down?: boolean;
+  /** May leave a narrow title while it is zero. */
+  readonly minor?: boolean;
   /** Unit of its own, e.g. operations beside bytes; only for `value`. */
   readonly kind?: Kind;
   /** Part of the colour over the panel in stacked areas, 0..1. */

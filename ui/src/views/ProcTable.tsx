@@ -7,7 +7,7 @@ import { sched } from '../charts/sched';
 import { drawSpark } from '../charts/spark';
 import { gridNow } from '../charts/view';
 import { env } from '../panels/env';
-import { fixed } from '../state/view';
+import { fixed, WINDOWS, windowUs } from '../state/view';
 import type { Instance, View } from '../store/api';
 import {
   COLUMNS,
@@ -50,6 +50,7 @@ class Table {
   constructor(
     private readonly body: HTMLTableSectionElement,
     private readonly count: HTMLElement,
+    private readonly why: HTMLElement,
     private readonly room: () => number,
   ) {
     body.addEventListener('pointerenter', () => (this.over = true));
@@ -80,6 +81,7 @@ class Table {
       r.tr.hidden = pid === undefined;
       if (pid !== undefined) this.fill(r, pid, byPid.get(pid));
     });
+    this.explain(byPid.size);
     this.shown = pids.length;
     const total = env.store.latest({
       key: 'proc.nprocs',
@@ -87,6 +89,14 @@ class Table {
       kind: 'count',
     });
     setText(this.count, `${this.shown} of ${Math.round(total?.v ?? byPid.size)}`);
+  }
+
+  /** Says why there are no rows. */
+  private explain(n: number): void {
+    const { state, reason } = env.store.status(PROCESS);
+    const off = state === 'off' || state === 'absent' || state === 'failed';
+    this.why.hidden = n > 0 || !off;
+    if (off) setText(this.why, `Processes are not read. ${reason}`);
   }
 
   private fill(r: Row, pid: string, i: Instance | undefined): void {
@@ -161,21 +171,22 @@ const NAMES: Record<ColumnId, string> = {
   switches: 'switches',
   threads: 'threads',
 };
-const WIDTHS = [5.9, 12.4, 15.4, 5.8, 8.2, 7.4, 8.2, 7.6, 7.4, 7.6, 7.4, 6.7];
+const WIDTHS = [6.7, 12.2, 14.8, 5.8, 8.2, 7.4, 8.2, 7.6, 7.4, 7.6, 7.4, 6.7];
 
 export function ProcTable() {
   const at = useRef<HTMLElement>(null);
   const count = useRef<HTMLSpanElement>(null);
+  const why = useRef<HTMLParagraphElement>(null);
   useEffect(() => {
     const el = at.current;
     const body = el?.querySelector('tbody');
-    if (!el || !body || !count.current) return;
+    if (!el || !body || !count.current || !why.current) return;
     let height = el.clientHeight;
     const sized = new ResizeObserver((e) => {
       height = e[0]?.contentRect.height ?? height;
     });
     sized.observe(el);
-    const table = new Table(body, count.current, () => height - 22 - 18 - 2);
+    const table = new Table(body, count.current, why.current, () => height - 22 - 18 - 2);
     const stops = [sched.onText(() => table.update()), sortBy.subscribe(() => table.resort())];
     const key = (e: KeyboardEvent) => {
       const typing = (e.target as Element).closest('input, textarea, select, dialog');
@@ -237,7 +248,8 @@ export function ProcTable() {
               </th>,
               k < 2 ? (
                 <th scope="col" key={`${c.id}s`}>
-                  <span class="sr">{c.title} over the window</span>
+                  <span class="sr">{c.title} over </span>
+                  {WINDOWS.find((w) => w.us === windowUs.value)?.label}
                 </th>
               ) : null,
             ])}
@@ -245,6 +257,7 @@ export function ProcTable() {
         </thead>
         <tbody />
       </table>
+      <p class="why" ref={why} hidden />
     </section>
   );
 }

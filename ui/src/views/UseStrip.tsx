@@ -84,7 +84,8 @@ class Strip {
       this.none(row, k, n);
       return;
     }
-    const p = shownValue(env.store, row.source);
+    const shown = shownValue(env.store, row.source);
+    const p = shown && Number.isFinite(shown.v) ? shown : null;
     const v = p?.v ?? Number.NaN;
     const level = Number.isNaN(v) ? '' : levelOf(row, v);
     setClass(n.row, `${CLASSES[k]} ${level}`.trim());

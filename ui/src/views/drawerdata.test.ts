@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { before, factorText, msText, score } from './drawerdata';
-import { settleRows } from './procdata';
+import { settleRows, unit } from './procdata';
 
 const stats = (min: number, avg: number, max: number) => ({ min, avg, max, n: 30 });
 
@@ -34,6 +34,14 @@ describe('what changed', () => {
 });
 
 describe('rows of processes', () => {
+  it('say the unit or the short id of a container', () => {
+    const of = (attrs: Record<string, string>) => unit({ name: '1', gen: 0, attrs, startUs: 0, endUs: null });
+    expect(of({ unit: 'nginx.service' })).toBe('nginx.service');
+    expect(of({ unit: 'e7d3c58f73cc10f1f819c8a915b0e7d3c58f73cc10f1f819c8a915b0abcdef01' })).toBe(
+      'e7d3c58f73cc',
+    );
+    expect(of({})).toBe('kernel');
+  });
   const v = (m: Record<string, number>) => (k: string) => m[k] ?? 0;
   it('are sorted by value', () => {
     expect(settleRows([], ['a', 'b', 'c'], v({ a: 1, b: 9, c: 5 }))).toEqual(['b', 'c', 'a']);

@@ -121,4 +121,8 @@ export function settleRows<T>(old: readonly T[], rows: readonly T[], value: (r: 
 }
 
 export const comm = (i: Instance) => i.attrs.comm || i.name;
-export const unit = (i: Instance) => i.attrs.unit || i.attrs.cgroup || (i.attrs.exe ? '' : 'kernel');
+/** The systemd unit, container or cgroup; the id of a container is cut to what its tools show. */
+export function unit(i: Instance): string {
+  const u = i.attrs.unit || i.attrs.cgroup || (i.attrs.exe ? '' : 'kernel');
+  return u.replace(/\b([0-9a-f]{12})[0-9a-f]{20,}\b/, '$1');
+}

@@ -2,7 +2,7 @@
 // that say what would supply it.
 
 import type { Colour } from '../charts/palette';
-import { cpuShare } from '../panels/cpu.panels';
+import { cpuShare, cpus } from '../panels/cpu.panels';
 import type { Env } from '../panels/types';
 import type { Kind, Source } from '../store/api';
 import { derived, one, ref, sum } from '../transform/source';
@@ -32,7 +32,7 @@ export interface UseCell {
 const GIB = 2 ** 30;
 
 function cpuCell(env: Env): UseCell {
-  const n = env.store.host?.nCpus ?? 1;
+  const n = cpus(env);
   const mce = env.store.instances('kernel.all.interrupts.total').some((i) => i.name === 'MCE');
   return {
     id: 'cpu',
@@ -74,7 +74,7 @@ function memoryCell(env: Env): UseCell {
   return {
     id: 'memory',
     name: 'Memory',
-    detail: `${(total / GIB).toFixed(total < 10 * GIB ? 1 : 0)} GiB`,
+    detail: total ? `${(total / GIB).toFixed(total < 10 * GIB ? 1 : 0)} GiB` : '',
     colour: 'mem',
     rows: [
       {
@@ -98,11 +98,28 @@ function memoryCell(env: Env): UseCell {
 
 const blank = (missing: string): UseRow => ({ source: null, words: ' ', missing });
 
+/** Why `metric` is not read, as a row; null when it is. */
+function whyNot(env: Env, metric: string): UseRow | null {
+  const s = env.store.status(metric);
+  const known = env.store.info(metric) !== undefined;
+  if (known && (s.state === 'ok' || s.state === 'reduced' || s.state === 'partial')) return null;
+  return { source: null, words: '', missing: s.reason || `This agent does not supply ${metric}` };
+}
+
 function diskCell(env: Env, rank: number): UseCell {
   const disk = env.disk(rank);
   const all = env.store.instances('disk.dev.avactive').length;
   const missing = rank ? 'This host has one disk' : 'No block device is listed in /proc/diskstats';
   if (disk === undefined) {
+    const off = whyNot(env, 'disk.dev.avactive');
+    if (off)
+      return {
+        id: `disk${rank}`,
+        name: rank ? 'Second disk' : 'Disk',
+        detail: '',
+        colour: 'disk',
+        rows: [off, off, off],
+      };
     const none: UseRow = { source: null, words: rank ? 'no second disk' : 'no disk', missing };
     const name = rank ? 'Second disk' : 'Disk';
     return {
@@ -142,8 +159,13 @@ function ifaceCell(env: Env): UseCell {
   const { store } = env;
   const name = env.iface(0);
   if (name === undefined) {
-    const none: UseRow = { source: null, words: '', missing: 'No interface is listed in /proc/net/dev' };
-    return { id: 'net', name: 'Network', detail: 'none', colour: 'net', rows: [none, none, none] };
+    const off = whyNot(env, 'network.interface.in.bytes');
+    const none = off ?? {
+      source: null,
+      words: 'no interface',
+      missing: 'No interface is listed in /proc/net/dev',
+    };
+    return { id: 'net', name: 'Network', detail: off ? '' : 'none', colour: 'net', rows: [none, none, none] };
   }
   const speed = store.latest(one('bits/s', 'network.interface.link_speed', name))?.v ?? 0;
   const inputs = [ref('network.interface.in.bytes', name), ref('network.interface.out.bytes', name)];
