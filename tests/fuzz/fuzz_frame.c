@@ -1,11 +1,11 @@
 /*
- * Frames of the log: every decoder, and the mirror they are applied to. The input is a row of
- * frames, each with its length in two bytes before it.
+ * Frames of the log: every decoder, the mirror they are applied to, and a query over a log of them.
+ * The input is a row of frames, each with its length in two bytes before it.
  */
 #include "fuzz.h"
 
 #include "store.h"
-#include "store/mirror.h"
+#include "store/query.h"
 
 /* All frames of a small log. */
 static void fuzz_seeds(void)
@@ -124,8 +124,42 @@ static void check_mirror(const struct mirror *m)
 	FUZZ_CHECK(m->n_events <= MIRROR_EVENTS_MAX && m->n_clocks <= MIRROR_CLOCKS_MAX);
 }
 
+static struct log *empty_log(void)
+{
+	static struct log *l;
+	struct log_config c = {.size_bytes = 4 << 20, .boot_id = "fuzz"};
+	enum log_state state;
+	char err[200];
+
+	if (!l)
+		FUZZ_CHECK(log_open(&l, &c, &state, err, sizeof(err)) == 0);
+	FUZZ_CHECK(log_reset(l) == 0);
+	log_next_segment(l, 1000000);
+	return l;
+}
+
+static void ask(struct log *l)
+{
+	static const struct query_selector sel[] = {
+		{"t.count", NULL}, {"t.level", "sda"}, {"t.state", NULL}, {"t.level", NULL}};
+	struct query_request rq = {sel, 4, 1000000, 3000000, 20, false};
+	struct query_result *res;
+	int r = query_run(l, &rq, &res, NULL);
+
+	FUZZ_CHECK(r == 0 || r == -ENOENT);
+	for (size_t i = 0; r == 0 && i < res->n_series; i++)
+		for (uint32_t p = 0; p < rq.points; p++) {
+			const struct query_point *q = &res->series[i].points[p];
+
+			FUZZ_CHECK(!q->n || (q->min <= q->first && q->last <= q->max));
+		}
+	if (r == 0)
+		query_free(res);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct log *l = empty_log();
 	struct mirror m;
 	uint64_t seq = 1;
 
@@ -143,11 +177,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(copy, data, len);
 		decode(&f);
 		mirror_apply(&m, &f);
+		if (len)
+			log_append(l, copy, len);
 		free(copy);
 		data += len;
 		size -= len;
 	}
 	check_mirror(&m);
 	mirror_done(&m);
+	ask(l);
 	return 0;
 }
