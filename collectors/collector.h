@@ -34,13 +34,14 @@ struct collector {
 	size_t n_groups;
 	size_t state_size;  /* the agent allocates it, zeroed */
 	unsigned n_workers; /* threads that run work(); 0: none */
+	bool blocking;      /* sample() may wait for a lock of others: it runs on a thread of its own */
 	/* Is there such a source here? 0, or -errno with the reason filled in. Keeps nothing open. */
 	int (*probe)(const struct host *, struct collector_report *);
 	/* Opens what sample() reads; may allocate. 0 or -errno with the reason. */
 	int (*open)(void *state, const struct host *, struct collector_report *);
 	/* Reads one group into its batch. 0; -errno: nothing usable (the collector is disabled with
 	 * back-off); > 0: that many sources failed, the rest is good (reason says which).
-	 * Never allocates, takes a lock, blocks or logs. */
+	 * Never allocates, takes a lock, blocks (unless `blocking`) or logs. */
 	int (*sample)(void *state, unsigned group, struct batch *, struct collector_report *);
 	void (*close)(void *state);
 	/* One step of worker `worker`: waits at most 500 ms for something to do, does it, returns 0;

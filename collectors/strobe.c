@@ -101,7 +101,8 @@ static const struct metric collector_metrics[N_COLLECTOR_METRICS] = {
 	[COST] = COUNTER("collector.cost", "microsec", 1000, "CLOCK_THREAD_CPUTIME_ID",
 			 "CPU time spent reading it on the sampler, measured in one tick of 16."),
 	[WALL] = INSTANT("collector.wall", "microsec", 1000, "CLOCK_MONOTONIC",
-			 "Moving average of the time that reading it takes in a tick."),
+			 "Moving average of the time that reading it takes in a tick; where a thread of its own "
+			  "reads, the CPU time of that."),
 	[ERRORS] = COUNTER("collector.errors", "count", 1, "the supervisor", "Times it failed."),
 	[RETRY_AT] = DISCRETE("retry_at", "microsec", "the supervisor",
 			      "CLOCK_MONOTONIC of the next try; 0: none is pending."),

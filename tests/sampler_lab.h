@@ -13,7 +13,7 @@
 
 enum { TICK_NS = 100000000 };
 
-static uint64_t lab_ns = 1000 * 1000000000ull, lab_cpu_ns;
+static _Atomic uint64_t lab_ns = 1000 * 1000000000ull, lab_cpu_ns; /* threads read them */
 
 static inline uint64_t lab_now(void)
 {

@@ -143,6 +143,14 @@ void batch_finish(struct batch *b)
 			batch_end(b, s);
 }
 
+static void forget_changes(struct batch *b)
+{
+	for (uint32_t i = 0; i < b->n_ended; i++)
+		b->free_slots[b->n_free++] = b->ended[i];
+	b->n_touched = b->n_started = b->n_ended = b->n_attr_dirty = 0;
+	b->epoch++;
+}
+
 void batch_commit(struct batch *b)
 {
 	size_t row = b->n_metrics;
@@ -152,10 +160,72 @@ void batch_commit(struct batch *b)
 
 		memcpy(b->prev + at, b->rows + at, row * sizeof(int64_t));
 	}
-	for (uint32_t i = 0; i < b->n_ended; i++)
-		b->free_slots[b->n_free++] = b->ended[i];
-	b->n_touched = b->n_started = b->n_ended = b->n_attr_dirty = 0;
-	b->epoch++;
+	forget_changes(b);
+}
+
+static void publish_instances(struct batch *to, const struct batch *from)
+{
+	size_t row = from->n_metrics * sizeof(int64_t);
+
+	for (uint32_t s = to->n_slots; s < from->n_slots; s++) /* came and went unseen */
+		if (!from->inst[s].live)
+			to->inst[s].gen = from->inst[s].gen;
+	for (uint32_t i = 0; i < from->n_ended; i++)
+		to->inst[from->ended[i]].live = false;
+	for (uint32_t i = 0; i < from->n_started; i++) {
+		uint32_t s = from->started[i];
+
+		to->inst[s] = from->inst[s];
+		memset(to->prev + (size_t)s * from->n_metrics, 0, row);
+		for (uint32_t k = 0; k < from->n_attrs; k++)
+			to->attrs[(size_t)s * from->n_attrs + k][0] = 0;
+	}
+	to->n_slots = from->n_slots;
+	to->n_live = from->n_live;
+	to->n_refused = from->n_refused;
+	to->n_free = 0; /* it gives no slots away */
+}
+
+void batch_publish(struct batch *to, struct batch *from)
+{
+	size_t row = from->n_metrics;
+
+	publish_instances(to, from);
+	memcpy(to->ended, from->ended, from->n_ended * sizeof(uint32_t));
+	memcpy(to->started, from->started, from->n_started * sizeof(uint32_t));
+	memcpy(to->touched, from->touched, from->n_touched * sizeof(uint32_t));
+	memcpy(to->attr_dirty, from->attr_dirty, from->n_attr_dirty * sizeof(uint32_t));
+	to->n_ended = from->n_ended;
+	to->n_started = from->n_started;
+	to->n_touched = from->n_touched;
+	to->n_attr_dirty = from->n_attr_dirty;
+	for (uint32_t i = 0; i < from->n_touched; i++) {
+		size_t at = from->touched[i] * row;
+
+		memcpy(to->rows + at, from->rows + at, row * sizeof(int64_t));
+	}
+	for (uint32_t i = 0; i < from->n_attr_dirty; i++)
+		memcpy(to->attrs[from->attr_dirty[i]], from->attrs[from->attr_dirty[i]], ATTR_VALUE_MAX);
+	forget_changes(from);
+}
+
+int batch_clone(struct batch *to, const struct batch *from)
+{
+	for (uint32_t s = 0; s < from->n_slots; s++) {
+		const struct instance *in = &from->inst[s];
+		int r = !in->gen ? 0 : batch_restore(to, s, in->gen, in->id, in->name, in->live,
+						     from->prev + (size_t)s * from->n_metrics);
+
+		if (r < 0)
+			return r;
+		for (uint32_t k = 0; in->live && k < from->n_attrs; k++) {
+			const char *value = from->attrs[(size_t)s * from->n_attrs + k];
+
+			batch_attr(to, s, k, value, strlen(value));
+		}
+	}
+	batch_commit(to);
+	return 0;
 }
 
 static int64_t *touch(struct batch *b, uint32_t slot)

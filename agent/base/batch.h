@@ -66,6 +66,14 @@ void batch_finish(struct batch *);
 /* After the rows were written to the log: prev = rows of what was touched, lists and dirty cleared. */
 void batch_commit(struct batch *);
 
+/* Where the collector fills a batch on another thread: makes `to`, a batch of the same group that the
+ * sampler owns, show what `from` has since the last time, for the encoder to read and commit; `from` is
+ * committed. Nothing else may change `to`. */
+void batch_publish(struct batch *to, struct batch *from);
+/* Before the first pass: makes the fresh batch `to` hold the instances, generations, values and attributes
+ * of `from`. 0 or -EINVAL (another group). */
+int batch_clone(struct batch *to, const struct batch *from);
+
 /* ---- for collectors ---- */
 
 /* The row of a singular group, n_metrics values to overwrite; live from the first call on. */

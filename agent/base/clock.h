@@ -19,4 +19,12 @@ static inline uint64_t clock_mono_us(void)
 	return clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
+/* The time `ns` from now, for sem_clockwait() and its like with CLOCK_MONOTONIC. */
+static inline struct timespec clock_after(uint64_t ns)
+{
+	uint64_t at = clock_ns(CLOCK_MONOTONIC) + ns;
+
+	return (struct timespec){.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)};
+}
+
 #endif

@@ -26,10 +26,7 @@ static uint64_t real_cpu_ns(void)
 
 static struct timespec deadline(unsigned ms)
 {
-	uint64_t at = clock_ns(CLOCK_MONOTONIC) + ms * 1000000ull;
-
-	return (struct timespec){.tv_sec = (time_t)(at / 1000000000),
-				 .tv_nsec = (long)(at % 1000000000)};
+	return clock_after(ms * 1000000ull);
 }
 
 /* ---- opening ---- */
@@ -66,6 +63,8 @@ static int open_group(struct sampler *s, struct source *src, const struct group 
 	struct source_group *g = &s->groups[at];
 	int r = batch_init(&g->batch, group, 0);
 
+	if (!r && src->collector->blocking)
+		r = batch_init(&g->own, group, 0);
 	if (r < 0)
 		return r;
 	g->index = (uint32_t)at;
@@ -111,6 +110,8 @@ static int open_sources(struct sampler *s)
 		}
 		for (unsigned w = 0; w < c->n_workers; w++)
 			s->workers[s->n_workers++] = (struct source_worker){.source = src, .number = w};
+		if (c->blocking)
+			s->workers[s->n_workers++] = (struct source_worker){.source = src, .passes = true};
 	}
 	return 0;
 }
@@ -124,6 +125,10 @@ static int reset_batches(struct sampler *s)
 
 		batch_done(&s->groups[i].batch);
 		r = batch_init(&s->groups[i].batch, g, 0);
+		if (!r && s->groups[i].own.map) {
+			batch_done(&s->groups[i].own);
+			r = batch_init(&s->groups[i].own, g, 0);
+		}
 		if (r < 0)
 			return r;
 		s->writer.keys[i].acquired_us = 0;
@@ -147,8 +152,11 @@ static int take_up(struct sampler *s)
 			}
 		r = recover(s->config.log, s->writer.catalog, s->writer.catalog_len, batches, dead,
 			    acquired, s->n_groups, &s->recovered);
-		for (size_t i = 0; !r && i < s->n_groups; i++)
+		for (size_t i = 0; !r && i < s->n_groups; i++) {
 			s->writer.keys[i].acquired_us = acquired[i];
+			if (s->groups[i].own.map)
+				r = batch_clone(&s->groups[i].own, &s->groups[i].batch);
+		}
 		if (r && r != -ENOMEM)
 			r = reset_batches(s);
 	}
@@ -179,7 +187,7 @@ static int reserve(struct sampler *s)
 
 	for (size_t i = 0; i < s->config.n_collectors; i++) {
 		s->n_groups += s->config.collectors[i]->n_groups;
-		n_workers += s->config.collectors[i]->n_workers;
+		n_workers += s->config.collectors[i]->n_workers + s->config.collectors[i]->blocking;
 	}
 	s->sources = calloc(s->config.n_collectors + 1, sizeof(*s->sources));
 	s->groups = calloc(s->n_groups + 1, sizeof(*s->groups));
@@ -189,6 +197,10 @@ static int reserve(struct sampler *s)
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	if (s->timer < 0)
 		return -errno;
+	for (size_t i = 0; s->sources && i < s->config.n_collectors; i++) {
+		sem_init(&s->sources[i].pass.wanted, 0, 0);
+		sem_init(&s->sources[i].pass.done, 0, 0);
+	}
 	return s->sources && s->groups && s->workers && s->due && s->budget_groups ? 0 : -ENOMEM;
 }
 
@@ -240,9 +252,13 @@ void sampler_close(struct sampler *s)
 		if (atomic_load(&src->usable))
 			src->collector->close(src->state);
 		free(src->state);
+		sem_destroy(&src->pass.wanted);
+		sem_destroy(&src->pass.done);
 	}
-	for (size_t i = 0; s->groups && i < s->n_groups; i++)
+	for (size_t i = 0; s->groups && i < s->n_groups; i++) {
 		batch_done(&s->groups[i].batch);
+		batch_done(&s->groups[i].own);
+	}
 	writer_close(&s->writer);
 	if (s->timer >= 0)
 		close(s->timer);
@@ -302,20 +318,53 @@ unsigned sampler_n_workers(const struct sampler *s)
 	return s->n_workers;
 }
 
+/* Of the calling thread. What was reached. */
+static const char *raise_priority(void)
+{
+	struct sched_param fifo = {.sched_priority = 1};
+
+	prctl(PR_SET_TIMERSLACK, 1);
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &fifo) == 0)
+		return "SCHED_FIFO 1";
+	if (setpriority(PRIO_PROCESS, 0, -11) == 0) /* of this thread, on Linux */
+		return "nice -11";
+	return NULL;
+}
+
+static void work_step(struct sampler *s, struct source_worker *w)
+{
+	struct timespec until;
+
+	if (source_work(w->source, w->number, s->config.host, &w->ended))
+		return;
+	until = deadline(IDLE_MS);
+	pthread_mutex_lock(&s->lock);
+	if (!atomic_load(&s->stopping))
+		pthread_cond_clockwait(&s->opened, &s->lock, CLOCK_MONOTONIC, &until);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void pass_step(struct sampler *s, struct source_worker *w)
+{
+	struct timespec until = deadline(IDLE_MS);
+
+	if (!w->raised)
+		raise_priority();
+	w->raised = true;
+	sem_clockwait(&w->source->pass.wanted, CLOCK_MONOTONIC, &until);
+	source_pass(w->source, s->config.now_ns, s->config.cpu_ns);
+}
+
 int sampler_worker_step(struct sampler *s, unsigned worker)
 {
 	struct source_worker *w = &s->workers[worker];
 
 	if (atomic_load(&s->stopping))
 		return -ECANCELED;
-	if (!source_work(w->source, w->number, s->config.host, &w->ended)) {
-		struct timespec until = deadline(IDLE_MS);
-
-		pthread_mutex_lock(&s->lock);
-		if (!atomic_load(&s->stopping))
-			pthread_cond_clockwait(&s->opened, &s->lock, CLOCK_MONOTONIC, &until);
-		pthread_mutex_unlock(&s->lock);
-	}
+	if (w->passes)
+		pass_step(s, w);
+	else
+		work_step(s, w);
 	return atomic_load(&s->stopping) ? -ECANCELED : 0;
 }
 
@@ -330,26 +379,12 @@ void sampler_stop(struct sampler *s)
 	timerfd_settime(s->timer, 0, &now, NULL); /* ends the wait at once */
 	for (int i = 0; i < 16; i++)
 		sem_post(&s->wanted);
+	for (size_t i = 0; i < s->config.n_collectors; i++)
+		sem_post(&s->sources[i].pass.wanted);
 	sem_post(&s->answered);
 }
 
 /* ---- the sampler thread ---- */
-
-static void raise_priority(void)
-{
-	struct sched_param fifo = {.sched_priority = 1};
-
-	prctl(PR_SET_TIMERSLACK, 1);
-	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &fifo) == 0) {
-		stats.sampler_tier = "SCHED_FIFO 1";
-	} else if (setpriority(PRIO_PROCESS, 0, -11) == 0) { /* of this thread, on Linux */
-		stats.sampler_tier = "nice -11";
-	} else {
-		stats.sampler_tier = "normal priority";
-		stats.sampler_reason = "ticks may be late under load; CAP_SYS_NICE would raise the "
-				       "sampler's priority";
-	}
-}
 
 static void wait_for_sources(struct sampler *s)
 {
@@ -410,7 +445,12 @@ int sampler_run(struct sampler *s)
 	struct itimerspec at = {0};
 	int r = 0;
 
-	raise_priority();
+	stats.sampler_tier = raise_priority();
+	if (!stats.sampler_tier) {
+		stats.sampler_tier = "normal priority";
+		stats.sampler_reason = "ticks may be late under load; CAP_SYS_NICE would raise the "
+				       "sampler's priority";
+	}
 	wait_for_sources(s);
 	sampler_begin(s);
 	first = (s->config.now_ns() / s->period_ns + 1) * s->period_ns;

@@ -7,7 +7,9 @@
  *    counted, one that was skipped too; more than two skipped in a row are an event.
  *  - After sampler_open() the sampler thread allocates nothing, takes no lock and waits for nobody but its
  *    timer. What may block has threads of its own: openers run probe(), open() and close(); workers
- *    run a collector's work().
+ *    run a collector's work(), or all of its sample() when it is `blocking`. Such a pass is asked for at
+ *    the beginning of a tick and taken at its end, after a quarter of the period at most; one that takes longer
+ *    comes with a later tick under its own time.
  *  - The catalog holds every group of the build, in registry order, whatever is on or off.
  *
  * Life cycle: sampler_open; then threads that call sampler_run (one), sampler_opener_step (two or more), and
@@ -58,7 +60,7 @@ void sampler_wait_begun(struct sampler *, unsigned ms);
  * 500 ms when there is nothing to do. < 0: stopped. */
 int sampler_opener_step(struct sampler *);
 
-/* Threads wanted for work(), and one step of the i-th. < 0: stopped. */
+/* Threads wanted for work() and for passes, and one step of the i-th. < 0: stopped. */
 unsigned sampler_n_workers(const struct sampler *);
 int sampler_worker_step(struct sampler *, unsigned worker);
 

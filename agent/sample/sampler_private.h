@@ -12,6 +12,8 @@
 
 struct source_worker {
 	struct source *source;
+	bool passes;     /* it runs the passes of a blocking collector; else work() */
+	bool raised;     /* its priority */
 	unsigned number; /* among the workers of its source */
 	uint32_t ended;  /* see source_work() */
 };
@@ -38,6 +40,7 @@ struct sampler {
 	size_t n_due;
 	uint64_t index, number; /* of the newest tick: multiple of the period; in the log */
 	uint64_t mark_ns;       /* end of what was measured last */
+	uint64_t pass_cpu_ns;   /* of all passes of blocking collectors */
 	uint32_t random;
 
 	struct budget budget;

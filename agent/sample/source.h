@@ -16,10 +16,11 @@
 #include "base/stats.h"
 #include "collectors/collector.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
 struct source_group {
-	struct batch batch;
+	struct batch batch;                /* the sampler's */
 	uint32_t index;                    /* in the catalog */
 	uint32_t period_ticks, base_ticks; /* in force; without the budget */
 	uint32_t phase_ticks;              /* due where tick index % period_ticks == this (mod period) */
@@ -30,6 +31,23 @@ struct source_group {
 	bool pinned;                       /* the user set the period */
 	bool fresh;                        /* not read since the source was opened */
 	bool tells;                        /* its instances' coming and going are events */
+
+	/* of a blocking collector: what a pass fills, and what came of it */
+	struct batch own;
+	bool asked;
+	int outcome;                       /* of sample() */
+	uint64_t began_ns, took_ns;        /* CLOCK_MONOTONIC; CPU time */
+	struct collector_report report;
+};
+
+/* A pass over the groups of a blocking collector, on a thread of its own. WANTED: the thread owns the pass, the
+ * collector's state and the groups' fields for it; else the sampler does. */
+enum pass_phase { PASS_IDLE, PASS_WANTED, PASS_DONE };
+struct source_pass {
+	_Atomic int phase;
+	sem_t wanted, done; /* wake-ups only */
+	uint64_t tick;
+	uint64_t cpu_ns;    /* that it took */
 };
 
 enum source_phase {
@@ -70,6 +88,7 @@ struct source {
 	bool proven;      /* read once since it was opened */
 	uint64_t proven_us; /* when that was */
 	uint64_t wall_ns;   /* in the tick at hand */
+	struct source_pass pass;
 };
 
 enum { SOURCE_BACKOFF_MAX_S = 60, SOURCE_PROBE_AGAIN_S = 60 };
@@ -85,7 +104,15 @@ bool source_serve(struct source *, const struct host *);
  * nothing to work on now, wait. */
 bool source_work(struct source *, unsigned worker, const struct host *, uint32_t *ended);
 
+/* ---- the thread of a blocking collector ---- */
+
+/* Runs the pass that is wanted, if any. Clocks as in struct sampler_config. */
+void source_pass(struct source *, uint64_t (*now_ns)(void), uint64_t (*cpu_ns)(void));
+
 /* ---- sampler ---- */
+
+/* Has the collector fill a batch of its group g: begin, sample(), finish. What sample() said. */
+int source_fill(const struct source *, unsigned g, struct batch *, uint64_t tick, struct collector_report *);
 
 /* Hands the source to an opener. */
 void source_ask(struct source *, enum source_phase want);

@@ -81,6 +81,57 @@ bool source_work(struct source *s, unsigned worker, const struct host *host, uin
 	return worked;
 }
 
+/* ---- reading ---- */
+
+/* A managed group's collector may have forgotten what it had before it was opened anew: what its first
+ * pass does not read is over. */
+static void end_unread(struct batch *b)
+{
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		if (b->inst[i].live && b->inst[i].seen != b->pass)
+			batch_end(b, i);
+}
+
+int source_fill(const struct source *s, unsigned g, struct batch *b, uint64_t tick,
+		struct collector_report *report)
+{
+	int r;
+
+	batch_begin(b, tick);
+	report->reason[0] = 0;
+	r = s->collector->sample(s->state, g, b, report);
+	if (r < 0)
+		return r;
+	if (s->groups[g].fresh)
+		end_unread(b);
+	batch_finish(b);
+	return r;
+}
+
+void source_pass(struct source *s, uint64_t (*now_ns)(void), uint64_t (*cpu_ns)(void))
+{
+	uint64_t cpu;
+	int r = 0;
+
+	if (atomic_load_explicit(&s->pass.phase, memory_order_acquire) != PASS_WANTED)
+		return;
+	cpu = cpu_ns();
+	for (unsigned i = 0; i < s->collector->n_groups && r >= 0; i++) {
+		struct source_group *g = &s->groups[i];
+
+		if (!g->asked)
+			continue;
+		uint64_t spent = cpu_ns();
+
+		g->began_ns = now_ns();
+		r = g->outcome = source_fill(s, i, &g->own, s->pass.tick, &g->report);
+		g->took_ns = cpu_ns() - spent; /* waiting costs nothing */
+	}
+	s->pass.cpu_ns = cpu_ns() - cpu;
+	atomic_store_explicit(&s->pass.phase, PASS_DONE, memory_order_release);
+	sem_post(&s->pass.done);
+}
+
 /* ---- sampler ---- */
 
 void source_ask(struct source *s, enum source_phase want)
@@ -98,6 +149,7 @@ void source_started(struct source *s)
 		s->groups[i].fresh = true;
 		s->groups[i].next_due = 0;
 		s->groups[i].failing = 0;
+		s->groups[i].report = s->report;
 	}
 	answer(s, SOURCE_RUNNING);
 }

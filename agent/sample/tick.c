@@ -30,15 +30,6 @@ static uint64_t average(uint64_t old, uint64_t sample, uint32_t period_ticks)
 
 /* ---- reading ---- */
 
-/* A managed group's collector may have forgotten what it had before it was opened anew: what its first
- * pass does not read is over. */
-static void end_unread(struct batch *b)
-{
-	for (uint32_t i = 0; i < b->n_slots; i++)
-		if (b->inst[i].live && b->inst[i].seen != b->pass)
-			batch_end(b, i);
-}
-
 static void watch_oom(struct sampler *s, const struct source_group *g)
 {
 	const struct batch *b = &g->batch;
@@ -53,25 +44,12 @@ static void watch_oom(struct sampler *s, const struct source_group *g)
 			   now - before == 1 ? "" : "es");
 }
 
-/* Reads one group and puts it into the frame. 0, > 0 failed sources, or -errno. */
-static int read_group(struct sampler *s, struct source *src, unsigned i)
+/* Puts a group that was read into the frame. */
+static void put_group(struct sampler *s, struct source_group *g, uint64_t began_us)
 {
-	struct source_group *g = &src->groups[i];
 	struct key_source *key = &s->writer.keys[g->index];
-	uint64_t began_us = s->mark_ns / 1000;
 	uint32_t told = key->period_ms, now = period_ms(s, g);
-	int r;
 
-	batch_begin(&g->batch, s->number);
-	src->report.reason[0] = 0;
-	r = src->collector->sample(src->state, i, &g->batch, &src->report);
-	if (r < 0) {
-		mark(s);
-		return r;
-	}
-	if (g->fresh)
-		end_unread(&g->batch);
-	batch_finish(&g->batch);
 	if (g->tells && !g->fresh)
 		notice_instances(&s->notices, s->writer.mono_us, &g->batch);
 	watch_oom(s, g);
@@ -80,10 +58,26 @@ static int read_group(struct sampler *s, struct source *src, unsigned i)
 	key->period_ms = now;
 	g->fresh = false;
 	g->series = (uint64_t)g->batch.n_live * g->batch.n_metrics;
-	g->cost_ns = average(g->cost_ns, mark(s), g->period_ticks);
-	src->wall_ns += g->cost_ns;
 	s->due[s->n_due++] = (struct due){.group = g, .acquired_us = began_us};
 	STAT_ADD(samples, g->series);
+}
+
+static void count_cost(struct source *src, struct source_group *g, uint64_t ns)
+{
+	g->cost_ns = average(g->cost_ns, ns, g->period_ticks);
+	src->wall_ns += g->cost_ns;
+}
+
+/* Reads one group and puts it into the frame. 0, > 0 failed sources, or -errno. */
+static int read_group(struct sampler *s, struct source *src, unsigned i)
+{
+	struct source_group *g = &src->groups[i];
+	uint64_t began_us = s->mark_ns / 1000;
+	int r = source_fill(src, i, &g->batch, s->number, &src->report);
+
+	if (r >= 0)
+		put_group(s, g, began_us);
+	count_cost(src, g, mark(s));
 	return r;
 }
 
@@ -136,37 +130,24 @@ static void fall_silent(struct sampler *s, const struct source *src)
 	}
 }
 
-static void read_source(struct sampler *s, struct source *src)
+static void disable(struct sampler *s, struct source *src, int r, const char *why)
 {
-	const struct collector *c = src->collector;
-	bool measure = s->random % MEASURE_ONE_IN == 0, changed = !src->proven, any = false;
-	uint64_t cpu = measure ? s->config.cpu_ns() : 0, series = 0;
+	give_up(s, src, r, why, false);
+	sampler_ask(s, src, SOURCE_WANT_CLOSE);
+}
 
-	src->wall_ns = 0;
-	for (unsigned i = 0; i < c->n_groups; i++) {
-		if (is_due(s, &src->groups[i])) {
-			int r = read_group(s, src, i);
+/* After groups of the source were read. */
+static void account(struct sampler *s, struct source *src, bool changed)
+{
+	uint64_t series = 0;
 
-			if (r < 0) {
-				give_up(s, src, r, src->report.reason, false);
-				sampler_ask(s, src, SOURCE_WANT_CLOSE);
-				return;
-			}
-			changed |= source_judge(src, i, r);
-			any = true;
-		}
+	for (unsigned i = 0; i < src->collector->n_groups; i++)
 		series += src->groups[i].series;
-	}
-	if (!any)
-		return;
+	changed |= !src->proven;
 	if (!src->proven)
 		prove(s, src);
 	if (src->backoff_s && s->mark_ns / 1000 - src->proven_us > RECOVERED_US)
 		src->backoff_s = 0;
-	if (measure)
-		atomic_fetch_add_explicit(&src->stat->cost_ns,
-					  (s->config.cpu_ns() - cpu) * MEASURE_ONE_IN,
-					  memory_order_relaxed);
 	atomic_store_explicit(&src->stat->last_ns, average(STAT_OF(src, last_ns), src->wall_ns, 1),
 			      memory_order_relaxed);
 	atomic_store_explicit(&src->stat->series, (uint32_t)series, memory_order_relaxed);
@@ -174,15 +155,116 @@ static void read_source(struct sampler *s, struct source *src)
 		source_publish(src, s->config.rate_hz, s->config.budget_ppm);
 }
 
+static void read_source(struct sampler *s, struct source *src)
+{
+	bool measure = s->random % MEASURE_ONE_IN == 0, changed = false, any = false;
+	uint64_t cpu = measure ? s->config.cpu_ns() : 0;
+
+	src->wall_ns = 0;
+	for (unsigned i = 0; i < src->collector->n_groups; i++) {
+		if (!is_due(s, &src->groups[i]))
+			continue;
+		int r = read_group(s, src, i);
+
+		if (r < 0) {
+			disable(s, src, r, src->report.reason);
+			return;
+		}
+		changed |= source_judge(src, i, r);
+		any = true;
+	}
+	if (!any)
+		return;
+	if (measure)
+		atomic_fetch_add_explicit(&src->stat->cost_ns,
+					  (s->config.cpu_ns() - cpu) * MEASURE_ONE_IN,
+					  memory_order_relaxed);
+	account(s, src, changed);
+}
+
+/* ---- blocking collectors: asked first, answered last, at the latest in a later tick ---- */
+
+static int pass_phase(const struct source *src)
+{
+	return atomic_load_explicit(&src->pass.phase, memory_order_acquire);
+}
+
+static void ask_pass(struct sampler *s, struct source *src)
+{
+	bool any = false;
+
+	if (pass_phase(src) != PASS_IDLE)
+		return;
+	for (unsigned i = 0; i < src->collector->n_groups; i++) {
+		src->groups[i].asked = is_due(s, &src->groups[i]);
+		any |= src->groups[i].asked;
+	}
+	if (!any)
+		return;
+	src->pass.tick = s->number;
+	atomic_store_explicit(&src->pass.phase, PASS_WANTED, memory_order_release);
+	sem_post(&src->pass.wanted);
+}
+
+static void take_pass(struct sampler *s, struct source *src)
+{
+	bool changed = false;
+
+	src->wall_ns = 0;
+	s->pass_cpu_ns += src->pass.cpu_ns;
+	atomic_fetch_add_explicit(&src->stat->cost_ns, src->pass.cpu_ns, memory_order_relaxed);
+	atomic_store_explicit(&src->pass.phase, PASS_IDLE, memory_order_relaxed);
+	for (unsigned i = 0; i < src->collector->n_groups; i++) {
+		struct source_group *g = &src->groups[i];
+
+		if (!g->asked)
+			continue;
+		if (g->outcome < 0) {
+			disable(s, src, g->outcome, g->report.reason);
+			return;
+		}
+		batch_publish(&g->batch, &g->own);
+		put_group(s, g, g->began_ns / 1000);
+		count_cost(src, g, g->took_ns);
+		src->report = g->report;
+		changed |= source_judge(src, i, g->outcome);
+	}
+	account(s, src, changed);
+}
+
+/* What is not done after a quarter of the period comes with a later tick, under its own time. */
+static void take_passes(struct sampler *s)
+{
+	struct timespec until = {0};
+
+	for (size_t i = 0; i < s->config.n_collectors; i++) {
+		struct source *src = &s->sources[i];
+
+		if (!src->collector->blocking || source_phase(src) != SOURCE_RUNNING ||
+		    pass_phase(src) == PASS_IDLE)
+			continue;
+		if (!until.tv_sec)
+			until = clock_after(s->period_ns / 4);
+		while (pass_phase(src) != PASS_DONE &&
+		       sem_clockwait(&src->pass.done, CLOCK_MONOTONIC, &until) == 0)
+			;
+		mark(s);
+		if (pass_phase(src) == PASS_DONE)
+			take_pass(s, src);
+	}
+}
+
 static void attend(struct sampler *s, struct source *src)
 {
 	switch (source_phase(src)) {
-	case SOURCE_RUNNING:
-		read_source(s, src);
-		return;
 	case SOURCE_OPENED:
 		source_started(src);
-		read_source(s, src);
+		/* fall through */
+	case SOURCE_RUNNING:
+		if (src->collector->blocking)
+			ask_pass(s, src);
+		else
+			read_source(s, src);
 		return;
 	case SOURCE_REFUSED:
 		give_up(s, src, src->outcome, src->opening.reason, src->absent);
@@ -235,7 +317,7 @@ static void mind_budget(struct sampler *s, uint64_t began_ns)
 
 	if (wall < (overrun ? BUDGET_URGENT_MS : BUDGET_WINDOW_MS) * 1000000ull)
 		return;
-	cpu = s->config.cpu_ns();
+	cpu = s->config.cpu_ns() + s->pass_cpu_ns;
 	used = (cpu - s->window_cpu_ns) * 1000000 / wall;
 	s->window_ns = s->mark_ns;
 	s->window_cpu_ns = cpu;
@@ -334,7 +416,12 @@ void sampler_tick(struct sampler *s, uint64_t now_ns)
 	s->random ^= s->random << 5;
 	writer_tick_begin(&s->writer, now_ns / 1000, s->number);
 	for (size_t i = 0; i < s->config.n_collectors; i++)
-		attend(s, &s->sources[i]);
+		if (s->sources[i].collector->blocking)
+			attend(s, &s->sources[i]);
+	for (size_t i = 0; i < s->config.n_collectors; i++)
+		if (!s->sources[i].collector->blocking)
+			attend(s, &s->sources[i]);
+	take_passes(s);
 	writer_tick_end(&s->writer);
 	commit(s);
 	write_attrs(s);
