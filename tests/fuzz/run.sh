@@ -14,7 +14,6 @@ one() {
 	log=$dir/$name.log
 	rm -rf "$dir/corpus/$name" "$dir/seeds/$name"
 	mkdir -p "$dir/corpus/$name" "$dir/seeds/$name" "$dir/crash"
-	rm -f "$dir/result/$name"
 	FUZZ_SEEDS=$dir/seeds/$name "$target" >"$log" 2>&1 || { echo "no seeds" >>"$log"; }
 	"$target" -max_total_time="$FUZZ_SECONDS" -timeout=20 -rss_limit_mb=2048 -max_len=131072 \
 		-print_final_stats=1 -artifact_prefix="$dir/crash/$name-" \
@@ -27,8 +26,8 @@ one() {
 	else
 		printf '  FAILED  fuzz %-16s exit %s\n' "$name" $status
 		grep -E 'ERROR|SUMMARY|runtime error|Test unit written|^tests/fuzz|^ *#[0-9] ' "$log" | head -n 30 | sed 's/^/          /'
-	fi >"$dir/result/$name"
-	cat "$dir/result/$name"
+	fi >"$FUZZ_RESULTS/$name"
+	cat "$FUZZ_RESULTS/$name"
 	rm -rf "$dir/corpus/$name"
 }
 
@@ -36,11 +35,11 @@ if [ "${FUZZ_ONE:-}" ]; then
 	one "$1"
 	exit
 fi
-dir=$(dirname "$1")
-rm -rf "$dir/result"
-mkdir -p "$dir/result"
+FUZZ_RESULTS=$(mktemp -d) || exit 1
+export FUZZ_RESULTS
+trap 'rm -rf "$FUZZ_RESULTS"' EXIT
 printf '%s\n' "$@" | FUZZ_ONE=1 xargs -n 1 -P "$FUZZ_JOBS" "$0"
-failed=$(cat "$dir"/result/* | grep -c FAILED)
-passed=$(cat "$dir"/result/* | grep -c '^  ok')
+failed=$(cat "$FUZZ_RESULTS"/* | grep -c FAILED)
+passed=$(cat "$FUZZ_RESULTS"/* | grep -c '^  ok')
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -eq $# ]
