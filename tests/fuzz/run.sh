@@ -1,7 +1,7 @@
 #!/bin/sh
-# run.sh [TARGET...] ($FUZZERS when none is named): fuzzes each for FUZZ_SECONDS (default 30), FUZZ_JOBS (default 2) at a time, from
-# seeds made of the fixtures. One line a target and a closing "N passed, N failed". What crashed stays
-# in FOLDER-OF-TARGET/crash/, to be given to the target as its argument.
+# run.sh [TARGET...] ($FUZZERS when none is named): fuzzes each for FUZZ_SECONDS (default 30), FUZZ_JOBS
+# (default 2) at a time, from seeds made of the fixtures. One line a target and a closing "N passed, N
+# failed". What crashed stays in FOLDER-OF-TARGET/crash/, to be given to the target as its argument.
 : "${FUZZ_SECONDS:=30}" "${FUZZ_JOBS:=2}"
 [ $# -gt 0 ] || eval "set -- ${FUZZERS:-}"
 [ $# -gt 0 ] || { echo "usage: run.sh TARGET..." >&2; exit 2; }
@@ -14,8 +14,8 @@ one() {
 	log=$dir/$name.log
 	rm -rf "$dir/corpus/$name" "$dir/seeds/$name"
 	mkdir -p "$dir/corpus/$name" "$dir/seeds/$name" "$dir/crash"
-	FUZZ_SEEDS=$dir/seeds/$name "$target" >"$log" 2>&1 || { echo "no seeds" >>"$log"; }
-	"$target" -max_total_time="$FUZZ_SECONDS" -timeout=20 -rss_limit_mb=2048 -max_len=131072 \
+	FUZZ_SEEDS=$dir/seeds/$name "$target" >"$log" 2>&1 &&
+		"$target" -max_total_time="$FUZZ_SECONDS" -timeout=60 -rss_limit_mb=2048 -max_len=131072 \
 		-print_final_stats=1 -artifact_prefix="$dir/crash/$name-" \
 		"$dir/corpus/$name" "$dir/seeds/$name" >>"$log" 2>&1 </dev/null
 	status=$?

@@ -1,6 +1,6 @@
 #!/bin/sh
-# selftest.sh [TARGET...] ($PLANTED when none is named): each has a fault planted in it (plant.sh) that it must find within FUZZ_SECONDS
-# (default 30). Prints how long each took and a closing "N passed, N failed".
+# selftest.sh [TARGET...] ($PLANTED when none is named): each has a fault planted in it (plant.sh) that it
+# must find within FUZZ_SECONDS (default 30). Prints how long each took and a closing "N passed, N failed".
 : "${FUZZ_SECONDS:=30}"
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1
 [ $# -gt 0 ] || eval "set -- ${PLANTED:-}"
