@@ -20,7 +20,8 @@ const Palette = lazy(async () => (await import('./Palette')).Palette);
 const Share = lazy(async () => (await import('./Share')).Share);
 
 function onKey(e: KeyboardEvent): void {
-  if (e.defaultPrevented || dialog.peek()) return;
+  // A dialog that was just closed tells so later: ask the page.
+  if (e.defaultPrevented || document.querySelector('dialog[open]')) return;
   const target = e.target as HTMLElement | null;
   const said = names(e);
   const ctrl = e.ctrlKey || e.metaKey;
