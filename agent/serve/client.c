@@ -61,7 +61,8 @@ static void borrow_token(struct client *c)
 
 	if (!c->socket[0] && !is_loopback(c->host))
 		return;
-	snprintf(listen, sizeof(listen), "%s:%s", c->socket[0] ? "unix" : "", c->socket[0] ? c->socket : c->port);
+	snprintf(listen, sizeof(listen), "%s:%s", c->socket[0] ? "unix" : "",
+		 c->socket[0] ? c->socket : c->port);
 	if (runtime_read_agent(NULL, listen, &agent) == 0)
 		snprintf(c->token, sizeof(c->token), "%s", agent.token);
 }

@@ -294,7 +294,7 @@ static int api(struct request *r, const char *path)
 			      "send the header Authorization: Bearer TOKEN, with the token of the "
 			      "URL that the agent "
 			      "printed");
-	tail_advance(&r->server->tail, !r->server->sessions);
+	stream_advance(r->server);
 	if (strcmp(path, "status") == 0)
 		return wait_for(r, api_status_job(r->server, r), ENDPOINT_STATUS);
 	if (strcmp(path, "query") == 0)

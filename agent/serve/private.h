@@ -41,8 +41,9 @@ struct server {
 int stream_callback(struct lws *, enum lws_callback_reasons, void *user, void *in, size_t len);
 /* New items or finished jobs: asks each session with something to send for its turn. */
 void stream_wake(struct server *);
-/* The tail lost frames: every session starts over behind a Gap. */
-void stream_lost(struct server *);
+/* Brings the tail up to the newest frame. Where it lost some, so have the sessions: they resume
+ * from the log, behind a Gap. */
+void stream_advance(struct server *);
 
 /* ---- http.c: requests ---- */
 

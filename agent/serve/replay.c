@@ -271,12 +271,6 @@ int replay_begin(struct session *s, enum replay_from from, uint64_t seq, uint64_
 	return open_window(r, start_us);
 }
 
-int replay_after_loss(struct session *s, uint64_t from_seq, uint64_t to_seq)
-{
-	queue_gap(s, from_seq, to_seq, GAP_EVICTED);
-	return replay_begin(s, REPLAY_WINDOW, 0, 0, NULL);
-}
-
 void replay_free(struct session *s)
 {
 	struct replay *r = s->replay;
@@ -428,8 +422,7 @@ int replay_send(struct session *s)
 	}
 	if (sent < 0 || more || r->attrs.len || r->events.len)
 		return sent;
-	if (tail_advance(&s->server->tail, false) == -ESTALE)
-		stream_lost(s->server);
+	stream_advance(s->server);
 	r = s->replay;
 	if (r && may_go_live(r)) {
 		replay_free(s);

@@ -173,8 +173,7 @@ static void on_log(struct server *s)
 
 	if (read(s->log_fd, &n, sizeof(n)) < 0 || !s->sessions)
 		return;
-	if (tail_advance(&s->tail, false) == -ESTALE)
-		stream_lost(s);
+	stream_advance(s);
 	stream_wake(s);
 }
 

@@ -82,8 +82,6 @@ enum replay_from { REPLAY_WINDOW, REPLAY_RESUME };
  * the groups marked fresh or at a coarser level. 0 or -errno; a Gap may be queued. */
 int replay_begin(struct session *, enum replay_from, uint64_t seq, uint64_t window_us,
 		 const bool *fresh);
-/* The log lost what came next: a Gap, then reset rows. */
-int replay_after_loss(struct session *, uint64_t from_seq, uint64_t to_seq);
 bool replay_has_work(const struct session *);
 /* New frames may have come. */
 void replay_wake(struct session *);

@@ -269,16 +269,15 @@ static int open_session(struct lws *wsi, struct session **slot)
 	s->server = server;
 	s->wsi = wsi;
 	s->imposed_next = WIRE_NO_LEVEL;
+	STAT_ADD(clients, 1);
+	if (!server->n_sessions++)
+		log_watch(server->config.log, true);
+	stream_advance(server); /* not among the sessions yet: after a rest it may skip frames */
 	s->next = server->sessions;
 	s->link = &server->sessions;
 	if (s->next)
 		s->next->link = &s->next;
 	server->sessions = s;
-	STAT_ADD(clients, 1);
-	if (!server->n_sessions++)
-		log_watch(server->config.log, true);
-	if (tail_advance(&server->tail, server->n_sessions == 1) == -ESTALE)
-		stream_lost(server);
 	if (has_work(s))
 		session_ask(s);
 	return 0;
@@ -324,12 +323,18 @@ void stream_wake(struct server *server)
 	}
 }
 
-void stream_lost(struct server *server)
+void stream_advance(struct server *server)
 {
+	if (tail_advance(&server->tail, !server->sessions) != -ESTALE)
+		return;
 	tail_advance(&server->tail, false);
-	for (struct session *s = server->sessions; s; s = s->next)
-		if (s->live && replay_after_loss(s, s->seq + 1, log_oldest(server->config.log)) < 0)
+	for (struct session *s = server->sessions; s; s = s->next) {
+		bool *fresh = s->live ? calloc(s->n_groups + 1, sizeof(*fresh)) : NULL;
+
+		if (s->live && (!fresh || replay_begin(s, REPLAY_RESUME, s->seq, 0, fresh) < 0))
 			s->broken = true;
+		free(fresh);
+	}
 }
 
 int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
