@@ -335,7 +335,7 @@ struct asker {
 	pthread_t thread;
 	struct log *log;
 	_Atomic bool *done;
-	uint64_t n_answers, n_rates;
+	_Atomic uint64_t n_rates;
 	bool wrong;
 };
 
@@ -359,7 +359,6 @@ static void *keep_asking(void *arg)
 			a->wrong |= load->n && load->last != (int64_t)(load->last_us % 977);
 			a->n_rates += user->n;
 		}
-		a->n_answers++;
 		query_free(res);
 	}
 	return NULL;
@@ -376,7 +375,7 @@ START_TEST(answers_stay_right_while_the_log_goes_round)
 	feeder_open(&f, l, groups, N_GROUPS);
 	for (unsigned i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&a[i].thread, NULL, keep_asking, &a[i]), 0);
-	for (unsigned i = 0; i < TICKS_WRITTEN; i++) {
+	for (unsigned i = 0; i < TICKS_WRITTEN || !a[0].n_rates || !a[1].n_rates; i++) {
 		at += 90000 + feeder_random(&rnd) % 20000;
 		cpu_tick(&f, at, (int64_t)at, (int64_t)(at % 977));
 		if (i % 500 == 0) /* or it would take long to go round */
@@ -386,8 +385,6 @@ START_TEST(answers_stay_right_while_the_log_goes_round)
 	for (unsigned i = 0; i < 2; i++) {
 		pthread_join(a[i].thread, NULL);
 		ck_assert(!a[i].wrong);
-		ck_assert_uint_gt(a[i].n_answers, 0);
-		ck_assert_uint_gt(a[i].n_rates, 0);
 	}
 	feeder_close(&f);
 	log_close(l);

@@ -159,10 +159,10 @@ int frame_read_tick(const struct frame *, struct tick_head *, struct frame_reade
  * handed out, so the walks below cannot run over. */
 int frame_next_group(struct frame_reader *, struct tick_group *ret);
 
-/* For readers of few groups: the number of the next group and, with frame_skip_group, past its body
- * unread. 1, 0 or -EBADMSG as above. */
-int frame_peek_group(const struct frame_reader *, uint32_t *ret_group);
-int frame_skip_group(struct frame_reader *);
+/* For readers of few groups: moves past those that are not `wanted` (of n_groups; NULL: all are),
+ * their bodies unread. 1: a wanted one is next; 0: none is left; -EBADMSG, also for a group beyond
+ * n_groups. */
+int frame_seek_group(struct frame_reader *, const bool *wanted, uint32_t n_groups);
 /* frame_next_group without a look at the changes (n_changes is 0): frame_get_change() is for them.
  */
 int frame_next_group_unread(struct frame_reader *, struct tick_group *ret);

@@ -95,26 +95,21 @@ static void pass_body(struct frame_reader *r, const struct tick_group *g)
 	r->last_off_us = g->off_us;
 }
 
-int frame_peek_group(const struct frame_reader *r, uint32_t *ret_group)
+int frame_seek_group(struct frame_reader *r, const bool *wanted, uint32_t n_groups)
 {
-	struct tick_group g;
-	const uint8_t *p;
-	int e = next_body(r, &g, &p);
+	for (;;) {
+		struct tick_group g;
+		const uint8_t *p;
+		int e = next_body(r, &g, &p);
 
-	if (e == 1)
-		*ret_group = g.group;
-	return e;
-}
-
-int frame_skip_group(struct frame_reader *r)
-{
-	struct tick_group g;
-	const uint8_t *p;
-	int e = next_body(r, &g, &p);
-
-	if (e == 1)
+		if (e != 1)
+			return e;
+		if (g.group >= n_groups)
+			return -EBADMSG;
+		if (!wanted || wanted[g.group])
+			return 1;
 		pass_body(r, &g);
-	return e;
+	}
 }
 
 static bool check_ends(const uint8_t **p, const uint8_t *end, uint32_t n)

@@ -231,19 +231,12 @@ static int apply_tick(struct mirror *m, const struct frame *f)
 	struct frame_reader r;
 	struct tick_head h;
 	struct tick_group t;
-	uint32_t group;
 	int e = frame_read_tick(f, &h, &r);
 
 	if (e < 0 || !m->keyed)
 		return e;
 	mirror_apply_head(m, f, &h);
-	while ((e = frame_peek_group(&r, &group)) == 1) {
-		if (!follows(m, group)) {
-			if (group >= m->n_groups)
-				return -EBADMSG;
-			frame_skip_group(&r);
-			continue;
-		}
+	while ((e = frame_seek_group(&r, m->only, m->n_groups)) == 1) {
 		e = frame_next_group(&r, &t);
 		if (e == 1)
 			e = mirror_apply_group(m, &h, &t);

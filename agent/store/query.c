@@ -68,7 +68,6 @@ static int scan_tick(struct scan *s, const struct frame *f)
 	struct frame_reader r;
 	struct tick_head h;
 	struct tick_group t;
-	uint32_t group;
 	int e = frame_read_tick(f, &h, &r);
 
 	if (e < 0 || !s->m->keyed)
@@ -76,11 +75,9 @@ static int scan_tick(struct scan *s, const struct frame *f)
 	if (h.mono_us > s->rq->to_us && h.mono_us - s->rq->to_us > LAG_US)
 		return 1;
 	mirror_apply_head(s->m, f, &h);
-	while ((e = frame_peek_group(&r, &group)) == 1) {
-		if (group >= s->n_groups)
-			return -EBADMSG;
-		e = s->wanted[group] ? frame_next_group_unread(&r, &t) : frame_skip_group(&r);
-		if (e == 1 && s->wanted[group])
+	while ((e = frame_seek_group(&r, s->wanted, s->n_groups)) == 1) {
+		e = frame_next_group_unread(&r, &t);
+		if (e == 1)
 			e = scan_group(s, &h, &t);
 		if (e < 0)
 			return e;
