@@ -5,7 +5,7 @@ const uf = new uFuzzy({ intraMode: 0, intraIns: 1, interIns: Number.POSITIVE_INF
 
 /** Indices into `haystack`, best first; all of them for an empty needle. */
 export function fuzzy(haystack: readonly string[], needle: string): number[] {
-  const text = needle.trim().replace(/\[.*$/, '');
+  const text = needle.trim().replace(/\[[^\]]*\]?$/, '');
   if (!text) return haystack.map((_, i) => i);
   // A dot parts words as a space does; an exact name is itself first.
   const words = text.replace(/[._-]+/g, ' ');

@@ -1,5 +1,6 @@
 // A panel for any metric of the catalog, made on the spot: the raw page, pins, the subsystem pages.
 import type { Colour } from '../charts/palette';
+import { format } from '../lib/format';
 import { pins } from '../state/prefs';
 import type { MetricInfo, Source, Store } from '../store/api';
 import { one } from '../transform/source';
@@ -89,16 +90,18 @@ export function metricSpec(store: Store, name: string): PanelSpec | null {
   if (!info) return null;
   const many = info.indom !== '' && instance === '' && store.instances(metric).length > LINES;
   const short = metric.replace(/^(network\.interface|network|kernel\.(all|percpu)|disk\.dev|mem)\./, '');
+  const comm = instance && store.instances(metric).find((i) => i.name === instance)?.attrs.comm;
+  const step = info.quantum > 0 ? ` The source counts in steps of ${format(info.quantum, info.kind)}.` : '';
   return {
     id: `m.${name.toLowerCase().replace(/[^a-z0-9.-]+/g, '-')}`,
-    title: instance ? `${instance} ${short}` : short,
+    title: instance ? `${comm ? `${comm} ` : ''}${instance} ${short}` : short,
     metrics: [metric],
     unit: { kind: info.kind },
     transform: (env) => marksOf(env, info, instance),
     draw: many ? 'heat' : 'lines',
     floor: FLOOR[info.kind],
     ...(many ? { log: info.kind !== 'ratio' } : {}),
-    help: info.help,
+    help: `${info.help}${step}`,
   };
 }
 

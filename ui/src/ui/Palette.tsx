@@ -43,7 +43,7 @@ function entries(): Entry[] {
         text: `${i.attrs.comm ?? ''} ${i.name}`.trim(),
         hint: i.attrs.cmdline ?? 'process',
         kind: 'process',
-        run: () => openRaw(`${pid.name.split('.').slice(0, 2).join('.')}`),
+        run: () => openRaw(`proc[${i.name}]`),
       });
   return out;
 }

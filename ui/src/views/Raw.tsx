@@ -2,8 +2,9 @@
 import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { Chart } from '../charts/Chart';
+import { format } from '../lib/format';
 import { fuzzy } from '../lib/fuzzy';
-import { specOf } from '../panels/metric';
+import { parseName, specOf } from '../panels/metric';
 import { query } from '../state/page';
 import { pins, togglePin } from '../state/prefs';
 import { epoch } from '../state/pulse';
@@ -14,11 +15,20 @@ import { useShow } from './Page';
 const CHARTS = 12;
 const LISTED = 200;
 
-const says = (m: MetricInfo) =>
-  [m.unit, m.counter ? 'rate' : '', m.indom ? `per ${m.indom}` : ''].filter(Boolean).join(' · ');
+/** The metric, or one instance of it where the search names one: "proc[1234]". */
+function chosen(m: MetricInfo, instance: string): string {
+  const has = instance && m.indom && store.instances(m.name).some((i) => i.name === instance);
+  return has ? `${m.name}[${instance}]` : m.name;
+}
 
-function Item({ m, shown }: { m: MetricInfo; shown: boolean }) {
-  const pinned = pins.value.includes(m.name);
+/** The smallest step the source can show. */
+const stepText = (m: MetricInfo) => (m.quantum > 0 ? `steps of ${format(m.quantum, m.kind)}` : '');
+
+const says = (m: MetricInfo) =>
+  [m.unit, m.counter ? 'rate' : '', m.indom ? `per ${m.indom}` : '', stepText(m)].filter(Boolean).join(' · ');
+
+function Item({ m, name, shown }: { m: MetricInfo; name: string; shown: boolean }) {
+  const pinned = pins.value.includes(name);
   return (
     <li class={shown ? 'on' : ''}>
       <button
@@ -36,8 +46,8 @@ function Item({ m, shown }: { m: MetricInfo; shown: boolean }) {
         type="button"
         class="btn pin"
         aria-pressed={pinned}
-        aria-label={`${pinned ? 'Unpin' : 'Pin'} ${m.name}`}
-        onClick={() => togglePin(m.name)}
+        aria-label={`${pinned ? 'Unpin' : 'Pin'} ${name}`}
+        onClick={() => togglePin(name)}
       >
         {pinned ? 'Pinned' : 'Pin'}
       </button>
@@ -66,9 +76,11 @@ export function Raw() {
     [typed],
   );
   const list = found.value;
-  const specs = (query.value ? list : pins.value.map((p) => store.info(p)).filter((m) => m !== undefined))
+  const { instance } = parseName(query.value);
+  const names = query.value ? list.map((m) => chosen(m, instance)) : pins.value;
+  const specs = (instance ? names.filter((n) => n.endsWith(']')) : names)
     .slice(0, CHARTS)
-    .map((m) => specOf(store, m.name))
+    .map((n) => specOf(store, n))
     .filter((s) => s !== null);
   useShow('page.raw', specs);
   return (
@@ -93,7 +105,12 @@ export function Raw() {
         </p>
         <ul aria-label="Metrics">
           {list.slice(0, LISTED).map((m) => (
-            <Item key={m.name} m={m} shown={specs.some((s) => s.metrics[0] === m.name)} />
+            <Item
+              key={m.name}
+              m={m}
+              name={chosen(m, instance)}
+              shown={specs.some((s) => s.metrics[0] === m.name)}
+            />
           ))}
         </ul>
       </div>
