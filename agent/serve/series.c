@@ -92,69 +92,90 @@ static unsigned bad(char *err, size_t err_len, const char *what, const char *val
 	return 400;
 }
 
+struct time_args {
+	const char *from, *to;
+};
+
+static unsigned parse_points(struct api_query *q, const char *v, char *err, size_t err_len)
+{
+	char *end;
+	unsigned long n = strtoul(v, &end, 10);
+
+	if (end == v || *end || *v == '-' || !n)
+		return bad(err, err_len, "points is no number from 1 to 10000", v);
+	if (n > QUERY_POINTS_MAX) {
+		snprintf(err, err_len, "more than %d points: narrow the range or ask for fewer",
+			 QUERY_POINTS_MAX);
+		return 413;
+	}
+	q->points = (uint32_t)n;
+	return 0;
+}
+
+/* One argument, "key=value". */
+static unsigned parse_arg(struct api_query *q, struct time_args *times, char *arg, char *err,
+			  size_t err_len)
+{
+	char *v = strchr(arg, '=');
+
+	if (!v)
+		return bad(err, err_len, "argument without a value", arg);
+	*v++ = '\0';
+	if (strcmp(arg, "metric") == 0) {
+		if (q->n_metrics == API_METRICS_MAX)
+			return bad(err, err_len, "too many metrics in one query", v);
+		q->metrics[q->n_metrics++] = v;
+	} else if (strcmp(arg, "instance") == 0) {
+		q->instance = *v ? v : NULL;
+	} else if (strcmp(arg, "from") == 0) {
+		times->from = v;
+	} else if (strcmp(arg, "to") == 0) {
+		times->to = v;
+	} else if (strcmp(arg, "points") == 0) {
+		return parse_points(q, v, err, err_len);
+	} else if (strcmp(arg, "rate") == 0 && (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
+		q->rate = *v == '1';
+	} else if (strcmp(arg, "format") == 0 &&
+		   (strcmp(v, "json") == 0 || strcmp(v, "csv") == 0)) {
+		q->csv = *v == 'c';
+	} else {
+		v[-1] = '=';
+		return bad(err, err_len,
+			   "unknown argument (metric, instance, from, to, points, rate=0|1, "
+			   "format=json|csv)",
+			   arg);
+	}
+	return 0;
+}
+
 unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct mirror *m,
 			 char *err, size_t err_len)
 {
+	static const char no_time[] = "is no time (now, -30s, -5m, unix seconds or ISO 8601)";
+	struct time_args times = {"-10s", "now"};
 	uint64_t now_us = clock_mono_us();
-	const char *from = "-10s", *to = "now";
+	unsigned status;
+	char what[80];
 
 	*q = (struct api_query){.points = API_POINTS_DEFAULT, .rate = true};
 	for (size_t i = 0; i < n_args; i++) {
-		char *v = strchr(args[i], '=');
-
-		if (!v && args[i][0] == '/')
+		if (!strchr(args[i], '=') && args[i][0] == '/')
 			continue; /* "?" and nothing after it: lws hands out the path */
-		if (!v)
-			return bad(err, err_len, "argument without a value", args[i]);
-		*v++ = '\0';
-		if (strcmp(args[i], "metric") == 0) {
-			if (q->n_metrics == API_METRICS_MAX)
-				return bad(err, err_len, "too many metrics in one query", v);
-			q->metrics[q->n_metrics++] = v;
-		} else if (strcmp(args[i], "instance") == 0) {
-			q->instance = *v ? v : NULL;
-		} else if (strcmp(args[i], "from") == 0) {
-			from = v;
-		} else if (strcmp(args[i], "to") == 0) {
-			to = v;
-		} else if (strcmp(args[i], "points") == 0) {
-			char *end;
-			unsigned long n = strtoul(v, &end, 10);
-
-			if (end == v || *end || *v == '-' || !n)
-				return bad(err, err_len, "points is no number from 1 to 10000", v);
-			if (n > QUERY_POINTS_MAX) {
-				snprintf(err, err_len,
-					 "more than %d points: narrow the range or ask for fewer",
-					 QUERY_POINTS_MAX);
-				return 413;
-			}
-			q->points = (uint32_t)n;
-		} else if (strcmp(args[i], "rate") == 0 &&
-			   (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
-			q->rate = *v == '1';
-		} else if (strcmp(args[i], "format") == 0 &&
-			   (strcmp(v, "json") == 0 || strcmp(v, "csv") == 0)) {
-			q->csv = *v == 'c';
-		} else {
-			v[-1] = '=';
-			return bad(err, err_len,
-				   "unknown argument (metric, instance, from, to, points, "
-				   "rate=0|1, format=json|csv)",
-				   args[i]);
-		}
+		status = parse_arg(q, &times, args[i], err, err_len);
+		if (status)
+			return status;
 	}
 	if (!q->n_metrics)
 		return bad(err, err_len, "no metric: add metric=NAME, names are in",
 			   "/api/v1/metrics");
-	if (!api_time_parse(from, m, now_us, &q->from_us))
-		return bad(err, err_len,
-			   "from is no time (now, -30s, -5m, unix seconds or ISO 8601)", from);
-	if (!api_time_parse(to, m, now_us, &q->to_us))
-		return bad(err, err_len, "to is no time (now, -30s, -5m, unix seconds or ISO 8601)",
-			   to);
+	snprintf(what, sizeof(what), "from %s", no_time);
+	if (!api_time_parse(times.from, m, now_us, &q->from_us))
+		return bad(err, err_len, what, times.from);
+	snprintf(what, sizeof(what), "to %s", no_time);
+	if (!api_time_parse(times.to, m, now_us, &q->to_us))
+		return bad(err, err_len, what, times.to);
 	if (q->from_us >= q->to_us)
-		return bad(err, err_len, "from is not before to", from);
+		return bad(err, err_len, "from is not before to", times.from);
 	return 0;
 }
 
