@@ -62,10 +62,15 @@ export function Raw() {
   const typed = useSignal(query.value);
   const found = useComputed(() => {
     void epoch.value;
-    return fuzzy(
+    const hits = fuzzy(
       store.metrics().map((m) => `${m.name} ${m.help}`),
       query.value,
-    ).map((i) => store.metrics()[i]!);
+    );
+    // Of one instance: what it has, as the catalog lists it.
+    const { instance } = parseName(query.value);
+    const of = (i: number) => chosen(store.metrics()[i]!, instance).endsWith(']');
+    const shown = instance ? hits.filter(of).sort((a, b) => a - b) : hits;
+    return shown.map((i) => store.metrics()[i]!);
   });
   useEffect(() => input.current?.focus(), []);
   useEffect(
