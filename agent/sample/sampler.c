@@ -12,7 +12,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { IDLE_MS = 500, OPEN_WAIT_MS = 1000 };
+/* Who is woken when there is something to do waits long: each wake-up costs as much as reading a file. */
+enum { IDLE_MS = 500, LONG_MS = 60000, OPEN_WAIT_MS = 1000 };
 
 static uint64_t real_now_ns(void)
 {
@@ -108,9 +109,9 @@ static int open_sources(struct sampler *s)
 			if (r < 0)
 				return r;
 		}
-		for (unsigned w = 0; w < c->n_workers; w++)
+		for (unsigned w = 0; !off && w < c->n_workers; w++)
 			s->workers[s->n_workers++] = (struct source_worker){.source = src, .number = w};
-		if (c->blocking)
+		if (!off && c->blocking)
 			s->workers[s->n_workers++] = (struct source_worker){.source = src, .passes = true};
 	}
 	return 0;
@@ -306,9 +307,15 @@ bool sampler_open_pending(struct sampler *s)
 
 int sampler_opener_step(struct sampler *s)
 {
-	struct timespec until = deadline(IDLE_MS);
+	bool closing = false;
 
-	if (!sampler_open_pending(s) && !atomic_load(&s->stopping))
+	if (sampler_open_pending(s))
+		return atomic_load(&s->stopping) ? -ECANCELED : 0;
+	for (size_t i = 0; i < s->config.n_collectors; i++) /* a worker is inside: nobody will wake us */
+		closing |= source_phase(&s->sources[i]) == SOURCE_WANT_CLOSE;
+	struct timespec until = deadline(closing ? IDLE_MS : LONG_MS);
+
+	if (!atomic_load(&s->stopping))
 		sem_clockwait(&s->wanted, CLOCK_MONOTONIC, &until);
 	return atomic_load(&s->stopping) ? -ECANCELED : 0;
 }
@@ -346,7 +353,7 @@ static void work_step(struct sampler *s, struct source_worker *w)
 
 static void pass_step(struct sampler *s, struct source_worker *w)
 {
-	struct timespec until = deadline(IDLE_MS);
+	struct timespec until = deadline(LONG_MS);
 
 	if (!w->raised)
 		raise_priority();

@@ -56,8 +56,8 @@ int sampler_run(struct sampler *);
 /* Waits until sampler_run() has begun, so that the log holds a catalog; at most `ms`. */
 void sampler_wait_begun(struct sampler *, unsigned ms);
 
-/* One step of an opener thread: opens or closes what waits for it, prints events on stderr, waits at most
- * 500 ms when there is nothing to do. < 0: stopped. */
+/* One step of an opener thread: opens or closes what waits for it, prints events on stderr, waits when
+ * there is nothing to do. < 0: stopped. */
 int sampler_opener_step(struct sampler *);
 
 /* Threads wanted for work() and for passes, and one step of the i-th. < 0: stopped. */

@@ -232,14 +232,8 @@ static void find_events(struct jobs *j, struct job *job)
 
 static struct job *wait_for_job(struct jobs *j)
 {
-	struct timespec until;
+	struct timespec until = clock_after(60000000000u); /* each wake-up costs */
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += 500000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	while (!j->waiting && !j->stop)
 		if (pthread_cond_timedwait(&j->more, &j->lock, &until) == ETIMEDOUT)
 			break;

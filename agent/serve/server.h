@@ -47,7 +47,7 @@ int server_run(struct server *);
 /* Any thread, also in a signal handler: server_run returns and server_query_step ends. */
 void server_stop(struct server *);
 
-/* The body of the query thread: waits at most 500 ms for a job and runs it. 0; -ECANCELED: the
+/* The body of the query thread: waits for a job, a minute at most, and runs it. 0; -ECANCELED: the
  * server was stopped, end the thread. */
 int server_query_step(struct server *);
 
