@@ -180,7 +180,7 @@ check-unit: $(tests) ## the C unit tests alone
 
 lint: ## formatting and static checks of C and TypeScript
 	$(Q)clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
-	$(Q)ui/check.sh $(abspath $(B)) lint
+	$(Q)ui/check.sh $(abspath $(B)) types lint
 
 bench: all $(benches) ## the budgets: one line "bench NAME VALUE UNIT budget BUDGET pass|fail" each
 	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/bench/run.sh

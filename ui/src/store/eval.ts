@@ -39,7 +39,8 @@ export function combine(src: Source, x: Float64Array): number {
       else any = true;
     if (!any) return Number.NaN;
   } else for (let i = 0; i < x.length; i++) if (Number.isNaN(x[i]!)) return Number.NaN;
-  return src.fn ? src.fn(x) : x[0]!;
+  const v = src.fn ? src.fn(x) : x[0]!;
+  return Number.isFinite(v) ? v : Number.NaN; // a share of nothing is no number
 }
 
 /** The smallest or largest value of a source from those of its inputs is a bound that need not have been
