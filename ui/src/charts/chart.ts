@@ -60,7 +60,12 @@ export class Chart implements Drawable {
       hidden.subscribe(() => this.relist()),
     );
     sched.add(this);
-    this.overlay = { key: () => this.overlayKey(), draw: () => this.drawOver(), period: () => 0 };
+    this.overlay = {
+      key: () => this.overlayKey(),
+      draw: () => this.drawOver(),
+      // Only the line's values follow the data; all else is the reader's doing.
+      period: () => (hover.peek() === null ? Number.POSITIVE_INFINITY : 100),
+    };
     sched.add(this.overlay);
     const seen = new IntersectionObserver((e) => this.show(e[e.length - 1]?.isIntersecting ?? true));
     const sized = new ResizeObserver(() => this.resize());
@@ -104,6 +109,8 @@ export class Chart implements Drawable {
   // ---- Drawable
 
   period(): number {
+    // A still view is looked at now and then for what is still being fetched.
+    if (fixed.peek() !== null) return this.built?.loading ? 250 : 1000;
     return Math.max(100, Math.min(500, this.grid.dt / 1000));
   }
 

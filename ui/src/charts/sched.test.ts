@@ -121,6 +121,39 @@ describe('scheduler', () => {
     expect(c.draws).toBeLessThanOrEqual(12);
   });
 
+  it('asks for no frames in between when all charts are slow', () => {
+    const clock = new FakeClock();
+    const s = new Scheduler(clock);
+    const c = chart(500);
+    s.add(c);
+    clock.run(1050);
+    const asked = clock.frames;
+    for (let t = 1050; t < 6050; t += 100) {
+      clock.run(t);
+      c.k++;
+      s.data();
+    }
+    expect(clock.frames - asked).toBeLessThanOrEqual(12);
+    expect(clock.frames - asked).toBeGreaterThanOrEqual(9);
+  });
+
+  it('draws what only the reader moves when it is told to, and not for data', () => {
+    const clock = new FakeClock();
+    const s = new Scheduler(clock);
+    const c = chart(Number.POSITIVE_INFINITY);
+    s.add(c);
+    clock.run(1100);
+    for (let i = 0; i < 5; i++) {
+      c.k++;
+      s.data();
+      clock.run(1300 + i * 100);
+    }
+    expect(c.draws).toBe(1);
+    s.invalidate();
+    clock.run(2000);
+    expect(c.draws).toBe(2);
+  });
+
   it('answers the reader on the next frame, whatever the rate', () => {
     const clock = new FakeClock();
     const s = new Scheduler(clock);

@@ -6,7 +6,7 @@ export interface Drawable {
   /** Changes when a pixel of this chart would: its last column, the view, the data behind it. */
   key(): string | number;
   draw(): void;
-  /** Least milliseconds between two draws that only new data ask for. */
+  /** Least milliseconds between two draws that only new data ask for; Infinity: these never do. */
   period(): number;
 }
 
@@ -37,8 +37,11 @@ interface Entry {
   it: Drawable;
   visible: boolean;
   key: string | number | null;
-  due: number;
+  /** When it was drawn last, or should have been. */
+  at: number;
 }
+
+const dueAt = (e: Entry) => e.at + e.it.period() - PERIOD / 2;
 
 export class Scheduler {
   private readonly entries = new Map<Drawable, Entry>();
@@ -47,6 +50,8 @@ export class Scheduler {
   private state: 'idle' | 'waiting' | 'framed' = 'idle';
   private urgent = false;
   private next = 0;
+  /** Before this time no chart would draw for new data: in long windows frames are rare. */
+  private idleUntil = 0;
   private nextText = 0;
   private cost = 0;
   private timer = false;
@@ -60,7 +65,7 @@ export class Scheduler {
   }
 
   add(it: Drawable): void {
-    this.entries.set(it, { it, visible: true, key: null, due: 0 });
+    this.entries.set(it, { it, visible: true, key: null, at: Number.NEGATIVE_INFINITY });
     this.invalidate();
   }
 
@@ -101,13 +106,13 @@ export class Scheduler {
 
   private request(): void {
     if (this.clock.hidden() || this.state === 'framed') return;
-    const wait = this.urgent ? 0 : this.next - SLACK - this.clock.now();
+    const wait = this.urgent ? 0 : Math.max(this.next - SLACK, this.idleUntil) - this.clock.now();
     // A frame is asked for only when it will draw: each one costs the browser a whole pipeline.
     if (wait <= 0) {
       this.ask();
       return;
     }
-    if (this.state === 'waiting') return;
+    if (this.state === 'waiting' || !Number.isFinite(wait)) return;
     this.state = 'waiting';
     this.clock.after(wait, () => this.state === 'waiting' && this.ask());
   }
@@ -128,15 +133,27 @@ export class Scheduler {
     const period = 1000 / this.rate();
     this.next = Math.max(this.next + period, now + period / 2);
     for (const cb of this.before) cb();
-    for (const e of this.entries.values()) if (e.visible) this.one(e, now, forced);
+    this.idleUntil = Number.POSITIVE_INFINITY;
+    for (const e of this.entries.values()) {
+      if (!e.visible) continue;
+      this.one(e, now, forced);
+      this.idleUntil = Math.min(this.idleUntil, dueAt(e));
+    }
     this.cost += (this.clock.now() - now - this.cost) * 0.1;
   }
 
   private one(e: Entry, now: number, forced: boolean): void {
+    if (!forced && now < dueAt(e)) return;
     const key = e.it.key();
-    if (key === e.key || (!forced && now < e.due - PERIOD / 2)) return;
+    const period = e.it.period();
+    if (key === e.key) {
+      // Nothing moved: look again a little later, not with every message.
+      e.at = Math.max(e.at, now - period * 0.6);
+      return;
+    }
     e.key = key;
-    e.due = Math.max(e.due + e.it.period(), now + e.it.period() / 2);
+    // A late frame does not delay the ones after it.
+    e.at = Number.isFinite(period) ? Math.max(Math.min(e.at + period, now), now - period / 2) : now;
     e.it.draw();
   }
 
