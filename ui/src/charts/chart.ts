@@ -111,7 +111,8 @@ export class Chart implements Drawable {
   period(): number {
     // A still view is looked at now and then for what is still being fetched.
     if (fixed.peek() !== null) return this.built?.loading ? 250 : 1000;
-    return Math.max(100, Math.min(500, this.grid.dt / 1000));
+    const column = this.grid.dt / 1000;
+    return column <= 500 ? Math.max(100, column) : Math.max(500, Math.min(2000, column / 2));
   }
 
   key(): string {

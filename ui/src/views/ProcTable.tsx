@@ -46,6 +46,8 @@ class Table {
   private over = false;
   private shown = 0;
   private ticks = 0;
+  private still: View | null = null;
+  private since = 0;
 
   constructor(
     private readonly body: HTMLTableSectionElement,
@@ -57,6 +59,14 @@ class Table {
     body.addEventListener('pointerleave', () => (this.over = false));
   }
 
+  /** A still view needs no more than the few updates in which what was on its way arrives. */
+  private settled(): boolean {
+    const view = fixed.peek();
+    if (view !== this.still) this.since = this.ticks;
+    this.still = view;
+    return view !== null && this.ticks - this.since > 6;
+  }
+
   /** The second in which a process must have lived: the newest, or the last one of a still view. */
   private span(): View {
     const to = Math.min(fixed.peek()?.to ?? Number.POSITIVE_INFINITY, env.store.newest);
@@ -66,6 +76,7 @@ class Table {
   update(): void {
     if (frozen.peek() || !env.store.newest) return;
     this.ticks++;
+    if (this.settled()) return;
     const over = this.span();
     const byPid = new Map(env.store.instances(PROCESS, over).map((i) => [i.name, i]));
     const sort = COLUMNS.find((c) => c.id === sortBy.peek()) as ColumnSpec;
@@ -158,6 +169,7 @@ class Table {
 
   resort(): void {
     this.order = [];
+    this.since = this.ticks;
     this.update();
   }
 }

@@ -7,7 +7,8 @@ import { shownValue } from '../charts/value';
 import { gridNow } from '../charts/view';
 import { num, scaleFor } from '../lib/format';
 import { env } from '../panels/env';
-import type { Source } from '../store/api';
+import { fixed } from '../state/view';
+import type { Source, View } from '../store/api';
 import { levelOf, type UseCell, type UseRow, useCells } from './use';
 
 const SHAPE = { '': '', warn: '▲', crit: '◆' };
@@ -27,6 +28,8 @@ class Strip {
   private columns: Columns | null = null;
 
   private ticks = 0;
+  private still: View | null = null;
+  private since = 0;
   /** Width of the sparklines by the style sheet; 0 while they are hidden. */
   sparkWidth = 0;
 
@@ -38,6 +41,7 @@ class Strip {
   measure(): void {
     this.sparkWidth = this.root.clientHeight < 40 ? 0 : innerWidth > 1400 ? 64 : 40;
     this.ticks = 0;
+    this.since = 0;
   }
 
   private cell() {
@@ -68,6 +72,10 @@ class Strip {
 
   update(): void {
     this.ticks++;
+    // The pictures of a still view stay as they are once all has arrived.
+    const view = fixed.peek();
+    if (view !== this.still || view === null) this.since = this.ticks;
+    this.still = view;
     useCells(env).forEach((cell, i) => {
       const nodes = this.cells[i];
       if (!nodes) return;
@@ -113,7 +121,7 @@ class Strip {
 
   private spark(canvas: HTMLCanvasElement, source: Source, full: number, cell: UseCell): void {
     const w = this.sparkWidth;
-    if (!w || this.ticks % 2 === 0) return;
+    if (!w || this.ticks % 2 === 0 || this.ticks - this.since > 6) return;
     const grid = gridNow(env.store, w);
     if (this.columns?.n !== w) this.columns = newColumns(w);
     const frame = env.store.frame([source], { from: grid.t0, to: grid.t0 + w * grid.dt }, w);
