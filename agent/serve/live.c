@@ -5,7 +5,8 @@
 
 enum { BEHIND_TICKS = 5 };
 
-static const uint64_t stall_us = 500000, clear_us = 5000000, stuck_us = 10000000, step_us = 1000000;
+static const uint64_t stall_us = 500000, clear_us = 5000000, stuck_us = 10000000, step_us = 1000000,
+		      attrs_every_us = 450000;
 
 void live_begin(struct session *s)
 {
@@ -14,12 +15,20 @@ void live_begin(struct session *s)
 		s->pos[k] = s->server->tail.next;
 }
 
+/* Names of kernel threads change every few ticks: attributes travel together, twice a second. */
+static bool attrs_due(const struct session *s)
+{
+	return s->server->tail.newest[ITEM_ATTR] > s->pos[ITEM_ATTR] &&
+	       clock_mono_us() - s->attrs_us >= attrs_every_us;
+}
+
 bool live_has_work(const struct session *s)
 {
-	for (unsigned k = 0; s->live && k < ITEM_KINDS; k++)
-		if (s->server->tail.newest[k] > s->pos[k])
-			return true;
-	return false;
+	const struct tail *t = &s->server->tail;
+
+	return s->live && (t->newest[ITEM_TICK] > s->pos[ITEM_TICK] ||
+			   t->newest[ITEM_CLOCK] > s->pos[ITEM_CLOCK] ||
+			   t->newest[ITEM_EVENT] > s->pos[ITEM_EVENT] || attrs_due(s));
 }
 
 /* The switch of levels takes effect with the first tick after switch_tick. */
@@ -107,8 +116,10 @@ int live_send(struct session *s)
 
 	if (t->newest[ITEM_TICK] > s->pos[ITEM_TICK] || t->newest[ITEM_CLOCK] > s->pos[ITEM_CLOCK])
 		r = send_batch(s);
-	if (r == 0 && t->newest[ITEM_ATTR] > s->pos[ITEM_ATTR])
+	if (r == 0 && attrs_due(s)) {
+		s->attrs_us = clock_mono_us();
 		r = send_items(s, ITEM_ATTR, MESSAGE_ATTRS);
+	}
 	if (r == 0 && t->newest[ITEM_EVENT] > s->pos[ITEM_EVENT])
 		r = send_items(s, ITEM_EVENT, MESSAGE_EVENTS);
 	return r;

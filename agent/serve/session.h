@@ -33,6 +33,7 @@ struct session {
 	uint64_t switch_tick;
 	uint64_t pos[ITEM_KINDS]; /* live: number of the next item of each kind to look at */
 	uint64_t seq;		  /* of the last Batch */
+	uint64_t attrs_us;	  /* when the last AttrList went out */
 	struct replay *replay;	  /* on its way to live; NULL otherwise */
 	uint64_t waiting_us;	  /* since when it has something to send and cannot; 0: it can */
 	uint64_t stalled_us;	  /* when that last took too long */

@@ -171,8 +171,8 @@ static const char *query_error(int r, uint32_t *code)
 	}
 }
 
-/* Takes finished jobs of this session, one range at a time. */
-static void collect_jobs(struct session *s)
+/* Takes finished jobs of this session, one range at a time. As send_next. */
+static int collect_jobs(struct session *s)
 {
 	struct buf b = {0};
 	struct job *job;
@@ -190,20 +190,20 @@ static void collect_jobs(struct session *s)
 			session_error(s, job->req, code, text);
 		}
 		if (job->kind == JOB_EVENTS && job->events.len) {
-			/* Up to 192 KiB: past what the control queue may hold, so sent from here.
-			 */
+			/* Up to 192 KiB: more than the control queue may hold. */
 			size_t at = pb_open(&b, MESSAGE_EVENTS);
 
 			buf_put(&b, job->events.p, job->events.len);
 			pb_close(&b, at);
-			if (out_send_whole(s->server, s->wsi, b.p, b.len) < 0)
-				s->broken = true;
+			int r = b.failed ? -1 : out_send_whole(s->server, s->wsi, b.p, b.len);
+
 			buf_done(&b);
 			job_free(job);
-			return; /* one message a turn */
+			return r < 0 ? -1 : 1;
 		}
 		job_free(job);
 	}
+	return 0;
 }
 
 /* One message. 1, 0: nothing to send now, -1: close. */
@@ -242,14 +242,14 @@ static int send_next(struct session *s)
 
 static int on_writeable(struct session *s)
 {
+	int r = 0;
+
 	s->waiting_us = 0;
 	if (s->n_jobs && !s->range && s->hello_sent)
-		collect_jobs(s);
-	if (lws_send_pipe_choked(s->wsi)) {
-		session_ask(s);
-		return 0;
-	}
-	if (send_next(s) < 0)
+		r = collect_jobs(s);
+	if (r == 0)
+		r = send_next(s); /* one message a turn */
+	if (r < 0)
 		return -1;
 	if (has_work(s))
 		session_ask(s);
