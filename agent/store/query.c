@@ -238,7 +238,7 @@ int query_run(struct log *l, const struct query_request *rq, struct query_result
 	s.selected = calloc(rq->n_selectors, 2 * sizeof(*s.selected));
 	if (s.res && s.m && s.selected) {
 		s.res->catalog = s.m;
-		s.res->step_us = (rq->to_us - rq->from_us + rq->points - 1) / rq->points;
+		s.res->step_us = (rq->to_us - rq->from_us - 1) / rq->points + 1;
 		r = run(&s, l, cancel);
 	}
 	if (s.m)
