@@ -96,11 +96,35 @@ void jobs_done(struct jobs *j)
 	pthread_mutex_destroy(&j->lock);
 }
 
+/* Takes the first done job of this owner off the list, and abandoned ones on the way. */
+static struct job *sweep(struct jobs *j, const void *owner)
+{
+	struct job *ret = NULL;
+
+	for (struct job **p = &j->done; *p;) {
+		struct job *job = *p;
+		bool mine = owner && job->owner == owner && !ret;
+
+		if (!mine && job->owner) {
+			p = &job->link;
+			continue;
+		}
+		*p = job->link;
+		j->n--;
+		if (mine)
+			ret = job;
+		else
+			job_free(job);
+	}
+	return ret;
+}
+
 int jobs_add(struct jobs *j, struct job *job)
 {
 	int r = -EAGAIN;
 
 	pthread_mutex_lock(&j->lock);
+	sweep(j, NULL); /* nobody comes to take what is abandoned */
 	if (j->n < JOBS_MAX) {
 		job->link = NULL;
 		*j->waiting_end = job;
@@ -115,24 +139,9 @@ int jobs_add(struct jobs *j, struct job *job)
 
 struct job *jobs_take(struct jobs *j, const void *owner)
 {
-	struct job *ret = NULL;
-
 	pthread_mutex_lock(&j->lock);
-	for (struct job **p = &j->done; *p;) {
-		struct job *job = *p;
-		bool mine = job->owner == owner && !ret;
+	struct job *ret = sweep(j, owner);
 
-		if (!mine && job->owner) {
-			p = &job->link;
-			continue;
-		}
-		*p = job->link;
-		j->n--;
-		if (mine)
-			ret = job;
-		else
-			job_free(job);
-	}
 	pthread_mutex_unlock(&j->lock);
 	return ret;
 }
@@ -216,8 +225,8 @@ static void find_events(struct jobs *j, struct job *job)
 			return;
 		j->events_open = true;
 	}
-	while ((r = cursor_next(&j->events_cursor, &f, &from, &to)) != 0 &&
-	       !atomic_load(&job->cancel)) {
+	while (!atomic_load(&job->cancel) &&
+	       (r = cursor_next(&j->events_cursor, &f, &from, &to)) != 0) {
 		if (r == -ESTALE)
 			continue; /* older ones than the log holds: nobody can show them */
 		if (r < 0)
