@@ -2,7 +2,10 @@
 
 import type { MonoUs, SeriesRef, Source } from './api';
 import type { Catalog, MetricAt } from './catalog';
-import { GAP_PERIODS, type GroupData, type Inst } from './group';
+import type { Field } from './column';
+import type { GroupData } from './group';
+import { holderAt, type Inst } from './instances';
+import { GAP_PERIODS } from './ring';
 
 export interface Input {
   readonly ref: SeriesRef;
@@ -23,7 +26,7 @@ export function resolve(
     const at = catalog.metrics.get(ref.metric);
     if (!at) return null;
     const d = data(at.group.id);
-    return { ref, at, data: d, insts: d?.names.get(ref.instance ?? '') ?? NONE };
+    return { ref, at, data: d, insts: d?.insts.byName.get(ref.instance ?? '') ?? NONE };
   });
 }
 
@@ -52,21 +55,32 @@ export function bounded(src: Source, bound: number, mean: number): number {
 /** Argument buffer for n inputs; overwritten by the next use. */
 export const argsOf = (n: number): Float64Array => views[n] ?? new Float64Array(n);
 
-export type Field = 'v' | 'lo' | 'hi';
-
 /** Base-unit value of an input at a row of its group. */
 export function inputAt(inp: Input, row: number, field: Field): number {
   const d = inp.data;
   if (!d || row < d.first) return Number.NaN;
-  const inst = inp.insts.length === 1 ? inp.insts[0]! : d.instAt(inp.insts, row);
-  if (!inst) return Number.NaN;
-  const { index, meta } = inp.at;
-  if (field !== 'v') {
-    const col = inst.cols[index];
-    const a = col?.[field];
-    if (a && row >= inst.startRow && row < inst.endRow) return a[row % d.cap]! * meta.scale;
+  const inst = inp.insts.length === 1 ? inp.insts[0]! : holderAt(inp.insts, row);
+  return inst ? d.value(inst, inp.at.index, row, field) * inp.at.meta.scale : Number.NaN;
+}
+
+/** Base-unit values of an input at rows that do not fall, but for -1 where none is in force. */
+export function fillLane(inp: Input, rows: Int32Array, n: number, field: Field, out: Float64Array): void {
+  const d = inp.data!;
+  const inst = inp.insts[0];
+  if (inp.insts.length !== 1 || !inst) {
+    for (let k = 0; k < n; k++) out[k] = inputAt(inp, rows[k]!, field);
+    return;
   }
-  return d.value(inst, index, row) * meta.scale;
+  const { index, meta } = inp.at;
+  const col = inst.cols[index];
+  if (col) col.read(rows, n, field, meta.scale, out);
+  else out.fill(meta.counter ? 0 : Number.NaN, 0, n);
+  const first = Math.max(d.first, inst.startRow);
+  for (let k = 0; k < n; k++) {
+    const r = rows[k]!;
+    if (r < first || r >= inst.endRow || (meta.counter && (r === inst.startRow || d.cut[r % d.cap] === 1)))
+      out[k] = Number.NaN;
+  }
 }
 
 /** The value of a source where each input stands at its row; rows[i] belongs to inputs[i]. */

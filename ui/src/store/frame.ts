@@ -1,9 +1,11 @@
 // Builds Frames: the newest part from the rings, the older one from cached ranges.
 import type { Column, Frame, Gap, MonoUs, Source, View } from './api';
 import type { Catalog } from './catalog';
-import { argsOf, bounded, combine, type Field, type Input, inputAt, resolve, rowInForce } from './eval';
-import { GAP_PERIODS, type GroupData } from './group';
+import type { Field } from './column';
+import { argsOf, bounded, combine, fillLane, type Input, resolve, rowInForce } from './eval';
+import type { GroupData } from './group';
 import { CHUNK, type Chunk, type RangeCache } from './ranges';
+import { GAP_PERIODS } from './ring';
 
 export interface FrameSource {
   readonly catalog: Catalog;
@@ -396,24 +398,6 @@ interface Parts {
 export function fieldOf(src: Source, i: number, field: Field): Field {
   if (field === 'v' || (src.fn && !src.dirs)) return 'v';
   return src.dirs?.[i] === -1 ? (field === 'lo' ? 'hi' : 'lo') : field;
-}
-
-/** Base-unit values of an input at `rows`. */
-function fillLane(inp: Input, rows: Int32Array, n: number, field: Field, out: Float64Array): void {
-  const d = inp.data!;
-  const inst = inp.insts[0];
-  const { index, meta } = inp.at;
-  const col = inst?.cols[index];
-  if (inp.insts.length !== 1 || !inst || !col) {
-    for (let k = 0; k < n; k++) out[k] = inputAt(inp, rows[k]!, field);
-    return;
-  }
-  const a = col[field] ?? col.v;
-  const first = Math.max(d.first, inst.startRow);
-  for (let k = 0; k < n; k++) {
-    const r = rows[k]!;
-    out[k] = r < first || r >= inst.endRow ? Number.NaN : a[r % d.cap]! * meta.scale;
-  }
 }
 
 /** One column of all sources from chunks; whether any holds a sample. */

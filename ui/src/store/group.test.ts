@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { GroupTick } from '../transport/decode';
 import type { GroupMeta, MetricMeta } from './catalog';
 import { GroupData } from './group';
+import { holderAt } from './instances';
 
 const metric = (name: string, counter: boolean): MetricMeta => ({
   name,
@@ -69,10 +70,10 @@ const S = 1_000_000;
 const start = { reset: true, starts: [{ slot: 0, gen: 1, name: 'cpu0' }] };
 
 function rows(d: GroupData, name: string, m: number): number[] {
-  const list = d.names.get(name) ?? [];
+  const list = d.insts.byName.get(name) ?? [];
   return Array.from({ length: d.rows - d.first }, (_, k) => {
     const r = d.first + k;
-    const inst = d.instAt(list, r);
+    const inst = holderAt(list, r);
     return inst ? d.value(inst, m, r) : Number.NaN;
   });
 }
@@ -175,19 +176,20 @@ test('coarse rows keep lo and hi; an unlisted counter has rate 0', () => {
   );
   d.apply(tick({ n: 5, span: 500_000 }), 1_000_000);
   expect(rows(d, 'cpu0', 0)).toEqual([Number.NaN, 200, 0]);
-  const inst = d.names.get('cpu0')![0]!;
-  expect(inst.cols[0]!.lo![1]).toBe(50);
-  expect(inst.cols[0]!.hi![1]).toBe(900);
-  expect(inst.cols[1]!.hi![1]).toBe(90);
+  const inst = d.insts.byName.get('cpu0')![0]!;
+  expect(inst.cols[0]!.at(1, 'lo')).toBe(50);
+  expect(inst.cols[0]!.at(1, 'hi')).toBe(900);
+  expect(inst.cols[1]!.at(1, 'hi')).toBe(90);
   expect(rows(d, 'cpu0', 1)).toEqual([50, 60, 50]);
 });
 
-test('a series that never changes takes no column, a ring overrun forgets the oldest', () => {
+test('a series costs what it changes, a ring overrun forgets the oldest', () => {
   const d = new GroupData(meta(), 8, 100_000);
   d.apply(tick({ ...start, set: { 0: 100, 1: 50 } }), 0);
   for (let i = 1; i < 20; i++) d.apply(tick({ set: { 0: i } }), i * 100_000);
-  const inst = d.names.get('cpu0')![0]!;
-  expect(inst.cols[1]).toBe(null);
+  const inst = d.insts.byName.get('cpu0')![0]!;
+  expect(inst.cols[1]!.entries).toBe(1);
+  expect(inst.cols[0]!.entries).toBeLessThan(20);
   expect(d.rows - d.first).toBe(8);
   expect(rows(d, 'cpu0', 0)).toEqual([12, 13, 14, 15, 16, 17, 18, 19].map((x) => x * 10));
   expect(rows(d, 'cpu0', 1)).toEqual(new Array(8).fill(50));

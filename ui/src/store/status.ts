@@ -14,7 +14,7 @@ function read(feed: Feed, collector: string): CollectorState | null {
   const meta = feed.catalog.byName.get(GROUP);
   if (!meta) return null;
   const metric = (tail: string) => meta.metrics.findIndex((m) => m.name.endsWith(tail));
-  const inst = d?.names.get(collector)?.findLast((i) => i.endUs === null);
+  const inst = d?.insts.byName.get(collector)?.findLast((i) => i.endUs === null);
   const known = inst ?? meta.instances.find((i) => i.name === collector);
   if (!known) return null;
   const value = (tail: string) => {
@@ -37,7 +37,7 @@ function read(feed: Feed, collector: string): CollectorState | null {
 export function collectors(feed: Feed): CollectorState[] {
   const d = feed.groupByName(GROUP);
   const names = d
-    ? [...d.names.keys()]
+    ? [...d.insts.byName.keys()]
     : (feed.catalog.byName.get(GROUP)?.instances.map((i) => i.name) ?? []);
   return names.map((n) => read(feed, n)).filter((x) => x !== null);
 }

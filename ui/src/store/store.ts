@@ -21,8 +21,9 @@ import type {
 import { argsOf, bounded, combine, resolve, rowInForce, sourceAt } from './eval';
 import { Feed } from './feed';
 import { FrameBuilder, type FrameSource } from './frame';
-import { GAP_PERIODS, type GroupData } from './group';
+import type { GroupData } from './group';
 import { seriesKey } from './ranges';
+import { GAP_PERIODS } from './ring';
 import { statusOf } from './status';
 
 const SPANS_KEPT = 500;
