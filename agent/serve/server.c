@@ -313,6 +313,7 @@ void server_stop(struct server *s)
 	uint64_t one = 1;
 
 	atomic_store(&s->stop, true);
+	jobs_stop(&s->jobs);
 	if (write(s->wake_fd, &one, sizeof(one)) < 0)
 		return; /* full: it is readable anyhow */
 }
