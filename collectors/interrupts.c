@@ -287,7 +287,7 @@ static int interrupts_sample(void *state, unsigned group, struct batch *b,
 
 const struct collector collector_interrupts = {
 	.name = "interrupts",
-	.help = "Interrupts by source and CPU, softirqs by type and CPU",
+	.help = "interrupts by source and CPU, softirqs by type and CPU",
 	.groups = groups,
 	.n_groups = N_GROUPS,
 	.state_size = sizeof(struct interrupts),

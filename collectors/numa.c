@@ -239,7 +239,7 @@ static int numa_sample(void *state, unsigned group, struct batch *b, struct coll
 
 const struct collector collector_numa = {
 	.name = "numa",
-	.help = "Memory and page allocation of each NUMA node",
+	.help = "memory and page allocation of each NUMA node",
 	.groups = groups,
 	.n_groups = 1,
 	.state_size = sizeof(struct numa),

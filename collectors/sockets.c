@@ -132,7 +132,7 @@ static int sockets_sample(void *state, unsigned i, struct batch *b, struct colle
 
 const struct collector collector_sockets = {
 	.name = "sockets",
-	.help = "Sockets in use, orphans, TIME_WAIT, and the memory of their buffers",
+	.help = "sockets in use, orphans, TIME_WAIT, and the memory of their buffers",
 	.groups = groups,
 	.n_groups = N_FILES,
 	.state_size = sizeof(struct sockets),

@@ -260,7 +260,7 @@ static int softnet_sample(void *state, unsigned group, struct batch *b,
 
 const struct collector collector_softnet = {
 	.name = "softnet",
-	.help = "Packets received, dropped and put off by each CPU",
+	.help = "packets received, dropped and put off by each CPU",
 	.groups = groups,
 	.n_groups = sizeof(groups) / sizeof(groups[0]),
 	.state_size = sizeof(struct softnet),

@@ -1,5 +1,5 @@
 /*
- * The CPU budget. When the sampler uses more than its share, the group that costs most a second is read
+ * The CPU budget. When the sampler uses more than its share, the collector that costs most a second is read
  * at twice its period, then the one that costs most now, and so on until the rest fits. When there has
  * been room for a while, the cheapest get their periods back as far as four fifths of the budget reach.
  * Each return that did not last makes the next one wait twice as long.
@@ -19,7 +19,7 @@ enum {
 	BUDGET_PATIENCE_MAX = 96   /* the same after many returns that did not last */
 };
 
-struct budget_group {
+struct budget_group { /* of a collector: they share files and passes, so they slow down together */
 	uint64_t cost_ns;                  /* of one read, wall clock, averaged */
 	uint32_t period_ticks, base_ticks; /* in force; without the budget. period >= base >= 1 */
 	bool fixed;                        /* set by the user: never touched */

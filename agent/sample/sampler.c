@@ -91,6 +91,7 @@ static int open_sources(struct sampler *s)
 
 		src->collector = c;
 		src->groups = &s->groups[at];
+		src->stretch = 1;
 		src->stat = &stats.collectors[i];
 		src->stat->name = c->name;
 		src->stat->tier = NULL;
@@ -194,7 +195,7 @@ static int reserve(struct sampler *s)
 	s->groups = calloc(s->n_groups + 1, sizeof(*s->groups));
 	s->workers = calloc(n_workers + 1, sizeof(*s->workers));
 	s->due = calloc(s->n_groups + 1, sizeof(*s->due));
-	s->budget_groups = calloc(s->n_groups + 1, sizeof(*s->budget_groups));
+	s->budget_groups = calloc(s->config.n_collectors + 1, sizeof(*s->budget_groups));
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	if (s->timer < 0)
 		return -errno;

@@ -68,6 +68,7 @@ struct source {
 	struct collector_stat *stat;
 	void *state;
 	struct source_group *groups; /* collector->n_groups */
+	uint32_t stretch;            /* the budget's factor on all their periods, a power of two; sampler */
 	_Atomic int phase;
 	_Atomic uint32_t usable; /* 0: closed; else the how-manieth opening */
 	_Atomic uint32_t busy;   /* workers inside work() */
@@ -122,6 +123,10 @@ void source_started(struct source *);
 void source_failed(struct source *, uint64_t now_us, int r, const char *why, bool absent);
 /* Takes what sample() of group g said into account; r >= 0. True: publish it. */
 bool source_judge(struct source *, unsigned g, int r);
+/* Puts `stretch` in force. Groups of a collector share files and passes, so they slow down together. */
+void source_stretch(struct source *, uint32_t stretch, uint32_t longest_ticks);
+/* The period of its fastest group, in ticks. */
+uint32_t source_period_ticks(const struct source *);
 /* Writes state, tier, reason, period and series to the stats. budget_ppm is for the reason. */
 void source_publish(struct source *, uint32_t rate_hz, uint32_t budget_ppm);
 

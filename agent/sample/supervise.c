@@ -196,55 +196,62 @@ bool source_judge(struct source *s, unsigned g, int r)
 	return changed;
 }
 
-/* The slowest group that the budget has slowed down, or NULL. */
-static const struct source_group *stretched(const struct source *s)
+void source_stretch(struct source *s, uint32_t stretch, uint32_t longest_ticks)
 {
-	const struct source_group *slow = NULL;
-
+	s->stretch = stretch;
 	for (size_t i = 0; i < s->collector->n_groups; i++) {
-		const struct source_group *g = &s->groups[i];
+		struct source_group *g = &s->groups[i];
+		uint32_t ticks = g->base_ticks * stretch;
 
-		if (g->period_ticks > g->base_ticks && (!slow || g->period_ticks > slow->period_ticks))
-			slow = g;
+		if (ticks > longest_ticks)
+			ticks = g->base_ticks > longest_ticks ? g->base_ticks : longest_ticks;
+		if (ticks < g->period_ticks)
+			g->next_due = 0;
+		g->period_ticks = ticks;
 	}
-	return slow;
 }
 
-static void give_reason(struct source *s, const struct source_group *slow, uint32_t rate_hz,
-			uint32_t budget_ppm)
+uint32_t source_period_ticks(const struct source *s)
+{
+	uint32_t fastest = UINT32_MAX;
+
+	for (size_t i = 0; i < s->collector->n_groups; i++)
+		if (s->groups[i].period_ticks < fastest)
+			fastest = s->groups[i].period_ticks;
+	return fastest;
+}
+
+static void give_reason(struct source *s, uint32_t rate_hz, uint32_t budget_ppm)
 {
 	const char *why = s->fault[0] ? s->fault : s->opening.reason;
 
-	if (slow)
+	if (s->stretch > 1)
 		snprintf(s->stat->reason, sizeof(s->stat->reason),
-			 "%s at %.3g Hz, budget of %.3g %% of a core reached%s%.100s", slow->batch.group->name,
-			 (double)rate_hz / slow->period_ticks, budget_ppm / 1e4, *why ? "; " : "", why);
+			 "%s at %.3g Hz, budget of %.3g %% of a core reached%s%.100s", s->collector->name,
+			 (double)rate_hz / source_period_ticks(s), budget_ppm / 1e4, *why ? "; " : "", why);
 	else
 		memmove(s->stat->reason, why, sizeof(s->stat->reason));
 }
 
 void source_publish(struct source *s, uint32_t rate_hz, uint32_t budget_ppm)
 {
-	const struct source_group *slow = stretched(s);
-	uint32_t fastest = UINT32_MAX;
 	uint64_t series = 0;
 	bool partial = false;
 
 	for (size_t i = 0; i < s->collector->n_groups; i++) {
 		const struct source_group *g = &s->groups[i];
 
-		fastest = g->period_ticks < fastest ? g->period_ticks : fastest;
 		partial |= g->failing > 0;
 		series += g->series;
 	}
-	give_reason(s, slow, rate_hz, budget_ppm);
+	give_reason(s, rate_hz, budget_ppm);
 	s->stat->tier = s->report.tier;
 	atomic_store_explicit(&s->stat->state,
-			      slow      ? COLLECTOR_REDUCED
-			      : partial ? COLLECTOR_PARTIAL
-					: COLLECTOR_OK,
+			      s->stretch > 1 ? COLLECTOR_REDUCED
+			      : partial      ? COLLECTOR_PARTIAL
+					     : COLLECTOR_OK,
 			      memory_order_relaxed);
-	atomic_store_explicit(&s->stat->period_ms, fastest * 1000 / rate_hz, memory_order_relaxed);
+	atomic_store_explicit(&s->stat->period_ms, source_period_ticks(s) * 1000 / rate_hz, memory_order_relaxed);
 	atomic_store_explicit(&s->stat->series, (uint32_t)series, memory_order_relaxed);
 	atomic_store_explicit(&s->stat->retry_at_us, 0, memory_order_relaxed);
 }

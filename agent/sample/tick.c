@@ -285,35 +285,44 @@ static void attend(struct sampler *s, struct source *src)
 
 /* ---- budget ---- */
 
-/* Puts the judged periods in force and says so. */
+/* Puts the judged period in force and says so. */
 static void apply(struct sampler *s, struct source *src, const struct budget_group *judged)
 {
-	bool changed = false;
+	uint32_t stretch = judged->period_ticks / judged->base_ticks;
+	bool longer = stretch > src->stretch;
+
+	if (stretch == src->stretch)
+		return;
+	source_stretch(src, stretch, BUDGET_LONGEST_MS * s->config.rate_hz / 1000);
+	source_publish(src, s->config.rate_hz, s->config.budget_ppm);
+	notice_add(&s->notices, s->writer.mono_us, EVENT_REDUCED, longer ? SEVERITY_WARN : SEVERITY_INFO,
+		   src->collector->name, "%s is read every %u ms%s", src->collector->name,
+		   source_period_ticks(src) * 1000 / s->config.rate_hz,
+		   longer ? ": the CPU budget is used up" : " again");
+}
+
+/* A collector as the budget sees it: what all its groups cost in one period of the fastest. */
+static struct budget_group to_budget(const struct source *src)
+{
+	struct budget_group b = {.base_ticks = UINT32_MAX, .fixed = src->groups[0].pinned,
+				 .idle = source_phase(src) != SOURCE_RUNNING};
+	double cost = 0;
 
 	for (size_t i = 0; i < src->collector->n_groups; i++) {
-		struct source_group *g = &src->groups[i];
-		bool longer = judged[i].period_ticks > g->period_ticks;
+		const struct source_group *g = &src->groups[i];
 
-		if (judged[i].period_ticks == g->period_ticks)
-			continue;
-		changed = true;
-		g->period_ticks = judged[i].period_ticks;
-		if (!longer)
-			g->next_due = 0;
-		notice_add(&s->notices, s->writer.mono_us, EVENT_REDUCED,
-			   longer ? SEVERITY_WARN : SEVERITY_INFO, src->collector->name,
-			   "%s is read every %u ms%s", g->batch.group->name, period_ms(s, g),
-			   longer ? ": the CPU budget is used up" : " again");
+		b.base_ticks = g->base_ticks < b.base_ticks ? g->base_ticks : b.base_ticks;
+		cost += (double)g->cost_ns / g->base_ticks;
 	}
-	if (changed)
-		source_publish(src, s->config.rate_hz, s->config.budget_ppm);
+	b.period_ticks = b.base_ticks * src->stretch;
+	b.cost_ns = (uint64_t)(cost * b.base_ticks);
+	return b;
 }
 
 static void mind_budget(struct sampler *s, uint64_t began_ns)
 {
 	uint64_t wall = s->mark_ns - s->window_ns, cpu, used;
 	bool overrun = s->mark_ns - began_ns > s->period_ns;
-	size_t k = 0;
 
 	if (wall < (overrun ? BUDGET_URGENT_MS : BUDGET_WINDOW_MS) * 1000000ull)
 		return;
@@ -321,23 +330,13 @@ static void mind_budget(struct sampler *s, uint64_t began_ns)
 	used = (cpu - s->window_cpu_ns) * 1000000 / wall;
 	s->window_ns = s->mark_ns;
 	s->window_cpu_ns = cpu;
-	for (size_t i = 0; i < s->config.n_collectors; i++) {
-		const struct source *src = &s->sources[i];
-		bool running = source_phase(src) == SOURCE_RUNNING;
-
-		for (size_t j = 0; j < src->collector->n_groups; j++, k++)
-			s->budget_groups[k] = (struct budget_group){
-				.cost_ns = s->groups[k].cost_ns,
-				.period_ticks = s->groups[k].period_ticks,
-				.base_ticks = s->groups[k].base_ticks,
-				.fixed = s->groups[k].pinned,
-				.idle = !running,
-			};
-	}
-	if (!budget_judge(&s->budget, (uint32_t)used, s->budget_groups, s->n_groups, s->config.rate_hz))
+	for (size_t i = 0; i < s->config.n_collectors; i++)
+		s->budget_groups[i] = to_budget(&s->sources[i]);
+	if (!budget_judge(&s->budget, (uint32_t)used, s->budget_groups, s->config.n_collectors,
+			  s->config.rate_hz))
 		return;
 	for (size_t i = 0; i < s->config.n_collectors; i++)
-		apply(s, &s->sources[i], s->budget_groups + (s->sources[i].groups - s->groups));
+		apply(s, &s->sources[i], &s->budget_groups[i]);
 }
 
 /* ---- the tick ---- */
