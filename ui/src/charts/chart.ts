@@ -1,8 +1,8 @@
 // One chart on the page: its section, title, plot and overlay; drawn when the scheduler says so.
-import { num, type Scale, scaleFor, valueText } from '../lib/format';
+import { format, num, type Scale, scaleFor, valueText } from '../lib/format';
 import type { Env, Mark, PanelSpec } from '../panels/types';
 import { fixed, hidden, hover, mode, selection, stale } from '../state/view';
-import type { Gap } from '../store/api';
+import type { Gap, Store } from '../store/api';
 import type { Grid } from './columns';
 import { draft, origin } from './cursor';
 import { picture } from './image';
@@ -188,6 +188,8 @@ export class Chart implements Drawable {
     }
     const title = this.titleText();
     if (setText(this.title, title)) this.wide = -1;
+    const details = detailsOf(spec, this.model.marks, store);
+    if (this.title.title !== details) this.title.title = details;
     const first = this.model.marks[0]?.source.inputs[0]?.metric ?? spec.metrics[0] ?? '';
     const said = saying({
       connected: store.host !== null && store.metrics().length > 0,
@@ -408,6 +410,17 @@ function setText(e: HTMLElement, text: string): boolean {
 
 /** What is hidden of a narrow title, one after the other; see styles/panels.css. */
 const GIVES_WAY = ['no-opt', 'no-word', 'no-extra', 'no-names', 'no-unit'];
+
+/** What the chart is good for, its metrics and the steps in which their sources count. */
+export function detailsOf(spec: PanelSpec, marks: readonly Mark[], store: Store): string {
+  const names = new Set(marks.flatMap((m) => m.source.inputs.map((r) => r.metric)));
+  const lines = [...(names.size ? names : spec.metrics)].slice(0, 12).map((name) => {
+    const info = store.info(name);
+    const step = info?.quantum ? `, counts in steps of ${format(info.quantum, info.kind)}` : '';
+    return `${name}${step}`;
+  });
+  return [spec.help, ...lines].filter(Boolean).join('\n');
+}
 
 const NOTHING: readonly never[] = [];
 

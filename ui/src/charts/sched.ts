@@ -28,8 +28,9 @@ const PERIOD = 100;
 const TEXT_PERIOD = 500;
 /** How long text waits for a frame to go with. */
 const TEXT_GRACE = 120;
-/** Milliseconds that data may be early. */
-const SLACK = 12;
+/** Draws that data may save up, and what suffices for one: data may be 10 ms early. */
+const MOST_CREDIT = 1.3;
+const ENOUGH = 0.9;
 /** Above this many milliseconds of drawing a frame, on average, the rate is halved. */
 const SLOW_FRAME = 24;
 
@@ -49,7 +50,9 @@ export class Scheduler {
   private readonly before = new Set<() => void>();
   private state: 'idle' | 'waiting' | 'framed' = 'idle';
   private urgent = false;
-  private next = 0;
+  private credit = 1;
+  private creditAt = 0;
+  private drawnAt = Number.NEGATIVE_INFINITY;
   /** Before this time no chart would draw for new data: in long windows frames are rare. */
   private idleUntil = 0;
   private nextText = 0;
@@ -106,20 +109,42 @@ export class Scheduler {
 
   private request(): void {
     if (this.clock.hidden() || this.state === 'framed') return;
-    const wait = this.urgent ? 0 : Math.max(this.next - SLACK, this.idleUntil) - this.clock.now();
-    // A frame is asked for only when it will draw: each one costs the browser a whole pipeline.
+    const now = this.clock.now();
+    const wait = this.urgent || this.textDue ? 0 : Math.max(this.creditWait(now), this.idleUntil - now);
     if (wait <= 0) {
       this.ask();
       return;
     }
     if (this.state === 'waiting' || !Number.isFinite(wait)) return;
     this.state = 'waiting';
-    this.clock.after(wait, () => this.state === 'waiting' && this.ask());
+    this.clock.after(wait, () => {
+      if (this.state !== 'waiting') return;
+      this.state = 'idle';
+      this.ask();
+    });
   }
 
+  /** A frame is asked for only when it will draw: each one costs the browser a whole pipeline. */
   private ask(): void {
+    if (!this.urgent && !this.textDue && !this.moved(this.clock.now())) return;
     this.state = 'framed';
     this.clock.frame(() => this.run());
+  }
+
+  /** Whether some chart would draw now. */
+  private moved(now: number): boolean {
+    for (const e of this.entries.values())
+      if (e.visible && now >= dueAt(e) && e.it.key() !== e.key) return true;
+    return false;
+  }
+
+  /** Milliseconds until data may be drawn. Credit comes with time and goes with draws, so that data that
+   *  arrive ten times a second are drawn as they arrive, whatever their phase, and never more often. */
+  private creditWait(now: number): number {
+    const period = 1000 / this.rate();
+    this.credit = Math.min(MOST_CREDIT, this.credit + (now - this.creditAt) / period);
+    this.creditAt = now;
+    return Math.max((ENOUGH - this.credit) * period, this.drawnAt + period / 2 - now);
   }
 
   private run(): void {
@@ -128,33 +153,39 @@ export class Scheduler {
     if (this.clock.hidden()) return;
     const forced = this.urgent;
     this.urgent = false;
-    if (this.textDue) this.flushText();
-    // A late frame does not delay the ones after it; half a period is the least distance.
-    const period = 1000 / this.rate();
-    this.next = Math.max(this.next + period, now + period / 2);
     for (const cb of this.before) cb();
     this.idleUntil = Number.POSITIVE_INFINITY;
+    let drew = false;
+    // A frame that came for text draws charts only if it is their time too.
+    const may = forced || this.creditWait(now) <= 4;
     for (const e of this.entries.values()) {
       if (!e.visible) continue;
-      this.one(e, now, forced);
+      if (may) drew = this.one(e, now, forced) || drew;
       this.idleUntil = Math.min(this.idleUntil, dueAt(e));
+    }
+    // After the charts: what is new is on screen first.
+    if (this.textDue) this.flushText();
+    if (drew && !forced) {
+      this.credit -= 1;
+      this.drawnAt = now;
     }
     this.cost += (this.clock.now() - now - this.cost) * 0.1;
   }
 
-  private one(e: Entry, now: number, forced: boolean): void {
-    if (!forced && now < dueAt(e)) return;
+  private one(e: Entry, now: number, forced: boolean): boolean {
+    if (!forced && now < dueAt(e)) return false;
     const key = e.it.key();
     const period = e.it.period();
     if (key === e.key) {
       // Nothing moved: look again a little later, not with every message.
       e.at = Math.max(e.at, now - period * 0.6);
-      return;
+      return false;
     }
     e.key = key;
     // A late frame does not delay the ones after it.
     e.at = Number.isFinite(period) ? Math.max(Math.min(e.at + period, now), now - period / 2) : now;
     e.it.draw();
+    return true;
   }
 
   private arm(): void {
@@ -177,7 +208,6 @@ export class Scheduler {
     this.textDue = true;
     this.clock.after(TEXT_GRACE, () => {
       if (!this.textDue || this.clock.hidden()) return;
-      this.flushText();
       this.request();
     });
   }

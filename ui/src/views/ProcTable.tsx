@@ -7,6 +7,7 @@ import { sched } from '../charts/sched';
 import { drawSpark } from '../charts/spark';
 import { gridNow } from '../charts/view';
 import { env } from '../panels/env';
+import { page, query } from '../state/page';
 import { fixed, WINDOWS, windowUs } from '../state/view';
 import type { Instance, View } from '../store/api';
 import {
@@ -116,8 +117,9 @@ class Table {
     const [p, c, u] = r.cells as [HTMLElement, HTMLElement, HTMLElement];
     setText(p, pid);
     if (!i) return;
-    setText(c, comm(i));
-    c.title = i.attrs.cmdline || comm(i);
+    const link = c.firstChild as HTMLElement;
+    setText(link, comm(i));
+    if (i.attrs.cmdline && link.title !== i.attrs.cmdline) link.title = i.attrs.cmdline;
     setText(u, unit(i));
     u.title = i.attrs.cgroup || '';
     COLUMNS.forEach((col, k) => {
@@ -155,6 +157,14 @@ class Table {
       return td;
     };
     cells.push(cell('d'), cell('l'), cell('l m'));
+    const link = document.createElement('button');
+    link.type = 'button';
+    link.className = 'name';
+    link.onclick = () => {
+      query.value = `proc[${tr.dataset.pid}]`;
+      page.value = 'raw';
+    };
+    cells[1]?.append(link);
     COLUMNS.forEach((_, k) => {
       cells.push(cell(''));
       if (k < 2) {
