@@ -20,8 +20,9 @@ import type {
 } from './api';
 import { argsOf, bounded, combine, resolve, rowInForce, sourceAt } from './eval';
 import { Feed } from './feed';
-import { FrameBuilder, type FrameSource } from './frame';
+import { FrameBuilder } from './frame';
 import type { GroupData } from './group';
+import type { FrameSource } from './parts';
 import { seriesKey } from './ranges';
 import { GAP_PERIODS } from './ring';
 import { statusOf } from './status';
