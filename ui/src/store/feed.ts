@@ -1,14 +1,16 @@
 // The data as it arrives: connection, subscription and resume, rings, clock, events.
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type ClientMessage, ClientMessageSchema, type Hello, ServerMessageSchema } from '../gen/strobe_pb';
+import { fromBinary } from '@bufbuild/protobuf';
+import { type Hello, ServerMessageSchema } from '../gen/strobe_pb';
 import { AgentClock } from '../transport/clock';
 import { type BatchVisitor, type ClockRecord, type GroupTick, readBatch } from '../transport/decode';
+import { pingBytes, rangeBytes, subscribeBytes } from '../transport/outgoing';
 import type { SocketEvents } from '../transport/socket';
 import type { HostEvent, HostInfo, MonoUs, Want } from './api';
 import { Catalog } from './catalog';
 import { GapLog } from './gaps';
 import { GroupData } from './group';
-import { type RangeAsk, RangeCache } from './ranges';
+import { hex, hostOf } from './host';
+import { RangeCache } from './ranges';
 import { type Plan, plan, samePlan } from './wants';
 
 /** The rings reach back so far, and never more than RING_ROWS rows. */
@@ -32,14 +34,6 @@ export interface FeedOptions {
   readonly windowUs: () => number;
   readonly nowMs?: () => number;
 }
-
-export function hueOf(name: string): number {
-  let h = 2166136261;
-  for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 16777619);
-  return (h >>> 0) % 360;
-}
-
-const hex = (b: Uint8Array) => Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
 
 export class Feed implements SocketEvents, BatchVisitor {
   readonly clock: AgentClock;
@@ -85,7 +79,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     this.clock = new AgentClock(() => this.nowMs() * 1000);
     this.gapLog = new GapLog(this.clock);
     this.ranges = new RangeCache(
-      (ask) => this.sendRange(ask),
+      (ask) => this.ready && (this.wire?.send(rangeBytes(ask)) ?? false),
       (m) => this.catalog.metrics.get(m)?.meta.counter ?? false,
       () => this.bump(),
     );
@@ -139,21 +133,9 @@ export class Feed implements SocketEvents, BatchVisitor {
       this.subscribedMs = this.nowMs();
       this.askedFrom = this.clock.now() - this.opts.windowUs();
     }
-    this.sendMessage({
-      case: 'subscribe',
-      value: {
-        $typeName: 'strobe.v1.Subscribe',
-        groups: this.plan.map((e) => ({
-          $typeName: 'strobe.v1.GroupSub',
-          group: e.id,
-          level: Math.max(level, e.level),
-          fresh: false,
-        })),
-        logId: can ? this.logIdBytes : new Uint8Array(0),
-        seq: can ? BigInt(this.seq) : 0n,
-        windowUs: BigInt(Math.round(this.opts.windowUs())),
-      },
-    });
+    const groups = this.plan.map((e) => ({ id: e.id, level: Math.max(level, e.level) }));
+    const from = can ? { logId: this.logIdBytes, seq: this.seq } : null;
+    this.wire?.send(subscribeBytes(groups, this.opts.windowUs(), from));
   }
 
   /** The history of a group that a fresh subscription is about to bring begins here; Infinity: it came, or
@@ -203,29 +185,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     const id = this.nextPing++;
     this.lastPingMs = now;
     this.pings.set(id, now * 1000);
-    this.sendMessage({ case: 'ping', value: { $typeName: 'strobe.v1.Ping', id: BigInt(id) } });
-  }
-
-  private sendMessage(of: ClientMessage['of']): boolean {
-    const m = create(ClientMessageSchema);
-    m.of = of;
-    return this.wire?.send(toBinary(ClientMessageSchema, m) as Uint8Array<ArrayBuffer>) ?? false;
-  }
-
-  private sendRange(ask: RangeAsk): boolean {
-    if (!this.ready) return false;
-    return this.sendMessage({
-      case: 'range',
-      value: {
-        $typeName: 'strobe.v1.RangeRequest',
-        req: ask.req,
-        series: ask.series.map((s) => ({ $typeName: 'strobe.v1.Selector', ...s })),
-        fromUs: BigInt(ask.fromUs),
-        toUs: BigInt(ask.toUs),
-        points: ask.points,
-        raw: false,
-      },
-    });
+    this.wire?.send(pingBytes(id));
   }
 
   // ---- messages
@@ -329,18 +289,7 @@ export class Feed implements SocketEvents, BatchVisitor {
         text: 'agent restarted',
       });
     this.startedUs = startedUs;
-    this.host = {
-      host: h.host,
-      machineId: h.machineId,
-      kernel: h.kernel,
-      version: h.version,
-      nCpus: h.nCpus,
-      memTotal: Number(h.memTotalBytes),
-      rateHz: h.rateHz || 10,
-      startedUs,
-      recoverable: h.recoverable,
-      hue: hueOf(h.host),
-    };
+    this.host = hostOf(h);
   }
 
   /** Another log: nothing of the old one can be continued. */

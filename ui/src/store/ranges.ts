@@ -6,6 +6,7 @@
 //  - Values are in stored units (a counter: stored units per second).
 //  - A chunk whose end lay in the future when it was asked for is only good up to `upTo`.
 import type { Range, RangeSeries } from '../gen/strobe_pb';
+import type { RangeAsk } from '../transport/outgoing';
 import type { MonoUs, SeriesRef } from './api';
 
 export const CHUNK = 64; // columns
@@ -22,14 +23,6 @@ export class Chunk {
   readonly hi = new Float64Array(CHUNK).fill(Number.NaN);
   upTo: MonoUs = 0;
   used = 0;
-}
-
-export interface RangeAsk {
-  req: number;
-  series: { metric: string; instance: string }[];
-  fromUs: number;
-  toUs: number;
-  points: number;
 }
 
 interface Pending {

@@ -1,0 +1,49 @@
+// What the page says to the agent, as bytes.
+import { create, toBinary } from '@bufbuild/protobuf';
+import { ClientMessageSchema } from '../gen/strobe_pb';
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Of = NonNullable<Parameters<typeof create<typeof ClientMessageSchema>>[1]>['of'];
+
+const bytes = (of: Of & {}): Bytes =>
+  toBinary(ClientMessageSchema, create(ClientMessageSchema, { of })) as Bytes;
+
+export interface RangeAsk {
+  req: number;
+  series: { metric: string; instance: string }[];
+  fromUs: number;
+  toUs: number;
+  points: number;
+}
+
+/** Where to go on after a disconnect. */
+export interface Resume {
+  readonly logId: Uint8Array;
+  readonly seq: number;
+}
+
+/** The whole subscription, what is on screen first. */
+export function subscribeBytes(
+  groups: readonly { id: number; level: number }[],
+  windowUs: number,
+  resume: Resume | null,
+): Bytes {
+  return bytes({
+    case: 'subscribe',
+    value: {
+      groups: groups.map((g) => ({ group: g.id, level: g.level })),
+      windowUs: BigInt(Math.round(windowUs)),
+      ...(resume ? { logId: resume.logId, seq: BigInt(resume.seq) } : {}),
+    },
+  });
+}
+
+export function rangeBytes(a: RangeAsk): Bytes {
+  const { req, series, points } = a;
+  return bytes({
+    case: 'range',
+    value: { req, series, fromUs: BigInt(a.fromUs), toUs: BigInt(a.toUs), points, raw: false },
+  });
+}
+
+export const pingBytes = (id: number): Bytes => bytes({ case: 'ping', value: { id: BigInt(id) } });
