@@ -7,7 +7,7 @@
 #include "serve/buf.h"
 #include "serve/private.h"
 
-enum { API_METRICS_MAX = 256, API_POINTS_DEFAULT = 100 };
+enum { API_METRICS_MAX = 256, API_POINTS_DEFAULT = 100, API_RENDER_MAX = 100000 };
 
 /* One argument after the other ("metric=kernel.all.load"), decoded; NULL ends. */
 struct api_query {
@@ -31,6 +31,10 @@ void api_query_json(struct buf *, const struct api_query *, const struct query_r
 		    const struct query_result *);
 void api_query_csv(struct buf *, const struct api_query *, const struct query_request *,
 		   const struct query_result *);
+/* For job->render: makes job->text and frees the result, or sets job->r to -E2BIG (more than
+ * API_RENDER_MAX points). */
+void api_render_json(struct job *);
+void api_render_csv(struct job *);
 /* The metric reference and the live instances of each group. */
 void api_metrics_json(struct buf *, const struct mirror *);
 

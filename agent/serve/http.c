@@ -6,7 +6,13 @@
 
 #include <errno.h>
 
-enum { CHUNK = 64 << 10, HEADERS_MAX = 4096, ARGS_MAX = 300, KEEP_BODY = 64 << 10 };
+enum {
+	CHUNK = 64 << 10,
+	HEADERS_MAX = 4096,
+	ARGS_MAX = 300,
+	KEEP_BODY = 64 << 10,
+	SEND_TIMEOUT_S = 20
+};
 
 enum endpoint { ENDPOINT_NONE, ENDPOINT_QUERY, ENDPOINT_STATUS };
 
@@ -47,6 +53,7 @@ static int respond(struct request *r, unsigned status, const char *mime, const s
 	r->sent = r->head ? r->len : 0;
 	if (r->sent == r->len)
 		return r->close || lws_http_transaction_completed(r->wsi) ? -1 : 0;
+	lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_TIMEOUT_S);
 	lws_callback_on_writable(r->wsi);
 	return 0;
 }
@@ -100,6 +107,7 @@ static int send_some(struct request *r)
 		return -1;
 	r->sent += n;
 	if (!last) {
+		lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_TIMEOUT_S);
 		lws_callback_on_writable(r->wsi);
 		return 0;
 	}
@@ -228,11 +236,12 @@ static int api_query(struct request *r)
 		job->request.to_us = r->query.to_us;
 		job->request.points = r->query.points;
 		job->request.raw = !r->query.rate;
+		job->render = r->query.csv ? api_render_csv : api_render_json;
 	}
 	return wait_for(r, job, ENDPOINT_QUERY);
 }
 
-static int finish_query(struct request *r, const struct job *job)
+static int finish_query(struct request *r, struct job *job)
 {
 	if (job->r == -ENOENT)
 		return refuse(r, 404, "no such metric",
@@ -242,10 +251,9 @@ static int finish_query(struct request *r, const struct job *job)
 			      "ask for fewer points, metrics or instances");
 	if (job->r < 0)
 		return refuse(r, 400, "the query cannot be run", strerror(-job->r));
-	if (r->query.csv)
-		api_query_csv(&r->body, &r->query, &job->request, job->result);
-	else
-		api_query_json(&r->body, &r->query, &job->request, job->result);
+	buf_done(&r->body);
+	r->body = job->text;
+	job->text = (struct buf){0};
 	return respond_body(r, HTTP_STATUS_OK,
 			    r->query.csv ? "text/csv; charset=utf-8" : "application/json");
 }

@@ -54,6 +54,7 @@ void job_free(struct job *job)
 		return;
 	query_free(job->result);
 	buf_done(&job->events);
+	buf_done(&job->text);
 	free(job->selectors);
 	free(job->strings);
 	free(job);
@@ -275,6 +276,8 @@ int jobs_step(struct jobs *j)
 		find_events(j, job);
 	else
 		job->r = query_run(j->log, &job->request, &job->result, &job->cancel);
+	if (job->kind == JOB_RANGE && job->r == 0 && job->render)
+		job->render(job);
 	STAT_ADD(queries, 1);
 	STAT_ADD(query_us, clock_mono_us() - begin_us);
 

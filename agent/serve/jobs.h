@@ -28,9 +28,11 @@ struct job {
 	struct query_request request;
 	struct query_selector *selectors; /* with their strings in `strings` */
 	char *strings;
+	void (*render)(struct job *); /* on the query thread after a query that worked; or NULL */
 	/* results */
 	int r; /* 0 or -errno of query_run */
 	struct query_result *result;
+	struct buf text;   /* what render() made */
 	struct buf events; /* JOB_EVENTS: the fields of an EventList */
 	size_t next;	   /* series sent so far; the owner's */
 	struct job *link;

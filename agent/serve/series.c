@@ -326,3 +326,41 @@ void api_query_csv(struct buf *b, const struct api_query *q, const struct query_
 		}
 	}
 }
+
+static bool render_begin(struct job *job)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < job->result->n_series; i++)
+		for (uint32_t k = 0; k < job->request.points; k++)
+			n += job->result->series[i].points[k].n != 0;
+	if (n > API_RENDER_MAX)
+		job->r = -E2BIG;
+	return job->r == 0;
+}
+
+static void render_end(struct job *job)
+{
+	query_free(job->result);
+	job->result = NULL;
+	if (job->text.failed)
+		job->r = -ENOMEM;
+}
+
+void api_render_json(struct job *job)
+{
+	const struct api_query q = {.rate = !job->request.raw};
+
+	if (render_begin(job))
+		api_query_json(&job->text, &q, &job->request, job->result);
+	render_end(job);
+}
+
+void api_render_csv(struct job *job)
+{
+	const struct api_query q = {.rate = !job->request.raw};
+
+	if (render_begin(job))
+		api_query_csv(&job->text, &q, &job->request, job->result);
+	render_end(job);
+}

@@ -8,7 +8,7 @@
  *  - Every request and upgrade passes access.c first.
  *
  * Life cycle: server_open; server_run on one thread, server_query_step in a loop on another;
- * server_stop from anywhere; both threads joined; server_close.
+ * server_stop from any thread; both threads joined; server_close.
  */
 #ifndef STROBE_SERVE_SERVER_H
 #define STROBE_SERVE_SERVER_H
@@ -44,7 +44,7 @@ const char *server_url(const struct server *);
 /* The loop; returns 0 after server_stop, or -errno. */
 int server_run(struct server *);
 
-/* Any thread, also in a signal handler: server_run returns and server_query_step ends. */
+/* Any thread, not a signal handler: server_run returns and server_query_step ends. */
 void server_stop(struct server *);
 
 /* The body of the query thread: waits for a job, a minute at most, and runs it. 0; -ECANCELED: the
