@@ -26,8 +26,9 @@ says() {
 start() {
 	name=$1
 	shift
+	[ "$1" = sh ] || set -- "$STROBE" run "$@"
 	mkfifo "$dir/$name.fifo"
-	"$STROBE" run "$@" >"$dir/$name.fifo" 2>"$dir/err.$name" &
+	"$@" >"$dir/$name.fifo" 2>"$dir/err.$name" &
 	pid=$!
 	pids="$pids $pid"
 	exec 4<"$dir/$name.fifo"
@@ -121,6 +122,12 @@ grep -q "others may write there" "$dir/err.four" || fail "a folder of everyone w
 grep -q "no crash recovery" "$dir/err.four" || fail "no word of the log in memory"
 stop "$pid"
 unset STROBE_TOKEN
+
+# few files: it says so
+start few sh -c 'ulimit -n 60; exec "$0" "$@"' "$STROBE" run --listen 127.0.0.1:0 --runtime-dir "$dir" --memory 16M \
+	--collectors cpu
+grep -q "only 60 files may be open.*ulimit -n" "$dir/err.few" || fail "no word of the limit of files"
+stop "$pid"
 
 # without privileges
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then

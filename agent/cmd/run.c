@@ -24,7 +24,8 @@ enum {
 	THREADS_MAX = 64,
 	BEGIN_MS = 2000,
 	JOIN_MS = 2000,
-	FILES_WANTED = 65536
+	FILES_WANTED = 65536,
+	FILES_LEAST = 200
 };
 
 struct thread {
@@ -193,6 +194,9 @@ static void raise_file_limit(void)
 		return;
 	l.rlim_cur = l.rlim_max < FILES_WANTED ? l.rlim_max : FILES_WANTED;
 	setrlimit(RLIMIT_NOFILE, &l);
+	if (l.rlim_cur < FILES_LEAST)
+		msg(MSG_WARN, "only %llu files may be open: collectors will fail and clients get no answer; allow "
+			      "more (ulimit -n 4096)", (unsigned long long)l.rlim_cur);
 }
 
 static int open_server(struct agent *a, uint64_t started_us)
