@@ -1,13 +1,13 @@
 // One chart on the page: its section, title, plot and overlay; drawn when the scheduler says so.
-import { format, num, type Scale, scaleFor, valueText } from '../lib/format';
+import { num, type Scale, scaleFor, valueText } from '../lib/format';
 import type { Env, Mark, PanelSpec } from '../panels/types';
 import { fixed, hidden, hover, mode, selection, stale } from '../state/view';
-import type { Gap, Store } from '../store/api';
+import type { Gap } from '../store/api';
 import type { Grid } from './columns';
 import { draft, origin } from './cursor';
 import { picture } from './image';
 import { listen } from './input';
-import { Legend, type Value } from './legend';
+import type { Value } from './legend';
 import { type Built, Model } from './model';
 import { drawOverlay } from './overlay';
 import { themeVersion } from './palette';
@@ -15,18 +15,14 @@ import { type Box, type Picture, Plot, plotWidth } from './plot';
 import { Rows, type RowsBuilt } from './rows';
 import { type Drawable, sched } from './sched';
 import { type Saying, saying } from './status';
+import { detailsOf, joined, Title, unitName } from './title';
 import { shownValue } from './value';
 import { gridNow, xOf } from './view';
 
 export class Chart implements Drawable {
   readonly el = document.createElement('div');
   readonly model: Model;
-  private readonly title = document.createElement('h2');
-  private readonly head = document.createElement('div');
-  private readonly unit = document.createElement('span');
-  private readonly word = document.createElement('span');
-  private readonly resolution = document.createElement('span');
-  private readonly legend = new Legend();
+  private readonly title = new Title();
   private readonly host = document.createElement('div');
   private readonly over = document.createElement('canvas');
   private readonly message = document.createElement('div');
@@ -40,6 +36,7 @@ export class Chart implements Drawable {
   private said: Saying | null = null;
   private scale: Scale = scaleFor('count', 1);
   private drawnFor = '';
+  private details = '';
   private stop: (() => void)[] = [];
   /** Row under the pointer of a heat map, or -1. */
   row = -1;
@@ -156,7 +153,7 @@ export class Chart implements Drawable {
       cells: (ctx, box, k) => rows.draw(ctx, box, k, b, grid),
       labels: (ctx, box, k) => rows.labels(ctx, box, k, b),
     });
-    if (!this.spec.max) this.legend.setRampEnd(this.withUnit(b.max));
+    if (!this.spec.max) this.title.legend.setRampEnd(this.withUnit(b.max));
   }
 
   private picture(grid: Grid, b: Built | RowsBuilt, label: (v: number) => string, plain: boolean): Picture {
@@ -186,10 +183,7 @@ export class Chart implements Drawable {
       this.relist();
       sched.invalidate();
     }
-    const title = this.titleText();
-    if (setText(this.title, title)) this.wide = -1;
-    const details = detailsOf(spec, this.model.marks, store);
-    if (this.title.title !== details) this.title.title = details;
+    this.details = detailsOf(spec, this.model.marks, store);
     const first = this.model.marks[0]?.source.inputs[0]?.metric ?? spec.metrics[0] ?? '';
     const said = saying({
       connected: store.host !== null && store.metrics().length > 0,
@@ -219,7 +213,7 @@ export class Chart implements Drawable {
     }
     if (s.message) this.placeMessage(s.state === 'failed');
     this.said = s;
-    this.legend.setTag(s.tag.kind, s.tag.text, s.note);
+    this.title.legend.setTag(s.tag.kind, s.tag.text, s.note);
   }
 
   /** A failure stands where the line ended, if there is room; else in the whole plot. */
@@ -237,26 +231,27 @@ export class Chart implements Drawable {
   private values(): void {
     this.drawnFor = this.shapeKey();
     const [unit, words] = this.unitParts();
-    const res = this.built?.resolution ? ` · ${this.built.resolution}` : '';
-    if (setText(this.unit, unit) || setText(this.word, words) || setText(this.resolution, res))
-      this.wide = -1;
+    const title = this.titleText();
+    const resolution = this.built?.resolution ?? '';
+    if (this.title.set({ title, details: this.details, unit, words, resolution }))
+      this.el.setAttribute('aria-label', [title, unit, words, resolution].filter(Boolean).join(', '));
     const gone = this.said?.state === 'nodata' || this.said?.state === 'stale';
     if (this.rows) this.rowValues(gone);
-    else for (const m of this.model.marks) this.legend.set(m.source.key, this.value(m, gone));
-    if (this.legend.chars() !== this.wide) this.fitTitle();
+    else for (const m of this.model.marks) this.title.legend.set(m.source.key, this.value(m, gone));
+    this.title.fit();
   }
 
   private rowValues(gone: boolean): void {
     const b = this.built as RowsBuilt | null;
     if (!b) return;
-    for (const { mark } of b.band) this.legend.set(mark.source.key, this.value(mark, gone));
+    for (const { mark } of b.band) this.title.legend.set(mark.source.key, this.value(mark, gone));
     const at = this.row >= 0 ? b.rows[this.row] : undefined;
     const mean = b.band.length > 1 ? undefined : this.spec.band?.(this.env).at(-1);
     const shown = at?.mark ?? mean ?? b.rows[0]?.mark;
-    this.legend.el.classList.toggle('rowing', at !== undefined);
+    this.title.legend.el.classList.toggle('rowing', at !== undefined);
     if (!shown) return;
-    this.legend.rename('row', shown.label);
-    this.legend.set('row', this.value(shown, gone, true));
+    this.title.legend.rename('row', shown.label);
+    this.title.legend.set('row', this.value(shown, gone, true));
   }
 
   private value(m: Mark, gone: boolean, withUnit = false): Value {
@@ -264,7 +259,7 @@ export class Chart implements Drawable {
     const v = p ? p.v : Number.NaN;
     const own = m.kind ? scaleFor(m.kind, v) : this.scale;
     const n = valueText(m.kind ?? m.source.kind, v, own);
-    const u = m.kind || withUnit ? own.unit : '';
+    const u = v !== 0 && (m.kind || withUnit) ? own.unit : '';
     return { text: Number.isNaN(v) ? this.novalue() : u ? joined(n, u) : n, value: v, t: p?.t ?? 0 };
   }
 
@@ -293,26 +288,11 @@ export class Chart implements Drawable {
       const source = { key: 'row', inputs: [], kind: this.spec.unit.kind };
       const row: Mark = { label: 'mean', source, colour: 'cpu', style: 'value' };
       const ends: [string, string] = ['0', this.spec.max ? '100 %' : ''];
-      this.legend.el.classList.toggle('few', few);
-      this.legend.build(few ? [...band, row] : [row], h, few ? null : ends);
-    } else this.legend.build(this.model.marks, h, null);
-    this.fitTitle();
+      this.title.legend.el.classList.toggle('few', few);
+      this.title.legend.build(few ? [...band, row] : [row], h, few ? null : ends);
+    } else this.title.legend.build(this.model.marks, h, null);
     this.values();
   }
-
-  /** Resolution goes first when the title is too narrow, the title's own letters never. */
-  private fitTitle(): void {
-    const { head } = this;
-    if (!this.width) return;
-    this.wide = this.legend.chars();
-    head.classList.remove(...GIVES_WAY);
-    for (const c of GIVES_WAY) {
-      if (head.scrollWidth <= head.clientWidth) return;
-      head.classList.add(c);
-    }
-  }
-
-  private wide = -1;
 
   private shapeKey(): string {
     return `${this.unitParts().join()}${this.built?.resolution ?? ''}${this.built?.any ?? ''}`;
@@ -363,17 +343,11 @@ export class Chart implements Drawable {
     el.dataset.state = 'loading';
     el.setAttribute('role', 'figure');
     el.setAttribute('aria-label', this.titleText());
-    const { head } = this;
-    head.className = 'head';
-    this.unit.className = 'u';
-    this.word.className = 'u word';
-    this.resolution.className = 'u opt';
-    head.append(this.title, this.unit, this.word, this.resolution, this.legend.el);
     this.host.className = 'plot';
     this.over.className = 'over';
     this.message.className = 'msg';
     this.message.hidden = true;
-    el.append(head, this.host, this.over, this.message);
+    el.append(this.title.el, this.host, this.over, this.message);
   }
 
   private show(visible: boolean): void {
@@ -388,38 +362,9 @@ export class Chart implements Drawable {
     this.width = w;
     this.height = h;
     if (w > 0 && h > 0) this.plot.resize(w, h, this.axis);
-    this.fitTitle();
+    this.title.resize(w);
     sched.invalidate();
   }
-}
-
-const joined = (n: string, u: string) => (u === '' ? n : u.startsWith('/') ? n + u : `${n} ${u}`);
-
-/** "k/s" and "segments" to "k segments/s"; "%" and "" to "%". */
-function unitName(unit: string, noun: string): string {
-  if (!noun) return unit;
-  const per = unit.endsWith('/s');
-  return [per ? unit.slice(0, -2) : unit, `${noun}${per ? '/s' : ''}`].filter(Boolean).join(' ');
-}
-
-function setText(e: HTMLElement, text: string): boolean {
-  if (e.textContent === text) return false;
-  e.textContent = text;
-  return true;
-}
-
-/** What is hidden of a narrow title, one after the other; see styles/panels.css. */
-const GIVES_WAY = ['no-opt', 'no-word', 'no-extra', 'no-names', 'no-unit'];
-
-/** What the chart is good for, its metrics and the steps in which their sources count. */
-export function detailsOf(spec: PanelSpec, marks: readonly Mark[], store: Store): string {
-  const names = new Set(marks.flatMap((m) => m.source.inputs.map((r) => r.metric)));
-  const lines = [...(names.size ? names : spec.metrics)].slice(0, 12).map((name) => {
-    const info = store.info(name);
-    const step = info?.quantum ? `, counts in steps of ${format(info.quantum, info.kind)}` : '';
-    return `${name}${step}`;
-  });
-  return [spec.help, ...lines].filter(Boolean).join('\n');
 }
 
 const NOTHING: readonly never[] = [];

@@ -1,6 +1,6 @@
 // From a panel and the store to what the plot draws: marks become columns, columns become layers, extents
 // become a domain and a unit. No canvas and no DOM here.
-import { axisText, type Scale, scaleFor } from '../lib/format';
+import { axisScale, axisText, type Scale, scaleFor } from '../lib/format';
 import type { Env, Mark, PanelSpec } from '../panels/types';
 import type { Frame, Gap, Store } from '../store/api';
 import { bin, type Columns, extent, type Grid, newColumns, stack } from './columns';
@@ -102,7 +102,7 @@ export class Model {
     const { columns, frames, gaps } = this.read(drawn, grid);
     const stacked = this.spec.draw === 'stack' ? stack(columns, grid.n) : null;
     const domain = this.domain(drawn, stacked ?? columns, height, now);
-    const scale = scaleFor(this.spec.unit.kind, Math.max(Math.abs(domain.min), domain.max));
+    const scale = axisScale(this.spec.unit.kind, Math.max(Math.abs(domain.min), domain.max));
     const layers = stacked ? stackLayers(drawn, columns, stacked) : lineLayers(drawn, columns);
     return {
       grid,

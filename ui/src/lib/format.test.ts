@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { axisText, format, num, scaleFor, valueText } from './format';
+import { axisScale, axisText, format, num, scaleFor, valueText } from './format';
 
 describe('numbers', () => {
   it('have three significant digits and never an exponent', () => {
@@ -48,6 +48,12 @@ describe('units', () => {
     expect(format(0.4, 'ratio')).toBe('40 %');
     expect(format(0.0036, 'seconds')).toBe('3.6 ms');
     expect(format(21e-6, 'seconds')).toBe('21 µs');
+  });
+  it('of an axis leave small values their digits', () => {
+    expect(axisScale('count/s', 1e6).unit).toBe('k/s');
+    expect(axisScale('count/s', 4000).unit).toBe('/s');
+    expect(axisScale('bytes', 24 * 2 ** 30).unit).toBe('GiB');
+    expect(axisScale('bytes/s', 2 ** 31).unit).toBe('MiB/s');
   });
   it('change at whole prefixes', () => {
     expect(scaleFor('bytes', 1023).unit).toBe('B');

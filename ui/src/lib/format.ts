@@ -83,6 +83,10 @@ export function scaleFor(kind: Kind, max: number): Scale {
   }
 }
 
+/** The unit of an axis that reaches to `max`: two to five digits, so that small values beside it keep theirs. */
+export const axisScale = (kind: Kind, max: number): Scale =>
+  scaleFor(kind, kind === 'seconds' ? max : max / 10);
+
 /** "0", "0.02", "9.8", "46", "1,250": three significant digits below 1000, whole above; "–" for no value. */
 export function num(v: number): string {
   if (!Number.isFinite(v)) return '–';

@@ -3,10 +3,10 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { sched } from '../charts/sched';
 import { clockText } from '../charts/time';
+import { setText } from '../charts/title';
 import { env } from '../panels/env';
 import type { HostEvent, View } from '../store/api';
 import { derived, one, ref } from '../transform/source';
-import { setText } from './UseStrip';
 
 const SHAPES = ['○', '▲', '◆'];
 const CLASSES = ['', 'warn', 'crit'];

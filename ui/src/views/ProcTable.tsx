@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { bin, type Columns, newColumns } from '../charts/columns';
 import { sched } from '../charts/sched';
 import { drawSpark } from '../charts/spark';
+import { setText } from '../charts/title';
 import { gridNow } from '../charts/view';
 import { env } from '../panels/env';
 import { page, query } from '../state/page';
@@ -22,7 +23,6 @@ import {
   settleRows,
   unit,
 } from './procdata';
-import { setText } from './UseStrip';
 
 const SECOND = 1_000_000;
 const ROW = 19;

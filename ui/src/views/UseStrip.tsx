@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { bin, type Columns, newColumns } from '../charts/columns';
 import { sched } from '../charts/sched';
 import { drawSpark } from '../charts/spark';
+import { setText } from '../charts/title';
 import { shownValue } from '../charts/value';
 import { gridNow } from '../charts/view';
 import { num, scaleFor } from '../lib/format';
@@ -161,10 +162,6 @@ function make(tag: string, cls: string): HTMLElement {
   const e = document.createElement(tag);
   if (cls) e.className = cls;
   return e;
-}
-
-export function setText(e: HTMLElement, text: string): void {
-  if (e.textContent !== text) e.textContent = text;
 }
 
 export function setClass(e: HTMLElement, cls: string): void {
