@@ -41,9 +41,9 @@ END_TEST
 
 START_TEST(hosts)
 {
-	static const char *const good[] = {"localhost",	  "localhost:9820", "127.0.0.1",
-					   "127.0.0.1:1", "[::1]",	    "[::1]:65535",
-					   "LocalHost:80"};
+	static const char *const good[] = {
+		"localhost",   "localhost:9820", "127.0.0.1", "127.0.0.1:1",	     "[::1]",
+		"[::1]:65535", "LocalHost:80",	 "127.0.0.2", "127.255.255.254:9820"};
 	static const char *const bad[] = {"",
 					  "localhost:",
 					  "localhost:abc",
@@ -51,7 +51,16 @@ START_TEST(hosts)
 					  "localhost.evil.com",
 					  "evil.com",
 					  "127.0.0.1.evil.com",
-					  "127.0.0.2",
+					  "128.0.0.1",
+					  "127.1",
+					  "127.0.0.1.",
+					  "127.0.0.01:80",
+					  "127.0.0.1:",
+					  "localhost.",
+					  "[::1]x",
+					  "[::1]:",
+					  "[::2]",
+					  "[127.0.0.1]",
 					  "0.0.0.0",
 					  "::1",
 					  "[::1",

@@ -47,18 +47,29 @@ static bool is_port(const char *p)
 	return n >= 1 && n <= 5 && !p[n];
 }
 
+/* 127.0.0.0/8 in full, as it is written by browsers. */
+static bool is_loopback_v4(const char *host, size_t len)
+{
+	char text[INET_ADDRSTRLEN];
+	struct in_addr in;
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, host, len);
+	text[len] = '\0';
+	return inet_pton(AF_INET, text, &in) == 1 && ntohl(in.s_addr) >> 24 == 127;
+}
+
 bool access_host_ok(const char *host)
 {
-	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+	if (!host)
+		return false;
+	size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
 
-	for (size_t i = 0; host && i < sizeof(names) / sizeof(*names); i++) {
-		size_t n = strlen(names[i]);
-
-		if (strncasecmp(host, names[i], n) == 0 &&
-		    (!host[n] || (host[n] == ':' && is_port(host + n + 1))))
-			return true;
-	}
-	return false;
+	if (n > strlen(host) || (host[n] && (host[n] != ':' || !is_port(host + n + 1))))
+		return false;
+	return (n == 9 && strncasecmp(host, "localhost", n) == 0) ||
+	       (n == 5 && memcmp(host, "[::1]", n) == 0) || is_loopback_v4(host, n);
 }
 
 bool access_origin_ok(const char *origin, const char *host)

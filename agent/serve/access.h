@@ -23,7 +23,7 @@ bool access_token_valid(const char *token);
 /* Time does not depend on where they differ. */
 bool access_token_equal(const char *token, const char *given, size_t given_len);
 
-/* "localhost", "127.0.0.1" or "[::1]", each with or without ":port". */
+/* "localhost", an address in 127.0.0.0/8 or "[::1]", each with or without ":port". */
 bool access_host_ok(const char *host);
 
 /* origin NULL or "": none was sent, fine. */
