@@ -23,6 +23,7 @@ enum {
 	PROBE_OPEN_MAX = 16,	/* the same by open(): 3 us each */
 	WHOLE_BIRTHS_MAX = 64,	/* births in a pass of which all files are read at once */
 	FDS_MAX = 65536,	/* half of them are for the files of 8,000 processes */
+	FDS_OTHERS = 192,	/* left for the rest of the agent */
 	RESERVED_PIDS = 300	/* where the kernel goes on after pid_max */
 };
 
@@ -233,8 +234,8 @@ static bool own_namespace(const struct host *h)
 	return parse_i64(&p, &pid) && pid == getpid() && *parse_blank(p) == '\n';
 }
 
-/* Half of what this process may open, after raising that to what is of use here: who sizes tables
- * by the limit should not pay for more. */
+/* Half of what this process may open, or less where little is left for others then; after raising
+ * that to what is of use here: who sizes tables by the limit should not pay for more. */
 static uint32_t raise_fd_limit(void)
 {
 	struct rlimit lim;
@@ -249,7 +250,10 @@ static uint32_t raise_fd_limit(void)
 		if (setrlimit(RLIMIT_NOFILE, &high) == 0)
 			lim = high;
 	}
-	return (uint32_t)(lim.rlim_cur < FDS_MAX ? lim.rlim_cur : FDS_MAX) / 2;
+	uint32_t most = (uint32_t)(lim.rlim_cur < FDS_MAX ? lim.rlim_cur : FDS_MAX);
+	uint32_t spare = most > FDS_OTHERS ? most - FDS_OTHERS : 0;
+
+	return spare < most / 2 ? spare : most / 2;
 }
 
 static int64_t read_pid_max(const struct host *h)
