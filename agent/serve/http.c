@@ -111,11 +111,24 @@ static int send_some(struct request *r)
 		lws_callback_on_writable(r->wsi);
 		return 0;
 	}
+	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
 	buf_trim(&r->body, KEEP_BODY);
 	return r->close || lws_http_transaction_completed(r->wsi) ? -1 : 0;
 }
 
 /* ---- assets ---- */
+
+/* Inflated once, for clients without gzip: many slow ones must not hold a copy each. */
+static const uint8_t *plain_asset(struct server *s, const struct asset *a)
+{
+	size_t i = (size_t)(a - strobe_assets);
+
+	if (!s->plain)
+		s->plain = calloc(strobe_n_assets, sizeof(*s->plain));
+	if (s->plain && !s->plain[i])
+		s->plain[i] = asset_inflate(a);
+	return s->plain ? s->plain[i] : NULL;
+}
 
 static int respond_asset(struct request *r, const struct asset *a)
 {
@@ -144,14 +157,10 @@ static int respond_asset(struct request *r, const struct asset *a)
 		r->data = a->gz;
 		r->len = a->gz_len;
 	} else {
-		uint8_t *plain = asset_inflate(a);
-
-		buf_done(&r->body);
-		r->body = (struct buf){.p = plain, .len = a->len, .cap = a->len, .failed = !plain};
-		if (!plain)
-			return -1;
-		r->data = plain;
+		r->data = plain_asset(r->server, a);
 		r->len = a->len;
+		if (!r->data)
+			return -1;
 	}
 	return respond(r, HTTP_STATUS_OK, a->mime, extra, n);
 }
@@ -412,6 +421,12 @@ int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	struct request **slot = user;
 
 	switch (reason) {
+	case LWS_CALLBACK_WSI_CREATE:
+		server_of(wsi)->n_wsi++;
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		server_of(wsi)->n_wsi--;
+		return 0;
 	case LWS_CALLBACK_HTTP:
 		return begin(wsi, slot, in, len);
 	case LWS_CALLBACK_HTTP_WRITEABLE:

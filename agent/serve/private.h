@@ -30,10 +30,12 @@ struct server {
 	_Atomic bool stop;
 	struct tail tail;
 	struct buf out; /* the message being made; one at a time */
+	uint32_t n_wsi; /* that lws has: connections and a few of its own */
 	struct session *sessions;
 	uint32_t n_sessions;
 	struct jobs jobs;
 	struct request *waiting; /* HTTP requests that wait for a job */
+	uint8_t **plain;	 /* inflated assets, one each; NULL: not asked for yet */
 };
 
 /* ---- stream.c: the WebSocket side ---- */

@@ -5,6 +5,7 @@
 #include "base/msg.h"
 #include "base/stats.h"
 #include "serve/access.h"
+#include "serve/assets.h"
 #include "serve/private.h"
 
 #include <errno.h>
@@ -13,9 +14,17 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
-enum { BACKLOG = 64, FD_LIMIT = 2048, NOTSENT_LOWAT = 16 << 10 };
+enum {
+	BACKLOG = 64,
+	FD_LIMIT = 2048,	/* of lws: connections and its own */
+	CONNECTIONS_MAX = 1024, /* further ones are closed at once */
+	ACCEPTS_A_TURN = 64,
+	ACCEPT_PAUSE_US = 200000,
+	NOTSENT_LOWAT = 16 << 10
+};
 
 /* On every response, also those that lws makes itself. */
 static const struct lws_protocol_vhost_options security_headers[] = {
@@ -66,7 +75,8 @@ static int listen_on(struct server *s, char *err, size_t err_len)
 		}
 		struct stat st;
 
-		if (lstat(un->sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
+		/* Any other answer, such as that its queue is full, comes from a living one. */
+		if (errno == ECONNREFUSED && lstat(un->sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
 			unlink(un->sun_path);
 		fchmod(fd, 0600); /* bind creates the name with the mode of the socket */
 	} else {
@@ -83,7 +93,6 @@ static int listen_on(struct server *s, char *err, size_t err_len)
 	getsockname(fd, (struct sockaddr *)&addr, &len);
 	if (addr.ss_family == AF_UNIX) {
 		strcpy(s->socket_path, ((struct sockaddr_un *)(void *)&addr)->sun_path);
-		chmod(s->socket_path, 0600);
 		snprintf(s->url, sizeof(s->url), "unix:%s", s->socket_path);
 	} else if (addr.ss_family == AF_INET6) {
 		snprintf(s->url, sizeof(s->url), "http://[::1]:%u/",
@@ -99,16 +108,41 @@ static int listen_on(struct server *s, char *err, size_t err_len)
 	return 0;
 }
 
-static void accept_all(struct server *s)
+/* Connections may take a quarter of the files this process may open: the rest is the collectors'.
+ */
+static uint32_t connections_max(void)
 {
-	int fd, one = 1, lowat = NOTSENT_LOWAT;
+	struct rlimit l;
 
-	while ((fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur / 4 > CONNECTIONS_MAX)
+		return CONNECTIONS_MAX;
+	return l.rlim_cur / 4 ? (uint32_t)l.rlim_cur / 4 : 1;
+}
+
+static void accept_some(struct server *s)
+{
+	uint32_t max = connections_max();
+	int fd = 0, one = 1, lowat = NOTSENT_LOWAT;
+
+	for (int n = 0; n < ACCEPTS_A_TURN; n++) {
+		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+			break;
+		if (s->n_wsi >= max) {
+			close(fd);
+			continue;
+		}
 		if (!s->socket_path[0]) {
 			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 			setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 		}
 		lws_adopt_socket_vhost(s->vhost, fd); /* closes it on failure */
+	}
+	/* Without files or memory the listening socket stays readable: look again a little later.
+	 */
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+		lws_rx_flow_control(s->listen_wsi, 0);
+		lws_set_timer_usecs(s->listen_wsi, ACCEPT_PAUSE_US);
 	}
 }
 
@@ -186,10 +220,12 @@ static int fd_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
 	(void)user;
 	(void)in;
 	(void)len;
+	if (reason == LWS_CALLBACK_TIMER)
+		lws_rx_flow_control(wsi, 1);
 	if (reason != LWS_CALLBACK_RAW_RX_FILE)
 		return 0;
 	if (wsi == s->listen_wsi) {
-		accept_all(s);
+		accept_some(s);
 	} else if (wsi == s->log_wsi) {
 		on_log(s);
 	} else if (read(s->wake_fd, &n, sizeof(n)) > 0) {
@@ -340,6 +376,9 @@ void server_close(struct server *s)
 	tail_done(&s->tail);
 	jobs_done(&s->jobs);
 	buf_done(&s->out);
+	for (size_t i = 0; s->plain && i < strobe_n_assets; i++)
+		free(s->plain[i]);
+	free(s->plain);
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
 	free(s);

@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 // What a client may do to the agent by asking for absurd things, by not reading and by going away.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
 import { after, before, test } from 'node:test';
-import { connect, startAgent } from './client.mjs';
+import { connect, request, startAgent } from './client.mjs';
 import { rangeRequest } from './schema.mjs';
 
 let agent;
@@ -31,4 +34,44 @@ test('a range over all of time is answered', async () => {
       if (fromUs < 2n) assert.equal(m.range.series[0].gap[0], 0);
     }
   c.stream.close();
+});
+
+test('without a free descriptor the agent waits, and answers when there is one again', async () => {
+  const limit = (n) => execFileSync('prlimit', ['--pid', String(agent.pid), `--nofile=${n}:`]);
+  const cpuTicks = () => {
+    const f = fs.readFileSync(`/proc/${agent.pid}/task/${agent.pid}/stat`, 'latin1').replace(/.*\) /, '').split(' ');
+    return Number(f[11]) + Number(f[12]);
+  };
+  const before = execFileSync('prlimit', ['--pid', String(agent.pid), '--nofile', '-o', 'SOFT', '--noheadings']).toString().trim();
+
+  limit(8);
+  const idle = Array.from({ length: 20 }, () => net.connect(agent.address).on('error', () => {}));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const begin = cpuTicks();
+  await new Promise((resolve) => setTimeout(resolve, 1500)); // the time over which it must not spin
+  const used = cpuTicks() - begin;
+  limit(before);
+  for (const s of idle) s.destroy();
+  assert.ok(used < 30, `${used * 10} ms of CPU in 1.5 s`);
+  assert.equal((await request(agent, '/healthz')).status, 200);
+});
+
+test('more connections than there are places are closed, and the places come back', async () => {
+  const places = 1024, more = 100;
+  let closed = 0;
+  const idle = Array.from({ length: places + more }, () => net.connect(agent.address).on('error', () => {}));
+  for (const s of idle) s.on('data', () => {}).on('close', () => closed++);
+  while (closed < more) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.ok(closed < 2 * more, `${closed} were closed`);
+  for (const s of idle) s.destroy();
+  for (let status = 0; status !== 200;) status = await request(agent, '/healthz').then((r) => r.status, () => 0);
+});
+
+test('an agent on another loopback address answers there', async () => {
+  const own = await startAgent({ listen: '127.0.0.2:0' });
+  own.address.host = '127.0.0.2';
+  const head = { Host: `127.0.0.2:${own.port}` };
+  assert.equal((await request(own, '/api/v1/status', { head })).status, 200);
+  assert.equal((await request(own, '/api/v1/status', { head: { ...head, Origin: `http://127.0.0.2:${own.port}` } })).status, 200);
+  await own.stop();
 });
