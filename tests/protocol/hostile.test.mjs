@@ -59,8 +59,12 @@ test('without a free descriptor the agent waits, and answers when there is one a
 test('more connections than there are places are closed, and the places come back', async () => {
   const places = 1024, more = 100;
   let closed = 0;
-  const idle = Array.from({ length: places + more }, () => net.connect(agent.address).on('error', () => {}));
-  for (const s of idle) s.on('data', () => {}).on('close', () => closed++);
+  const idle = [];
+  while (idle.length < places + more) { // few at a time: the queue of the listening socket is short
+    const s = net.connect(agent.address).on('error', () => {}).on('data', () => {}).on('close', () => closed++);
+    idle.push(s);
+    if (idle.length % 16 === 0) await new Promise((resolve) => s.once('connect', resolve));
+  }
   while (closed < more) await new Promise((resolve) => setTimeout(resolve, 20));
   assert.ok(closed < 2 * more, `${closed} were closed`);
   for (const s of idle) s.destroy();
