@@ -11,6 +11,9 @@ import { Column, type Field, GONE } from './column';
 import { type Inst, Instances } from './instances';
 import { GAP_PERIODS, Ring } from './ring';
 
+/** Those that ended are kept so long where there are very many. */
+const SHORT_US = 75_000_000;
+
 interface RowCtx {
   readonly row: number;
   readonly isNew: boolean;
@@ -118,7 +121,7 @@ export class GroupData extends Ring {
     if (!isNew) return;
     this.pendingCut = false;
     this.beginFresh(ctx);
-    if ((this.rows & 255) === 0) this.insts.forget(this.first);
+    if ((this.rows & 63) === 0) this.insts.forget(this.first, at - SHORT_US);
   }
 
   /** Pushes the row, if it is one: does it continue the one before? */

@@ -17,6 +17,8 @@ export interface Inst {
   readonly cols: (Column | null)[];
 }
 
+const CROWD = 1500;
+
 /** An instance's key among all holders of all slots. */
 const keyOf = (slot: number, gen: number) => slot * 4294967296 + gen;
 
@@ -70,10 +72,12 @@ export class Instances {
     if (this.bySlot[inst.slot] === inst) this.bySlot[inst.slot] = undefined;
   }
 
-  /** Drops those whose rows are all gone. */
-  forget(first: number): void {
+  /** Drops those whose rows are all gone; of very many also those that ended before `beforeUs`: a machine that
+   *  compiles has thousands of short lives a minute, and ranges still have them. */
+  forget(first: number, beforeUs: number): void {
+    const crowded = this.all.size > CROWD;
     for (const [key, inst] of this.all) {
-      if (inst.endRow > first) continue;
+      if (inst.endRow > first && !(crowded && inst.endUs !== null && inst.endUs < beforeUs)) continue;
       this.all.delete(key);
       const list = this.byName.get(inst.name)?.filter((x) => x !== inst) ?? [];
       if (list.length) this.byName.set(inst.name, list);

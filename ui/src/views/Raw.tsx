@@ -13,6 +13,8 @@ import { store } from '../store/store';
 import { useShow } from './Page';
 
 const CHARTS = 12;
+/** Shown before anything is typed or pinned, so that the page is no blank. */
+const UNASKED = 4;
 const LISTED = 200;
 
 /** The metric, or one instance of it where the search names one: "proc[1234]". */
@@ -82,7 +84,10 @@ export function Raw() {
   );
   const list = found.value;
   const { instance } = parseName(query.value);
-  const names = query.value ? list.map((m) => chosen(m, instance)) : pins.value;
+  const unasked = pins.value.length ? pins.value : list.slice(0, UNASKED).map((m) => m.name);
+  // A whole name asks for that one, large; the list still has its like.
+  const exact = store.info(query.value.trim());
+  const names = exact ? [exact.name] : query.value ? list.map((m) => chosen(m, instance)) : unasked;
   const specs = (instance ? names.filter((n) => n.endsWith(']')) : names)
     .slice(0, CHARTS)
     .map((n) => specOf(store, n))
@@ -120,7 +125,7 @@ export function Raw() {
         </ul>
       </div>
       <div class="charts">
-        {specs.length === 0 && (
+        {(specs.length === 0 || !query.value) && (
           <p class="hint">
             {query.value
               ? 'No metric of this agent is called like that.'
@@ -132,7 +137,7 @@ export function Raw() {
             <Chart key={s.id} spec={s} />
           ))}
         </div>
-        {query.value && list.length > CHARTS && (
+        {query.value && !exact && list.length > CHARTS && (
           <p class="hint">
             The first {CHARTS} of {list.length} are charted.
           </p>
