@@ -259,7 +259,7 @@ static void attend(struct sampler *s, struct source *src)
 	switch (source_phase(src)) {
 	case SOURCE_OPENED:
 		source_started(src);
-		/* fall through */
+		__attribute__((fallthrough));
 	case SOURCE_RUNNING:
 		if (src->collector->blocking)
 			ask_pass(s, src);
