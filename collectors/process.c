@@ -279,7 +279,8 @@ const struct collector collector_process = {
 	.n_groups = COUNT(groups),
 	.state_size = sizeof(struct process_state),
 	.n_workers = ATTRS_WORKERS,
-	.blocking = true, /* /proc/PID/stat and io wait for a process that is just replacing itself */
+	.blocking =
+		true, /* /proc/PID/stat and io wait for a process that is just replacing itself */
 	.probe = probe,
 	.open = open_processes,
 	.sample = sample,

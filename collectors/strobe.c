@@ -37,9 +37,15 @@ enum agent_metric {
 };
 
 #define COUNTER(n, u, d, src, h)                                                                   \
-	{.name = "strobe." n, .unit = u, .mul = 1, .div = d, .source = src, .help = h, .sem = SEM_COUNTER}
+	{                                                                                          \
+		.name = "strobe." n, .unit = u, .mul = 1, .div = d, .source = src, .help = h,      \
+		.sem = SEM_COUNTER                                                                 \
+	}
 #define INSTANT(n, u, d, src, h)                                                                   \
-	{.name = "strobe." n, .unit = u, .mul = 1, .div = d, .source = src, .help = h, .sem = SEM_INSTANT}
+	{                                                                                          \
+		.name = "strobe." n, .unit = u, .mul = 1, .div = d, .source = src, .help = h,      \
+		.sem = SEM_INSTANT                                                                 \
+	}
 
 static const struct metric agent_metrics[N_AGENT_METRICS] = {
 	[CPU_USER] = COUNTER("cpu.user", "millisec", 1000, "getrusage(2) ru_utime",
@@ -53,38 +59,57 @@ static const struct metric agent_metrics[N_AGENT_METRICS] = {
 				  "How long after its time the tick before this one began."),
 	[TICK_LATE] = COUNTER("tick.late", "count", 1, "the sampler",
 			      "Ticks that began more than 10 % of the period after their time."),
-	[TICK_MISSED] = COUNTER("tick.missed", "count", 1, "the sampler",
-				"Ticks that were skipped because the one before them took too long or the "
-				"sampler did not run."),
+	[TICK_MISSED] =
+		COUNTER("tick.missed", "count", 1, "the sampler",
+			"Ticks that were skipped because the one before them took too long or the "
+			"sampler did not run."),
 	[SAMPLES] = COUNTER("sample.count", "count", 1, "the sampler", "Values read."),
 	[SERIES] = INSTANT("series", "count", 1, "the sampler", "Series of the newest tick."),
 	[LOG_BYTES] = COUNTER("log.bytes", "byte", 1, "the log", "Bytes appended to the log."),
 	[LOG_FRAMES] = COUNTER("log.frames", "count", 1, "the log", "Frames appended to the log."),
-	[LOG_HELD] = INSTANT("log.held", "byte", 1, "the log", "Bytes of frames that the log holds."),
+	[LOG_HELD] =
+		INSTANT("log.held", "byte", 1, "the log", "Bytes of frames that the log holds."),
 	[LOG_CAPACITY] = INSTANT("log.capacity", "byte", 1, "the log", "Size of the log."),
 	[LOG_RETENTION] = INSTANT("log.retention", "millisec", 1000, "the log",
 				  "Age of the oldest tick that the log holds."),
 	[CLIENTS] = INSTANT("client.count", "count", 1, "the server", "Live clients."),
-	[CLIENTS_SLOW] = INSTANT("client.slow", "count", 1, "the server",
-				 "Clients served at a coarser level because their connection is slow."),
-	[CLIENT_BYTES] = COUNTER("client.bytes", "byte", 1, "the server", "Bytes sent to live clients."),
-	[CLIENT_BATCHES] = COUNTER("client.batches", "count", 1, "the server", "Messages sent to live clients."),
-	[CLIENT_GAPS] = COUNTER("client.gaps", "count", 1, "the server",
-				"Gaps announced to live clients."),
-	[HTTP_REQUESTS] = COUNTER("http.requests", "count", 1, "the server", "HTTP requests answered."),
+	[CLIENTS_SLOW] =
+		INSTANT("client.slow", "count", 1, "the server",
+			"Clients served at a coarser level because their connection is slow."),
+	[CLIENT_BYTES] =
+		COUNTER("client.bytes", "byte", 1, "the server", "Bytes sent to live clients."),
+	[CLIENT_BATCHES] = COUNTER("client.batches", "count", 1, "the server",
+				   "Messages sent to live clients."),
+	[CLIENT_GAPS] =
+		COUNTER("client.gaps", "count", 1, "the server", "Gaps announced to live clients."),
+	[HTTP_REQUESTS] =
+		COUNTER("http.requests", "count", 1, "the server", "HTTP requests answered."),
 	[HTTP_REFUSED] = COUNTER("http.refused", "count", 1, "the server",
 				 "Requests refused: no token, a foreign Host or Origin."),
 	[QUERIES] = COUNTER("query.count", "count", 1, "the server", "Range queries run."),
-	[QUERY_TIME] = COUNTER("query.time", "millisec", 1000, "the server", "Time spent in range queries."),
+	[QUERY_TIME] = COUNTER("query.time", "millisec", 1000, "the server",
+			       "Time spent in range queries."),
 };
 
-enum collector_metric { STATE, PERIOD, C_SERIES, COST, WALL, ERRORS, RETRY_AT, N_COLLECTOR_METRICS };
+enum collector_metric {
+	STATE,
+	PERIOD,
+	C_SERIES,
+	COST,
+	WALL,
+	ERRORS,
+	RETRY_AT,
+	N_COLLECTOR_METRICS
+};
 
-static const char *const state_names[] = {"ok", "reduced", "partial", "failed", "absent", "off", NULL};
+static const char *const state_names[] = {"ok",	    "reduced", "partial", "failed",
+					  "absent", "off",     NULL};
 
 #define DISCRETE(n, u, src, h)                                                                     \
-	{.name = "strobe.collector." n, .unit = u, .mul = 1, .div = 1, .source = src, .help = h,   \
-	 .sem = SEM_DISCRETE}
+	{                                                                                          \
+		.name = "strobe.collector." n, .unit = u, .mul = 1, .div = 1, .source = src,       \
+		.help = h, .sem = SEM_DISCRETE                                                     \
+	}
 
 static const struct metric collector_metrics[N_COLLECTOR_METRICS] = {
 	[STATE] = {.name = "strobe.collector.state",
@@ -97,12 +122,14 @@ static const struct metric collector_metrics[N_COLLECTOR_METRICS] = {
 		   .names = state_names},
 	[PERIOD] = DISCRETE("period", "millisec", "the supervisor",
 			    "Period of its fastest group; 0 while it is not read."),
-	[C_SERIES] = INSTANT("collector.series", "count", 1, "the supervisor", "Series it supplies."),
+	[C_SERIES] =
+		INSTANT("collector.series", "count", 1, "the supervisor", "Series it supplies."),
 	[COST] = COUNTER("collector.cost", "microsec", 1000, "CLOCK_THREAD_CPUTIME_ID",
 			 "CPU time spent reading it on the sampler, measured in one tick of 16."),
 	[WALL] = INSTANT("collector.wall", "microsec", 1000, "CLOCK_MONOTONIC",
-			 "Moving average of the time that reading it takes in a tick; where a thread of its own "
-			  "reads, the CPU time of that."),
+			 "Moving average of the time that reading it takes in a tick; where a "
+			 "thread of its own "
+			 "reads, the CPU time of that."),
 	[ERRORS] = COUNTER("collector.errors", "count", 1, "the supervisor", "Times it failed."),
 	[RETRY_AT] = DISCRETE("retry_at", "microsec", "the supervisor",
 			      "CLOCK_MONOTONIC of the next try; 0: none is pending."),
@@ -112,7 +139,10 @@ enum { ATTR_TIER, ATTR_REASON };
 static const char *const collector_attrs[] = {"tier", "reason", NULL};
 
 static const struct group groups[] = {
-	{.name = "strobe", .metrics = agent_metrics, .n_metrics = N_AGENT_METRICS, .max_instances = 1},
+	{.name = "strobe",
+	 .metrics = agent_metrics,
+	 .n_metrics = N_AGENT_METRICS,
+	 .max_instances = 1},
 	{.name = "strobe.collector",
 	 .indom = "collector",
 	 .metrics = collector_metrics,
@@ -215,7 +245,8 @@ static void sample_collector(const struct collector_stat *c, struct batch *b)
 	batch_attr(b, slot, ATTR_REASON, c->reason, strlen(c->reason));
 }
 
-static int strobe_sample(void *state, unsigned group, struct batch *b, struct collector_report *report)
+static int strobe_sample(void *state, unsigned group, struct batch *b,
+			 struct collector_report *report)
 {
 	report->tier = stats.sampler_tier;
 	if (group == 0) {
@@ -231,7 +262,8 @@ static int strobe_sample(void *state, unsigned group, struct batch *b, struct co
 
 const struct collector collector_strobe = {
 	.name = "strobe",
-	.help = "the agent itself: CPU, memory, ticks, log, clients, and the state of every collector",
+	.help = "the agent itself: CPU, memory, ticks, log, clients, and the state of every "
+		"collector",
 	.groups = groups,
 	.n_groups = 2,
 	.state_size = sizeof(struct state),

@@ -1,6 +1,6 @@
 /*
- * For the tests of the sampler: a log, a clock that the test turns, fake collectors, and a replay of
- * what was written. One lab a test (each runs in a process of its own).
+ * For the tests of the sampler: a log, a clock that the test turns, fake collectors, and a replay
+ * of what was written. One lab a test (each runs in a process of its own).
  */
 #ifndef STROBE_TESTS_SAMPLER_LAB_H
 #define STROBE_TESTS_SAMPLER_LAB_H
@@ -107,8 +107,8 @@ static inline void lab_view(struct lab_view *v, struct log *log)
 		struct frame_reader in;
 		struct tick_group g;
 
-		ck_assert_msg(!seq || f.seq == seq + 1, "seq %llu after %llu", (unsigned long long)f.seq,
-			      (unsigned long long)seq);
+		ck_assert_msg(!seq || f.seq == seq + 1, "seq %llu after %llu",
+			      (unsigned long long)f.seq, (unsigned long long)seq);
 		seq = f.seq;
 		v->n_frames[frame_type(&f)]++;
 		ck_assert_int_eq(mirror_apply(&v->m, &f), 0);

@@ -1,4 +1,5 @@
-/* Collectors that may wait for others: their passes run on a thread of their own and cost no tick. */
+/* Collectors that may wait for others: their passes run on a thread of their own and cost no tick.
+ */
 #include "sampler_lab.h"
 
 #include <errno.h>
@@ -15,8 +16,8 @@
 /* ---- one that never waits ---- */
 
 static const struct metric fast_metrics[] = {METRIC("fast.passes")};
-static const struct group fast_group = {.name = "fast", .metrics = fast_metrics, .n_metrics = 1,
-					.max_instances = 1};
+static const struct group fast_group = {
+	.name = "fast", .metrics = fast_metrics, .n_metrics = 1, .max_instances = 1};
 static int64_t fast_passes;
 
 static int open_nothing(void *state, const struct host *h, struct collector_report *r)
@@ -37,8 +38,11 @@ static int fast_sample(void *state, unsigned g, struct batch *b, struct collecto
 	return 0;
 }
 
-static const struct collector fast = {.name = "fast", .groups = &fast_group, .n_groups = 1,
-				      .open = open_nothing, .sample = fast_sample,
+static const struct collector fast = {.name = "fast",
+				      .groups = &fast_group,
+				      .n_groups = 1,
+				      .open = open_nothing,
+				      .sample = fast_sample,
 				      .close = close_nothing};
 
 /* ---- one that waits at a gate; its instances come and go ---- */
@@ -47,8 +51,13 @@ static const struct metric gated_metrics[] = {METRIC("gated.passes"), METRIC("ga
 static const struct metric total_metrics[] = {METRIC("gated.total")};
 static const char *const gated_attrs[] = {"comm", NULL};
 static const struct group gated_groups[] = {
-	{.name = "gated", .indom = "process", .metrics = gated_metrics, .n_metrics = 2,
-	 .max_instances = 512, .managed = true, .attrs = gated_attrs},
+	{.name = "gated",
+	 .indom = "process",
+	 .metrics = gated_metrics,
+	 .n_metrics = 2,
+	 .max_instances = 512,
+	 .managed = true,
+	 .attrs = gated_attrs},
 	{.name = "gated.total", .metrics = total_metrics, .n_metrics = 1, .max_instances = 1},
 };
 enum { LASTING = 5 };
@@ -103,9 +112,13 @@ static int gated_sample(void *state, unsigned g, struct batch *b, struct collect
 	return 0;
 }
 
-static const struct collector gated = {.name = "gated", .groups = gated_groups, .n_groups = 2,
-				       .blocking = true, .open = open_nothing,
-				       .sample = gated_sample, .close = close_nothing};
+static const struct collector gated = {.name = "gated",
+				       .groups = gated_groups,
+				       .n_groups = 2,
+				       .blocking = true,
+				       .open = open_nothing,
+				       .sample = gated_sample,
+				       .close = close_nothing};
 static const struct collector *const both[] = {&fast, &gated};
 
 /* ---- the thread ---- */
@@ -146,7 +159,8 @@ static struct mirror_instance *instance(struct mirror_group *g, const char *name
 	return NULL;
 }
 
-/* Ticks until the log holds a pass that began in one of them; at most 100 (late ones come later). */
+/* Ticks until the log holds a pass that began in one of them; at most 100 (late ones come later).
+ */
 static void ticks_until(struct lab *lab, struct lab_view *v, int64_t passes)
 {
 	for (int i = 0; i < 100; i++) {

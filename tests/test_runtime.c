@@ -73,7 +73,8 @@ START_TEST(wants_tmpfs)
 	ck_assert_str_ne(err, "");
 	unsetenv("RUNTIME_DIRECTORY");
 	ck_assert_int_eq(runtime_make(0, NULL, false, "x", path, err, sizeof(err)), -ENOENT);
-	ck_assert_int_eq(runtime_make(RUNTIME_BASES, NULL, false, "x", path, err, sizeof(err)), -ERANGE);
+	ck_assert_int_eq(runtime_make(RUNTIME_BASES, NULL, false, "x", path, err, sizeof(err)),
+			 -ERANGE);
 }
 END_TEST
 
@@ -96,7 +97,8 @@ START_TEST(agent_file)
 	ck_assert_str_eq(b.socket, "");
 
 	/* the younger one wins while its process lives */
-	ck_assert_int_eq(utimensat(AT_FDCWD, file, (struct timespec[2]){{1000, 0}, {1000, 0}}, 0), 0);
+	ck_assert_int_eq(utimensat(AT_FDCWD, file, (struct timespec[2]){{1000, 0}, {1000, 0}}, 0),
+			 0);
 	pid_t pid = fork();
 
 	if (!pid) {

@@ -9,7 +9,8 @@
 
 #define METRIC(n, s)                                                                               \
 	{                                                                                          \
-		.name = n, .unit = "count", .mul = 1, .div = 1, .source = "test", .help = "", .sem = s \
+		.name = n, .unit = "count", .mul = 1, .div = 1, .source = "test", .help = "",      \
+		.sem = s                                                                           \
 	}
 
 static const struct metric steady_metrics[] = {METRIC("steady.passes", SEM_COUNTER),
@@ -17,9 +18,16 @@ static const struct metric steady_metrics[] = {METRIC("steady.passes", SEM_COUNT
 static const struct metric slow_metrics[] = {METRIC("steady.slow", SEM_COUNTER)};
 static const char *const steady_attrs[] = {"note", NULL};
 static const struct group steady_groups[] = {
-	{.name = "steady", .indom = "thing", .metrics = steady_metrics, .n_metrics = 2,
-	 .max_instances = 8, .attrs = steady_attrs},
-	{.name = "steady.slow", .metrics = slow_metrics, .n_metrics = 1, .period_ms = 1000,
+	{.name = "steady",
+	 .indom = "thing",
+	 .metrics = steady_metrics,
+	 .n_metrics = 2,
+	 .max_instances = 8,
+	 .attrs = steady_attrs},
+	{.name = "steady.slow",
+	 .metrics = slow_metrics,
+	 .n_metrics = 1,
+	 .period_ms = 1000,
 	 .max_instances = 1},
 };
 static int64_t passes, slow_passes;
@@ -57,8 +65,11 @@ static int steady_sample(void *state, unsigned g, struct batch *b, struct collec
 	return 0;
 }
 
-static const struct collector steady = {.name = "steady", .groups = steady_groups, .n_groups = 2,
-					.open = steady_open, .sample = steady_sample,
+static const struct collector steady = {.name = "steady",
+					.groups = steady_groups,
+					.n_groups = 2,
+					.open = steady_open,
+					.sample = steady_sample,
 					.close = steady_close};
 static const struct collector *const only_steady[] = {&steady};
 
@@ -81,7 +92,8 @@ START_TEST(frames_of_300_ticks)
 	lab_ticks(&lab, 300);
 	lab_view(&v, lab.log);
 	ck_assert_uint_eq(v.n_frames[FRAME_TICK], 300);
-	ck_assert_uint_eq(v.n_frames[FRAME_KEY], 1 + 300 / FRAME_KEY_TICKS); /* the segment's first */
+	ck_assert_uint_eq(v.n_frames[FRAME_KEY],
+			  1 + 300 / FRAME_KEY_TICKS); /* the segment's first */
 	ck_assert_uint_eq(v.n_frames[FRAME_CATALOG], 1);
 	ck_assert_uint_eq(v.n_frames[FRAME_ATTR], 3);
 	ck_assert_uint_eq(v.n_tick_jumps, 0);
@@ -170,8 +182,12 @@ END_TEST
 
 static const struct metric life_metrics[] = {METRIC("life.age", SEM_COUNTER)};
 static const char *const life_attrs[] = {"comm", NULL};
-static const struct group life_group = {.name = "life", .indom = "process", .metrics = life_metrics,
-					.n_metrics = 1, .max_instances = 512, .managed = true,
+static const struct group life_group = {.name = "life",
+					.indom = "process",
+					.metrics = life_metrics,
+					.n_metrics = 1,
+					.max_instances = 512,
+					.managed = true,
 					.attrs = life_attrs};
 enum { LIVES_A_TICK = 200 };
 static uint64_t next_life = 1;
@@ -198,8 +214,11 @@ static int life_sample(void *state, unsigned g, struct batch *b, struct collecto
 	return 0;
 }
 
-static const struct collector life = {.name = "life", .groups = &life_group, .n_groups = 1,
-				      .open = steady_open, .sample = life_sample,
+static const struct collector life = {.name = "life",
+				      .groups = &life_group,
+				      .n_groups = 1,
+				      .open = steady_open,
+				      .sample = life_sample,
 				      .close = steady_close};
 
 /* Pages of our own: those of the program's file come in bunches, whenever a new one is touched. */
@@ -375,7 +394,8 @@ START_TEST(budget_stretches_the_dearest)
 	ck_assert(budget_judge(&b, 15010, g, 5, 10));
 	ck_assert_uint_eq(g[2].period_ticks, 2);
 	ck_assert_uint_eq(g[0].period_ticks, 1);
-	b.limit_ppm = 10000; /* 12510 now: 2500 -> 1250 -> 625, the dearer 1000 -> 500, 625 -> 312 */
+	b.limit_ppm =
+		10000; /* 12510 now: 2500 -> 1250 -> 625, the dearer 1000 -> 500, 625 -> 312 */
 	ck_assert(budget_judge(&b, 12510, g, 5, 10));
 	ck_assert_uint_eq(g[2].period_ticks, 16);
 	ck_assert_uint_eq(g[0].period_ticks, 2);
@@ -399,7 +419,8 @@ START_TEST(budget_gives_back_when_there_is_room)
 	struct budget b = {.limit_ppm = 5000};
 	unsigned n = 0;
 
-	/* 250 + 500 ppm: the first to 1 Hz (1000), the second to 4 (2000), 8 would be 4000 + 1000 */
+	/* 250 + 500 ppm: the first to 1 Hz (1000), the second to 4 (2000), 8 would be 4000 + 1000
+	 */
 	for (int i = 1; i < BUDGET_CALM_WINDOWS; i++)
 		ck_assert(!budget_judge(&b, 750, g, 2, 10));
 	ck_assert(budget_judge(&b, 750, g, 2, 10));
@@ -451,7 +472,8 @@ START_TEST(budget_is_kept_visibly)
 	ck_assert_uint_eq(atomic_load(&st->period_ms), 400);
 	lab_view(&v, lab.log);
 	ck_assert_uint_eq(v.m.groups[0].period_ms, 400);
-	ck_assert_uint_eq(lab_events(&v, EVENT_REDUCED, "every 400 ms: the CPU budget"), 1); /* at once */
+	ck_assert_uint_eq(lab_events(&v, EVENT_REDUCED, "every 400 ms: the CPU budget"),
+			  1); /* at once */
 	ck_assert_uint_eq(lab_events(&v, EVENT_REDUCED, ""), 1);
 	cheap = true;
 	dear_ticks(&lab, 2000);

@@ -1,16 +1,18 @@
-/* The supervisor: what fails, comes back, blocks, is missing; and the threads around the sampler. */
+/* The supervisor: what fails, comes back, blocks, is missing; and the threads around the sampler.
+ */
 #include "sampler_lab.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <poll.h>
 #include <sys/wait.h>
 
 #define METRIC(n, s)                                                                               \
 	{                                                                                          \
-		.name = n, .unit = "count", .mul = 1, .div = 1, .source = "test", .help = "", .sem = s \
+		.name = n, .unit = "count", .mul = 1, .div = 1, .source = "test", .help = "",      \
+		.sem = s                                                                           \
 	}
 
 /* ---- a collector that does as it is told ---- */
@@ -23,8 +25,8 @@ static struct {
 } told;
 
 static const struct metric odd_metrics[] = {METRIC("odd.value", SEM_COUNTER)};
-static const struct group odd_groups[] = {{.name = "odd", .metrics = odd_metrics, .n_metrics = 1,
-					   .max_instances = 1}};
+static const struct group odd_groups[] = {
+	{.name = "odd", .metrics = odd_metrics, .n_metrics = 1, .max_instances = 1}};
 
 static void say(struct collector_report *r)
 {
@@ -70,13 +72,18 @@ static void odd_close(void *state)
 	told.n_closes++;
 }
 
-static const struct collector odd = {.name = "odd", .groups = odd_groups, .n_groups = 1,
-				     .state_size = sizeof(int), .probe = odd_probe, .open = odd_open,
-				     .sample = odd_sample, .close = odd_close};
+static const struct collector odd = {.name = "odd",
+				     .groups = odd_groups,
+				     .n_groups = 1,
+				     .state_size = sizeof(int),
+				     .probe = odd_probe,
+				     .open = odd_open,
+				     .sample = odd_sample,
+				     .close = odd_close};
 
 static const struct metric calm_metrics[] = {METRIC("calm.passes", SEM_COUNTER)};
-static const struct group calm_groups[] = {{.name = "calm", .metrics = calm_metrics, .n_metrics = 1,
-					    .max_instances = 1}};
+static const struct group calm_groups[] = {
+	{.name = "calm", .metrics = calm_metrics, .n_metrics = 1, .max_instances = 1}};
 static _Atomic int64_t calm_passes;
 
 static int calm_open(void *state, const struct host *h, struct collector_report *r)
@@ -97,8 +104,12 @@ static void calm_close(void *state)
 	(void)state;
 }
 
-static const struct collector calm = {.name = "calm", .groups = calm_groups, .n_groups = 1,
-				      .open = calm_open, .sample = calm_sample, .close = calm_close};
+static const struct collector calm = {.name = "calm",
+				      .groups = calm_groups,
+				      .n_groups = 1,
+				      .open = calm_open,
+				      .sample = calm_sample,
+				      .close = calm_close};
 static const struct collector *const odd_and_calm[] = {&odd, &calm};
 
 #define STATE() atomic_load(&stats.collectors[0].state)
@@ -147,7 +158,8 @@ START_TEST(a_failing_collector_is_tried_again)
 	lab_view(&v, lab.log);
 	ck_assert_uint_eq(v.m.groups[0].period_ms, 100);
 	ck_assert_int_eq(v.m.groups[0].rows[0], told.value);
-	ck_assert_uint_eq(lab_events(&v, EVENT_COLLECTOR_FAILED, ""), 1); /* told once, not each time */
+	ck_assert_uint_eq(lab_events(&v, EVENT_COLLECTOR_FAILED, ""),
+			  1); /* told once, not each time */
 	ck_assert_uint_eq(lab_events(&v, EVENT_COLLECTOR_OK, ""), 1);
 	ck_assert_uint_eq(v.n_group_silenced[0], 1);
 	ck_assert_int_eq(v.m.groups[1].rows[0], calm_passes);
@@ -223,8 +235,16 @@ static const struct metric vm_metrics[] = {METRIC("mem.vmstat.oom_kill", SEM_COU
 static const struct metric dev_metrics[] = {METRIC("dev.x", SEM_COUNTER)};
 static const struct group watched_groups[] = {
 	{.name = "vm", .metrics = vm_metrics, .n_metrics = 1, .max_instances = 1},
-	{.name = "dev", .indom = "disk", .metrics = dev_metrics, .n_metrics = 1, .max_instances = 300},
-	{.name = "dev2", .indom = "disk", .metrics = dev_metrics, .n_metrics = 1, .max_instances = 300},
+	{.name = "dev",
+	 .indom = "disk",
+	 .metrics = dev_metrics,
+	 .n_metrics = 1,
+	 .max_instances = 300},
+	{.name = "dev2",
+	 .indom = "disk",
+	 .metrics = dev_metrics,
+	 .n_metrics = 1,
+	 .max_instances = 300},
 };
 static int64_t oom_kills = 5;
 static int n_devices = 1;
@@ -243,8 +263,11 @@ static int watched_sample(void *state, unsigned g, struct batch *b, struct colle
 	return 0;
 }
 
-static const struct collector watched = {.name = "watched", .groups = watched_groups, .n_groups = 3,
-					 .open = calm_open, .sample = watched_sample,
+static const struct collector watched = {.name = "watched",
+					 .groups = watched_groups,
+					 .n_groups = 3,
+					 .open = calm_open,
+					 .sample = watched_sample,
 					 .close = calm_close};
 
 START_TEST(oom_kills_and_devices_are_events)
@@ -262,7 +285,8 @@ START_TEST(oom_kills_and_devices_are_events)
 	lab_ticks(&lab, 1);
 	lab_view(&v, lab.log);
 	ck_assert_uint_eq(lab_events(&v, EVENT_OOM_KILL, "2 processes killed"), 1);
-	ck_assert_uint_eq(lab_events(&v, EVENT_OOM_KILL, ""), 1); /* not for those before the start */
+	ck_assert_uint_eq(lab_events(&v, EVENT_OOM_KILL, ""),
+			  1); /* not for those before the start */
 	ck_assert_uint_eq(lab_events(&v, EVENT_INSTANCE, "d1 has appeared"), 1); /* of one group */
 	ck_assert_uint_eq(lab_events(&v, EVENT_INSTANCE, "d1 is gone"), 1);
 	ck_assert_uint_eq(lab_events(&v, EVENT_INSTANCE, ""), 2);
@@ -309,8 +333,8 @@ static void threaded_close(void *state)
 	atomic_fetch_add(&closed_inside, atomic_load(&n_inside));
 }
 
-static const struct group blocking_groups[] = {{.name = "blocking", .metrics = odd_metrics,
-						.n_metrics = 1, .max_instances = 1}};
+static const struct group blocking_groups[] = {
+	{.name = "blocking", .metrics = odd_metrics, .n_metrics = 1, .max_instances = 1}};
 
 static int threaded_sample(void *state, unsigned g, struct batch *b, struct collector_report *r)
 {
@@ -320,9 +344,13 @@ static int threaded_sample(void *state, unsigned g, struct batch *b, struct coll
 	return told.sample;
 }
 
-static const struct collector threaded = {.name = "threaded", .groups = blocking_groups,
-					  .n_groups = 1, .n_workers = 1, .open = threaded_open,
-					  .sample = threaded_sample, .close = threaded_close,
+static const struct collector threaded = {.name = "threaded",
+					  .groups = blocking_groups,
+					  .n_groups = 1,
+					  .n_workers = 1,
+					  .open = threaded_open,
+					  .sample = threaded_sample,
+					  .close = threaded_close,
 					  .work = threaded_work};
 
 struct crew {
@@ -439,7 +467,8 @@ START_TEST(close_waits_for_the_worker)
 	ck_assert_int_eq(told.n_closes, 0);
 	block_work = false;
 	sem_post(&let_go);
-	await(&w, &stats.collectors[0].n_errors, 2); /* closed, waited 1 s, opened again, failed again */
+	await(&w, &stats.collectors[0].n_errors,
+	      2); /* closed, waited 1 s, opened again, failed again */
 	crew_stop(&w);
 	ck_assert_int_ge(told.n_closes, 1);
 	ck_assert_int_eq(atomic_load(&closed_inside), 0);

@@ -205,7 +205,8 @@ void batch_publish(struct batch *to, struct batch *from)
 		memcpy(to->rows + at, from->rows + at, row * sizeof(int64_t));
 	}
 	for (uint32_t i = 0; i < from->n_attr_dirty; i++)
-		memcpy(to->attrs[from->attr_dirty[i]], from->attrs[from->attr_dirty[i]], ATTR_VALUE_MAX);
+		memcpy(to->attrs[from->attr_dirty[i]], from->attrs[from->attr_dirty[i]],
+		       ATTR_VALUE_MAX);
 	forget_changes(from);
 }
 
@@ -213,8 +214,9 @@ int batch_clone(struct batch *to, const struct batch *from)
 {
 	for (uint32_t s = 0; s < from->n_slots; s++) {
 		const struct instance *in = &from->inst[s];
-		int r = !in->gen ? 0 : batch_restore(to, s, in->gen, in->id, in->name, in->live,
-						     from->prev + (size_t)s * from->n_metrics);
+		int r = !in->gen ? 0
+				 : batch_restore(to, s, in->gen, in->id, in->name, in->live,
+						 from->prev + (size_t)s * from->n_metrics);
 
 		if (r < 0)
 			return r;

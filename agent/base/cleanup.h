@@ -1,6 +1,6 @@
 /*
- * Ownership of locals: `_cleanup_close_ int fd = ...;` closes on leaving the scope, TAKE_FD hands it
- * over.
+ * Ownership of locals: `_cleanup_close_ int fd = ...;` closes on leaving the scope, TAKE_FD hands
+ * it over.
  */
 #ifndef STROBE_BASE_CLEANUP_H
 #define STROBE_BASE_CLEANUP_H

@@ -24,7 +24,8 @@ static inline struct timespec clock_after(uint64_t ns)
 {
 	uint64_t at = clock_ns(CLOCK_MONOTONIC) + ns;
 
-	return (struct timespec){.tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000)};
+	return (struct timespec){.tv_sec = (time_t)(at / 1000000000),
+				 .tv_nsec = (long)(at % 1000000000)};
 }
 
 #endif

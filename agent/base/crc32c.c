@@ -23,7 +23,8 @@ __attribute__((constructor)) static void make_tables(void)
 static uint32_t portable(uint32_t c, const uint8_t *p, size_t len)
 {
 	for (; len >= 4; p += 4, len -= 4) {
-		c ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+		c ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+		     (uint32_t)p[3] << 24;
 		c = table[3][c & 0xff] ^ table[2][(c >> 8) & 0xff] ^ table[1][(c >> 16) & 0xff] ^
 		    table[0][c >> 24];
 	}

@@ -17,14 +17,16 @@
 #define VALUE_ABSENT INT64_MIN
 
 enum {
-	INSTANCE_NAME_MAX = 64, /* bytes of an instance's name, with the NUL; longer names are cut */
-	ATTR_VALUE_MAX = 256,   /* bytes of an attribute's value, with the NUL; longer ones are cut */
-	ATTRS_MAX = 8,          /* attributes a group may declare */
+	INSTANCE_NAME_MAX =
+		64,	      /* bytes of an instance's name, with the NUL; longer names are cut */
+	ATTR_VALUE_MAX = 256, /* bytes of an attribute's value, with the NUL; longer ones are cut */
+	ATTRS_MAX = 8,	      /* attributes a group may declare */
 	GROUP_METRICS_MAX = 256 /* metrics a group may declare */
 };
 
 enum semantics {
-	SEM_COUNTER, /* only rises; a rate is delta / measured time; a fall is a reset, never a spike */
+	SEM_COUNTER, /* only rises; a rate is delta / measured time; a fall is a reset, never a
+			spike */
 	SEM_INSTANT, /* a level */
 	SEM_DISCRETE /* a state or a setting; changes seldom, never averaged */
 };
@@ -36,18 +38,20 @@ struct metric {
 	const char *source; /* file and field, for the reference page */
 	const char *help;   /* one sentence */
 	enum semantics sem;
-	int64_t quantum;          /* smallest step the source can show, stored units; 0 = exact */
-	const char *const *names; /* state-like metric: the word for each value, NULL-ended; or NULL */
+	int64_t quantum; /* smallest step the source can show, stored units; 0 = exact */
+	const char *const
+		*names; /* state-like metric: the word for each value, NULL-ended; or NULL */
 };
 
 struct group {
-	const char *name;  /* unique in the agent: "cpu.percpu", "disk.dev"; never shown as a metric */
+	const char
+		*name; /* unique in the agent: "cpu.percpu", "disk.dev"; never shown as a metric */
 	const char *indom; /* "cpu" "disk" "interface" "process" ...; NULL: singular, one row */
 	const struct metric *metrics;
 	uint32_t n_metrics;
-	uint32_t period_ms;     /* 0: every tick; else read at this period */
+	uint32_t period_ms;	/* 0: every tick; else read at this period */
 	uint32_t max_instances; /* slots reserved at open; 1 when singular */
-	bool managed;           /* instances live until batch_end(); else until a pass does not read them */
+	bool managed; /* instances live until batch_end(); else until a pass does not read them */
 	const char *const *attrs; /* attribute keys of an instance, NULL-ended; or NULL */
 };
 

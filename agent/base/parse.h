@@ -39,8 +39,8 @@ static inline const char *parse_line(const char *p)
 	return e ? e + 1 : p + strlen(p);
 }
 
-/* Skips blanks, reads a decimal number (with '-' where there is one) modulo 2^64 and moves *p past it.
- * False, *p unchanged: no digit there. */
+/* Skips blanks, reads a decimal number (with '-' where there is one) modulo 2^64 and moves *p past
+ * it. False, *p unchanged: no digit there. */
 static inline bool parse_i64(const char **p, int64_t *ret)
 {
 	const char *q = parse_blank(*p);
@@ -58,7 +58,8 @@ static inline bool parse_i64(const char **p, int64_t *ret)
 	return true;
 }
 
-/* "12.34" as 1234 with frac = 2: missing digits count as 0, further ones are cut. False as above. */
+/* "12.34" as 1234 with frac = 2: missing digits count as 0, further ones are cut. False as above.
+ */
 static inline bool parse_fixed(const char **p, unsigned frac, int64_t *ret)
 {
 	const char *q = *p;

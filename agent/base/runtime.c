@@ -35,7 +35,8 @@ int runtime_place(const char *listen, unsigned n, char *ret, size_t size)
 	return n ? -ERANGE : 0;
 }
 
-/* The path of the i-th base; -ERANGE past the end, -ENOENT when the environment does not name it. */
+/* The path of the i-th base; -ERANGE past the end, -ENOENT when the environment does not name it.
+ */
 static int base_path(unsigned i, const char *dir, char ret[RUNTIME_PATH_MAX])
 {
 	const char *env = getenv(i == 0 ? "RUNTIME_DIRECTORY" : "XDG_RUNTIME_DIR");
@@ -86,8 +87,8 @@ bool runtime_on_tmpfs(const char *path)
 	return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
-int runtime_make(unsigned i, const char *dir, bool any_fs, const char *place, char ret[RUNTIME_PATH_MAX],
-		 char *err, size_t err_len)
+int runtime_make(unsigned i, const char *dir, bool any_fs, const char *place,
+		 char ret[RUNTIME_PATH_MAX], char *err, size_t err_len)
 {
 	char base[RUNTIME_PATH_MAX];
 	struct statfs fs;
@@ -138,7 +139,8 @@ int runtime_write_agent(const char *path, const struct runtime_agent *a)
 	snprintf(tmp, sizeof(tmp), "%s/agent.json.new", path);
 	snprintf(file, sizeof(file), "%s/agent.json", path);
 	unlink(tmp);
-	_cleanup_close_ int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		r = -errno;
@@ -207,7 +209,8 @@ static bool listens_on(const struct runtime_agent *a, const char *listen)
 static void scan_base(const char *base, const char *listen, struct timespec *best,
 		      struct runtime_agent *ret)
 {
-	/* Only root can make /run/strobe: what a service user keeps there is good for root to read. */
+	/* Only root can make /run/strobe: what a service user keeps there is good for root to read.
+	 */
 	bool trusted = geteuid() == 0 && strcmp(base, "/run/strobe") == 0;
 	char path[RUNTIME_PATH_MAX + NAME_MAX + 32], err[1];
 	int fd = base_open(base, !trusted, err, sizeof(err));

@@ -12,36 +12,41 @@
 enum { STATS_COLLECTORS_MAX = 64 };
 
 enum collector_state { /* the words are in collectors/strobe.c */
-	COLLECTOR_OK,
-	COLLECTOR_REDUCED, /* its period is stretched by the budget */
-	COLLECTOR_PARTIAL, /* some sources fail, the rest is good */
-	COLLECTOR_FAILED,  /* disabled, tried again with back-off */
-	COLLECTOR_ABSENT,  /* no such source on this host; probed again once a minute */
-	COLLECTOR_OFF      /* left out by --collectors */
+		       COLLECTOR_OK,
+		       COLLECTOR_REDUCED, /* its period is stretched by the budget */
+		       COLLECTOR_PARTIAL, /* some sources fail, the rest is good */
+		       COLLECTOR_FAILED,  /* disabled, tried again with back-off */
+		       COLLECTOR_ABSENT,  /* no such source on this host; probed again once a minute
+					   */
+		       COLLECTOR_OFF	  /* left out by --collectors */
 };
 
 struct collector_stat {
 	const char *name; /* NULL: end of the table */
 	const char *tier;
 	char reason[160];
-	_Atomic uint32_t state;      /* enum collector_state */
-	_Atomic uint32_t period_ms;  /* in force, of its fastest group */
-	_Atomic uint32_t series;     /* live instances x metrics, all groups */
-	_Atomic uint64_t cost_ns;    /* CPU of all its samples so far (scaled from the measured ticks) */
-	_Atomic uint64_t last_ns;    /* moving average of one sample, wall clock */
+	_Atomic uint32_t state;	    /* enum collector_state */
+	_Atomic uint32_t period_ms; /* in force, of its fastest group */
+	_Atomic uint32_t series;    /* live instances x metrics, all groups */
+	_Atomic uint64_t
+		cost_ns; /* CPU of all its samples so far (scaled from the measured ticks) */
+	_Atomic uint64_t last_ns; /* moving average of one sample, wall clock */
 	_Atomic uint64_t n_errors;
 	_Atomic uint64_t retry_at_us; /* CLOCK_MONOTONIC; 0: no retry pending */
 };
 
 struct stats {
-	_Atomic uint64_t ticks, late_ticks, missed_ticks; /* late: began > 10 % of the period after its time */
-	_Atomic uint64_t lateness_us;                     /* of the newest tick */
-	_Atomic uint64_t samples;                         /* values read so far */
-	_Atomic uint64_t series;                          /* values in the newest full tick */
+	_Atomic uint64_t ticks, late_ticks,
+		missed_ticks;	      /* late: began > 10 % of the period after its time */
+	_Atomic uint64_t lateness_us; /* of the newest tick */
+	_Atomic uint64_t samples;     /* values read so far */
+	_Atomic uint64_t series;      /* values in the newest full tick */
 	_Atomic uint64_t log_bytes, log_frames, log_bytes_held, log_capacity_bytes, retention_us;
-	_Atomic uint64_t clients, bytes_sent, batches_sent, gaps_sent, slow_clients, http_requests, refused_requests;
+	_Atomic uint64_t clients, bytes_sent, batches_sent, gaps_sent, slow_clients, http_requests,
+		refused_requests;
 	_Atomic uint64_t queries, query_us;
-	const char *sampler_tier, *sampler_reason; /* its priority; sampler thread only, NULL before it runs */
+	const char *sampler_tier,
+		*sampler_reason; /* its priority; sampler thread only, NULL before it runs */
 	struct collector_stat collectors[STATS_COLLECTORS_MAX];
 };
 

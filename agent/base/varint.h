@@ -1,6 +1,6 @@
 /*
- * LEB128 varints and zigzag. Writers go to a pointer with room for VARINT_MAX bytes; readers take any
- * bytes and fail at `end`.
+ * LEB128 varints and zigzag. Writers go to a pointer with room for VARINT_MAX bytes; readers take
+ * any bytes and fail at `end`.
  */
 #ifndef STROBE_BASE_VARINT_H
 #define STROBE_BASE_VARINT_H

@@ -41,7 +41,8 @@ static void read_groups(struct finding *f, void *state)
 			f->period_ms = c->groups[g].period_ms;
 		batch_done(&b);
 		if (r < 0 && !f->report.reason[0])
-			snprintf(f->report.reason, sizeof(f->report.reason), "%s", strerrordesc_np(-r));
+			snprintf(f->report.reason, sizeof(f->report.reason), "%s",
+				 strerrordesc_np(-r));
 	}
 }
 
@@ -83,8 +84,8 @@ static json_t *to_json(const struct finding *f)
 
 	for (size_t g = 0; g < f->collector->n_groups; g++)
 		json_array_append_new(groups, json_string(f->collector->groups[g].name));
-	return json_pack("{s:s, s:s, s:I, s:I, s:s*, s:s, s:s*, s:o}", "name", f->collector->name, "state",
-			 f->state, "series", (json_int_t)f->series, "period_ms",
+	return json_pack("{s:s, s:s, s:I, s:I, s:s*, s:s, s:s*, s:o}", "name", f->collector->name,
+			 "state", f->state, "series", (json_int_t)f->series, "period_ms",
 			 (json_int_t)(f->period_ms == UINT32_MAX ? 0 : f->period_ms), "tier",
 			 f->report.tier, "reason", f->report.reason, "help", f->collector->help,
 			 "groups", groups);
@@ -95,8 +96,8 @@ static void print_all(const struct host *host, bool json)
 	json_t *list = json ? json_array() : NULL;
 
 	if (!json)
-		printf("%-11s %-8s %6s  %-8s %-14s %s\n", "COLLECTOR", "STATE", "SERIES", "PERIOD", "TIER",
-		       "WHAT IT IS, OR WHY NOT");
+		printf("%-11s %-8s %6s  %-8s %-14s %s\n", "COLLECTOR", "STATE", "SERIES", "PERIOD",
+		       "TIER", "WHAT IT IS, OR WHY NOT");
 	for (size_t i = 0; i < n_collectors; i++) {
 		struct finding f = {.collector = collectors[i]};
 
@@ -115,13 +116,12 @@ static void print_all(const struct host *host, bool json)
 
 int cmd_collectors(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"proc", required_argument, NULL, ROOT_PROC},
-		{"sys", required_argument, NULL, ROOT_SYS},
-		{"cgroup", required_argument, NULL, ROOT_CGROUP},
-		{"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},
-		{0}};
+	static const struct option options[] = {{"proc", required_argument, NULL, ROOT_PROC},
+						{"sys", required_argument, NULL, ROOT_SYS},
+						{"cgroup", required_argument, NULL, ROOT_CGROUP},
+						{"json", no_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	const char *root[N_ROOTS] = {NULL};
 	struct host host;
 	bool json = false;
@@ -132,7 +132,8 @@ int cmd_collectors(int argc, char **argv)
 		if (c == '?' || c == ':')
 			return option_wrong("collectors", c, argv);
 		if (c == 'h') {
-			fputs("usage: strobe collectors [--json] [--proc DIR] [--sys DIR] [--cgroup DIR]\n\n"
+			fputs("usage: strobe collectors [--json] [--proc DIR] [--sys DIR] "
+			      "[--cgroup DIR]\n\n"
 			      "What can be read on this host by this user, and why not.\n",
 			      stdout);
 			return 0;
@@ -143,7 +144,9 @@ int cmd_collectors(int argc, char **argv)
 			root[c] = optarg;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "strobe: collectors takes no argument '%s'; 'strobe metrics PATTERN' finds metrics\n",
+		fprintf(stderr,
+			"strobe: collectors takes no argument '%s'; 'strobe metrics PATTERN' finds "
+			"metrics\n",
 			argv[optind]);
 		return 2;
 	}

@@ -58,18 +58,19 @@ static void print_markdown(const struct reference *r)
 	char q[64];
 
 	printf("| `%s` | %s | %s | %s | %s | %s | %s |\n", m->name, m->unit, semantics[m->sem],
-	       r->group->indom ? r->group->indom : "", quantum(m, q, sizeof(q)), m->source, m->help);
+	       r->group->indom ? r->group->indom : "", quantum(m, q, sizeof(q)), m->source,
+	       m->help);
 }
 
 static json_t *to_json(const struct reference *r)
 {
 	const struct metric *m = r->metric;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s*, s:s, s:s, s:s, s:s}", "name", m->name,
-			      "unit", m->unit, "semantics", semantics[m->sem], "mul",
-			      (json_int_t)m->mul, "div", (json_int_t)m->div, "quantum",
-			      (json_int_t)m->quantum, "indom", r->group->indom, "group",
-			      r->group->name, "collector", r->collector->name, "source", m->source,
-			      "help", m->help);
+	json_t *o =
+		json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s*, s:s, s:s, s:s, s:s}", "name",
+			  m->name, "unit", m->unit, "semantics", semantics[m->sem], "mul",
+			  (json_int_t)m->mul, "div", (json_int_t)m->div, "quantum",
+			  (json_int_t)m->quantum, "indom", r->group->indom, "group", r->group->name,
+			  "collector", r->collector->name, "source", m->source, "help", m->help);
 
 	if (m->names) {
 		json_t *names = json_array();
@@ -104,7 +105,8 @@ static size_t print_all(const char *pattern, enum form form, json_t *list)
 				if (!matches(r.metric->name, pattern))
 					continue;
 				if (!n++ && form == MARKDOWN)
-					puts("| metric | unit | semantics | per | quantum | source | |\n"
+					puts("| metric | unit | semantics | per | quantum | source "
+					     "| |\n"
 					     "|---|---|---|---|---|---|---|");
 				print(&r, form, list);
 			}
@@ -142,7 +144,8 @@ int cmd_metrics(int argc, char **argv)
 			return option_wrong("metrics", c, argv);
 		if (c == 'h') {
 			fputs("usage: strobe metrics [--markdown|--json] [PATTERN]\n\n"
-			      "The reference of every metric this build can read. PATTERN is part of a name, or a\n"
+			      "The reference of every metric this build can read. PATTERN is part "
+			      "of a name, or a\n"
 			      "glob: 'mem.*', '*.percpu.*'.\n",
 			      stdout);
 			return 0;

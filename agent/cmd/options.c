@@ -10,7 +10,8 @@
 int option_wrong(const char *verb, int c, char **argv)
 {
 	fprintf(stderr, "strobe: %s: %s '%s'; 'strobe %s --help' lists the options\n", verb,
-		c == '?' ? "there is no option" : "a value is missing after", argv[optind - 1], verb);
+		c == '?' ? "there is no option" : "a value is missing after", argv[optind - 1],
+		verb);
 	return 2;
 }
 
@@ -38,8 +39,8 @@ int option_size(const char *text, uint64_t *ret, char *err, size_t err_len)
 	return 0;
 }
 
-int option_number(const char *what, const char *text, uint32_t min, uint32_t max, uint32_t *ret, char *err,
-		  size_t err_len)
+int option_number(const char *what, const char *text, uint32_t min, uint32_t max, uint32_t *ret,
+		  char *err, size_t err_len)
 {
 	char *end;
 	unsigned long v;
@@ -47,8 +48,8 @@ int option_number(const char *what, const char *text, uint32_t min, uint32_t max
 	errno = 0;
 	v = strtoul(text, &end, 10);
 	if (errno || end == text || *end || *text == '-' || v < min || v > max) {
-		snprintf(err, err_len, "%s '%s': a whole number from %u to %u is wanted", what, text, min,
-			 max);
+		snprintf(err, err_len, "%s '%s': a whole number from %u to %u is wanted", what,
+			 text, min, max);
 		return -EINVAL;
 	}
 	*ret = (uint32_t)v;
@@ -61,7 +62,8 @@ int option_percent(const char *text, uint32_t *ret_ppm, char *err, size_t err_le
 	double v = strtod(text, &end);
 
 	if (end == text || (*end && strcmp(end, "%") != 0) || !(v > 0 && v <= 100)) {
-		snprintf(err, err_len, "'%s' is no share of a core: write 2 or 0.5 (percent)", text);
+		snprintf(err, err_len, "'%s' is no share of a core: write 2 or 0.5 (percent)",
+			 text);
 		return -EINVAL;
 	}
 	*ret_ppm = (uint32_t)(v * 1e4 + 0.5);
@@ -76,7 +78,8 @@ static int find(const char *name, size_t len, char *err, size_t err_len)
 	for (size_t i = 0; i < n_collectors; i++)
 		if (strlen(collectors[i]->name) == len && !strncmp(collectors[i]->name, name, len))
 			return (int)i;
-	at = (size_t)snprintf(err, err_len, "there is no collector '%.*s'; there are:", (int)len, name);
+	at = (size_t)snprintf(err, err_len, "there is no collector '%.*s'; there are:", (int)len,
+			      name);
 	for (size_t i = 0; i < n_collectors && at < err_len; i++)
 		at += (size_t)snprintf(err + at, err_len - at, " %s", collectors[i]->name);
 	return -1;
@@ -84,10 +87,12 @@ static int find(const char *name, size_t len, char *err, size_t err_len)
 
 int option_collectors(const char *text, bool *off, char *err, size_t err_len)
 {
-	bool picked = false, named[STATS_COLLECTORS_MAX] = {0}, left_out[STATS_COLLECTORS_MAX] = {0};
+	bool picked = false, named[STATS_COLLECTORS_MAX] = {0},
+	     left_out[STATS_COLLECTORS_MAX] = {0};
 
 	if (!*text) {
-		snprintf(err, err_len, "--collectors: name some, as in cpu,disk, or leave some out: -process");
+		snprintf(err, err_len,
+			 "--collectors: name some, as in cpu,disk, or leave some out: -process");
 		return -EINVAL;
 	}
 	for (const char *p = text; *p;) {
@@ -115,7 +120,8 @@ int option_periods(const char *text, uint32_t *period_ms, char *err, size_t err_
 		int i, r;
 
 		if (!name || name >= len || len - name > sizeof(number)) {
-			snprintf(err, err_len, "--period '%s': write COLLECTOR=MILLISECONDS, as in cpu=500",
+			snprintf(err, err_len,
+				 "--period '%s': write COLLECTOR=MILLISECONDS, as in cpu=500",
 				 text);
 			return -EINVAL;
 		}

@@ -41,7 +41,8 @@ struct agent {
 	struct host host;
 	struct log *log;
 	enum log_state log_state;
-	char place[RUNTIME_PATH_MAX]; /* of agent.json, and of the log unless it is in a memfd; "": none */
+	char place[RUNTIME_PATH_MAX]; /* of agent.json, and of the log unless it is in a memfd; "":
+					 none */
 	char token[129];
 	struct sampler *sampler;
 	struct server *server;
@@ -72,8 +73,10 @@ static int say_running(const struct runtime_agent *other)
 	return -EBUSY;
 }
 
-/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the next. */
-static int open_log_in(struct agent *a, unsigned base, struct log_config *c, char *err, size_t err_len)
+/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the next.
+ */
+static int open_log_in(struct agent *a, unsigned base, struct log_config *c, char *err,
+		       size_t err_len)
 {
 	struct runtime_agent other;
 	char place[64];
@@ -96,7 +99,8 @@ static int open_log_in(struct agent *a, unsigned base, struct log_config *c, cha
 	return r;
 }
 
-/* With the log in memory agent.json may lie on any file system. a->place is "" when there is none. */
+/* With the log in memory agent.json may lie on any file system. a->place is "" when there is none.
+ */
 static void find_place(struct agent *a)
 {
 	struct runtime_agent other;
@@ -104,7 +108,8 @@ static void find_place(struct agent *a)
 
 	for (unsigned i = 0; i < RUNTIME_BASES; i++)
 		for (unsigned n = 0; !runtime_place(a->o.listen, n, place, sizeof(place)); n++) {
-			if (runtime_make(i, a->o.runtime_dir, true, place, a->place, err, sizeof(err)) < 0)
+			if (runtime_make(i, a->o.runtime_dir, true, place, a->place, err,
+					 sizeof(err)) < 0)
 				break;
 			if (runtime_read_place(a->place, &other) < 0)
 				return;
@@ -122,7 +127,8 @@ static int open_log_in_memory(struct agent *a, struct log_config *c)
 	if (r < 0)
 		msg(MSG_ERROR, "%s", err);
 	else
-		msg(MSG_WARN, "no crash recovery: there is no usable runtime directory on a tmpfs, so the log is in "
+		msg(MSG_WARN, "no crash recovery: there is no usable runtime directory on a tmpfs, "
+			      "so the log is in "
 			      "this process's memory and lost with it; set --runtime-dir");
 	find_place(a);
 	return r;
@@ -138,8 +144,11 @@ static int open_log(struct agent *a)
 		if (!r && *err)
 			msg(MSG_NOTICE, "%s", err);
 		if (!r && !runtime_on_tmpfs(a->place))
-			msg(MSG_WARN, "%s is not on a tmpfs: writing the log may hold up ticks by milliseconds and "
-				      "wears the disk", a->place);
+			msg(MSG_WARN,
+			    "%s is not on a tmpfs: writing the log may hold up ticks by "
+			    "milliseconds and "
+			    "wears the disk",
+			    a->place);
 		if (!r || r == -EBUSY)
 			return r;
 		if (r != -ENOENT || a->o.runtime_dir)
@@ -156,11 +165,14 @@ static void say_recovered(const struct agent *a, uint64_t now_us)
 
 	if (f->frames)
 		msg(MSG_NOTICE,
-		    "found %.*f %s of an earlier run again (%llu frames, %u live instances); nothing was recorded "
-		    "for %.1f s", held_s >= 60, held_s >= 60 ? held_s / 60 : held_s, held_s >= 60 ? "min" : "s",
+		    "found %.*f %s of an earlier run again (%llu frames, %u live instances); "
+		    "nothing was recorded "
+		    "for %.1f s",
+		    held_s >= 60, held_s >= 60 ? held_s / 60 : held_s, held_s >= 60 ? "min" : "s",
 		    (unsigned long long)f->frames, f->instances, (double)(now_us - f->to_us) / 1e6);
 	else if (a->log_state == LOG_CONTINUED)
-		msg(MSG_NOTICE, "the log of an earlier run was written by another build: a new one begins");
+		msg(MSG_NOTICE,
+		    "the log of an earlier run was written by another build: a new one begins");
 }
 
 /* ---- set-up ---- */
@@ -195,8 +207,11 @@ static void raise_file_limit(void)
 	l.rlim_cur = l.rlim_max < FILES_WANTED ? l.rlim_max : FILES_WANTED;
 	setrlimit(RLIMIT_NOFILE, &l);
 	if (l.rlim_cur < FILES_LEAST)
-		msg(MSG_WARN, "only %llu files may be open: collectors will fail and clients get no answer; allow "
-			      "more (ulimit -n 4096)", (unsigned long long)l.rlim_cur);
+		msg(MSG_WARN,
+		    "only %llu files may be open: collectors will fail and clients get no answer; "
+		    "allow "
+		    "more (ulimit -n 4096)",
+		    (unsigned long long)l.rlim_cur);
 }
 
 static int open_server(struct agent *a, uint64_t started_us)

@@ -19,22 +19,31 @@ static void usage(void)
 	     "  --period NAME=MS       read a collector at this period, never slower (repeatable)\n"
 	     "  --memory SIZE          of the whole agent; half of it is the log\n"
 	     "                         (default 0.5 % of RAM, 64M to 512M)\n"
-	     "  --cpu-budget PERCENT   of one core for sampling; above it the dearest collectors are\n"
+	     "  --cpu-budget PERCENT   of one core for sampling; above it the dearest collectors "
+	     "are\n"
 	     "                         read less often, visibly (default 2, more above 10 Hz)\n"
-	     "  --runtime-dir DIR      where the log and agent.json live (default: the first tmpfs of\n"
-	     "                         $RUNTIME_DIRECTORY, /run/strobe, $XDG_RUNTIME_DIR, /dev/shm)\n"
+	     "  --runtime-dir DIR      where the log and agent.json live (default: the first tmpfs "
+	     "of\n"
+	     "                         $RUNTIME_DIRECTORY, /run/strobe, $XDG_RUNTIME_DIR, "
+	     "/dev/shm)\n"
 	     "  --proc DIR, --sys DIR, --cgroup DIR\n"
 	     "                         watch the host that is mounted there\n\n"
 	     "STROBE_TOKEN sets the access token (16 to 128 characters of A-Z a-z 0-9 _ -).");
 }
 
 static const struct option long_options[] = {
-	{"listen", required_argument, NULL, 'l'},     {"rate", required_argument, NULL, 'r'},
-	{"collectors", required_argument, NULL, 'c'}, {"period", required_argument, NULL, 'p'},
-	{"memory", required_argument, NULL, 'm'},     {"cpu-budget", required_argument, NULL, 'b'},
-	{"runtime-dir", required_argument, NULL, 'd'}, {"proc", required_argument, NULL, 'P'},
-	{"sys", required_argument, NULL, 'S'},	      {"cgroup", required_argument, NULL, 'C'},
-	{"help", no_argument, NULL, 'h'},	      {0},
+	{"listen", required_argument, NULL, 'l'},
+	{"rate", required_argument, NULL, 'r'},
+	{"collectors", required_argument, NULL, 'c'},
+	{"period", required_argument, NULL, 'p'},
+	{"memory", required_argument, NULL, 'm'},
+	{"cpu-budget", required_argument, NULL, 'b'},
+	{"runtime-dir", required_argument, NULL, 'd'},
+	{"proc", required_argument, NULL, 'P'},
+	{"sys", required_argument, NULL, 'S'},
+	{"cgroup", required_argument, NULL, 'C'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
 };
 
 static int set_option(struct run_options *o, int c, const char *arg, char *err, size_t err_len)
@@ -88,12 +97,16 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "strobe: 'run' takes no argument '%s'; 'strobe run --help' lists the options\n",
+		fprintf(stderr,
+			"strobe: 'run' takes no argument '%s'; 'strobe run --help' lists the "
+			"options\n",
 			argv[optind]);
 		return 2;
 	}
 	if (runtime_place(o->listen, 0, place, sizeof(place)) < 0) {
-		fprintf(stderr, "strobe: --listen '%s': write ADDRESS:PORT, as in 127.0.0.1:9820, or unix:/path\n",
+		fprintf(stderr,
+			"strobe: --listen '%s': write ADDRESS:PORT, as in 127.0.0.1:9820, or "
+			"unix:/path\n",
 			o->listen);
 		return 2;
 	}

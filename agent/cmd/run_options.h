@@ -12,8 +12,8 @@ struct run_options {
 	uint32_t period_ms[STATS_COLLECTORS_MAX];
 };
 
-/* Reads the command line into *ret, defaults included; the strings stay argv's. < 0: go on; else the exit
- * status (0 after --help, 2 after an error; either was printed). */
+/* Reads the command line into *ret, defaults included; the strings stay argv's. < 0: go on; else
+ * the exit status (0 after --help, 2 after an error; either was printed). */
 int run_options_parse(struct run_options *ret, int argc, char **argv);
 
 #endif

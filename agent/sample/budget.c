@@ -1,6 +1,7 @@
 #include "sample/budget.h"
 
-/* What a group costs a second. Only shares of the whole are used: costs are wall clock, `used` is CPU. */
+/* What a group costs a second. Only shares of the whole are used: costs are wall clock, `used` is
+ * CPU. */
 static double weight(const struct budget_group *g)
 {
 	return g->idle ? 0 : (double)g->cost_ns / g->period_ticks;
@@ -8,7 +9,8 @@ static double weight(const struct budget_group *g)
 
 static bool can_stretch(const struct budget_group *g, uint32_t rate_hz)
 {
-	return !g->fixed && !g->idle && g->period_ticks * 2000ull <= BUDGET_LONGEST_MS * (uint64_t)rate_hz;
+	return !g->fixed && !g->idle &&
+	       g->period_ticks * 2000ull <= BUDGET_LONGEST_MS * (uint64_t)rate_hz;
 }
 
 static bool can_return(const struct budget_group *g)
@@ -17,10 +19,11 @@ static bool can_return(const struct budget_group *g)
 }
 
 /* ppm: of one core for a unit of weight. */
-static bool stretch(const struct budget *b, double used, double ppm, struct budget_group *groups, size_t n,
-		    uint32_t rate_hz)
+static bool stretch(const struct budget *b, double used, double ppm, struct budget_group *groups,
+		    size_t n, uint32_t rate_hz)
 {
-	double worth = b->limit_ppm / 64.0; /* what costs less is left alone: it would help nobody */
+	double worth =
+		b->limit_ppm / 64.0; /* what costs less is left alone: it would help nobody */
 	bool any = false;
 
 	while (used > b->limit_ppm) {
@@ -53,7 +56,8 @@ static struct budget_group *cheapest(const struct budget *b, double used, double
 	return best;
 }
 
-static bool give_back(const struct budget *b, double used, double ppm, struct budget_group *groups, size_t n)
+static bool give_back(const struct budget *b, double used, double ppm, struct budget_group *groups,
+		      size_t n)
 {
 	struct budget_group *g;
 	bool any = false;

@@ -36,7 +36,8 @@ void notice_add(struct notices *n, uint64_t mono_us, enum event_kind kind,
 	va_start(ap, format);
 	vsnprintf(e->text, sizeof(e->text), format, ap);
 	va_end(ap);
-	if (strcmp(source, "strobe") != 0) /* of itself the agent speaks where it starts and stops */
+	if (strcmp(source, "strobe") !=
+	    0) /* of itself the agent speaks where it starts and stops */
 		speak(n, e);
 }
 

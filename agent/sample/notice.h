@@ -23,10 +23,11 @@ struct notice {
 struct notices {
 	struct notice pending[NOTICES_MAX]; /* for the log; sampler only */
 	uint32_t n_pending;
-	uint32_t n_lost; /* found no place in `pending`, since the start */
+	uint32_t n_lost;       /* found no place in `pending`, since the start */
 	uint64_t allowance_us; /* instance events: the time until which their share is used up */
 
-	struct notice spoken[NOTICES_MAX]; /* ring to the printing thread; what finds it full is not printed */
+	struct notice spoken[NOTICES_MAX]; /* ring to the printing thread; what finds it full is not
+					      printed */
 	_Atomic uint32_t written, printed;
 	atomic_flag printing;
 };

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Applies everything from the segment that holds seq on. */
-static int replay(struct mirror *m, struct log *log, uint64_t seq, const uint8_t *catalog, size_t len)
+static int replay(struct mirror *m, struct log *log, uint64_t seq, const uint8_t *catalog,
+		  size_t len)
 {
 	struct cursor c = {0};
 	struct frame f;
@@ -16,7 +17,8 @@ static int replay(struct mirror *m, struct log *log, uint64_t seq, const uint8_t
 	if (r < 0)
 		return r == -ENOENT ? -ENODATA : r;
 	while ((r = cursor_next(&c, &f, &from, &to)) > 0) {
-		if (frame_type(&f) == FRAME_CATALOG && (f.len != len || memcmp(f.data, catalog, len)))
+		if (frame_type(&f) == FRAME_CATALOG &&
+		    (f.len != len || memcmp(f.data, catalog, len)))
 			r = -ESTALE;
 		else
 			r = mirror_apply(m, &f);
@@ -62,8 +64,9 @@ static int restore_group(struct batch *b, const struct mirror_group *g, bool dea
 	return 0;
 }
 
-int recover(struct log *log, const uint8_t *catalog, size_t catalog_len, struct batch *const *batches,
-	    const bool *dead, uint64_t *acquired_us, size_t n, struct recovered *ret)
+int recover(struct log *log, const uint8_t *catalog, size_t catalog_len,
+	    struct batch *const *batches, const bool *dead, uint64_t *acquired_us, size_t n,
+	    struct recovered *ret)
 {
 	struct mirror m;
 	int r;

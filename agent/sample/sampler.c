@@ -12,7 +12,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* Who is woken when there is something to do waits long: each wake-up costs as much as reading a file. */
+/* Who is woken when there is something to do waits long: each wake-up costs as much as reading a
+ * file. */
 enum { IDLE_MS = 500, LONG_MS = 60000, OPEN_WAIT_MS = 1000 };
 
 static uint64_t real_now_ns(void)
@@ -32,21 +33,24 @@ static struct timespec deadline(unsigned ms)
 
 /* ---- opening ---- */
 
-/* Groups of one source share a phase, so that a file read for one serves the others; sources are spread
- * over the second by the golden ratio. */
-static void set_period(const struct sampler *s, struct source_group *g, size_t source, uint32_t user_ms)
+/* Groups of one source share a phase, so that a file read for one serves the others; sources are
+ * spread over the second by the golden ratio. */
+static void set_period(const struct sampler *s, struct source_group *g, size_t source,
+		       uint32_t user_ms)
 {
 	uint32_t ms = user_ms ? user_ms : g->batch.group->period_ms;
 	uint64_t ticks = ((uint64_t)ms * s->config.rate_hz + 500) / 1000;
 
 	g->base_ticks = g->period_ticks = ticks ? (uint32_t)ticks : 1;
-	g->phase_ticks = (uint32_t)((uint64_t)((uint32_t)source * 2654435769u) * g->base_ticks >> 32);
+	g->phase_ticks =
+		(uint32_t)((uint64_t)((uint32_t)source * 2654435769u) * g->base_ticks >> 32);
 	g->pinned = user_ms != 0;
 }
 
 static bool indom_tells(const char *indom)
 {
-	return indom && (!strcmp(indom, "cpu") || !strcmp(indom, "disk") || !strcmp(indom, "interface"));
+	return indom &&
+	       (!strcmp(indom, "cpu") || !strcmp(indom, "disk") || !strcmp(indom, "interface"));
 }
 
 /* Of the groups that share such an instance domain the first one tells. */
@@ -111,9 +115,11 @@ static int open_sources(struct sampler *s)
 				return r;
 		}
 		for (unsigned w = 0; !off && w < c->n_workers; w++)
-			s->workers[s->n_workers++] = (struct source_worker){.source = src, .number = w};
+			s->workers[s->n_workers++] =
+				(struct source_worker){.source = src, .number = w};
 		if (!off && c->blocking)
-			s->workers[s->n_workers++] = (struct source_worker){.source = src, .passes = true};
+			s->workers[s->n_workers++] =
+				(struct source_worker){.source = src, .passes = true};
 	}
 	return 0;
 }
@@ -312,7 +318,8 @@ int sampler_opener_step(struct sampler *s)
 
 	if (sampler_open_pending(s))
 		return atomic_load(&s->stopping) ? -ECANCELED : 0;
-	for (size_t i = 0; i < s->config.n_collectors; i++) /* a worker is inside: nobody will wake us */
+	for (size_t i = 0; i < s->config.n_collectors;
+	     i++) /* a worker is inside: nobody will wake us */
 		closing |= source_phase(&s->sources[i]) == SOURCE_WANT_CLOSE;
 	struct timespec until = deadline(closing ? IDLE_MS : LONG_MS);
 
@@ -442,8 +449,8 @@ void sampler_wait_begun(struct sampler *s, unsigned ms)
 
 void sampler_finish(struct sampler *s)
 {
-	notice_add(&s->notices, s->config.now_ns() / 1000, EVENT_AGENT_STOP, SEVERITY_INFO, "strobe",
-		   "strobe stopped");
+	notice_add(&s->notices, s->config.now_ns() / 1000, EVENT_AGENT_STOP, SEVERITY_INFO,
+		   "strobe", "strobe stopped");
 	writer_notices(&s->writer, &s->notices);
 }
 
@@ -466,7 +473,8 @@ int sampler_run(struct sampler *s)
 	at.it_value.tv_nsec = (long)(first % 1000000000);
 	at.it_interval.tv_sec = (time_t)(s->period_ns / 1000000000);
 	at.it_interval.tv_nsec = (long)(s->period_ns % 1000000000);
-	if (!atomic_load(&s->stopping) && timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL) < 0)
+	if (!atomic_load(&s->stopping) &&
+	    timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL) < 0)
 		r = -errno;
 	while (!r && !atomic_load(&s->stopping)) {
 		if (read(s->timer, &expired, sizeof(expired)) < 0) {

@@ -1,19 +1,20 @@
 /*
- * The sampler: reads the collectors at a fixed rate and appends one TICK a tick to the log. Nobody else
- * writes the log.
+ * The sampler: reads the collectors at a fixed rate and appends one TICK a tick to the log. Nobody
+ * else writes the log.
  *
  * Invariants
- *  - Ticks lie on multiples of the period of CLOCK_MONOTONIC. One that begins more than 10 % late is
- *    counted, one that was skipped too; more than two skipped in a row are an event.
- *  - After sampler_open() the sampler thread allocates nothing, takes no lock and waits for nobody but its
- *    timer. What may block has threads of its own: openers run probe(), open() and close(); workers
- *    run a collector's work(), or all of its sample() when it is `blocking`. Such a pass is asked for at
- *    the beginning of a tick and taken at its end, after a quarter of the period at most; one that takes longer
- *    comes with a later tick under its own time.
+ *  - Ticks lie on multiples of the period of CLOCK_MONOTONIC. One that begins more than 10 % late
+ * is counted, one that was skipped too; more than two skipped in a row are an event.
+ *  - After sampler_open() the sampler thread allocates nothing, takes no lock and waits for nobody
+ * but its timer. What may block has threads of its own: openers run probe(), open() and close();
+ * workers run a collector's work(), or all of its sample() when it is `blocking`. Such a pass is
+ * asked for at the beginning of a tick and taken at its end, after a quarter of the period at most;
+ * one that takes longer comes with a later tick under its own time.
  *  - The catalog holds every group of the build, in registry order, whatever is on or off.
  *
- * Life cycle: sampler_open; then threads that call sampler_run (one), sampler_opener_step (two or more), and
- * sampler_worker_step (one per worker) until it returns < 0; sampler_stop; join; sampler_close.
+ * Life cycle: sampler_open; then threads that call sampler_run (one), sampler_opener_step (two or
+ * more), and sampler_worker_step (one per worker) until it returns < 0; sampler_stop; join;
+ * sampler_close.
  */
 #ifndef STROBE_SAMPLE_SAMPLER_H
 #define STROBE_SAMPLE_SAMPLER_H
@@ -32,17 +33,18 @@ struct sampler_config {
 	const struct collector *const *collectors;
 	size_t n_collectors; /* at most STATS_COLLECTORS_MAX */
 	struct log *log;
-	bool continued;      /* log_open() said LOG_CONTINUED: take it up, or reset it */
-	uint32_t rate_hz;    /* 1..SAMPLER_RATE_MAX */
-	uint32_t budget_ppm; /* of one core for the sampler thread; 0: no limit */
-	const bool *off;     /* n_collectors; NULL: all on */
-	const uint32_t *period_ms;     /* n_collectors, of all its groups; 0 or NULL: as declared */
-	uint64_t (*now_ns)(void);      /* CLOCK_MONOTONIC; NULL: the real one */
-	uint64_t (*cpu_ns)(void);      /* CPU of the sampler thread; NULL: the real one */
+	bool continued;		   /* log_open() said LOG_CONTINUED: take it up, or reset it */
+	uint32_t rate_hz;	   /* 1..SAMPLER_RATE_MAX */
+	uint32_t budget_ppm;	   /* of one core for the sampler thread; 0: no limit */
+	const bool *off;	   /* n_collectors; NULL: all on */
+	const uint32_t *period_ms; /* n_collectors, of all its groups; 0 or NULL: as declared */
+	uint64_t (*now_ns)(void);  /* CLOCK_MONOTONIC; NULL: the real one */
+	uint64_t (*cpu_ns)(void);  /* CPU of the sampler thread; NULL: the real one */
 	bool (*read_clocks)(struct clock_reading *); /* NULL: timekeep_read() */
 };
 
-/* Reserves everything and takes up the log. 0 or -errno (-EMSGSIZE: a catalog larger than a segment). */
+/* Reserves everything and takes up the log. 0 or -errno (-EMSGSIZE: a catalog larger than a
+ * segment). */
 int sampler_open(struct sampler **ret, const struct sampler_config *);
 void sampler_close(struct sampler *); /* after every thread has left; NULL is fine */
 
@@ -56,8 +58,8 @@ int sampler_run(struct sampler *);
 /* Waits until sampler_run() has begun, so that the log holds a catalog; at most `ms`. */
 void sampler_wait_begun(struct sampler *, unsigned ms);
 
-/* One step of an opener thread: opens or closes what waits for it, prints events on stderr, waits when
- * there is nothing to do. < 0: stopped. */
+/* One step of an opener thread: opens or closes what waits for it, prints events on stderr, waits
+ * when there is nothing to do. < 0: stopped. */
 int sampler_opener_step(struct sampler *);
 
 /* Threads wanted for work() and for passes, and one step of the i-th. < 0: stopped. */

@@ -12,10 +12,10 @@
 
 struct source_worker {
 	struct source *source;
-	bool passes;     /* it runs the passes of a blocking collector; else work() */
-	bool raised;     /* its priority */
+	bool passes;	 /* it runs the passes of a blocking collector; else work() */
+	bool raised;	 /* its priority */
 	unsigned number; /* among the workers of its source */
-	uint32_t ended;  /* see source_work() */
+	uint32_t ended;	 /* see source_work() */
 };
 
 struct due {
@@ -39,21 +39,21 @@ struct sampler {
 	struct due *due; /* groups read in this tick */
 	size_t n_due;
 	uint64_t index, number; /* of the newest tick: multiple of the period; in the log */
-	uint64_t mark_ns;       /* end of what was measured last */
-	uint64_t pass_cpu_ns;   /* of all passes of blocking collectors */
+	uint64_t mark_ns;	/* end of what was measured last */
+	uint64_t pass_cpu_ns;	/* of all passes of blocking collectors */
 	uint32_t random;
 
 	struct budget budget;
 	struct budget_group *budget_groups;
 	uint64_t window_ns, window_cpu_ns; /* start of the budget's window */
-	int oom_group, oom_metric;         /* of mem.vmstat.oom_kill; -1: no such metric */
+	int oom_group, oom_metric;	   /* of mem.vmstat.oom_kill; -1: no such metric */
 
 	int timer;
 	_Atomic bool stopping;
-	sem_t wanted;           /* an opener has something to do */
-	sem_t answered;         /* an opener has done something; before the first tick */
-	sem_t begun;            /* sampler_begin() is over */
-	pthread_mutex_t lock;   /* with `opened`: workers wait for something to work on */
+	sem_t wanted;	      /* an opener has something to do */
+	sem_t answered;	      /* an opener has done something; before the first tick */
+	sem_t begun;	      /* sampler_begin() is over */
+	pthread_mutex_t lock; /* with `opened`: workers wait for something to work on */
 	pthread_cond_t opened;
 };
 

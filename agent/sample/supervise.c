@@ -69,7 +69,8 @@ bool source_work(struct source *s, unsigned worker, const struct host *host, uin
 {
 	bool worked = false;
 
-	atomic_fetch_add(&s->busy, 1); /* before `usable` is read: serve_close() does it the other way */
+	atomic_fetch_add(&s->busy,
+			 1); /* before `usable` is read: serve_close() does it the other way */
 	uint32_t opening = atomic_load(&s->usable);
 
 	if (opening && opening != *ended) {
@@ -83,8 +84,8 @@ bool source_work(struct source *s, unsigned worker, const struct host *host, uin
 
 /* ---- reading ---- */
 
-/* A managed group's collector may have forgotten what it had before it was opened anew: what its first
- * pass does not read is over. */
+/* A managed group's collector may have forgotten what it had before it was opened anew: what its
+ * first pass does not read is over. */
 static void end_unread(struct batch *b)
 {
 	for (uint32_t i = 0; i < b->n_slots; i++)
@@ -227,8 +228,9 @@ static void give_reason(struct source *s, uint32_t rate_hz, uint32_t budget_ppm)
 
 	if (s->stretch > 1)
 		snprintf(s->stat->reason, sizeof(s->stat->reason),
-			 "%s at %.3g Hz, budget of %.3g %% of a core reached%s%.100s", s->collector->name,
-			 (double)rate_hz / source_period_ticks(s), budget_ppm / 1e4, *why ? "; " : "", why);
+			 "%s at %.3g Hz, budget of %.3g %% of a core reached%s%.100s",
+			 s->collector->name, (double)rate_hz / source_period_ticks(s),
+			 budget_ppm / 1e4, *why ? "; " : "", why);
 	else
 		memmove(s->stat->reason, why, sizeof(s->stat->reason));
 }
@@ -248,10 +250,11 @@ void source_publish(struct source *s, uint32_t rate_hz, uint32_t budget_ppm)
 	s->stat->tier = s->report.tier;
 	atomic_store_explicit(&s->stat->state,
 			      s->stretch > 1 ? COLLECTOR_REDUCED
-			      : partial      ? COLLECTOR_PARTIAL
+			      : partial	     ? COLLECTOR_PARTIAL
 					     : COLLECTOR_OK,
 			      memory_order_relaxed);
-	atomic_store_explicit(&s->stat->period_ms, source_period_ticks(s) * 1000 / rate_hz, memory_order_relaxed);
+	atomic_store_explicit(&s->stat->period_ms, source_period_ticks(s) * 1000 / rate_hz,
+			      memory_order_relaxed);
 	atomic_store_explicit(&s->stat->series, (uint32_t)series, memory_order_relaxed);
 	atomic_store_explicit(&s->stat->retry_at_us, 0, memory_order_relaxed);
 }

@@ -39,9 +39,9 @@ static void watch_oom(struct sampler *s, const struct source_group *g)
 	int64_t now = b->rows[s->oom_metric], before = b->prev[s->oom_metric];
 
 	if (before != VALUE_ABSENT && now != VALUE_ABSENT && now > before)
-		notice_add(&s->notices, s->writer.mono_us, EVENT_OOM_KILL, SEVERITY_CRITICAL, "kernel",
-			   "out of memory: %lld process%s killed", (long long)(now - before),
-			   now - before == 1 ? "" : "es");
+		notice_add(&s->notices, s->writer.mono_us, EVENT_OOM_KILL, SEVERITY_CRITICAL,
+			   "kernel", "out of memory: %lld process%s killed",
+			   (long long)(now - before), now - before == 1 ? "" : "es");
 }
 
 /* Puts a group that was read into the frame. */
@@ -295,8 +295,9 @@ static void apply(struct sampler *s, struct source *src, const struct budget_gro
 		return;
 	source_stretch(src, stretch, BUDGET_LONGEST_MS * s->config.rate_hz / 1000);
 	source_publish(src, s->config.rate_hz, s->config.budget_ppm);
-	notice_add(&s->notices, s->writer.mono_us, EVENT_REDUCED, longer ? SEVERITY_WARN : SEVERITY_INFO,
-		   src->collector->name, "%s is read every %u ms%s", src->collector->name,
+	notice_add(&s->notices, s->writer.mono_us, EVENT_REDUCED,
+		   longer ? SEVERITY_WARN : SEVERITY_INFO, src->collector->name,
+		   "%s is read every %u ms%s", src->collector->name,
 		   source_period_ticks(src) * 1000 / s->config.rate_hz,
 		   longer ? ": the CPU budget is used up" : " again");
 }
@@ -304,7 +305,8 @@ static void apply(struct sampler *s, struct source *src, const struct budget_gro
 /* A collector as the budget sees it: what all its groups cost in one period of the fastest. */
 static struct budget_group to_budget(const struct source *src)
 {
-	struct budget_group b = {.base_ticks = UINT32_MAX, .fixed = src->groups[0].pinned,
+	struct budget_group b = {.base_ticks = UINT32_MAX,
+				 .fixed = src->groups[0].pinned,
 				 .idle = source_phase(src) != SOURCE_RUNNING};
 	double cost = 0;
 
@@ -398,7 +400,8 @@ static void count_log(const struct sampler *s)
 	STAT_SET(log_frames, log_newest(log));
 	STAT_SET(log_bytes_held, log_bytes_held(log));
 	STAT_SET(log_capacity_bytes, log_capacity(log));
-	STAT_SET(retention_us, oldest && s->writer.mono_us > oldest ? s->writer.mono_us - oldest : 0);
+	STAT_SET(retention_us,
+		 oldest && s->writer.mono_us > oldest ? s->writer.mono_us - oldest : 0);
 }
 
 void sampler_tick(struct sampler *s, uint64_t now_ns)

@@ -1,7 +1,7 @@
 /*
- * Keeps the record of the other clocks: a CLOCK frame at the start, each minute, and when realtime or
- * boottime leaves its offset to CLOCK_MONOTONIC by 1 ms. All three are slewed alike, so what changes an
- * offset is a step or a suspend.
+ * Keeps the record of the other clocks: a CLOCK frame at the start, each minute, and when realtime
+ * or boottime leaves its offset to CLOCK_MONOTONIC by 1 ms. All three are slewed alike, so what
+ * changes an offset is a step or a suspend.
  */
 #ifndef STROBE_SAMPLE_TIMEKEEP_H
 #define STROBE_SAMPLE_TIMEKEEP_H

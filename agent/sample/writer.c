@@ -9,8 +9,8 @@ int writer_open(struct writer *w, struct log *log, const struct batch *const *ba
 	const struct group **groups = calloc(n + 1, sizeof(struct group *));
 	int r = -ENOMEM;
 
-	*w = (struct writer){.log = log, .n_groups = n, .size = LOG_SEGMENT_SIZE,
-			     .read_clocks = timekeep_read};
+	*w = (struct writer){
+		.log = log, .n_groups = n, .size = LOG_SEGMENT_SIZE, .read_clocks = timekeep_read};
 	w->keys = calloc(n + 1, sizeof(*w->keys));
 	w->catalog = malloc(w->size);
 	w->tick = malloc(w->size);
@@ -87,7 +87,8 @@ static void begin_segment(struct writer *w)
 static void append(struct writer *w, const void *data, int len)
 {
 	if (len > 0 && log_append(w->log, data, (size_t)len) == -EAGAIN) {
-		/* `data` may be scratch, which begin_segment() overwrites; a small frame moves to the stack */
+		/* `data` may be scratch, which begin_segment() overwrites; a small frame moves to
+		 * the stack */
 		uint8_t copy[1024];
 
 		if ((size_t)len > sizeof(copy)) {
@@ -152,7 +153,8 @@ void writer_committed(struct writer *w, uint64_t end_us)
 	}
 }
 
-void writer_attr(struct writer *w, uint32_t group, const struct batch *b, uint32_t slot, uint32_t key)
+void writer_attr(struct writer *w, uint32_t group, const struct batch *b, uint32_t slot,
+		 uint32_t key)
 {
 	append(w, w->scratch,
 	       frame_attr(w->scratch, w->size, group, slot, b->inst[slot].gen, key,
@@ -179,8 +181,8 @@ static void tell_clock(struct notices *n, uint64_t mono_us, const struct clock_c
 			   "the host was suspended for %.3f s", (double)c->suspend_us / 1e6);
 	else if (c->reason == CLOCK_STEP)
 		notice_add(n, mono_us, EVENT_CLOCK_STEP, SEVERITY_WARN, "host",
-			   "the wall clock was set %s by %.3f s", c->step_us < 0 ? "back" : "forward",
-			   (double)llabs(c->step_us) / 1e6);
+			   "the wall clock was set %s by %.3f s",
+			   c->step_us < 0 ? "back" : "forward", (double)llabs(c->step_us) / 1e6);
 }
 
 void writer_rest(struct writer *w, struct notices *n)

@@ -1,11 +1,11 @@
 /*
- * The floor: does again, at the same rate, exactly the reads that a trace of the agent shows, with the
- * same files, sizes and offsets through kept fds, and parses nothing.
+ * The floor: does again, at the same rate, exactly the reads that a trace of the agent shows, with
+ *the same files, sizes and offsets through kept fds, and parses nothing.
  *
  *	tool_floor PLAN SECONDS HZ
  *
- * PLAN: a line "T" begins a tick, "R SIZE OFFSET PATH" is a pread in it; the ticks are repeated in a
- * circle. Prints "floor US_PER_TICK PERCENT_OF_A_CORE TICKS".
+ * PLAN: a line "T" begins a tick, "R SIZE OFFSET PATH" is a pread in it; the ticks are repeated in
+ *a circle. Prints "floor US_PER_TICK PERCENT_OF_A_CORE TICKS".
  */
 #include "base/clock.h"
 
@@ -60,7 +60,8 @@ static int load(const char *file)
 			int fd = file_for(path);
 
 			if (fd >= 0)
-				plan[n_plan++] = (struct planned_read){fd, (size_t)size, (off_t)offset};
+				plan[n_plan++] =
+					(struct planned_read){fd, (size_t)size, (off_t)offset};
 		}
 	}
 	fclose(f);
