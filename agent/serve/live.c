@@ -6,7 +6,7 @@
 enum { BEHIND_TICKS = 5 };
 
 static const uint64_t stall_us = 500000, clear_us = 5000000, stuck_us = 10000000, step_us = 1000000,
-		      attrs_every_us = 450000;
+		      attrs_every_us = 450000, restart_us = 10000000;
 
 void live_begin(struct session *s)
 {
@@ -46,6 +46,17 @@ static void maybe_switch(struct session *s, const struct wire_entry *e)
 	buf_done(&b);
 }
 
+/* The ring went on without it: it goes on from the log. */
+static int fall_back(struct session *s)
+{
+	bool *fresh = calloc(s->n_groups + 1, sizeof(*fresh));
+	enum replay_from from = s->seq ? REPLAY_RESUME : REPLAY_WINDOW; /* no tick was sent yet */
+	int r = fresh ? replay_begin(s, from, s->seq, restart_us, fresh) : -1;
+
+	free(fresh);
+	return r < 0 ? -1 : 0;
+}
+
 static int send_batch(struct session *s)
 {
 	struct tail *t = &s->server->tail;
@@ -54,7 +65,7 @@ static int send_batch(struct session *s)
 	bool any = false;
 
 	if (n < t->first)
-		return -1; /* the ring went on without it */
+		return fall_back(s);
 	out_begin(s->server);
 	for (; n < t->next; n++) {
 		const struct item *item = tail_item(t, n);
@@ -116,11 +127,11 @@ int live_send(struct session *s)
 
 	if (t->newest[ITEM_TICK] > s->pos[ITEM_TICK] || t->newest[ITEM_CLOCK] > s->pos[ITEM_CLOCK])
 		r = send_batch(s);
-	if (r == 0 && attrs_due(s)) {
+	if (r == 0 && s->live && attrs_due(s)) {
 		s->attrs_us = clock_mono_us();
 		r = send_items(s, ITEM_ATTR, MESSAGE_ATTRS);
 	}
-	if (r == 0 && t->newest[ITEM_EVENT] > s->pos[ITEM_EVENT])
+	if (r == 0 && s->live && t->newest[ITEM_EVENT] > s->pos[ITEM_EVENT])
 		r = send_items(s, ITEM_EVENT, MESSAGE_EVENTS);
 	return r;
 }

@@ -20,7 +20,7 @@ struct item {
 	uint8_t data[];
 };
 
-enum { TAIL_ITEMS = 4096, TAIL_BYTES = 4 << 20 };
+enum { TAIL_ITEMS = 4096, TAIL_BYTES = 2 << 20 };
 
 struct tail {
 	struct log *log;
