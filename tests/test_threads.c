@@ -45,6 +45,11 @@ static const struct collector calm = {.name = "calm",
 
 /* ---- a collector with a worker, that waits where it is told ---- */
 
+static struct {
+	_Atomic int sample; /* what it returns */
+	_Atomic int n_closes, n_samples;
+} told;
+
 static sem_t let_go, in_work;
 static _Atomic int n_steps, n_inside, closed_inside;
 static _Atomic bool block_open, block_work;
