@@ -84,6 +84,21 @@ describe('columns', () => {
     expect([...out.mean]).toEqual([1, 1, Number.NaN, 2, 2]);
   });
 
+  it('reach back over entries that are no reads of this series, not over an absent value', () => {
+    const dense = Array.from(
+      { length: 8 },
+      (_, i) => [(i + 1) * 125_000, (i + 1) % 4 ? Number.NaN : i] as const,
+    );
+    const [f, c] = raw(dense, 500_000);
+    expect([...bin(f, c, grid(4, 250_000), newColumns(4)).mean]).toEqual([3, 3, 7, 7]);
+    const [g, d] = raw([
+      [100_000, 1],
+      [200_000, Number.NaN],
+      [300_000, 3],
+    ]);
+    expect([...bin(g, d, grid(3), newColumns(3)).mean]).toEqual([1, Number.NaN, 3]);
+  });
+
   it('take coarse columns from their left edge', () => {
     const [f, c] = raw([
       [0, 1],

@@ -88,7 +88,12 @@ export function bin(frame: Frame, col: Column, grid: Grid, out: Columns): Column
 /** Time at which raw sample `i` begins to stand for something. */
 function start(t: Float64Array, col: Column, i: number, period: number): number {
   const at = t[i] as number;
-  return i > 0 && !col.cut[i] ? (t[i - 1] as number) : at - period;
+  if (i === 0 || col.cut[i]) return at - period;
+  let k = i - 1;
+  if (at - (t[k] as number) >= 0.75 * period) return t[k] as number;
+  // Entries closer than a period without a value are no reads of this one: it reaches back over them.
+  while (k >= 0 && Number.isNaN(col.v[k]) && !col.cut[k] && at - (t[k] as number) < 1.25 * period) k--;
+  return k >= 0 && !Number.isNaN(col.v[k]) ? (t[k] as number) : at - period;
 }
 
 function put(out: Columns, p: number, v: number, lo: number, hi: number): void {

@@ -18,6 +18,17 @@ export function shrink(values: ArrayLike<number>, n: number): Float64Array {
   return out;
 }
 
+/** Fills holes of at most `most` columns with the value after them: a value stands for the time before it. */
+export function fillHoles(values: Float64Array, most: number): void {
+  let last = -1;
+  for (let p = 0; p < values.length; p++) {
+    if (Number.isNaN(values[p])) continue;
+    const hole = p - last - 1;
+    if (last >= 0 && hole > 0 && hole <= most) values.fill(values[p] as number, last + 1, p);
+    last = p;
+  }
+}
+
 /** Sizes `canvas` to its box in device pixels; false when it has none. */
 export function fitCanvas(canvas: HTMLCanvasElement, w: number, h: number): CanvasRenderingContext2D | null {
   const dpr = devicePixelRatio || 1;

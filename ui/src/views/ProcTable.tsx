@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { bin, type Columns, newColumns } from '../charts/columns';
 import { sched } from '../charts/sched';
-import { drawSpark } from '../charts/spark';
+import { drawSpark, fillHoles } from '../charts/spark';
 import { setText } from '../charts/title';
 import { gridNow } from '../charts/view';
 import { env } from '../panels/env';
@@ -27,6 +27,8 @@ import {
 const SECOND = 1_000_000;
 const ROW = 19;
 const SPARK_W = 76;
+/** Processes come five ticks a message (see Overview.tsx), microseconds. */
+const MESSAGE = 500_000;
 
 export const sortBy = signal<ColumnId>('cpu');
 export const frozen = signal(false);
@@ -142,6 +144,7 @@ class Table {
     const col = frame.cols[0];
     if (!col) return;
     const { hi } = bin(frame, col, grid, this.columns);
+    fillHoles(hi, Math.ceil((2 * MESSAGE) / grid.dt) - 1);
     let top = 0.05;
     for (const v of hi) if (v > top) top = v;
     drawSpark(canvas, SPARK_W, 13, hi, top, 'cpu');
