@@ -166,27 +166,30 @@ run: deps ## install what is needed, build, start the agent and print its URL
 check: deps-check ## install what is needed, build, run every test
 	$(Q)$(MAKE) --no-print-directory check-all
 
+# The tests' Node is the one that built the page: the host's, or a newer one under $(B)/node.
+test_env = B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) PATH=$(abspath $(B))/node/node_modules/.bin:$$PATH
+
 # Every C test, and every executable script below tests/ (but benchmarks and the runner) is a test.
 script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o -name '*.mjs' \) \
 	! -path 'tests/run.sh' ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' 2>/dev/null))
 
 check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
-	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) FUZZERS='$(fuzzers)' \
+	$(Q)$(test_env) FUZZERS='$(fuzzers)' \
 		PLANTED='$(planted_fuzzers)' tests/run.sh $(tests) $(script_tests) \
 		tests/fuzz/run.sh tests/fuzz/selftest.sh
 
 check-unit: $(tests) ## the C unit tests alone
-	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/run.sh $(tests)
+	$(Q)$(test_env) tests/run.sh $(tests)
 
 lint: ## formatting and static checks of C and TypeScript
 	$(Q)clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
 	$(Q)ui/check.sh $(abspath $(B)) types lint
 
 bench: all $(benches) ## the budgets: one line "bench NAME VALUE UNIT budget BUDGET pass|fail" each
-	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/bench/run.sh
+	$(Q)$(test_env) tests/bench/run.sh
 
 peers: all ## strobe beside the other agents that are installed
-	$(Q)B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) tests/bench/peers
+	$(Q)$(test_env) tests/bench/peers
 
 install: all ## install to $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(B)/strobe $(DESTDIR)$(PREFIX)/bin/strobe
