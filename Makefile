@@ -33,12 +33,14 @@ gen_c  := $(B)/gen/registry.c $(B)/gen/strobe.pb-c.c $(B)/gen/assets.c
 lib_c  := $(filter-out agent/main.c,$(wildcard agent/*/*.c)) $(wildcard collectors/*.c collectors/*/*.c)
 lib_o  := $(lib_c:%.c=$(B)/%.o) $(gen_c:.c=.o)
 lib    := $(B)/libstrobe.a
-tests  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+UNIT   ?= $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+tests  := $(UNIT:%=$(B)/tests/test_%)
 tools   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/tool_*.c))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all run check check-all check-unit lint bench peers fuzz fuzz-selftest deps deps-check install clean help ui
+.PHONY: all run check check-all check-unit check-tsan check-asan check-aarch64 lint bench peers fuzz \
+	fuzz-selftest deps deps-check install clean help ui
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -50,7 +52,7 @@ $(B)/strobe: $(B)/agent/main.o $(lib)
 
 $(lib): $(lib_o)
 	@echo "  AR      $@"
-	$(Q)rm -f $@ && ar rcs $@ $(lib_o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(lib_o)
 
 $(B)/%.o: %.c $(B)/gen/strobe.pb-c.h
 	@echo "  CC      $<"
@@ -120,7 +122,7 @@ $(F)/%.o: %.c $(B)/gen/strobe.pb-c.h
 
 $(F)/libstrobe.a: $(fuzz_lib_o)
 	@echo "  AR      $@"
-	$(Q)rm -f $@ && ar rcs $@ $(fuzz_lib_o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(fuzz_lib_o)
 
 $(F)/%: tests/fuzz/fuzz_%.c $(F)/libstrobe.a
 	@echo "  FUZZ    $@"
@@ -151,6 +153,7 @@ deps_build := gcc libc6-dev pkg-config libwebsockets-dev libssl-dev libcap-dev l
 deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-format clang-tidy chromium \
 	fonts-dejavu-core sysstat pcp iproute2 util-linux procps curl socat strace zstd openssh-server \
 	openssh-client
+deps_aarch64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 
 deps: ## install what building needs (Debian packages; says what first)
 	$(Q).ci/deps $(deps_build)
@@ -171,15 +174,30 @@ test_env = B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) PATH=$(abspath $(B))/
 
 # Every C test, and every executable script below tests/ (but benchmarks and the runner) is a test.
 script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o -name '*.mjs' \) \
-	! -path 'tests/run.sh' ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' 2>/dev/null))
+	! -path 'tests/run.sh' ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' \
+	! -path 'tests/vm/*' 2>/dev/null))
 
 check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
 	$(Q)$(test_env) FUZZERS='$(fuzzers)' \
 		PLANTED='$(planted_fuzzers)' tests/run.sh $(tests) $(script_tests) \
 		tests/fuzz/run.sh tests/fuzz/selftest.sh
 
-check-unit: $(tests) ## the C unit tests alone
+check-unit: $(tests) ## the C unit tests alone, or those of UNIT="log query"
 	$(Q)$(test_env) tests/run.sh $(tests)
+
+# What several threads of the agent share.
+threaded := log log_file mirror query sampler blocking supervise process process_host process_lock \
+	interface wire
+
+check-tsan: ## the C tests of what threads share, under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory SAN=thread UNIT='$(threaded)' check-unit
+
+check-asan: ## the C unit tests under AddressSanitizer and UBSan
+	$(Q)$(MAKE) --no-print-directory SAN=address,undefined check-unit
+
+check-aarch64: ## C tests and the agent built for arm64, under qemu (fetches arm64 libraries)
+	$(Q)MAKE='$(MAKE)' B=$(B) AARCH64=build/aarch64 UNIT='$(if $(filter-out file,$(origin UNIT)),$(UNIT))' \
+		DEPS='$(deps_aarch64)' tests/vm/aarch64.sh
 
 lint: ## formatting and static checks of C and TypeScript
 	$(Q)clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
@@ -198,6 +216,6 @@ clean: ## remove build folders
 	rm -rf build build-*
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/aarch64 -prune -o -name '*.d' -type f -print 2>/dev/null)
