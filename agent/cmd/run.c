@@ -300,15 +300,25 @@ static void query_thread(struct thread *t)
 		;
 }
 
+/* What ends the agent. What was ignored at the start (nohup) stays so: sigwait() would take it. */
+static void end_signals(sigset_t *ret)
+{
+	static const int signals[] = {SIGINT, SIGHUP};
+	struct sigaction was;
+
+	sigemptyset(ret);
+	sigaddset(ret, SIGTERM);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		if (sigaction(signals[i], NULL, &was) < 0 || was.sa_handler != SIG_IGN)
+			sigaddset(ret, signals[i]);
+}
+
 static void signal_thread(struct thread *t)
 {
 	sigset_t set;
 	int sig;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	end_signals(&set);
 	sigwait(&set, &sig);
 	server_stop(t->agent->server);
 }
@@ -441,10 +451,7 @@ int cmd_run(int argc, char **argv)
 		return r;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	end_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	a->host = (struct host){.fd = {-1, -1, -1}};
 	pthread_mutex_init(&a->lock, NULL);
