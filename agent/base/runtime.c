@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+enum { AGENT_JSON_MAX = 16 << 10 };
+
 int runtime_place(const char *listen, unsigned n, char *ret, size_t size)
 {
 	const char *port = strrchr(listen, ':');
@@ -139,13 +141,14 @@ int runtime_write_agent(const char *path, const struct runtime_agent *a)
 	snprintf(tmp, sizeof(tmp), "%s/agent.json.new", path);
 	snprintf(file, sizeof(file), "%s/agent.json", path);
 	unlink(tmp);
+	errno = 0;
 	_cleanup_close_ int fd =
 		open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		r = -errno;
 	else if (json_dumpfd(o, fd, JSON_INDENT(2)) < 0 || write(fd, "\n", 1) != 1)
-		r = -EIO;
+		r = errno ? -errno : -EIO;
 	else if (rename(tmp, file) < 0)
 		r = -errno;
 	if (r && fd >= 0)
@@ -175,10 +178,15 @@ int runtime_read_place(const char *path, struct runtime_agent *ret)
 	struct runtime_agent a = {0};
 
 	snprintf(file, sizeof(file), "%s/agent.json", path);
-	_cleanup_close_ int fd = open(file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	/* Root reads those of the service's user, who must not be able to hold it up. */
+	_cleanup_close_ int fd =
+		open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > AGENT_JSON_MAX)
+		return -EBADMSG;
 	json_t *o = json_loadfd(fd, 0, NULL);
 
 	take_string(o, "url", a.url, sizeof(a.url));
