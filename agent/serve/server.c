@@ -294,6 +294,7 @@ static int open_context(struct server *s)
 	s->log_wsi = adopt(s, s->log_fd);
 	s->wake_wsi = adopt(
 		s, fcntl(s->wake_fd, F_DUPFD_CLOEXEC, 0)); /* server_stop outlives the context */
+	lws_set_log_level(0, on_lws_log); /* from here on it is clients that have it complain */
 	return s->listen_wsi && s->log_wsi && s->wake_wsi ? 0 : -ENOMEM;
 }
 

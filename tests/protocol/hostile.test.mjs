@@ -79,3 +79,12 @@ test('an agent on another loopback address answers there', async () => {
   assert.equal((await request(own, '/api/v1/status', { head: { ...head, Origin: `http://127.0.0.2:${own.port}` } })).status, 200);
   await own.stop();
 });
+
+test('what clients send wrong is not written to the log of the host', async () => {
+  const before = agent.stderr();
+  for (let i = 0; i < 20; i++) await request(agent, '/', { head: { X: 'a'.repeat(20000) } }).catch(() => {});
+  for (const bytes of ['\x16\x03\x01\x02\x00\x01\x00', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'GET /%00 HTTP/1.1\r\n\r\n'])
+    await new Promise((resolve) => net.connect(agent.address).on('close', resolve).on('error', () => {}).resume().end(bytes));
+  assert.equal((await request(agent, '/healthz')).status, 200);
+  assert.doesNotMatch(agent.stderr().slice(before.length), /libwebsockets/);
+});
