@@ -78,14 +78,19 @@ export function axisStrip(
   ctx.font = `${11 * k}px ${font}`;
   ctx.textBaseline = 'alphabetic';
   ctx.textAlign = 'left';
+  let free = 0;
   for (const t of timeTicks(grid, wallMs)) {
     const x = lineAt({ x: 0, w }, k, grid, t.x);
     ctx.fillStyle = css.axis;
     ctx.fillRect(x, 0, k, (t.label === null ? 2 : 4) * k);
     if (t.label === null) continue;
     const tw = ctx.measureText(t.label).width;
+    const left = Math.max(0, Math.min(w - tw, x - tw / 2));
+    // Pushed in from the edge, a label may come too near to its neighbour.
+    if (left < free) continue;
+    free = left + tw + 10 * k;
     ctx.fillStyle = css.t3;
-    ctx.fillText(t.label, Math.max(0, Math.min(w - tw, x - tw / 2)), 14 * k);
+    ctx.fillText(t.label, left, 14 * k);
   }
   return strip;
 }

@@ -1,4 +1,4 @@
-import { derived, one, ref, sum } from '../transform/source';
+import { derived, one, ref } from '../transform/source';
 import type { Env, Mark, PanelSpec } from './types';
 
 const BUSY = ['user', 'nice', 'sys', 'irq.hard', 'irq.soft', 'steal'];
@@ -16,6 +16,23 @@ export function cpuShare(env: Env, id: string, names: readonly string[]) {
   const share = (x: Float64Array) => Math.min(1, x.reduce((a, b) => a + b, 0) / n);
   return derived(
     `${id}/${n}`,
+    'ratio',
+    inputs,
+    share,
+    inputs.map(() => 1),
+  );
+}
+
+/** Share of one CPU's time that was busy. */
+function coreBusy(name: string) {
+  const inputs = BUSY.map((f) => ref(`kernel.percpu.cpu.${f}`, name));
+  const share = (x: Float64Array) =>
+    Math.min(
+      1,
+      x.reduce((a, b) => a + b, 0),
+    );
+  return derived(
+    'corebusy',
     'ratio',
     inputs,
     share,
@@ -49,11 +66,7 @@ const specs: readonly PanelSpec[] = [
       store.instances('kernel.percpu.cpu.user').map(
         ({ name }): Mark => ({
           label: name.replace(/^cpu/, 'c'),
-          source: sum(
-            'ratio',
-            BUSY.map((f) => `kernel.percpu.cpu.${f}`),
-            name,
-          ),
+          source: coreBusy(name),
           colour: 'cpu',
           style: 'line',
         }),

@@ -149,7 +149,7 @@ export class StoreImpl implements Store, FrameSource {
   stats(src: Source, from: MonoUs, to: MonoUs): RangeStats | null {
     const inputs = this.inputs(src);
     const lead = inputs[0]?.data;
-    if (lead && inputs.every((i) => i?.data && this.covers(i.data, from)))
+    if (lead && !this.tooCoarse(lead, from, to) && inputs.every((i) => i?.data && this.covers(i.data, from)))
       return this.statsOfRing(src, from, to, lead);
     const key = `${src.key}|${from}|${to}`;
     const known = this.spans.get(key);
@@ -185,6 +185,13 @@ export class StoreImpl implements Store, FrameSource {
         this.spans.set(key, { min: value('min'), avg, max: bounded(src, value('max'), avg), n });
     });
     return null;
+  }
+
+  /** Rows that stand for several reads do not tell a short range from what is around it: the log does. */
+  private tooCoarse(d: GroupData, from: MonoUs, to: MonoUs): boolean {
+    const r = Math.min(d.rowAt(to) + 1, d.rows - 1);
+    if (r < d.first || d.coarse[r % d.cap]! <= 1) return false;
+    return to - from < 4 * d.spanUs[r % d.cap]!;
   }
 
   private covers(d: GroupData, from: MonoUs): boolean {

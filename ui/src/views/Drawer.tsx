@@ -17,7 +17,7 @@ import {
   before,
   factorText,
   msText,
-  type ProcRow,
+  type Procs,
   procRows,
   type SeriesRow,
   seriesRows,
@@ -30,7 +30,7 @@ const AROUND = 2_000_000;
 const sources = new Sources();
 
 const series = signal<readonly SeriesRow[]>([]);
-const procs = signal<readonly ProcRow[]>([]);
+const procs = signal<Procs>({ rows: [], over: { from: 0, to: 0 } });
 const events = signal<readonly HostEvent[]>([]);
 
 function read(range: View): void {
@@ -56,7 +56,7 @@ export function Drawer({ range }: { range: View }) {
       <Summary range={range} />
       <div class="dr">
         <Changed range={range} />
-        <Processes />
+        <Processes range={range} />
         <section aria-label="Events of the range">
           <div class="head">
             <h2>Events</h2>
@@ -213,12 +213,16 @@ function Spark({ row, range }: { row: SeriesRow; range: View }) {
   return <canvas class="ds" ref={at} />;
 }
 
-function Processes() {
+function Processes({ range }: { range: View }) {
+  const { rows, over } = procs.value;
+  const length = durationText(over.to - over.from);
   return (
     <section aria-label="Processes of the range">
       <div class="head">
         <h2>Processes</h2>
-        <span class="u">amounts in the range</span>
+        <span class="u">
+          {over.from === range.from ? 'amounts in the range' : `amounts in ${length} around it`}
+        </span>
       </div>
       <table data-table="range-processes">
         <colgroup>
@@ -244,7 +248,7 @@ function Processes() {
           </tr>
         </thead>
         <tbody>
-          {procs.value.map((p) => (
+          {rows.map((p) => (
             <tr key={p.pid} data-pid={p.pid}>
               <td class="l">{p.comm}</td>
               <td class="d">{p.pid}</td>

@@ -102,42 +102,55 @@ export interface ProcRow {
   readonly factor: number;
 }
 
-/** Amounts of each process within the range, most CPU first. */
-export function procRows(env: Env, sources: Sources, range: View, most: number): ProcRow[] {
-  const base = before(range);
-  const seconds = (range.to - range.from) / 1e6;
+export interface Procs {
+  readonly rows: readonly ProcRow[];
+  /** What the amounts are of: the range, or what is around it while (or because) no read lies within. */
+  readonly over: View;
+}
+
+/** Reads of processes may be half a second apart, and a message of them stands for as long. */
+const AROUND = 2_000_000;
+
+/** Amounts of each process, most CPU first. */
+export function procRows(env: Env, sources: Sources, range: View, most: number): Procs {
+  const wide = { from: range.from - AROUND, to: range.to + AROUND };
   const by = (id: string) => COLUMNS.find((c) => c.id === id) as ColumnSpec;
-  const [cpu, delay, read, write] = [by('cpu'), by('delay'), by('read'), by('write')];
-  const rows = env.store.instances(PROCESS, range).map((i) => {
-    const avg = (c: ColumnSpec, v: View) => env.store.stats(sources.get(i.name, c), v.from, v.to)?.avg ?? 0;
-    return {
-      i,
-      cpu: avg(cpu, range),
-      delay: avg(delay, range),
-      read: avg(read, range),
-      write: avg(write, range),
-    };
+  const columns = [by('cpu'), by('delay'), by('read'), by('write')];
+  const avg = (pid: string, c: ColumnSpec, v: View) =>
+    env.store.stats(sources.get(pid, c), v.from, v.to)?.avg;
+  // Who did something around the range is asked about in detail.
+  const live = env.store
+    .instances(PROCESS, range)
+    .filter((i) => columns.some((c) => (avg(i.name, c, wide) ?? 0) > 0));
+  const exact = live.map((i) => columns.map((c) => avg(i.name, c, range)));
+  const over = exact.some((r) => r[0] !== undefined) ? range : wide;
+  const seconds = (over.to - over.from) / 1e6;
+  const base = before(range);
+  const rows = live.map((i, k) => {
+    const own = over === range ? exact[k] : undefined;
+    const [cpu = 0, delay = 0, read = 0, write = 0] = own ?? columns.map((c) => avg(i.name, c, wide));
+    return { i, cpu, delay, read, write };
   });
   rows.sort((a, b) => b.cpu - a.cpu || b.delay - a.delay);
-  return rows
-    .filter((r) => r.cpu > 0 || r.delay > 0 || r.read > 0 || r.write > 0)
-    .slice(0, most)
-    .map(({ i, ...r }, k) => {
-      // The stretch before may have to be asked for: of the first rows only.
-      const was =
-        k < 12
-          ? (env.store.stats(sources.get(i.name, cpu), base.from, base.to)?.avg ?? Number.NaN)
-          : Number.NaN;
-      return {
+  return {
+    over,
+    rows: rows
+      .filter((r) => r.cpu > 0 || r.delay > 0 || r.read > 0 || r.write > 0)
+      .slice(0, most)
+      .map(({ i, ...r }, k) => ({
         pid: i.name,
         comm: comm(i),
         cpuMs: r.cpu * seconds * 1000,
         delayMs: r.delay * seconds * 1000,
         readBytes: r.read * seconds,
         writeBytes: r.write * seconds,
-        factor: factorOf(was, r.cpu),
-      };
-    });
+        // The stretch before may have to be asked for: of the first rows only.
+        factor: factorOf(
+          k < 12 ? (avg(i.name, columns[0] as ColumnSpec, base) ?? Number.NaN) : Number.NaN,
+          r.cpu,
+        ),
+      })),
+  };
 }
 
 /** "4,000", "12", "0.4", "0". */
