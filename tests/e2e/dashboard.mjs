@@ -107,8 +107,8 @@ t('a drag pauses, opens the drawer and shows min, avg, max equal to the API', as
   const hash = new URL(page.url()).hash;
   assert(hash.length > 1, 'the zoom is not in the address');
   await page.keyboard.press('z');
-  await sleep(300);
-  assert(new URL(page.url()).hash !== hash, 'Z did not undo the zoom');
+  await page.waitForFunction((h) => location.hash !== h, hash, { timeout: 5000 })
+    .catch(() => assert(false, 'Z did not undo the zoom'));
   await page.keyboard.press('Escape');
   await page.waitForSelector('[data-drawer]', { state: 'detached' });
   await page.keyboard.press('l');
