@@ -1,3 +1,4 @@
+import './transport/early';
 import './styles/tokens.css';
 import './styles/panels.css';
 import './styles/shell.css';
@@ -11,12 +12,10 @@ import { applyTheme, loadPrefs, theme, utc } from './state/prefs';
 import { startPulse } from './state/pulse';
 import { fixed, selection, windowUs } from './state/view';
 import { setClockText, startStore, store } from './store/store';
-import { takeToken } from './transport/token';
 import { App } from './ui/App';
 import { CHROME, refreshFigures } from './ui/figures';
 import { startIdentity } from './ui/identity';
 
-takeToken();
 loadPrefs();
 setClockText((d) => clockText(d.getTime()));
 effect(() => {

@@ -21,6 +21,7 @@ const PING_MS = 10_000;
 /** Silent for so long on an open link: it is dead. */
 const SILENT_MS = 12_000;
 const AWAIT_MS = 3000;
+const SOON_MS = 50;
 const EVENTS_KEPT = 2000;
 const TICKS_KEPT = 65536;
 
@@ -57,6 +58,7 @@ export class Feed implements SocketEvents, BatchVisitor {
   private owners = new Map<string, readonly Want[]>();
   private plan: Plan = [];
   private planDue = false;
+  private bumping = false;
   private logId = '';
   private logIdBytes: Uint8Array = new Uint8Array(0);
   private startedUs = 0;
@@ -97,6 +99,17 @@ export class Feed implements SocketEvents, BatchVisitor {
   bump(): void {
     this.version++;
     for (const fn of this.listeners) fn();
+  }
+
+  /** For what is not ticks: the next batch tells of it too, and draws everything once instead of twice. */
+  private bumpSoon(): void {
+    this.version++;
+    if (this.bumping) return;
+    this.bumping = true;
+    setTimeout(() => {
+      this.bumping = false;
+      this.bump();
+    }, SOON_MS);
   }
 
   // ---- what is wanted
@@ -156,8 +169,8 @@ export class Feed implements SocketEvents, BatchVisitor {
 
   // ---- the link
 
-  open(): void {
-    this.openedUs = this.nowMs() * 1000;
+  open(sinceMs = this.nowMs()): void {
+    this.openedUs = sinceMs * 1000;
     this.lastMessageMs = this.lastPingMs = this.nowMs();
     this.clock.restart();
     this.pings.clear();
@@ -190,8 +203,8 @@ export class Feed implements SocketEvents, BatchVisitor {
 
   // ---- messages
 
-  message(bytes: Uint8Array): void {
-    this.lastMessageMs = this.nowMs();
+  message(bytes: Uint8Array, atMs = this.nowMs()): void {
+    this.lastMessageMs = atMs;
     try {
       const seq = readBatch(bytes, this);
       if (seq >= 0) {
@@ -259,13 +272,13 @@ export class Feed implements SocketEvents, BatchVisitor {
       default:
         return;
     }
-    this.bump();
+    this.bumpSoon();
   }
 
   private hello(h: Hello): void {
     const logId = hex(h.logId);
     const another = this.logId !== '' && logId !== this.logId;
-    this.clock.observe(Number(h.nowUs), this.openedUs);
+    this.clock.observe(Number(h.nowUs), this.openedUs, this.lastMessageMs * 1000);
     if (another) this.forgetAll();
     this.clock.reset(
       h.clocks.map((c) => ({

@@ -18,9 +18,8 @@ export class AgentClock implements Clock {
   /** localUs: the page's own monotonic clock. */
   constructor(private readonly localUs: () => number = () => performance.now() * 1000) {}
 
-  /** The agent said `agentUs` in answer to something sent at `sentUs` (local clock). */
-  observe(agentUs: MonoUs, sentUs: number): void {
-    const now = this.localUs();
+  /** The agent said `agentUs` in answer to something sent at `sentUs` (local clock); it came at `now`. */
+  observe(agentUs: MonoUs, sentUs: number, now = this.localUs()): void {
     const rtt = Math.max(0, now - sentUs);
     this.estimates = this.estimates.filter((e) => now - e.at < KEEP_US).slice(-15);
     this.estimates.push({ at: now, off: agentUs + rtt / 2 - now, rtt });

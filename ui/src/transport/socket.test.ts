@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { backoffMs, streamUrl } from './socket';
+import { streamUrl } from './early';
+import { backoffMs } from './socket';
 
 test('back-off doubles from 0.25 s to 5 s with jitter', () => {
   expect([1, 2, 3, 4, 5, 6, 20].map((n) => backoffMs(n, 1))).toEqual([

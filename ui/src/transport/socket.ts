@@ -1,5 +1,6 @@
 // One WebSocket to the agent, kept open: back-off with jitter, token, the reason when it fails.
 import { signal } from '@preact/signals';
+import { openSocket, takeEarly } from './early';
 import { forgetToken, token } from './token';
 
 export type LinkState =
@@ -21,8 +22,10 @@ export interface Link {
 export const link = signal<Link>({ state: 'connecting', connects: 0, failures: 0, retryAt: 0, text: '' });
 
 export interface SocketEvents {
-  open(): void;
-  message(data: Uint8Array): void;
+  /** sinceMs: performance.now() when the connection was asked for. */
+  open(sinceMs: number): void;
+  /** atMs: when it came, if not now. */
+  message(data: Uint8Array, atMs?: number): void;
   closed(): void;
 }
 
@@ -30,13 +33,6 @@ export interface SocketEvents {
 export function backoffMs(failures: number, random = Math.random()): number {
   const full = Math.min(5000, 250 * 2 ** Math.max(0, failures - 1));
   return full * (0.5 + random / 2);
-}
-
-export function streamUrl(base: string): string {
-  const u = new URL('stream', base);
-  u.protocol = u.protocol === 'https:' ? 'wss:' : 'ws:';
-  u.hash = '';
-  return u.href;
 }
 
 export class Socket {
@@ -93,14 +89,16 @@ export class Socket {
       return;
     }
     link.value = { ...link.value, state: 'connecting' };
-    const ws = new WebSocket(streamUrl(document.baseURI), ['strobe.v1', `bearer.${tok}`]);
-    ws.binaryType = 'arraybuffer';
+    const early = takeEarly();
+    const ws = early?.ws ?? openSocket(tok);
+    const since = early?.createdMs ?? performance.now();
     this.ws = ws;
-    ws.onopen = () => {
+    const opened = () => {
       const { connects } = link.value;
       link.value = { state: 'open', connects: connects + 1, failures: 0, retryAt: 0, text: '' };
-      this.on.open();
+      this.on.open(since);
     };
+    ws.onopen = opened;
     ws.onmessage = (e: MessageEvent<ArrayBuffer>) => this.on.message(new Uint8Array(e.data));
     ws.onclose = () => {
       if (this.ws !== ws) return;
@@ -109,6 +107,14 @@ export class Socket {
       this.on.closed();
       if (!this.stopped) void this.failed(was === 'open');
     };
+    if (!early) return;
+    // It may be further than its events tell.
+    if (ws.readyState === WebSocket.OPEN) {
+      opened();
+      for (const m of early.messages) this.on.message(new Uint8Array(m.data), m.at);
+      ws.onopen = null;
+    } else if (ws.readyState !== WebSocket.CONNECTING)
+      queueMicrotask(() => ws.onclose?.(new CloseEvent('close')));
   }
 
   private async failed(wasOpen: boolean): Promise<void> {

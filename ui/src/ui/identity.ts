@@ -38,6 +38,9 @@ export function startIdentity(): void {
     if (key === drawn) return;
     drawn = key;
     const link = document.querySelector<HTMLLinkElement>('link[rel=icon]');
-    if (link) link.href = icon((h.host[0] ?? '?').toUpperCase(), h.hue, bad);
+    // Drawing it costs more than a chart: not while the first samples wait.
+    setTimeout(() => {
+      if (link && drawn === key) link.href = icon((h.host[0] ?? '?').toUpperCase(), h.hue, bad);
+    }, 1000);
   });
 }
