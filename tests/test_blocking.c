@@ -204,7 +204,8 @@ START_TEST(a_blocked_pass_costs_no_tick)
 	ck_assert_uint_eq(v.n_tick_jumps, 0);
 	ck_assert_uint_le(v.n_group_reads[1], reads + 1);
 	ck_assert_int_eq(gated_passes, gated_before);
-	ck_assert_uint_eq(atomic_load(&stats.collectors[1].state), COLLECTOR_OK);
+	ck_assert_uint_eq(atomic_load(&stats.collectors[1].state), COLLECTOR_PARTIAL);
+	ck_assert_ptr_nonnull(strstr(stats.collectors[1].reason, "no answer for a second"));
 
 	shut = false;
 	sem_post(&gate);
@@ -221,6 +222,8 @@ START_TEST(a_blocked_pass_costs_no_tick)
 	ticks_until(&lab, &v, gated_before + 4);
 	ck_assert_uint_gt(v.m.groups[1].acquired_us, entered);
 	ck_assert_str_eq(instance(&v.m.groups[1], "3")->attrs[0], "3");
+	ck_assert_uint_eq(atomic_load(&stats.collectors[1].state), COLLECTOR_OK);
+	ck_assert_str_eq(stats.collectors[1].reason, "");
 	end(&lab);
 }
 END_TEST

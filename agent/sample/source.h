@@ -48,6 +48,8 @@ struct source_pass {
 	sem_t wanted, done; /* wake-ups only */
 	uint64_t tick;
 	uint64_t cpu_ns; /* that it took */
+	uint64_t asked_us;
+	bool overdue; /* the stats say so */
 };
 
 enum source_phase {

@@ -3,9 +3,10 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { MEASURE_ONE_IN = 16, GAP_EVENT_TICKS = 2, RECOVERED_US = 60000000 };
+enum { MEASURE_ONE_IN = 16, GAP_EVENT_TICKS = 2, RECOVERED_US = 60000000, OVERDUE_US = 1000000 };
 
 static uint32_t period_ms(const struct sampler *s, const struct source_group *g)
 {
@@ -202,13 +203,27 @@ static void ask_pass(struct sampler *s, struct source *src)
 	if (!any)
 		return;
 	src->pass.tick = s->number;
+	src->pass.asked_us = s->writer.mono_us;
 	atomic_store_explicit(&src->pass.phase, PASS_WANTED, memory_order_release);
 	sem_post(&src->pass.wanted);
 }
 
+/* Says that a pass does not come back, once. */
+static void mind_pass(struct sampler *s, struct source *src)
+{
+	if (src->pass.overdue || s->writer.mono_us - src->pass.asked_us < OVERDUE_US)
+		return;
+	src->pass.overdue = true;
+	snprintf(src->stat->reason, sizeof(src->stat->reason),
+		 "no answer for a second: a read waits for a lock that somebody else holds");
+	atomic_store_explicit(&src->stat->state, COLLECTOR_PARTIAL, memory_order_relaxed);
+}
+
 static void take_pass(struct sampler *s, struct source *src)
 {
-	bool changed = false;
+	bool changed = src->pass.overdue;
+
+	src->pass.overdue = false;
 
 	src->wall_ns = 0;
 	s->pass_cpu_ns += src->pass.cpu_ns;
@@ -251,6 +266,8 @@ static void take_passes(struct sampler *s)
 		mark(s);
 		if (pass_phase(src) == PASS_DONE)
 			take_pass(s, src);
+		else
+			mind_pass(s, src);
 	}
 }
 
