@@ -66,8 +66,15 @@ result('sample_to_paint_ms_p99', Number(quantile(lag, 0.99).toFixed(1)), 'ms', 1
 console.log(`# ${lag.length} draws in 20 s`);
 
 const browser = await chromium();
+const name = (p) => {
+  try {
+    return readFileSync(`/proc/${p}/cmdline`, 'utf8').split('\0')[0];
+  } catch {
+    return ''; // the ps itself, for one
+  }
+};
 const pid = Number(execFileSync('ps', ['-o', 'pid=', '--ppid', String(process.pid)]).toString().trim().split('\n')
-  .map((s) => s.trim()).find((p) => /chrom/.test(readFileSync(`/proc/${p}/cmdline`, 'utf8').split('\0')[0])));
+  .map((s) => s.trim()).find((p) => /chrom/.test(name(p))));
 const perMinute = [];
 for (let i = 0; i < 3; i++) {
   const c = treeCpu(pid), at = performance.now();
