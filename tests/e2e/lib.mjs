@@ -23,6 +23,11 @@ export const onEnd = (fn) => cleanups.push(fn);
 async function cleanUp() {
   while (cleanups.length) await Promise.resolve(cleanups.pop()()).catch(() => {});
 }
+// Whatever ends this process, no agent outlives it.
+const children = new Set();
+process.on('exit', () => {
+  for (const c of children) c.kill('SIGKILL');
+});
 process.on('SIGTERM', () => cleanUp().then(() => process.exit(1)));
 
 export function scratch() {
@@ -75,7 +80,9 @@ export async function startAgent({ args = [], dir = scratch(), port = 0, env = {
   child.stdout.on('data', (d) => (out += d));
   child.stderr.on('data', (d) => (err += d));
   let exited = false;
-  const exit = new Promise((r) => child.on('exit', (code, signal) => ((exited = true), r(code ?? signal))));
+  children.add(child);
+  const exit = new Promise((r) =>
+    child.on('exit', (code, signal) => ((exited = true), children.delete(child), r(code ?? signal))));
   onEnd(async () => {
     if (!exited) {
       child.kill('SIGCONT');
