@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 set -u
 : "${STROBE:?run through make bench}" "${B:?}"
-bench_tmp=$(mktemp -d)
+bench_tmp=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)") # on tmpfs, as in service
 agent_pid=
 bench_end() {
 	[ -z "$agent_pid" ] || { kill $agent_pid 2>/dev/null; wait $agent_pid 2>/dev/null; }

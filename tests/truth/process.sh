@@ -85,10 +85,11 @@ sed 's/ .*/ 0/' "$work/tool.p" >"$work/tool.a"
 cp "$work/tool.p" "$work/tool.b"
 echo "$from $(add "$from" 0.4)" >"$work/when.a"
 echo "$(add "$to" -0.3) $to" >"$work/when.b"
+# pidstat counts waiting in ticks of 10 ms.
 compare <<-EOF || status=1
 	p_user proc.psinfo.utime $target 1 20 moved
 	p_system proc.psinfo.stime $target 1 20 moved
-	p_wait proc.schedstat.run_delay $target 1 2000000 moved
+	p_wait proc.schedstat.run_delay $target 1 10000000 moved
 	p_minflt proc.psinfo.minflt $target 1 1 moved
 	p_written proc.io.write_bytes $target 1 4096 moved
 	p_cancelled proc.io.cancelled_write_bytes $target 1 4096 counter
