@@ -3,16 +3,16 @@
 # "N passed, N failed, N skipped". A program may report its own count ("Checks: ..." of Check, or a
 # last line "N passed, N failed"); else it counts as one. Exit status 77 is a skip.
 # TEST_TIMEOUT: seconds for one program (default 600).
-# TEST_TRIES: how often a script may be run until it passes (default 1). The scripts hold a live host
-# against other tools and clocks, and a shared machine can stop for a second; a second try is said aloud.
-# C tests and fuzzers have one try.
+# TEST_TRIES: how often a program may be run until it passes (default 1). Many hold a live host against
+# other tools and clocks, and a shared machine can stop for a second; a second try is said aloud. A fuzzer
+# has one.
 passed=0 failed=0 skipped=0 again=
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 for t in "$@"; do
 	start=$(date +%s)
 	tries=1
-	case $t in tests/fuzz/*) ;; tests/*) tries=${TEST_TRIES:-1} ;; esac
+	case $t in tests/fuzz/*) ;; *) tries=${TEST_TRIES:-1} ;; esac
 	while :; do
 		timeout -k 10 "${TEST_TIMEOUT:-600}" "$t" >"$out" 2>&1 </dev/null
 		status=$?
