@@ -32,20 +32,24 @@ static void fuzz_seeds(void)
 	}
 }
 
-/* The part before a port is one of three. */
+static bool ends_or_port(const char *p)
+{
+	return !*p || (*p == ':' && strspn(p + 1, "0123456789") == strlen(p + 1));
+}
+
+/* The part before a port is a loopback name, or four numbers of which the first is 127. */
 static bool names_loopback(const char *host)
 {
-	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+	static const char *const names[] = {"localhost", "[::1]"};
+	unsigned b, c, d;
+	int n = 0;
 
-	for (size_t i = 0; i < 3; i++) {
-		size_t len = strlen(names[i]);
-
-		if (strncasecmp(host, names[i], len) == 0 &&
-		    (!host[len] || (host[len] == ':' && strspn(host + len + 1, "0123456789") ==
-								strlen(host + len + 1))))
+	for (size_t i = 0; i < 2; i++)
+		if (strncasecmp(host, names[i], strlen(names[i])) == 0 &&
+		    ends_or_port(host + strlen(names[i])))
 			return true;
-	}
-	return false;
+	return sscanf(host, "127.%3u.%3u.%3u%n", &b, &c, &d, &n) == 3 && n && b < 256 && c < 256 &&
+	       d < 256 && ends_or_port(host + n);
 }
 
 static void check_listen(const char *text)
