@@ -3,6 +3,9 @@
 #include "serve/message.h"
 #include "serve/session.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 enum { BEHIND_TICKS = 5 };
 
 static const uint64_t stall_us = 500000, clear_us = 5000000, stuck_us = 10000000, step_us = 1000000,
@@ -154,11 +157,27 @@ static void plan_switch(struct session *s, uint8_t imposed)
 	s->switch_tick = (s->server->tail.encoder.tick + ticks - 1) / ticks * ticks;
 }
 
+/* Has it taken nothing for so long? What is in the socket's buffers may take a thin line longer. */
+static bool is_stuck(struct session *s, uint64_t now_us)
+{
+	int unread = 0;
+
+	if (s->moved_us < s->waiting_us)
+		s->moved_us = s->waiting_us;
+	if (now_us - s->waiting_us < step_us)
+		return false;
+	if (ioctl(lws_get_socket_fd(s->wsi), SIOCOUTQ, &unread) == 0 && unread != s->unread) {
+		s->unread = unread;
+		s->moved_us = now_us;
+	}
+	return now_us - s->moved_us > stuck_us;
+}
+
 int live_judge(struct session *s, uint64_t now_us)
 {
 	uint64_t waited = s->waiting_us ? now_us - s->waiting_us : 0;
 
-	if (waited > stuck_us)
+	if (waited && is_stuck(s, now_us))
 		return -1;
 	if (!s->live || s->imposed_next != WIRE_NO_LEVEL)
 		return 0;

@@ -23,7 +23,8 @@ enum {
 	CONNECTIONS_MAX = 1024, /* further ones are closed at once */
 	ACCEPTS_A_TURN = 64,
 	ACCEPT_PAUSE_US = 200000,
-	NOTSENT_LOWAT = 16 << 10
+	NOTSENT_LOWAT = 16 << 10,
+	SEND_BUFFER = 64 << 10 /* what waits in the kernel grows old and is of no use coarser */
 };
 
 /* On every response, also those that lws makes itself. */
@@ -122,7 +123,7 @@ static uint32_t connections_max(void)
 static void accept_some(struct server *s)
 {
 	uint32_t max = connections_max();
-	int fd = 0, one = 1, lowat = NOTSENT_LOWAT;
+	int fd = 0, one = 1, lowat = NOTSENT_LOWAT, room = SEND_BUFFER;
 
 	for (int n = 0; n < ACCEPTS_A_TURN; n++) {
 		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -132,6 +133,7 @@ static void accept_some(struct server *s)
 			close(fd);
 			continue;
 		}
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 		if (!s->socket_path[0]) {
 			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 			setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));

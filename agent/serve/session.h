@@ -37,6 +37,8 @@ struct session {
 	struct replay *replay;	  /* on its way to live; NULL otherwise */
 	uint64_t waiting_us;	  /* since when it has something to send and cannot; 0: it can */
 	uint64_t stalled_us;	  /* when that last took too long */
+	uint64_t moved_us;	  /* waiting: when `unread` was last seen to change */
+	int unread;		  /* bytes in the socket that the client has not taken */
 	uint32_t n_errors, n_jobs;
 	struct job *range;  /* being sent */
 	struct buf in;	    /* a message that comes in pieces */
