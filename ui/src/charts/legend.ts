@@ -108,7 +108,8 @@ export class Legend {
       item.shown = v.text;
       item.value.textContent = v.text;
     }
-    this.room(item, v.text.length);
+    // Words ("no data") take their room only while they stand there.
+    if (!Number.isNaN(v.value)) this.room(item, v.text.length);
     item.button.classList.toggle('zero', v.value === 0);
     item.value.dataset.value = Number.isNaN(v.value) ? '' : String(v.value);
     item.value.dataset.t = String(v.t);
@@ -135,7 +136,7 @@ export class Legend {
   /** Characters of all values: what decides how wide the legend is. */
   chars(): number {
     let n = this.tagText.length + this.rampEnd.length;
-    for (const i of this.items.values()) n += i.width;
+    for (const i of this.items.values()) n += Math.max(i.width, i.shown.length);
     return n;
   }
 
