@@ -10,11 +10,10 @@ import { clockText, durationText } from '../charts/time';
 import { download, toCsv } from '../lib/export';
 import { env } from '../panels/env';
 import { firstScreen } from '../panels/registry';
-import { clearSelection, zoomTo } from '../state/view';
+import { before, clearSelection, zoomTo } from '../state/view';
 import type { HostEvent, View } from '../store/api';
 import {
   amountText,
-  before,
   factorText,
   msText,
   type Procs,

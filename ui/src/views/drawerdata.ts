@@ -1,5 +1,6 @@
 // What the drawer of a range shows: every series on screen against the stretch before, processes as amounts.
 import { format } from '../lib/format';
+import { before } from '../state/view';
 import type { Env, Mark, PanelSpec } from '../panels/types';
 import type { Kind, RangeStats, Source, View } from '../store/api';
 import { COLUMNS, type ColumnSpec, comm, PROCESS, type Sources } from './procdata';
@@ -18,12 +19,6 @@ export interface SeriesRow {
   readonly factor: number;
   /** How far the range left what was usual before, in units of how much that moved. */
   readonly score: number;
-}
-
-/** The stretch before a range: ten times as long, at least 30 samples. */
-export function before(range: View): View {
-  const length = Math.max(10 * (range.to - range.from), 3_000_000);
-  return { from: range.from - length, to: range.from };
 }
 
 /** Every mark of the panels, the most changed first. */
