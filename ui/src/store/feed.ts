@@ -281,7 +281,7 @@ export class Feed implements SocketEvents, BatchVisitor {
         this.past.asks.receive(of.value.req, of.value, of.value.last);
         return;
       case 'range':
-        if (of.value.oldestUs) this.heldFrom = Number(of.value.oldestUs);
+        if (of.value.oldestUs && !this.past.held.known) this.heldFrom = Number(of.value.oldestUs);
         this.ranges.receive(of.value);
         return;
       case 'gap':

@@ -111,6 +111,11 @@ export class Past {
     );
   }
 
+  /** Whether the agent may answer questions about the past. */
+  get answers(): boolean {
+    return this.knows;
+  }
+
   async rank(over: View, base: View | null, limit: number): Promise<Answer<Ranked>> {
     const { parts, why } = await this.asks.ask<Rank>((req) => this.send(rankBytes(req, over, base, limit)));
     const m = parts?.[0];

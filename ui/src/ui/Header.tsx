@@ -94,7 +94,7 @@ function Windows() {
   );
   return (
     // biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons, not of form fields
-    <div class="seg" role="group" aria-label="Window">
+    <div class={`seg${shownWindows.length > 8 ? ' many' : ''}`} role="group" aria-label="Window">
       <button type="button" aria-label="One window back" onClick={() => runCommand('back')}>
         <span aria-hidden="true">◂</span>
       </button>
@@ -131,7 +131,7 @@ export function Header() {
   const h = host.value;
   const file = capture.value !== null;
   return (
-    <div class="bar head">
+    <div class={`bar head${file ? ' file' : ''}`}>
       <div class="side">
         <div class="host">
           <i />

@@ -28,8 +28,8 @@ import {
   type Hit,
   hit,
   LEAST_US,
-  seamText,
   SPANS,
+  seamText,
   stripTicks,
   stripView,
   usefulSpans,
@@ -349,7 +349,7 @@ function SpanButton() {
       type="button"
       class="span"
       disabled={one}
-      aria-label={`The strip shows ${now.words}. Click for another span`}
+      aria-label={`${label}, CPU: the strip shows ${now.words}`}
       title={one ? undefined : 'Another span of the strip; the wheel does it, too'}
       onClick={() => turnSpan(1, true)}
     >

@@ -1,5 +1,6 @@
 // Where things lie on the strip of everything held, and what a drag there means. No canvas here.
 import { clockText, dayText, durationText, minuteText, sameDay, zoneMs } from '../charts/time';
+import { roundWidth } from '../state/view';
 import type { MonoUs, View } from '../store/api';
 import type { Held, Seam } from '../store/held';
 
@@ -40,7 +41,8 @@ export function stripView(s: StripState): View {
   const width = (s.view.to - s.view.from) * (s.live ? 1 : 1.6);
   const us = spanFor(s.spanUs, Math.min(width, s.newest - s.heldFrom));
   const held = Math.max(MINUTE, s.newest - s.heldFrom);
-  if (us === 0) return { from: s.newest - held * 1.005, to: s.newest };
+  // A width that changes seldom: what was fetched for it stays of use.
+  if (us === 0) return { from: s.newest - roundWidth(held * 1.002), to: s.newest };
   if (s.live || s.view.from >= s.newest - us) return { from: s.newest - us, to: s.newest };
   // A page of the past: whole quarters of it, so that the strip stands still while the view moves a little.
   const quarter = us / 4;
