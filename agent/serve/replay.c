@@ -245,7 +245,8 @@ int replay_begin(struct session *s, enum replay_from from, uint64_t seq, uint64_
 		 const bool *fresh)
 {
 	uint64_t now_us = clock_mono_us();
-	uint64_t start_us = now_us > window_us ? now_us - window_us : 0;
+	uint64_t end_us = server_now_us(s->server),
+		 start_us = end_us > window_us ? end_us - window_us : 0;
 	int ret;
 
 	replay_free(s);
