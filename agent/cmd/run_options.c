@@ -1,12 +1,12 @@
 #include "cmd/run_options.h"
 
 #include "base/runtime.h"
-#include "sample/sampler.h"
+#include "cmd/agent.h"
 
 #include <getopt.h>
 #include <stdio.h>
 
-enum { MEMORY_MIN = 8 << 20, BUDGET_PPM = 20000 };
+enum { MEMORY_MIN = 8 << 20 };
 
 static void usage(void)
 {
@@ -115,6 +115,6 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 		return 2;
 	}
 	if (!o->budget_ppm)
-		o->budget_ppm = o->rate_hz > 10 ? BUDGET_PPM / 10 * o->rate_hz : BUDGET_PPM;
+		o->budget_ppm = agent_budget_ppm(o->rate_hz);
 	return -1;
 }

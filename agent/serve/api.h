@@ -22,7 +22,7 @@ struct api_query {
 /* Reads the arguments of /api/v1/query, which are changed and must outlive *ret. 0; 400 or 413 with
  * a sentence in err. */
 unsigned api_query_parse(struct api_query *ret, char **args, size_t n_args, const struct mirror *,
-			 char *err, size_t err_len);
+			 uint64_t now_us, char *err, size_t err_len);
 /* A time of a query: "now", "-30s" (ms, s, m, h, d), seconds since 1970 with a fraction, or ISO
  * 8601 (UTC unless it says otherwise). False: none of these. */
 bool api_time_parse(const char *, const struct mirror *, uint64_t now_us, uint64_t *ret);

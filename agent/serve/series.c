@@ -1,6 +1,5 @@
 #include "serve/api.h"
 
-#include "base/clock.h"
 #include "serve/json.h"
 
 #include <errno.h>
@@ -149,11 +148,10 @@ static unsigned parse_arg(struct api_query *q, struct time_args *times, char *ar
 }
 
 unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct mirror *m,
-			 char *err, size_t err_len)
+			 uint64_t now_us, char *err, size_t err_len)
 {
 	static const char no_time[] = "is no time (now, -30s, -5m, unix seconds or ISO 8601)";
 	struct time_args times = {"-10s", "now"};
-	uint64_t now_us = clock_mono_us();
 	unsigned status;
 	char what[80];
 

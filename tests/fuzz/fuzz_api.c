@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (char *arg = strtok_r(text, "\n", &save); arg && n < ARGS_MAX;
 	     arg = strtok_r(NULL, "\n", &save))
 		args[n++] = arg;
-	unsigned status = api_query_parse(&q, args, n, &mirror, err, sizeof(err));
+	unsigned status = api_query_parse(&q, args, n, &mirror, clock_mono_us(), err, sizeof(err));
 
 	FUZZ_CHECK(!status ||
 		   ((status == 400 || status == 413) && err[0] && memchr(err, 0, sizeof(err))));
