@@ -126,6 +126,7 @@ class Strip {
     const key = `${at} ${devicePixelRatio} ${themeVersion()} ${store.events.length} ${utc.peek()} ${
       baseline.peek()?.from
     } ${selection.peek()?.from} ${held.peek().oldestUs} ${held.peek().seams.length}`;
+    this.canvas.dataset.view = [box.from, box.to].map((t) => store.clock.wallMs(t).toFixed(3)).join(' ');
     if (!loading && key === this.drawn) return;
     this.drawn = key;
     if (store.newest && loading) {
@@ -186,8 +187,21 @@ class Strip {
     }
     this.ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     paintStrip(this.ctx, p);
+    this.mark(p);
     // Room for the words in steps, so that the plot does not follow every digit.
     this.right = Math.max(RIGHT, Math.ceil((this.ctx.measureText(p.words).width + 24) / 20) * 20);
+  }
+
+  /** What is painted, for who drives the page by script: times in ms of wall time, x in CSS pixels. */
+  private mark(p: StripPicture): void {
+    const d = this.canvas.dataset;
+    const ms = (t: MonoUs) => store.clock.wallMs(t).toFixed(3);
+    d.from = ms(p.view.from);
+    d.to = ms(p.view.to);
+    d.box = boxEdges(p, p.box).join(' ');
+    d.plot = `${LEFT} ${LEFT + p.plot}`;
+    d.spans = String(p.held.spans.length);
+    d.seams = p.held.seams.map((s) => s.what).join(' ');
   }
 
   /** For those who do not see it. */
