@@ -16,6 +16,8 @@ static const struct verb {
 	{"get", cmd_get, "values of metrics of the running agent"},
 	{"collectors", cmd_collectors, "what can be read on this host, and why not"},
 	{"metrics", cmd_metrics, "the metric reference: name, unit, semantics, source"},
+	{"record", cmd_record, "save a range of this host as a file"},
+
 };
 enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
