@@ -42,10 +42,10 @@ function Recorded() {
   const name = capture.value;
   const h = held.value;
   const wall = (t: number) => store.clock.wallMs(t);
-  const from = h.known ? wall(h.oldestUs) : Number.NaN;
-  const to = h.known ? wall(h.to) : Number.NaN;
+  const from = wall(h.known ? h.oldestUs : store.heldFrom);
+  const to = wall(h.known ? h.to : store.newest);
   void utc.value;
-  const times = h.known
+  const times = store.newest
     ? `${dateText(from)} ${minuteText(from)}–${sameDay(from, to) ? '' : `${dateText(to)} `}${minuteText(to)}`
     : '';
   return (

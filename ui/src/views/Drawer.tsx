@@ -7,6 +7,7 @@ import { origin } from '../charts/cursor';
 import { drawSpark } from '../charts/spark';
 import { clockText, dayText, durationText, sameDay } from '../charts/time';
 import { download, toCsv } from '../lib/export';
+import { addressNow } from '../state/address';
 import { page, query } from '../state/page';
 import { capture } from '../state/pulse';
 import { baseline, before, clearSelection, fixed, pinBaseline, selection, zoomTo } from '../state/view';
@@ -160,7 +161,7 @@ function Summary({ range, base, pinned }: { range: View; base: View; pinned: boo
       <button
         type="button"
         class="btn opt"
-        onClick={() => void navigator.clipboard?.writeText(location.href)}
+        onClick={() => void navigator.clipboard?.writeText(addressNow(store))}
       >
         Copy link
       </button>
