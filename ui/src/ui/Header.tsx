@@ -51,7 +51,7 @@ function Recorded() {
   return (
     <div class="kv capture" data-capture={name} title={times && `${name}, recorded ${times}`}>
       <b>{name}</b>
-      {times && <span> · recorded {times}</span>}
+      {times && <span>recorded {times}</span>}
     </div>
   );
 }
@@ -140,7 +140,7 @@ export function Header() {
         </div>
         <State />
         {file ? <Recorded /> : <Age />}
-        <div class="kv">
+        <div class="kv rate">
           <b>{h ? `${h.rateHz} Hz` : '–'}</b>
           <span class="opt"> · {figures.value.series}</span>
         </div>
