@@ -42,6 +42,10 @@ struct stats {
 	_Atomic uint64_t samples;     /* values read so far */
 	_Atomic uint64_t series;      /* values in the newest full tick */
 	_Atomic uint64_t log_bytes, log_frames, log_bytes_held, log_capacity_bytes, retention_us;
+	_Atomic uint64_t history_memory_bytes, history_disk_bytes, history_disk_size_bytes,
+		history_blocks, history_samples, history_sample_bytes, history_retention_us,
+		history_lag_us; /* of the newest frame that is safe from loss of power; no ring: 0 */
+	_Atomic uint64_t history_errors; /* writes to the ring that failed */
 	_Atomic uint64_t clients, bytes_sent, batches_sent, gaps_sent, slow_clients, http_requests,
 		refused_requests;
 	_Atomic uint64_t queries, query_us;
