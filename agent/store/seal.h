@@ -33,7 +33,7 @@ struct sealer_config {
 };
 
 int sealer_open(struct sealer **ret, const struct sealer_config *); /* 0 or -errno */
-void sealer_close(struct sealer *);				      /* NULL is fine */
+void sealer_close(struct sealer *);				    /* NULL is fine */
 /* Reads what the log has by now (at most some 20 ms of work) and hands finished blocks to the sink.
  * 1: there is more to read; 0; -errno of the sink or -ENOMEM (nothing is lost: call again). */
 int sealer_step(struct sealer *);
