@@ -59,9 +59,10 @@
  *              kind 0 ZERO    all values are 0
  *              kind 1 CONST   count x w: all values of the cell
  *              kind 2 ABSENT  all values are absent
- *            or kind 3 CODED: u8 3 | codec << 2 | SUMMARY << 5, v length, and in that length [summary] and
- *              what the codec says, up to its end
- *  codec 0 CHANGES: w the first value, u8 p = b | unsigned << 3 | scale << 4, [scale: v scale], then changes up
+ *            or kind 3 CODED: u8 3 | codec << 2 | flags << 5, v length, and in that length (but for MATRIX) w the
+ *              first value, [v length of a summary, it], and what the codec says up to its end
+ *            flags: 1 it has a summary of its values, 2 it has one of its rates, 0 none
+ *  codec 0 CHANGES: u8 p = b | unsigned << 3 | scale << 4, [scale: v scale], then changes up
  *            to the end. A change is u8 {bits 0 to b-1: low bits of the code, bits b to 6: gap, or all ones: v
  *            gap - that follows, bit 7: v code >> b follows (after the gap)}. gap: values between it and the
  *            change before (value 0) that stay the same. The value differs from the one before by scale (1)
@@ -73,11 +74,19 @@
  *            1 (no scale, zigzag) up to the end, over all values of the first cell, then all of the second,
  *            ...; before the first value of each cell stands 0, and the gap before the first change counts
  *            from the very first value.
- *  codec 3 RAW, 4 DELTA, 5 DELTA OF DELTA: w the first value, v scale, then of the values but the first in runs
+ *  codec 3 RAW, 4 DELTA, 5 DELTA OF DELTA: v scale, then of the values but the first in runs
  *            of 128 (the last has the rest): z reference, u8 width (0..56), u8 n, n x (u8 number in the run, v
  *            high), ceil(count * width / 8) bytes: `width` bits of each, low bits first, and 0s. Residual = reference
  *            + bits (+ high << width). Residuals r[1..len-1]; value[i] = value[0] + scale * x[i], where x[i] is
  *            r[i] (RAW), x[i-1] + r[i] (DELTA), or x[i-1] + d[i] with d[i] = d[i-1] + r[i] (x[0] = d[0] = 0).
+ *
+ * A summary is of a cell without absent values. Per 128 reads of the group (the last: the rest) among
+ * which the instance has reads, or rates:
+ *  of values z first - (last of the 128 before; at first: the cell's first value), v first - smallest, v largest -
+ *            first, z last - first, z sum of (value - first)
+ *  of rates  v step of the first, v of the last, u8 number among the 128 of the smallest, v its step, u8 of the
+ *            largest, v its step, v sum of the rates. A rate is rate_of(step, time) of rate.h. None is of the
+ *            first read of an instance that STARTED, and of a read without time; no other step is negative.
  *
  * A rollup (bucket_us is not 0) is a block whose reads are buckets of that length and whose ticks are their
  * beginnings. Each metric has six cells, so a group has six times the metrics: number of values n, first,

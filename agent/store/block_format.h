@@ -17,7 +17,8 @@ enum {
 };
 
 enum item_kind { ITEM_ZERO, ITEM_CONST, ITEM_ABSENT, ITEM_CODED };
-enum { ITEM_RUN_MAX = 64, ITEM_SUMMARY = 32 };
+enum { ITEM_RUN_MAX = 64 };
+enum item_flags { ITEM_OF_VALUES = 1, ITEM_OF_RATES = 2 };
 enum { INSTANCE_STARTED = 1, INSTANCE_ENDED = 2, INSTANCE_ID = 4 };
 
 /* A page as it stands in a block. */

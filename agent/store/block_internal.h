@@ -50,10 +50,10 @@ int block_page(struct block *, uint32_t i, const uint8_t **ret);
 int block_meta(struct block *, size_t at, size_t len, const uint8_t **ret);
 
 struct block_cell {
-	uint8_t kind, codec;
-	uint32_t number, n_cells; /* the number of the cell looked for in the item */
-	int64_t value;		  /* of a constant */
-	const uint8_t *p, *end;	  /* payload of a coded one */
+	uint8_t kind, codec, flags;
+	uint32_t number, n_cells;	  /* the number of the cell looked for in the item */
+	int64_t value;			  /* of a constant; the first of a coded one */
+	const uint8_t *summary, *p, *end; /* of a coded one: what the codec says */
 };
 /* Reads the item at *p, of which the cell `number` is looked for. False: damaged. */
 bool block_item_read(const uint8_t **p, const uint8_t *end, uint32_t number, uint32_t n_metrics,

@@ -3,10 +3,26 @@
 #include <string.h>
 
 #include "store/block_internal.h"
-#include "store/column.h"
-#include "store/rate.h"
+#include "store/block_summary.h"
 
 /* ---- items ---- */
+
+/* The first value and the summary of a coded cell. */
+static bool coded_begin(struct block_cell *c)
+{
+	uint64_t word, len;
+
+	if (!varint_get(&c->p, c->end, &word) || c->flags > ITEM_OF_RATES)
+		return false;
+	c->value = column_of_word(word);
+	if (!c->flags)
+		return true;
+	if (!varint_get(&c->p, c->end, &len) || len > (uint64_t)(c->end - c->p))
+		return false;
+	c->summary = c->p;
+	c->p += len;
+	return true;
+}
 
 bool block_item_read(const uint8_t **p, const uint8_t *end, uint32_t number, uint32_t n_metrics,
 		     struct block_cell *ret)
@@ -30,19 +46,20 @@ bool block_item_read(const uint8_t **p, const uint8_t *end, uint32_t number, uin
 			if (!varint_get(p, end, &word))
 				return false;
 			if (i == number)
-				ret->value = zigzag_decode(word - 1);
+				ret->value = column_of_word(word);
 		}
 		return true;
 	case ITEM_CODED:
 		break;
 	}
 	ret->codec = head >> 2 & 7;
+	ret->flags = head >> 5;
 	ret->n_cells = ret->codec == CODEC_MATRIX ? n_metrics : 1;
-	if (head >= ITEM_SUMMARY || !varint_get_u32(p, end, &len) || len > (size_t)(end - *p))
+	if (!varint_get_u32(p, end, &len) || len > (size_t)(end - *p))
 		return false;
 	ret->p = *p;
 	ret->end = *p += len;
-	return true;
+	return ret->codec == CODEC_MATRIX ? !ret->flags : coded_begin(ret);
 }
 
 static inline void fill(int64_t *to, uint32_t n, int64_t v)
@@ -58,7 +75,7 @@ int block_column(const uint8_t **p, const uint8_t *end, uint32_t n, int64_t *to)
 	if (!block_item_read(p, end, 0, 0, &c) || c.n_cells != 1)
 		return -EBADMSG;
 	if (c.kind == ITEM_CODED)
-		return column_decode((enum column_codec)c.codec, c.p, c.end, n, to);
+		return column_decode((enum column_codec)c.codec, c.p, c.end, c.value, n, to);
 	fill(to, n, c.value);
 	return 0;
 }
@@ -130,21 +147,20 @@ static int find_cell(struct block *b, uint32_t cell, struct block_cell *ret)
 }
 
 /* The cell's values, base first when it has one, into `to`. */
-static int read_cell(struct block *b, const struct opened_group *g, uint32_t i, uint32_t metric,
-		     uint32_t len, int64_t *to)
+static int read_cell(const struct block_cell *c, uint32_t metric, uint32_t len, int64_t *to)
 {
-	struct block_cell c;
-	int r = find_cell(b, g->first_cell + g->row[i] * g->pub.n_metrics + metric, &c);
-
-	if (r < 0)
-		return r;
-	if (c.kind != ITEM_CODED)
-		fill(to, len, c.value);
-	else if (c.codec == CODEC_MATRIX)
-		return matrix_decode(c.p, c.end, c.n_cells, metric, len, to);
+	if (c->kind != ITEM_CODED)
+		fill(to, len, c->value);
+	else if (c->codec == CODEC_MATRIX)
+		return matrix_decode(c->p, c->end, c->n_cells, metric, len, to);
 	else
-		return column_decode((enum column_codec)c.codec, c.p, c.end, len, to);
+		return column_decode((enum column_codec)c->codec, c->p, c->end, c->value, len, to);
 	return 0;
+}
+
+static uint32_t cell_of(const struct opened_group *g, uint32_t i, uint32_t metric)
+{
+	return g->first_cell + g->row[i] * g->pub.n_metrics + metric;
 }
 
 static bool has_base(const struct block *b, const struct block_instance *in)
@@ -158,14 +174,16 @@ int block_values(struct block *b, const struct block_group *group, uint32_t i, u
 	const struct opened_group *g = (const void *)group;
 	const struct block_instance *in = &group->instances[i];
 	int64_t all[COLUMN_MAX];
+	struct block_cell c;
 	int r;
 
 	*base = VALUE_ABSENT;
 	if (!in->n)
 		return 0;
-	if (!has_base(b, in))
-		return read_cell(b, g, i, metric, in->n, values);
-	r = read_cell(b, g, i, metric, in->n + 1, all);
+	r = find_cell(b, cell_of(g, i, metric), &c);
+	if (r < 0 || !has_base(b, in))
+		return r < 0 ? r : read_cell(&c, metric, in->n, values);
+	r = read_cell(&c, metric, in->n + 1, all);
 	if (r < 0)
 		return r;
 	*base = all[0];
@@ -173,43 +191,28 @@ int block_values(struct block *b, const struct block_group *group, uint32_t i, u
 	return 0;
 }
 
-/* ---- summaries ---- */
-
-static void add(struct block_mini *m, int64_t v)
-{
-	if (!m->n) {
-		*m = (struct block_mini){.first = v, .min = v, .max = v};
-	} else {
-		m->min = v < m->min ? v : m->min;
-		m->max = v > m->max ? v : m->max;
-	}
-	m->last = v;
-	m->sum += (double)v;
-	m->n++;
-}
-
 int block_minis(struct block *b, const struct block_group *group, uint32_t i, uint32_t metric,
 		bool of_rates, struct block_mini minis[BLOCK_MINIS_MAX])
 {
+	const struct opened_group *g = (const void *)group;
 	const struct block_instance *in = &group->instances[i];
-	int64_t values[BLOCK_READS], base;
-	int r = block_values(b, group, i, metric, &base, values);
+	const struct summary_place place = {
+		.first = in->first, .n = in->n, .has_base = has_base(b, in), .dt_us = group->dt_us};
+	int64_t all[COLUMN_MAX];
+	struct block_cell c;
+	int r = in->n ? find_cell(b, cell_of(g, i, metric), &c) : 0;
 
 	if (r < 0)
 		return r;
-	memset(minis, 0, BLOCK_MINIS_MAX * sizeof(*minis));
-	for (uint32_t k = 0; k < in->n; k++) {
-		struct block_mini *m = &minis[(in->first + k) / BLOCK_MINI];
-		uint64_t dt_us = group->dt_us[in->first + k];
-		int64_t v = values[k], before = base;
-
-		base = v;
-		if (v == VALUE_ABSENT)
-			continue;
-		if (!of_rates)
-			add(m, v);
-		else if (before != VALUE_ABSENT && dt_us && v >= before)
-			add(m, rate_of((uint64_t)v - (uint64_t)before, dt_us));
+	if (!in->n) {
+		memset(minis, 0, BLOCK_MINIS_MAX * sizeof(*minis));
+		return 0;
 	}
-	return 0;
+	if (c.flags == (of_rates ? ITEM_OF_RATES : ITEM_OF_VALUES))
+		return summary_get(&place, c.summary, c.p, of_rates, c.value, minis) ? 0 : -EBADMSG;
+	r = read_cell(&c, metric, in->n + place.has_base, all);
+	if (r == 0)
+		summary_of(&place, place.has_base ? all[0] : VALUE_ABSENT, all + place.has_base,
+			   of_rates, minis);
+	return r;
 }

@@ -3,10 +3,11 @@
 #include <errno.h>
 
 #include "store/block_format.h"
+#include "store/block_summary.h"
 
 /* A cell as it will be written. */
 struct block_item {
-	uint8_t kind, codec;
+	uint8_t kind, codec, flags;
 	int64_t value; /* of a constant */
 	size_t at;     /* in scratch, of a coded one */
 	uint32_t len;
@@ -46,33 +47,51 @@ void block_writer_done(struct block_writer *w)
 
 /* ---- items ---- */
 
-static struct block_item make_item(struct block_writer *w, const struct column *c)
+/* Encodes a cell, with a summary of its rates or values when it is one of `at`. */
+static void encode(struct block_writer *w, const struct column *c, const struct summary_place *at,
+		   bool of_rates, struct block_item *it)
+{
+	uint8_t *p = out_room(&w->scratch, COLUMN_BYTES + SUMMARY_BYTES + 2 * VARINT_MAX),
+		*from = p;
+	uint8_t summary[SUMMARY_BYTES];
+	enum column_codec codec;
+	size_t len;
+
+	if (!p)
+		return;
+	p = varint_put(p, column_word(c->first));
+	len = at ? summary_put(at, c, of_rates, summary) : 0;
+	if (len) {
+		it->flags = of_rates ? ITEM_OF_RATES : ITEM_OF_VALUES;
+		p = varint_put(p, len);
+		memcpy(p, summary, len);
+		p += len;
+	}
+	p += column_encode(c, p, &codec);
+	it->kind = ITEM_CODED;
+	it->codec = (uint8_t)codec;
+	it->at = w->scratch.len;
+	it->len = (uint32_t)(p - from);
+	w->scratch.len += it->len;
+}
+
+static struct block_item make_item(struct block_writer *w, const struct column *c,
+				   const struct summary_place *at, bool of_rates)
 {
 	struct block_item it = {.kind = ITEM_CONST, .value = c->first};
-	enum column_codec codec;
-	uint8_t *p;
 
-	if (!c->n) {
-		if (!c->first)
-			it.kind = ITEM_ZERO;
-		if (c->first == VALUE_ABSENT)
-			it.kind = ITEM_ABSENT;
-		return it;
-	}
-	p = out_room(&w->scratch, COLUMN_BYTES);
-	if (!p)
-		return it;
-	it.kind = ITEM_CODED;
-	it.at = w->scratch.len;
-	it.len = (uint32_t)column_encode(c, p, &codec);
-	it.codec = (uint8_t)codec;
-	w->scratch.len += it.len;
+	if (c->n)
+		encode(w, c, at, of_rates, &it);
+	else if (!c->first)
+		it.kind = ITEM_ZERO;
+	else if (c->first == VALUE_ABSENT)
+		it.kind = ITEM_ABSENT;
 	return it;
 }
 
 static void put_coded(struct out *o, const struct block_writer *w, const struct block_item *it)
 {
-	out_u8(o, (uint8_t)(ITEM_CODED | it->codec << 2));
+	out_u8(o, (uint8_t)(ITEM_CODED | it->codec << 2 | it->flags << 5));
 	out_varint(o, it->len);
 	out_bytes(o, w->scratch.p + it->at, it->len);
 }
@@ -114,7 +133,7 @@ static void put_constant(struct block_writer *w, const struct block_item *it)
 		out_u8(&w->page, it->kind);
 	}
 	if (it->kind == ITEM_CONST)
-		out_varint(&w->page, zigzag_encode(it->value) + 1);
+		out_varint(&w->page, column_word(it->value));
 	w->page_cells++;
 }
 
@@ -162,6 +181,11 @@ static bool put_matrix(struct block_writer *w, const struct column *cells, size_
 
 void block_writer_cells(struct block_writer *w, const struct column *cells)
 {
+	const struct summary_place place = {.first = w->instance.first,
+					    .n = w->instance.n,
+					    .has_base = cells->len > w->instance.n,
+					    .dt_us = w->dt_us};
+	const bool *of_rates = w->group.of_rates;
 	uint32_t n = w->group.n_metrics;
 	size_t cost = 0;
 
@@ -177,7 +201,8 @@ void block_writer_cells(struct block_writer *w, const struct column *cells)
 	}
 	w->scratch.len = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		w->items[i] = make_item(w, &cells[i]);
+		w->items[i] =
+			make_item(w, &cells[i], of_rates ? &place : NULL, of_rates && of_rates[i]);
 		cost += item_cost(&w->items[i]);
 	}
 	if (put_matrix(w, cells, cost))
@@ -196,14 +221,14 @@ static void put_column(struct block_writer *w, struct out *o, const int64_t *val
 	struct block_item it;
 
 	w->scratch.len = 0;
-	it = make_item(w, &c);
+	it = make_item(w, &c, NULL, false);
 	if (it.kind == ITEM_CODED) {
 		put_coded(o, w, &it);
 		return;
 	}
 	out_u8(o, it.kind);
 	if (it.kind == ITEM_CONST)
-		out_varint(o, zigzag_encode(it.value) + 1);
+		out_varint(o, column_word(it.value));
 }
 
 static int by_value(const void *a, const void *b)
@@ -263,6 +288,16 @@ static void group_end(struct block_writer *w)
 	w->in_group = false;
 }
 
+/* The time of each read since the one before, as a reader will have it. */
+static void take_steps(struct block_writer *w, const struct block_write_group *g)
+{
+	w->dt_us[0] = g->first_dt_us;
+	for (uint32_t i = 1; i < g->n_reads; i++)
+		w->dt_us[i] = g->at_us[i] - g->at_us[i - 1];
+	for (uint32_t i = 0; i < g->n_holes; i++)
+		w->dt_us[g->holes[i]] = 0;
+}
+
 void block_writer_group(struct block_writer *w, const struct block_write_group *g)
 {
 	int64_t values[BLOCK_READS];
@@ -278,6 +313,7 @@ void block_writer_group(struct block_writer *w, const struct block_write_group *
 	out_varint(&w->groups, g->first_dt_us);
 	for (uint32_t i = 0; i < g->n_reads; i++)
 		values[i] = g->tick[i] - (i ? g->tick[i - 1] : 0);
+	take_steps(w, g);
 	put_column(w, &w->groups, values, g->n_reads);
 	for (uint32_t i = 0; i < g->n_reads; i++)
 		values[i] = (int64_t)(g->at_us[i] - w->tick_us[g->tick[i]]);
@@ -309,6 +345,7 @@ void block_writer_instance(struct block_writer *w, const struct block_write_inst
 		out_bytes(&w->attrs, in->attrs, in->attrs_len);
 		w->last_attrs = w->n_instances;
 	}
+	w->instance = *in;
 	w->last_slot = in->slot;
 	w->n_instances++;
 	w->n_rows += in->n != 0;

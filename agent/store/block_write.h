@@ -20,6 +20,7 @@ struct block_write_group {
 	uint64_t first_dt_us;  /* of the first read; 0: no rate can be told */
 	const uint16_t *holes; /* reads but the first across which no rate can be told, rising */
 	uint32_t n_holes;
+	const bool *of_rates; /* n_metrics: summaries of rates, not of values; NULL: none at all */
 };
 struct block_write_instance {
 	uint32_t slot, gen, first, n;
@@ -40,6 +41,8 @@ struct block_writer {
 	uint64_t n_samples, frame_seq;
 	/* of the group being written */
 	struct block_write_group group;
+	struct block_write_instance instance;
+	uint64_t dt_us[BLOCK_READS];
 	uint32_t n_instances, n_rows, last_group, last_slot, last_attrs;
 	size_t group_from, attrs_from;
 	/* of the run being written: where its head stands in the page; SIZE_MAX: none */

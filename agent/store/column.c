@@ -2,7 +2,6 @@
 
 #include "store/column_internal.h"
 
-#include <endian.h>
 #include <string.h>
 
 enum { SCALE_CHANGES = 4, RUNS_CHANGES = 8 };
@@ -260,10 +259,9 @@ static void differ(const int64_t *step, uint32_t n, int64_t *delta2)
 		delta2[i] = (int64_t)((uint64_t)step[i] - (uint64_t)step[i - 1]);
 }
 
-static size_t put_runs(uint8_t *to, const struct column *c, const struct steps *s, const int64_t *r)
+static size_t put_runs(uint8_t *to, const int64_t *r, uint32_t n, uint64_t scale)
 {
-	uint8_t *p = varint_put(varint_put(to, column_word(c->first)), s->scale);
-	uint32_t n = c->len - 1;
+	uint8_t *p = varint_put(to, scale);
 
 	for (uint32_t i = 0; i < n; i += COLUMN_RUN)
 		p = put_run(p, r + i, n - i < COLUMN_RUN ? n - i : COLUMN_RUN);
@@ -304,10 +302,10 @@ size_t column_encode(const struct column *c, uint8_t *to, enum column_codec *ret
 		}
 		if (best >= 0) {
 			*ret_codec = (enum column_codec)(CODEC_RAW + best);
-			return put_runs(to, c, &s, r[best]);
+			return put_runs(to, r[best], c->len - 1, s.scale);
 		}
 	}
-	return (size_t)(put_changes(varint_put(to, column_word(c->first)), &changes, low) - to);
+	return (size_t)(put_changes(to, &changes, low) - to);
 }
 
 /* ---- matrices ---- */

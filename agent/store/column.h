@@ -38,15 +38,26 @@ struct column {
 /* Makes changes out of `len` values; at[] and to[] have room for len - 1. */
 struct column column_of(const int64_t *values, uint32_t len, uint16_t *at, int64_t *to);
 
-/* Writes the payload of a CODED item to `to` (COLUMN_BYTES); its length. The column has changes. */
+/* Writes what a codec says of a column that has changes, but for its first value, to `to`
+ * (COLUMN_BYTES); the length. */
 size_t column_encode(const struct column *, uint8_t *to, enum column_codec *ret_codec);
 /* The same of all cells of an instance, MATRIX_MAX values at most, into MATRIX_BYTES. 0: it cannot
  * be told this way. */
 size_t matrix_encode(const struct column *cells, uint32_t n, uint8_t *to);
 
-/* `len` values of a payload. 0 or -EBADMSG. */
-int column_decode(enum column_codec, const uint8_t *p, const uint8_t *end, uint32_t len,
-		  int64_t *values);
+/* The `len` values of a column. 0 or -EBADMSG. */
+int column_decode(enum column_codec, const uint8_t *p, const uint8_t *end, int64_t first,
+		  uint32_t len, int64_t *values);
+
+/* The word a value is written as: VALUE_ABSENT is 0. */
+static inline uint64_t column_word(int64_t v)
+{
+	return zigzag_encode(v) + 1;
+}
+static inline int64_t column_of_word(uint64_t w)
+{
+	return zigzag_decode(w - 1);
+}
 /* Cell `cell` of a matrix of n cells of `len` values. */
 int matrix_decode(const uint8_t *p, const uint8_t *end, uint32_t n, uint32_t cell, uint32_t len,
 		  int64_t *values);

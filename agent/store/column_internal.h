@@ -8,15 +8,4 @@
 enum { CHANGES_LOW = 7, CHANGES_UNSIGNED = 8, CHANGES_SCALE = 16, CHANGES_LOW_MAX = 6 };
 enum { RUN_WIDTH_MAX = 56 };
 
-/* VALUE_ABSENT is 0. */
-static inline uint64_t column_word(int64_t v)
-{
-	return zigzag_encode(v) + 1;
-}
-
-static inline int64_t column_of_word(uint64_t w)
-{
-	return zigzag_decode(w - 1);
-}
-
 #endif

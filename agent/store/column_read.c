@@ -74,17 +74,15 @@ static int64_t apply_absence(const struct changes_reader *r, int64_t v, uint64_t
 	return (int64_t)((v == VALUE_ABSENT ? 0 : (uint64_t)v) + change_of(r, code));
 }
 
-static int get_changes(const uint8_t *p, const uint8_t *end, uint32_t len, int64_t *values,
-		       bool absences)
+static int get_changes(const uint8_t *p, const uint8_t *end, int64_t v, uint32_t len,
+		       int64_t *values, bool absences)
 {
 	struct changes_reader r;
 	uint32_t from = 0, at = 1;
-	uint64_t word, code;
-	int64_t v;
+	uint64_t code;
 
-	if (!varint_get(&p, end, &word) || !changes_open(&r, p, end))
+	if (!changes_open(&r, p, end))
 		return -EBADMSG;
-	v = column_of_word(word);
 	while (r.p < end) {
 		if (!changes_next(&r, len, &at, &code))
 			return -EBADMSG;
@@ -161,15 +159,14 @@ static bool get_run(const uint8_t **from, const uint8_t *end, uint32_t n, uint64
 	return true;
 }
 
-static int get_runs(enum column_codec codec, const uint8_t *p, const uint8_t *end, uint32_t len,
-		    int64_t *values)
+static int get_runs(enum column_codec codec, const uint8_t *p, const uint8_t *end, int64_t v,
+		    uint32_t len, int64_t *values)
 {
-	uint64_t word, first, scale, x = 0, d = 0, r[COLUMN_RUN];
+	uint64_t first = (uint64_t)v, scale, x = 0, d = 0, r[COLUMN_RUN];
 
-	if (!varint_get(&p, end, &word) || !varint_get(&p, end, &scale))
+	if (!varint_get(&p, end, &scale))
 		return -EBADMSG;
-	values[0] = column_of_word(word);
-	first = (uint64_t)values[0];
+	values[0] = v;
 	for (uint32_t at = 1; at < len; at += COLUMN_RUN) {
 		uint32_t n = len - at < COLUMN_RUN ? len - at : COLUMN_RUN;
 		int64_t *to = values + at;
@@ -189,17 +186,17 @@ static int get_runs(enum column_codec codec, const uint8_t *p, const uint8_t *en
 	return p == end ? 0 : -EBADMSG;
 }
 
-int column_decode(enum column_codec codec, const uint8_t *p, const uint8_t *end, uint32_t len,
-		  int64_t *values)
+int column_decode(enum column_codec codec, const uint8_t *p, const uint8_t *end, int64_t first,
+		  uint32_t len, int64_t *values)
 {
 	switch (codec) {
 	case CODEC_CHANGES:
 	case CODEC_ABSENCES:
-		return get_changes(p, end, len, values, codec == CODEC_ABSENCES);
+		return get_changes(p, end, first, len, values, codec == CODEC_ABSENCES);
 	case CODEC_RAW:
 	case CODEC_DELTA:
 	case CODEC_DELTA2:
-		return get_runs(codec, p, end, len, values);
+		return get_runs(codec, p, end, first, len, values);
 	case CODEC_MATRIX:
 		break;
 	}

@@ -29,6 +29,7 @@ static void free_groups(struct gather *ga)
 		free(g->events);
 		free(g->bases);
 		free(g->by_slot);
+		free(g->of_rates);
 		out_done(&g->attrs);
 	}
 	free(ga->groups);
@@ -45,6 +46,15 @@ int gather_groups(struct gather *ga, struct mirror *m)
 	if (!ga->groups)
 		return -ENOMEM;
 	ga->n_groups = m->n_groups;
+	for (uint32_t i = 0; i < m->n_groups; i++) {
+		bool *of_rates = calloc(m->groups[i].n_metrics, sizeof(*of_rates));
+
+		if (!of_rates)
+			return -ENOMEM;
+		for (uint32_t k = 0; k < m->groups[i].n_metrics; k++)
+			of_rates[k] = m->groups[i].metrics[k].sem == SEM_COUNTER;
+		ga->groups[i].of_rates = of_rates;
+	}
 	return 0;
 }
 

@@ -42,6 +42,7 @@ struct gather_group {
 	int64_t *bases;	   /* rows of the read before the first */
 	uint32_t *by_slot; /* n_slots: the instance that is there, + 1 */
 	struct out attrs;
+	bool *of_rates; /* of each metric: a counter */
 	uint32_t cap_instances, cap_events, cap_bases, cap_slots;
 };
 struct gather {

@@ -168,7 +168,8 @@ static int write_group(struct gather *ga, uint32_t number, struct block_writer *
 					      .at_us = g->at_us,
 					      .first_dt_us = g->first_dt_us,
 					      .holes = g->holes,
-					      .n_holes = g->n_holes};
+					      .n_holes = g->n_holes,
+					      .of_rates = g->of_rates};
 	int r = sort_instances(ga, g);
 
 	if (r == 0)
