@@ -231,6 +231,13 @@ void ring_close(struct ring *r)
 
 /* ---- opening ---- */
 
+static bool cut_short(const struct ring *r)
+{
+	uint8_t last;
+
+	return r->io.ops->read(&r->io, &last, 1, r->super.size - 1) == -ENODATA;
+}
+
 static int start(struct ring *r, char *err, size_t err_len)
 {
 	int e = ring_super_read(&r->io, &r->super);
@@ -246,6 +253,7 @@ static int start(struct ring *r, char *err, size_t err_len)
 	r->stats.size_bytes = r->super.records_size;
 	r->stats.journal_size_bytes = r->super.journal_size;
 	r->stats.laps = r->super.laps;
+	r->stats.damaged += cut_short(r);
 	e = ring_dir_reserve(r);
 	if (e >= 0)
 		e = ring_recover(r);

@@ -360,17 +360,19 @@ static int resize(struct place *p, struct ring **ring)
 
 /* ---- opening ---- */
 
-/* A file cut short gets its length back; what was cut off is missing. */
+/* A file cut short gets its length back; what was cut off is missing. 1: it was; 0; -errno. */
 static int restore_length(struct place *p, int fd)
 {
 	const struct ring_io io = {.ops = &ring_io_file, .fd = fd};
 	struct ring_super s;
 	struct stat st;
+	int r;
 
 	if (ring_super_read(&io, &s) < 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size >= s.size)
 		return 0;
 	p->size = s.size;
-	return allocate(p, fd);
+	r = allocate(p, fd);
+	return r < 0 ? r : 1;
 }
 
 static int open_existing(struct place *p, struct ring **ret, bool read_only)
@@ -379,7 +381,7 @@ static int open_existing(struct place *p, struct ring **ret, bool read_only)
 		openat(p->dir_fd, NAME, (read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_CLOEXEC);
 	uint64_t size = p->size;
 	struct stat st;
-	int r;
+	int r, cut;
 
 	if (fd < 0) {
 		r = -errno;
@@ -394,13 +396,17 @@ static int open_existing(struct place *p, struct ring **ret, bool read_only)
 		unlinkat(p->dir_fd, NAME, 0); /* nothing was in it */
 		return -ENOENT;
 	}
-	r = read_only ? 0 : restore_length(p, fd);
+	r = cut = read_only ? 0 : restore_length(p, fd);
 	p->size = size;
 	if (r >= 0)
 		r = open_fd(p, ret, fd, read_only);
 	if (r < 0)
 		return r;
 	fd = -1;
+	if (cut) {
+		(*ret)->stats.damaged++;
+		SAY(p, "%s/%s was cut short: what is missing was left out", p->dir, NAME);
+	}
 	if (!read_only && (*ret)->super.size != p->size) {
 		r = resize(p, ret);
 		if (r < 0)
