@@ -1,13 +1,13 @@
 #include "cmd/run_options.h"
 
 #include "base/runtime.h"
-#include "sample/sampler.h"
+#include "cmd/agent.h"
 #include "store/ring.h"
 
 #include <getopt.h>
 #include <stdio.h>
 
-enum { MEMORY_MIN = 8 << 20, BUDGET_PPM = 20000, HISTORY_DEFAULT = 256 << 20 };
+enum { MEMORY_MIN = 8 << 20, HISTORY_DEFAULT = 256 << 20 };
 
 static void usage(void)
 {
@@ -138,6 +138,6 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 	if (!o->history_size)
 		o->history_size = HISTORY_DEFAULT;
 	if (!o->budget_ppm)
-		o->budget_ppm = o->rate_hz > 10 ? BUDGET_PPM / 10 * o->rate_hz : BUDGET_PPM;
+		o->budget_ppm = agent_budget_ppm(o->rate_hz);
 	return -1;
 }

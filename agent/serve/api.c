@@ -100,9 +100,8 @@ void api_metrics_json(struct buf *b, const struct mirror *m)
 struct job *api_status_job(const struct server *s, const void *owner)
 {
 	struct job *job = job_new(JOB_RANGE, owner);
-	int64_t now_us = (int64_t)clock_mono_us();
+	int64_t now_us = (int64_t)server_now_us(s);
 
-	(void)s;
 	if (!job)
 		return NULL;
 	if (job_set_selectors(job, status_rates, sizeof(status_rates) / sizeof(*status_rates)) <
@@ -200,7 +199,7 @@ static void collectors_json(struct buf *b, struct mirror *m)
 void api_status_json(struct buf *b, struct server *s, const struct query_result *result)
 {
 	struct mirror *m = &s->tail.encoder.mirror;
-	uint64_t now_us = clock_mono_us();
+	uint64_t now_us = server_now_us(s);
 	int64_t oldest_us = history_oldest_us(s->config.history);
 	double cpu = rate_of(result, "strobe.cpu.user") + rate_of(result, "strobe.cpu.sys");
 
@@ -226,7 +225,9 @@ void api_status_json(struct buf *b, struct server *s, const struct query_result 
 	json_key(b, "recoverable");
 	json_bool(b, s->config.recoverable);
 	json_key_double(b, "newest_us_ago",
-			m->mono_us ? (double)(clock_mono_us() - m->mono_us) : 0);
+			m->mono_us && now_us > m->mono_us ? (double)(now_us - m->mono_us) : 0);
+	if (s->config.capture_name)
+		json_key_text(b, "capture", s->config.capture_name);
 	collectors_json(b, m);
 	json_close(b, '}');
 	buf_text(b, "\n");

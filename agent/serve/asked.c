@@ -166,7 +166,7 @@ int session_on_message(struct session *s, const uint8_t *p, size_t len)
 		request_range(s, m->range);
 		break;
 	case STROBE__V1__CLIENT_MESSAGE__OF_PING:
-		message_pong(&b, m->ping->id);
+		message_pong(&b, m->ping->id, server_now_us(s->server));
 		session_queue(s, &b);
 		buf_done(&b);
 		break;

@@ -213,7 +213,7 @@ static void events_trim(struct buf *b, uint64_t now_us)
 
 static void find_events(struct jobs *j, struct job *job)
 {
-	uint64_t now_us = clock_mono_us(), from, to;
+	uint64_t now_us = j->now_us ? j->now_us : clock_mono_us(), from, to;
 	struct event_frame e;
 	struct frame f;
 	int r;

@@ -50,6 +50,7 @@ struct jobs {
 	bool events_open;
 	struct buf events; /* found so far */
 	int wake_fd;
+	uint64_t now_us; /* of a capture; 0: CLOCK_MONOTONIC */
 };
 
 int jobs_init(struct jobs *, struct history *, int wake_fd); /* a history with a log */

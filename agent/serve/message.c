@@ -33,7 +33,7 @@ void message_hello(struct buf *b, const struct server_config *config, const stru
 	pb_uint(b, 7, log_oldest(config->log));
 	pb_uint(b, 8, log_newest(config->log));
 	pb_uint(b, 9, log_oldest_us(config->log));
-	pb_uint(b, 10, clock_mono_us());
+	pb_uint(b, 10, config->now_us ? config->now_us : clock_mono_us());
 	for (uint32_t i = 0; i < m->n_clocks; i++) {
 		const struct mirror_clock *c = &m->clocks[i];
 
@@ -43,11 +43,15 @@ void message_hello(struct buf *b, const struct server_config *config, const stru
 	pb_uint(b, 13, config->host->n_cpus);
 	pb_uint(b, 14, config->host->mem_total_bytes);
 	pb_uint(b, 15, config->started_us);
-	if (uname(&uts) == 0)
+	if (config->kernel)
+		pb_string(b, 16, config->kernel);
+	else if (uname(&uts) == 0)
 		pb_string(b, 16, uts.release);
 	pb_uint(b, 17, config->recoverable);
 	if (oldest_us != INT64_MAX)
 		pb_int(b, 18, oldest_us);
+	pb_uint(b, 19, config->capture_name != NULL);
+	pb_string(b, 20, config->capture_name);
 	pb_close(b, at);
 }
 
@@ -138,12 +142,12 @@ void message_level(struct buf *b, uint32_t ticks, enum level_reason reason)
 	pb_close(b, at);
 }
 
-void message_pong(struct buf *b, uint64_t id)
+void message_pong(struct buf *b, uint64_t id, uint64_t now_us)
 {
 	size_t at = pb_open(b, MESSAGE_PONG);
 
 	pb_uint(b, 1, id);
-	pb_uint(b, 2, clock_mono_us());
+	pb_uint(b, 2, now_us);
 	pb_close(b, at);
 }
 

@@ -36,7 +36,7 @@ void message_gap(struct buf *, uint64_t from_seq, uint64_t to_seq, uint64_t from
 		 enum gap_reason);
 void message_error(struct buf *, uint32_t req, uint32_t code, const char *text);
 void message_level(struct buf *, uint32_t ticks, enum level_reason);
-void message_pong(struct buf *, uint64_t id);
+void message_pong(struct buf *, uint64_t id, uint64_t now_us);
 
 void put_clock(struct buf *, uint32_t field, int64_t mono_us, int64_t real_off_us,
 	       int64_t boot_off_us, uint32_t reason);

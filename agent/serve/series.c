@@ -1,6 +1,5 @@
 #include "serve/api.h"
 
-#include "base/clock.h"
 #include "serve/json.h"
 
 #include <errno.h>

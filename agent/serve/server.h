@@ -31,6 +31,10 @@ struct server_config {
 	uint32_t rate_hz;    /* ticks a second */
 	uint64_t started_us; /* CLOCK_MONOTONIC of the agent's start */
 	bool recoverable;    /* the log survives a crash of the agent */
+	/* Of a capture: */
+	const char *capture_name; /* of its file; NULL: this is no capture */
+	const char *kernel;	  /* uname -r of its host; NULL: of this one */
+	uint64_t now_us;	  /* its end, where time stands still; 0: CLOCK_MONOTONIC */
 };
 
 /* Binds and listens; the strings of the config must outlive the server. 0; -EADDRINUSE, -EACCES,

@@ -26,6 +26,7 @@ struct sealer {
 	uint64_t first_seq, last_seq; /* of the block being gathered; first_seq 0: it has none */
 	uint64_t first_us;	      /* of the oldest frame with a time in it */
 	uint32_t n_frames;	      /* EVENT and CLOCK in it */
+	uint64_t fed_seq;	      /* of the last frame that was fed */
 
 	struct sealed pending; /* data NULL: none is waiting for the sink */
 	_Atomic uint64_t seq;
@@ -93,7 +94,8 @@ static int seal(struct sealer *s)
 				 .real_off_us = s->real_off_us};
 	if (!s->gather.n_ticks)
 		h->from_us = h->to_us = s->first_us;
-	memcpy(h->log_id, log_id(s->config.log), sizeof(h->log_id));
+	memcpy(h->log_id, s->config.log ? log_id(s->config.log) : s->config.log_id,
+	       sizeof(h->log_id));
 	strncpy(h->boot_id, s->config.boot_id, sizeof(h->boot_id) - 1);
 	h->catalog_crc = crc32c(0, s->catalog.p, s->catalog.len);
 	r = gather_write(&s->gather, &s->writer);
@@ -366,6 +368,31 @@ int sealer_step(struct sealer *s)
 		if (i % CLOCK_EVERY == 0 && clock_mono_us() >= end_us)
 			return 1;
 	}
+}
+
+int sealer_feed(struct sealer *s, const struct frame *f)
+{
+	int r = 0;
+
+	if (!s->fed_seq)
+		begin_block(s);
+	if (s->fed_seq && f->seq != s->fed_seq + 1)
+		lose_track(s);
+	if (s->pending.data || (s->damaged && !is_empty(s)) || gather_is_full(&s->gather) ||
+	    ends_before(s, f))
+		r = seal_and_deliver(s);
+	if (r < 0)
+		return r;
+	if (s->damaged)
+		begin_block(s);
+	s->damaged = false;
+	s->fed_seq = f->seq;
+	r = take_frame(s, f);
+	if (r == -EBADMSG) {
+		lose_track(s);
+		r = 0;
+	}
+	return r;
 }
 
 int sealer_flush(struct sealer *s)
