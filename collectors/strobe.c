@@ -1,4 +1,5 @@
 /* What the agent itself costs and achieves, and how each collector fares. Source: base/stats.h. */
+#include "base/clock.h"
 #include "base/stats.h"
 #include "collectors/collector.h"
 
@@ -219,6 +220,13 @@ static int64_t to_us(struct timeval t)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
 }
 
+static int64_t lag_us(void)
+{
+	uint64_t safe_us = STAT_GET(history_safe_us), now_us = clock_mono_us();
+
+	return safe_us && safe_us < now_us ? (int64_t)(now_us - safe_us) : 0;
+}
+
 static void sample_agent(const struct state *s, struct batch *b)
 {
 	int64_t *row = batch_row(b);
@@ -246,7 +254,7 @@ static void sample_agent(const struct state *s, struct batch *b)
 	row[HISTORY_BLOCKS] = (int64_t)STAT_GET(history_blocks);
 	row[HISTORY_SAMPLES] = (int64_t)STAT_GET(history_samples);
 	row[HISTORY_SAMPLE_BYTES] = (int64_t)STAT_GET(history_sample_bytes);
-	row[HISTORY_LAG] = (int64_t)STAT_GET(history_lag_us);
+	row[HISTORY_LAG] = lag_us();
 	row[HISTORY_ERRORS] = (int64_t)STAT_GET(history_errors);
 	row[CLIENTS] = (int64_t)STAT_GET(clients);
 	row[CLIENTS_SLOW] = (int64_t)STAT_GET(slow_clients);

@@ -44,7 +44,8 @@ struct stats {
 	_Atomic uint64_t log_bytes, log_frames, log_bytes_held, log_capacity_bytes, retention_us;
 	_Atomic uint64_t history_memory_bytes, history_disk_bytes, history_disk_size_bytes,
 		history_blocks, history_samples, history_sample_bytes, history_retention_us,
-		history_lag_us; /* of the newest frame that is safe from loss of power; no ring: 0 */
+		history_safe_us; /* CLOCK_MONOTONIC of the newest tick that a loss of power would
+				    spare; 0: there is no ring */
 	_Atomic uint64_t history_errors; /* writes to the ring that failed */
 	_Atomic uint64_t clients, bytes_sent, batches_sent, gaps_sent, slow_clients, http_requests,
 		refused_requests;

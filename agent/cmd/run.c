@@ -5,6 +5,7 @@
 #include "cmd/agent.h"
 #include "cmd/cmd.h"
 #include "cmd/face.h"
+#include "cmd/keep.h"
 #include "cmd/run_options.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ enum { MEMORY_DEFAULT_MIN = 64 << 20, MEMORY_DEFAULT_MAX = 512 << 20, BEGIN_MS =
 struct run {
 	struct run_options o;
 	struct agent agent;
-	struct history *history;
+	struct keep keep;
 	enum log_state log_state;
 	char place[RUNTIME_PATH_MAX]; /* of agent.json, and of the log unless it is in a memfd; "":
 					 none */
@@ -110,7 +111,8 @@ static int open_log_in_memory(struct run *a, struct log_config *c)
 
 static int open_log(struct run *a)
 {
-	struct log_config c = {.size_bytes = memory_size(a) / 2, .boot_id = a->agent.host.boot_id};
+	struct log_config c = {.size_bytes = keep_log_bytes(memory_size(a)),
+			       .boot_id = a->agent.host.boot_id};
 	char err[512];
 	int r;
 
@@ -156,7 +158,7 @@ static int open_server(struct run *a, uint64_t started_us)
 	struct server_config c = {.listen = a->o.listen,
 				  .token = a->token,
 				  .log = a->agent.log,
-				  .history = a->history,
+				  .history = a->keep.history,
 				  .host = &a->agent.host,
 				  .rate_hz = a->o.rate_hz,
 				  .started_us = started_us,
@@ -198,8 +200,13 @@ static int set_up(struct run *a)
 		r = agent_open_sampler(&a->agent, &c, a->log_state == LOG_CONTINUED);
 	if (r < 0)
 		return r;
-	r = history_open(&a->history, &(struct history_config){.log = a->agent.log,
-							       .boot_id = a->agent.host.boot_id});
+	const struct keep_config k = {.log = a->agent.log,
+				      .boot_id = a->agent.host.boot_id,
+				      .memory_bytes = memory_size(a),
+				      .dir = a->o.history,
+				      .size_bytes = a->o.history_size};
+
+	r = keep_open(&a->keep, &k);
 	if (r < 0)
 		return r;
 	say_recovered(a, started_us);
@@ -213,14 +220,19 @@ static int start_all(struct run *a)
 {
 	int r = face_start(a->server, &a->threads);
 
+	if (!r)
+		r = keep_start(&a->keep, &a->threads);
 	return r < 0 ? r : agent_start(&a->agent, &a->threads);
 }
 
 static void stop_all(struct run *a)
 {
 	agent_stop(&a->agent);
+	keep_stop(&a->keep);
 	face_stop(a->server, &a->threads);
 	a->stuck = !threads_join(&a->threads);
+	if (!a->stuck)
+		keep_finish(&a->keep);
 }
 
 /* ---- the verb ---- */
@@ -266,7 +278,7 @@ static void tear_down(struct run *a)
 	if (a->stuck)
 		return;
 	server_close(a->server);
-	history_close(a->history);
+	keep_close(&a->keep);
 	agent_close(&a->agent);
 }
 

@@ -12,13 +12,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { ROUND_MS = 1000, STATS_ROUNDS = 1 };
+enum { ROUND_MS = 1000 };
 
 struct keeper {
 	struct keeper_config c;
 	struct sealer *sealer;
 	struct cursor journal; /* of the frames for the ring's journal */
 	bool journal_open;
+	bool has_block;	       /* of this log, in the ring */
 	uint64_t journaled_us; /* CLOCK_MONOTONIC of the newest tick that was synced */
 	uint64_t pending_us;   /* of the newest tick handed to the journal */
 	int stop_fd;
@@ -63,6 +64,7 @@ static int take_block(void *arg, struct sealed *s)
 
 	if (k->c.ring)
 		note_error(k, r);
+	k->has_block = k->has_block || r == 0;
 	r = history_add(k->c.history, s, r == 0);
 	if (r < 0)
 		return r;
@@ -73,6 +75,15 @@ static int take_block(void *arg, struct sealed *s)
 }
 
 /* ---- the journal ---- */
+
+static int seal_all(struct keeper *k)
+{
+	int r;
+
+	while ((r = sealer_step(k->sealer)) == 1)
+		;
+	return r;
+}
 
 static uint64_t tick_us(const struct frame *f)
 {
@@ -88,14 +99,12 @@ static int journal_frame(struct keeper *k, const struct frame *f)
 {
 	int r = ring_journal(k->c.ring, log_id(k->c.log), f);
 
-	if (r == -ENOSPC) {
-		while ((r = sealer_step(k->sealer)) == 1)
-			;
+	if (r != -ENOSPC)
+		return r;
+	r = seal_all(k);
+	if (r == 0)
 		r = sealer_flush(k->sealer);
-		if (r >= 0)
-			r = ring_journal(k->c.ring, log_id(k->c.log), f);
-	}
-	return r;
+	return r < 0 ? r : ring_journal(k->c.ring, log_id(k->c.log), f);
 }
 
 static int write_journal(struct keeper *k)
@@ -146,30 +155,36 @@ static void publish(struct keeper *k)
 	ring_stats(k->c.ring, &r);
 	STAT_SET(history_disk_bytes, r.used_bytes);
 	STAT_SET(history_disk_size_bytes, r.size_bytes);
-	STAT_SET(history_lag_us, k->journaled_us ? now_us - k->journaled_us : 0);
+	STAT_SET(history_safe_us, k->journaled_us);
 }
 
-static int round_of(struct keeper *k, bool last)
+static void round_of(struct keeper *k)
 {
-	int r;
-
-	while ((r = sealer_step(k->sealer)) == 1)
-		;
-	if (r == 0 && last)
-		r = sealer_flush(k->sealer);
+	seal_all(k);
+	/* The journal alone does not say of which boot its frames are: one block soon does. */
+	if (k->c.ring && !k->has_block)
+		sealer_flush(k->sealer);
 	if (k->c.ring)
 		note_error(k, write_journal(k));
 	publish(k);
-	return r;
 }
 
 int keeper_step(struct keeper *k)
 {
 	struct pollfd p = {.fd = k->stop_fd, .events = POLLIN};
-	bool last = poll(&p, 1, ROUND_MS) > 0;
-	int r = round_of(k, last);
 
-	return last ? -ECANCELED : r == -ENOMEM ? 0 : r;
+	if (poll(&p, 1, ROUND_MS) > 0)
+		return -ECANCELED;
+	round_of(k);
+	return 0;
+}
+
+void keeper_finish(struct keeper *k)
+{
+	seal_all(k);
+	sealer_flush(k->sealer);
+	if (k->c.ring)
+		ring_sync(k->c.ring);
 }
 
 void keeper_stop(struct keeper *k)
@@ -191,12 +206,11 @@ struct replay {
 	struct keeper *keeper;
 	struct sealer *sealer;
 	uint8_t log_id[LOG_ID_LEN];
-	int error;
+	char boot_id[40];
 };
 
 /* The newest block of a log in the ring: its last frame; 0: none. */
-static uint64_t newest_seq(struct ring *ring, const uint8_t id[LOG_ID_LEN], char boot_id[40],
-			   uint32_t *catalog_crc)
+static uint64_t newest_seq(struct ring *ring, const uint8_t id[LOG_ID_LEN], char boot_id[40])
 {
 	size_t n;
 	struct ring_entry *list = ring_list(ring, &n);
@@ -207,7 +221,6 @@ static uint64_t newest_seq(struct ring *ring, const uint8_t id[LOG_ID_LEN], char
 		    memcmp(list[i].block.log_id, id, LOG_ID_LEN) == 0) {
 			seq = list[i].block.last_seq;
 			memcpy(boot_id, list[i].block.boot_id, 40);
-			*catalog_crc = list[i].block.catalog_crc;
 		}
 	free(list);
 	return seq;
@@ -217,19 +230,21 @@ static int begin_replay(struct replay *r, const uint8_t id[LOG_ID_LEN])
 {
 	struct sealer_config c = {.sink = take_block, .arg = r->keeper};
 	char boot_id[40] = "";
-	uint32_t crc = 0;
 
 	memcpy(r->log_id, id, LOG_ID_LEN);
 	c.log_id = r->log_id;
-	c.after_seq = newest_seq(r->keeper->c.ring, id, boot_id, &crc);
-	c.boot_id = boot_id;
+	c.after_seq = newest_seq(r->keeper->c.ring, id, boot_id);
+	memcpy(r->boot_id, boot_id, sizeof(r->boot_id));
+	c.boot_id = r->boot_id;
 	return sealer_open(&r->sealer, &c);
 }
 
 static void end_replay(struct replay *r)
 {
-	if (r->sealer)
-		sealer_flush(r->sealer);
+	if (!r->sealer)
+		return;
+	if (sealer_flush(r->sealer) == 0)
+		ring_journal_forget(r->keeper->c.ring, r->log_id);
 	sealer_close(r->sealer);
 	r->sealer = NULL;
 }
@@ -254,7 +269,6 @@ int keeper_open(struct keeper **ret, const struct keeper_config *config)
 	struct sealer_config c = {
 		.log = config->log, .boot_id = config->boot_id, .sink = take_block};
 	char boot_id[40];
-	uint32_t crc;
 	int r;
 
 	if (!k)
@@ -272,7 +286,8 @@ int keeper_open(struct keeper **ret, const struct keeper_config *config)
 		r = ring_journal_each(k->c.ring, replay_frame, &replay);
 		end_replay(&replay);
 		note_error(k, r < 0 ? r : 0);
-		c.after_seq = newest_seq(k->c.ring, log_id(k->c.log), boot_id, &crc);
+		c.after_seq = newest_seq(k->c.ring, log_id(k->c.log), boot_id);
+		k->has_block = c.after_seq != 0;
 	}
 	c.arg = k;
 	r = sealer_open(&k->sealer, &c);

@@ -29,8 +29,9 @@ void keeper_close(struct keeper *); /* NULL is fine */
 /* One round of the thread: waits up to a second, then does what is due. 0; -ECANCELED: stopped. A
  * ring that cannot be written is counted and tried again, not an error here. */
 int keeper_step(struct keeper *);
-/* Any thread: the next keeper_step() journals and seals what there is and says -ECANCELED. */
-void keeper_stop(struct keeper *);
+void keeper_stop(struct keeper *); /* any thread */
+/* After the last keeper_step() and the log's last frame: seals what is left and makes it durable. */
+void keeper_finish(struct keeper *);
 
 /* The last error of the ring in words, "" when all is well; changes seldom. Keeper's thread. */
 const char *keeper_trouble(const struct keeper *);
