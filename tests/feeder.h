@@ -25,6 +25,7 @@ struct feeder {
 	uint64_t mono_us, tick;
 	int64_t real_off_us; /* of the CLOCK records */
 	unsigned since_key;
+	uint32_t version; /* of the catalog */
 	struct frame_writer w;
 	uint8_t *buf, *aside;
 	uint64_t n_ticks_bytes;
@@ -41,7 +42,8 @@ struct feeder {
 static inline void feeder_open(struct feeder *f, struct log *log, const struct group *groups,
 			       size_t n)
 {
-	*f = (struct feeder){.log = log, .n = n, .real_off_us = 1700000000000000};
+	*f = (struct feeder){
+		.log = log, .n = n, .real_off_us = 1700000000000000, .version = 1};
 	FEEDER_CHECK(n <= FEEDER_GROUPS_MAX);
 	f->buf = malloc(FEEDER_BUFFER);
 	f->aside = malloc(FEEDER_BUFFER);
@@ -78,7 +80,8 @@ static inline void feeder_key(struct feeder *f)
 static inline void feeder_segment(struct feeder *f)
 {
 	log_next_segment(f->log, f->mono_us);
-	feeder_append(f, f->aside, frame_catalog(f->aside, FEEDER_BUFFER, 1, f->groups, f->n));
+	feeder_append(f, f->aside,
+		      frame_catalog(f->aside, FEEDER_BUFFER, f->version, f->groups, f->n));
 	feeder_append(
 		f, f->aside,
 		frame_clock(f->aside, FEEDER_BUFFER, f->mono_us, f->real_off_us, 5, CLOCK_START));
