@@ -110,8 +110,9 @@ static inline uint32_t lab_catalog_crc(uint64_t catalog_no)
 struct lab {
 	struct ring *r;
 	uint64_t rnd, tag, log_no, frame, sealed, catalog_no;
-	size_t len_max; /* of a block */
-	uint32_t crc;	/* of the newest block's payload */
+	size_t len_max;		/* of a block */
+	unsigned blocks, syncs; /* of 256 steps; 0: 64 and 32 */
+	uint32_t crc;		/* of the newest block's payload */
 };
 
 static inline struct block_head lab_head(const struct lab *l, uint64_t last)
@@ -173,26 +174,27 @@ enum lab_did { LAB_FRAME = 1, LAB_BLOCK, LAB_SYNC };
 /* One thing that a flusher does. */
 static inline int lab_step(struct lab *l, enum lab_did *did)
 {
-	uint64_t what = feeder_random(&l->rnd) % 32;
+	uint64_t what = feeder_random(&l->rnd) % 256;
+	uint64_t blocks = l->blocks ? l->blocks : 64, syncs = l->syncs ? l->syncs : 32, back = 0;
 	int r;
 
-	if (what < 20) {
+	if (what >= blocks + syncs) {
 		*did = LAB_FRAME;
 		r = lab_journal(l);
 		if (r != -ENOSPC)
 			return r;
+		what = 0;
 	}
-	if (what >= 28) {
+	if (what >= blocks) {
 		*did = LAB_SYNC;
 		return ring_sync(l->r);
 	}
 	*did = LAB_BLOCK;
 	if (feeder_random(&l->rnd) % 40 == 0)
 		l->catalog_no++;
-	r = lab_seal(l, l->frame - (what < 24 && l->frame > l->sealed
-					    ? feeder_random(&l->rnd) % (l->frame - l->sealed)
-					    : 0));
-	return r;
+	if (what % 2 && l->frame > l->sealed) /* not all of them yet */
+		back = feeder_random(&l->rnd) % (l->frame - l->sealed);
+	return lab_seal(l, l->frame - back);
 }
 
 /* ---- reading it all ---- */
@@ -304,6 +306,7 @@ struct lab_device {
 	uint8_t *kept;
 	uint64_t ops_left; /* until every write and sync fails; UINT64_MAX: never */
 	int error;
+	uint64_t partial; /* bytes of the first failing write that arrive */
 	uint64_t n_syncs;
 };
 
@@ -331,8 +334,16 @@ static inline int lab_device_write(const struct ring_io *io, const void *from, s
 	struct lab_device *d = io->arg;
 
 	FEEDER_CHECK(at <= d->size && len <= d->size - at);
-	if (lab_device_fails(d))
+	if (lab_device_fails(d)) {
+		/* a write is whole within a page */
+		uint64_t cut = (at + d->partial) / RING_UNIT * RING_UNIT;
+
+		if (d->partial < len)
+			len = cut > at ? cut - at : 0;
+		memcpy(d->now + at, from, len);
+		d->partial = 0;
 		return d->error;
+	}
 	memcpy(d->now + at, from, len);
 	if (!d->durable)
 		return 0;

@@ -418,42 +418,79 @@ END_TEST
 
 /* ---- a device that fails ---- */
 
+/* After death: all that was acknowledged, and at most one block and frame more, tried last. */
+static void assert_whole(struct lab *l, struct lab_device *d, unsigned tried)
+{
+	struct lab_found f;
+	uint64_t reach;
+
+	l->r->read_only = true; /* dies: closing writes nothing */
+	ring_close(l->r);
+	l->r = lab_open(d, false);
+	f = lab_read(l->r, l->log_no, true);
+	reach = f.to > f.sealed ? f.to : f.sealed;
+	ck_assert_uint_ge(f.last_tag, l->tag);
+	ck_assert_uint_le(f.last_tag, l->tag + (tried >> LAB_BLOCK & 1));
+	ck_assert_uint_ge(f.sealed, l->sealed);
+	ck_assert_uint_ge(reach, l->frame);
+	ck_assert_uint_le(reach, l->frame + (tried >> LAB_FRAME & 1));
+	l->tag = f.last_tag;
+	l->sealed = f.sealed;
+	l->frame = reach;
+}
+
 START_TEST(failing_writes_are_reported_and_spoil_nothing)
 {
 	struct lab l = {.rnd = 10, .log_no = 1, .catalog_no = 1, .len_max = 20000};
 	uint64_t rnd = 77, n_failed = 0;
+	unsigned tried = 0; /* and not acknowledged, of each kind */
 	struct ring_stats st;
 	struct lab_device d;
 	enum lab_did did;
 
 	lab_device_open(&d, SMALL, false);
 	l.r = lab_open(&d, false);
-	for (unsigned i = 0; i < 4000; i++) {
+	for (unsigned i = 0; i < 8000; i++) {
 		int r;
 
 		d.error = i % 2 ? -EIO : -ENOSPC;
-		d.ops_left = feeder_random(&rnd) % 6 ? UINT64_MAX : feeder_random(&rnd) % 4;
+		d.partial = feeder_random(&rnd) % 2 ? UINT32_MAX : feeder_random(&rnd) % 20000;
+		d.ops_left = feeder_random(&rnd) % 6 ? UINT64_MAX : feeder_random(&rnd) % 5;
 		r = lab_step(&l, &did);
+		d.ops_left = UINT64_MAX;
 		ring_stats(l.r, &st);
 		ck_assert_int_eq(st.error, r);
 		n_failed += r < 0;
-		d.ops_left = UINT64_MAX;
-		if (i % 40 == 0) {
-			ck_assert_uint_eq(lab_read(l.r, 1, true).last_tag, l.tag);
-			if (feeder_random(&rnd) % 2)
-				continue;
-			l.r->read_only = true; /* dies */
-			ring_close(l.r);
-			l.r = lab_open(&d, false);
-			/* one that failed may be there all the same, when its last write arrived */
-			struct lab_found f = lab_read(l.r, 1, true);
-
-			ck_assert_uint_eq(f.last_tag, l.tag);
-			ck_assert_uint_eq(f.sealed, l.sealed);
-			ck_assert_uint_eq(f.to > f.sealed ? f.to : f.sealed, l.frame);
-		}
+		tried = r < 0 ? tried | 1u << did | 1u << LAB_FRAME : tried & ~(1u << did);
+		if (i % 40 == 0)
+			lab_read(l.r, 1, false);
+		if (i % 40 == 5) /* whatever came just before */
+			assert_whole(&l, &d, tried);
 	}
 	ck_assert_uint_gt(n_failed, 200);
+	ring_close(l.r);
+	lab_device_free(&d);
+}
+END_TEST
+
+START_TEST(death_at_any_write_leaves_nothing_damaged)
+{
+	struct lab l = {.rnd = 11, .log_no = 1, .catalog_no = 1, .len_max = 30000};
+	struct lab_device d;
+	enum lab_did did;
+	uint64_t rnd = 5;
+
+	lab_device_open(&d, SMALL, false);
+	l.r = lab_open(&d, false);
+	for (unsigned i = 0; i < 3000; i++) {
+		d.ops_left = feeder_random(&rnd) % 60;
+		d.partial = feeder_random(&rnd) % 30000;
+		while (lab_step(&l, &did) >= 0)
+			;
+		d.ops_left = UINT64_MAX;
+		assert_whole(&l, &d, 1u << did);
+	}
+	ck_assert_uint_gt(l.tag, 3000);
 	ring_close(l.r);
 	lab_device_free(&d);
 }
@@ -585,6 +622,10 @@ START_TEST(loss_of_power_takes_nothing_that_was_synced)
 	for (unsigned run = 0; run < runs; run++) {
 		p.l = (struct lab){.log_no = 1, .catalog_no = 1, .rnd = run};
 		p.l.len_max = run % 3 ? 15000 : 2000;
+		if (run % 4 > 1) { /* the journal goes round before a block comes */
+			p.l.blocks = 6;
+			p.l.syncs = run % 8 > 4 ? 2 : 40;
+		}
 		lab_device_open(&p.d, run % 2 ? 96 << 10 : SMALL, true);
 		p.l.r = lab_open(&p.d, false);
 		ck_assert_int_eq(ring_sync(p.l.r), 0);
@@ -623,6 +664,85 @@ START_TEST(loss_of_power_takes_nothing_that_was_synced)
 }
 END_TEST
 
+/* ---- a record that came only half ---- */
+
+static int append_tag(struct lab *l, size_t len)
+{
+	struct block_head h = lab_head(l, l->sealed + 1);
+	uint8_t *data = lab_payload(l->tag + 1, &h, len);
+	int r = ring_append(l->r, RING_BLOCK, data, len);
+
+	free(data);
+	if (r == 0) {
+		l->tag++;
+		l->sealed++;
+	}
+	return r;
+}
+
+/* So that the next large record goes to the start, and a small one still fits before the end. */
+static void fill_to_the_end(struct lab *l)
+{
+	enum { LARGE = 30000, ROOM = 5 * RING_UNIT };
+
+	while (l->r->super.records_size - l->r->head > 2 * LARGE)
+		ck_assert_int_eq(append_tag(l, LARGE), 0);
+	while (l->r->super.records_size - l->r->head > ROOM)
+		ck_assert_int_eq(append_tag(l, 1000), 0);
+	ck_assert_int_eq(ring_sync(l->r), 0);
+}
+
+static void die(struct lab *l, struct lab_device *d)
+{
+	l->r->read_only = true;
+	ring_close(l->r);
+	l->r = lab_open(d, false);
+}
+
+START_TEST(failed_record_is_never_found_beside_its_successor)
+{
+	for (unsigned way = 0; way < 2; way++) {
+		struct lab l = {.log_no = 1, .catalog_no = 1};
+		struct lab_device d;
+		struct lab_found f;
+
+		lab_device_open(&d, SMALL, true);
+		l.r = lab_open(&d, false);
+		ck_assert_int_eq(lab_catalog(l.r, 1), 0);
+		fill_to_the_end(&l);
+		if (way == 0) { /* its last write arrives and is said to have failed */
+			d.ops_left = 2;
+			d.partial = UINT32_MAX;
+			l.sealed += 7;
+			ck_assert_int_eq(append_tag(&l, 30000), -EIO);
+			l.sealed -= 7;
+			d.ops_left = UINT64_MAX;
+		} else { /* power goes when its header is on the disk and its pages are not */
+			uint64_t at = l.r->super.records_at;
+
+			ck_assert_int_eq(append_tag(&l, 30000), 0);
+			l.tag--;
+			l.sealed--;
+			lab_device_settle(&d, at, at + 512, d.n_writes);
+			memcpy(d.now, d.durable, d.size);
+			d.n_writes = d.kept_len = 0;
+			die(&l, &d);
+			ck_assert_uint_eq(l.r->stats.damaged, 1);
+		}
+		for (unsigned i = 0; i < 3; i++) {
+			ck_assert_int_eq(append_tag(&l, 1000), 0);
+			die(&l, &d);
+			f = lab_read(l.r, 1, true);
+			ck_assert_uint_eq(f.last_tag, l.tag);
+			ck_assert_uint_eq(f.sealed, l.sealed);
+			ck_assert_uint_gt(f.n, 2);
+		}
+		ring_close(l.r);
+		lab_device_free(&d);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ring");
@@ -642,6 +762,8 @@ int main(void)
 	tcase_add_test(t, file_cut_anywhere_gives_right_values_and_says_so);
 	tcase_add_test(t, junk_in_many_places_never_gives_a_wrong_value);
 	tcase_add_test(t, failing_writes_are_reported_and_spoil_nothing);
+	tcase_add_test(t, failed_record_is_never_found_beside_its_successor);
+	tcase_add_test(t, death_at_any_write_leaves_nothing_damaged);
 	tcase_add_test(t, loss_of_power_takes_nothing_that_was_synced);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
