@@ -86,6 +86,11 @@ void capture_cut_close(struct capture_cut *cut)
 	free(cut);
 }
 
+void capture_cut_end(struct capture_cut *cut, uint64_t to_us)
+{
+	cut->c.to_us = to_us;
+}
+
 bool capture_cut_over(const struct capture_cut *cut)
 {
 	return cut->over;

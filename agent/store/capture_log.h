@@ -52,6 +52,8 @@ int capture_cut_open(struct capture_cut **ret, const struct capture_cut_config *
 /* Writes the next part, a few milliseconds of work. 1: there is more; 0: that is all, or with
  * `follow` all there is by now; -errno, the writer's too. */
 int capture_cut_step(struct capture_cut *, struct capture_writer *);
+/* Moves the end. */
+void capture_cut_end(struct capture_cut *, uint64_t to_us);
 bool capture_cut_over(const struct capture_cut *); /* past to_us */
 void capture_cut_close(struct capture_cut *);	   /* NULL is fine */
 

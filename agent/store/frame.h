@@ -74,7 +74,8 @@ enum event_kind {
 	EVENT_COLLECTOR_OK,
 	EVENT_REDUCED, /* a period was stretched to stay in the budget */
 	EVENT_OOM_KILL,
-	EVENT_INSTANCE /* a CPU, disk or interface came or went */
+	EVENT_INSTANCE, /* a CPU, disk or interface came or went */
+	EVENT_MARK	/* of whoever recorded a capture: its command begins, ends */
 };
 enum event_severity { SEVERITY_INFO = 0, SEVERITY_WARN, SEVERITY_CRITICAL };
 enum clock_reason { CLOCK_START = 0, CLOCK_PERIODIC, CLOCK_STEP, CLOCK_SUSPEND };
