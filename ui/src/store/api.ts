@@ -153,6 +153,9 @@ export interface HostInfo {
   readonly rateHz: number;
   readonly startedUs: MonoUs;
   readonly recoverable: boolean;
+  readonly bootId: string;
+  /** Name of the file that is looked at; null: a live agent. */
+  readonly capture: string | null;
   /** Hue 0..359 derived from the host name. */
   readonly hue: number;
 }

@@ -10,6 +10,7 @@ import { Catalog } from './catalog';
 import { GapLog } from './gaps';
 import { GroupData } from './group';
 import { hex, hostOf } from './host';
+import { eventOf, Past } from './past';
 import { RangeCache } from './ranges';
 import { type Plan, plan, samePlan } from './wants';
 
@@ -23,6 +24,8 @@ const SILENT_MS = 12_000;
 const AWAIT_MS = 3000;
 const SOON_MS = 50;
 const EVENTS_KEPT = 2000;
+/** Events that a subscription brings. */
+const EVENTS_US = 3_600_000_000;
 const TICKS_KEPT = 65536;
 
 export interface Wire {
@@ -34,12 +37,15 @@ export interface FeedOptions {
   /** Raw history a new subscription asks for, µs. */
   readonly windowUs: () => number;
   readonly nowMs?: () => number;
+  /** Called before the time axis becomes another boot's; what it returns is called after that. */
+  readonly reboot?: () => () => void;
 }
 
 export class Feed implements SocketEvents, BatchVisitor {
   readonly clock: AgentClock;
   readonly gapLog: GapLog;
   readonly ranges: RangeCache;
+  readonly past: Past;
   readonly listeners = new Set<() => void>();
   host: HostInfo | null = null;
   catalog = new Catalog();
@@ -61,6 +67,7 @@ export class Feed implements SocketEvents, BatchVisitor {
   private bumping = false;
   private logId = '';
   private logIdBytes: Uint8Array = new Uint8Array(0);
+  private bootId = '';
   private startedUs = 0;
   private seq = 0;
   private ready = false;
@@ -85,6 +92,27 @@ export class Feed implements SocketEvents, BatchVisitor {
       (m) => this.catalog.metrics.get(m)?.meta.counter ?? false,
       () => this.bump(),
     );
+    this.past = new Past(
+      (b) => this.ready && (this.wire?.send(b) ?? false),
+      this.clock,
+      () => this.pastChanged(),
+    );
+    this.gapLog.past = this.past;
+  }
+
+  private pastChanged(): void {
+    const { held } = this.past;
+    if (held.known) {
+      this.heldFrom = held.oldestUs;
+      if (this.host?.capture) this.stand(held.to);
+    }
+    this.bump();
+  }
+
+  /** A capture ends here; nothing comes after it. */
+  private stand(at: MonoUs): void {
+    this.newest = Math.max(this.newest, at);
+    this.clock.standAt(this.newest);
   }
 
   group(id: number): GroupData | null {
@@ -179,6 +207,7 @@ export class Feed implements SocketEvents, BatchVisitor {
   closed(): void {
     this.ready = false;
     this.ranges.lost();
+    this.past.lost();
     this.bump();
   }
 
@@ -186,6 +215,7 @@ export class Feed implements SocketEvents, BatchVisitor {
   heartbeat(): void {
     if (!this.wire || this.openedUs === 0) return;
     const now = this.nowMs();
+    if (this.ready && !this.hidden) this.past.tick(now);
     if (this.ready && now - this.lastMessageMs > SILENT_MS && now - this.lastPingMs < PING_MS * 2) {
       this.lastMessageMs = now;
       this.wire.restart();
@@ -237,18 +267,21 @@ export class Feed implements SocketEvents, BatchVisitor {
         for (const a of of.value.attrs) this.data[a.group]?.setAttr(a.slot, a.gen, a.key, a.value);
         break;
       case 'events':
-        for (const e of of.value.events)
-          this.addEvent({
-            seq: Number(e.seq),
-            t: Number(e.monoUs),
-            kind: e.kind,
-            severity: Math.min(2, e.severity) as 0 | 1 | 2,
-            source: e.source,
-            text: e.text,
-          });
+        if (of.value.req) {
+          this.past.asks.receive(of.value.req, of.value);
+          return;
+        }
+        for (const e of of.value.events) this.addEvent(eventOf(e));
         break;
+      case 'held':
+      case 'rank':
+        this.past.asks.receive(of.value.req, of.value);
+        return;
+      case 'totals':
+        this.past.asks.receive(of.value.req, of.value, of.value.last);
+        return;
       case 'range':
-        if (of.value.oldestUs) this.heldFrom = Math.max(this.heldFrom, Number(of.value.oldestUs));
+        if (of.value.oldestUs && !this.past.held.known) this.heldFrom = Number(of.value.oldestUs);
         this.ranges.receive(of.value);
         return;
       case 'gap':
@@ -256,6 +289,7 @@ export class Feed implements SocketEvents, BatchVisitor {
         for (const d of this.data) d?.breakLine();
         break;
       case 'error':
+        if (of.value.req && this.past.asks.refused(of.value.req, of.value.code, of.value.text)) return;
         if (of.value.req) this.ranges.refused(of.value.req, of.value.code);
         if (of.value.code !== 429) this.problem(of.value.text);
         break;
@@ -278,6 +312,9 @@ export class Feed implements SocketEvents, BatchVisitor {
   private hello(h: Hello): void {
     const logId = hex(h.logId);
     const another = this.logId !== '' && logId !== this.logId;
+    const back = this.bootId !== '' && h.bootId !== this.bootId ? this.opts.reboot?.() : undefined;
+    this.bootId = h.bootId;
+    this.clock.standAt(null);
     this.clock.observe(Number(h.nowUs), this.openedUs, this.lastMessageMs * 1000);
     if (another) this.forgetAll();
     this.clock.reset(
@@ -290,7 +327,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     );
     this.logId = logId;
     this.logIdBytes = h.logId;
-    this.heldFrom = Number(h.oldestUs);
+    this.heldFrom = Number(h.historyOldestUs || h.oldestUs);
     const startedUs = Number(h.startedUs);
     if (another || (this.startedUs !== 0 && startedUs !== this.startedUs))
       this.addEvent({
@@ -303,6 +340,8 @@ export class Feed implements SocketEvents, BatchVisitor {
       });
     this.startedUs = startedUs;
     this.host = hostOf(h);
+    if (h.capture) this.stand(Number(h.nowUs));
+    back?.();
   }
 
   /** Another log: nothing of the old one can be continued. */
@@ -316,6 +355,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     this.gapLog.events = this.events;
     this.gapLog.clear();
     this.ranges.clear();
+    this.past.forget();
   }
 
   private catalogCame(c: Catalog): void {
@@ -328,6 +368,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     this.catalog = c;
     this.ready = true;
     if (!first) return;
+    this.past.opened(this.nowMs(), this.clock.now() - EVENTS_US);
     const next = plan([...this.owners.values()].flat(), c);
     const resume = samePlan(this.plan, next) && this.seq > 0;
     this.plan = next;
