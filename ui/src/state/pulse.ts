@@ -11,7 +11,7 @@ export const STALE_US = 2_000_000;
 export const age = signal(Number.NaN);
 export const newSamples = signal(0);
 export const host = signal<StoreImpl['host']>(null);
-/** Rises when host, catalog or connection changed: for chrome that lists them. */
+/** Rises when host, catalog or its texts changed: for chrome that lists them. */
 export const epoch = signal(0);
 
 export type Shown = 'live' | 'paused' | 'range' | 'stale' | 'connecting' | 'denied';
@@ -35,14 +35,16 @@ export const PREFIX: Record<Shown, string> = {
 
 export function startPulse(store: StoreImpl): () => void {
   let groups = -1;
+  let texts = false;
   const beat = () => {
     const a = store.newest ? Math.max(0, store.clock.now() - store.newest) : Number.NaN;
     age.value = a / 1e6;
     stale.value = a > STALE_US;
     host.value = store.host;
     if (mode.peek() !== 'live') newSamples.value = store.ticksSince(pausedAt.peek());
-    if (store.catalog.groups.length !== groups) {
+    if (store.catalog.groups.length !== groups || store.catalog.texts !== texts) {
       groups = store.catalog.groups.length;
+      texts = store.catalog.texts;
       epoch.value++;
     }
   };

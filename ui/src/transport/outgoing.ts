@@ -47,3 +47,6 @@ export function rangeBytes(a: RangeAsk): Bytes {
 }
 
 export const pingBytes = (id: number): Bytes => bytes({ case: 'ping', value: { id: BigInt(id) } });
+
+/** For what the metrics of the catalog mean. */
+export const textsBytes = (): Bytes => bytes({ case: 'texts', value: {} });
