@@ -73,8 +73,8 @@ static int say_running(const struct runtime_agent *other)
 	return -EBUSY;
 }
 
-/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the next.
- */
+/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the
+ * next. */
 static int open_log_in(struct agent *a, unsigned base, struct log_config *c, char *err,
 		       size_t err_len)
 {
@@ -99,8 +99,8 @@ static int open_log_in(struct agent *a, unsigned base, struct log_config *c, cha
 	return r;
 }
 
-/* With the log in memory agent.json may lie on any file system. a->place is "" when there is none.
- */
+/* With the log in memory agent.json may lie on any file system. a->place is "" when there is
+ * none. */
 static void find_place(struct agent *a)
 {
 	struct runtime_agent other;

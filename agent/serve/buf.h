@@ -3,7 +3,7 @@
  *
  * Invariants
  *  - After an allocation failed `failed` is set and every later write is dropped; look once, at the
- * end.
+ *    end.
  *  - Zeroed is empty and valid. Capacity only grows until buf_done or buf_trim.
  */
 #ifndef STROBE_SERVE_BUF_H

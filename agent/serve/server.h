@@ -37,8 +37,8 @@ struct server_config {
  * sentence that says what to do in err[err_len]. */
 int server_open(struct server **ret, const struct server_config *, char *err, size_t err_len);
 
-/* "http://127.0.0.1:PORT/" with the port the kernel picked; "unix:/path". Valid until server_close.
- */
+/* "http://127.0.0.1:PORT/" with the port the kernel picked; "unix:/path". Valid until
+ * server_close. */
 const char *server_url(const struct server *);
 
 /* The loop; returns 0 after server_stop, or -errno. */

@@ -41,8 +41,7 @@ struct query_series {
 	struct query_point *points; /* request->points */
 };
 struct query_result {
-	struct query_series
-		*series; /* in the order of the selectors, then by slot and generation */
+	struct query_series *series; /* in the selectors' order, then by slot and generation */
 	size_t n_series;
 	bool truncated;	  /* QUERY_SERIES_MAX or 2^20 points in all reached: the busiest is not
 			     promised */

@@ -57,8 +57,8 @@ void query_unwatch_slot(struct scan *, struct follow *, uint32_t slot, uint64_t 
 int query_apply(struct scan *, const struct tick_group *);
 /* A group was read at at_us; dt_us since its previous read, 0: no rate can be told. */
 void query_take(struct scan *, uint32_t group, uint64_t at_us, uint64_t dt_us);
-/* Makes sure that a series has points. False: no memory, or over the limit (then it is truncated).
- */
+/* Makes sure that a series has points. False: no memory, or over the limit (then it is
+ * truncated). */
 bool query_need_points(struct scan *, struct watch *);
 
 #endif
