@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 
 enum {
+	RESULTS_MIN = 16 << 20,
 	MEMORY_DEFAULT_MIN = 64 << 20,
 	MEMORY_DEFAULT_MAX = 512 << 20,
 	N_OPENERS = 2,
@@ -216,13 +217,15 @@ static void raise_file_limit(void)
 
 static int open_server(struct agent *a, uint64_t started_us)
 {
+	uint64_t memory = memory_size(a);
 	struct server_config c = {.listen = a->o.listen,
 				  .token = a->token,
 				  .log = a->log,
 				  .host = &a->host,
 				  .rate_hz = a->o.rate_hz,
 				  .started_us = started_us,
-				  .recoverable = log_is_persistent(a->log)};
+				  .recoverable = log_is_persistent(a->log),
+				  .result_bytes = memory < RESULTS_MIN ? RESULTS_MIN : memory};
 	struct runtime_agent other;
 	char err[512] = "";
 	int r = server_open(&a->server, &c, err, sizeof(err));

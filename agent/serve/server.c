@@ -317,6 +317,8 @@ int server_open(struct server **ret, const struct server_config *config, char *e
 	s->listen_fd = -1;
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	jobs_init(&s->jobs, config->log, s->wake_fd);
+	if (config->result_bytes && config->result_bytes < s->jobs.budget)
+		s->jobs.budget = config->result_bytes;
 	tail_init(&s->tail, config->log);
 
 	int r = s->wake_fd < 0 ? -errno : listen_on(s, err, err_len);

@@ -30,6 +30,7 @@ struct server_config {
 	uint32_t rate_hz;    /* ticks a second */
 	uint64_t started_us; /* CLOCK_MONOTONIC of the agent's start */
 	bool recoverable;    /* the log survives a crash of the agent */
+	size_t result_bytes; /* for all results of queries together; 0: 64 MiB, the most */
 };
 
 /* Binds and listens; the strings of the config must outlive the server. 0; -EADDRINUSE, -EACCES,

@@ -159,7 +159,11 @@ static int send_range(struct session *s)
 
 static const char *query_error(int r, uint32_t *code)
 {
-	*code = r == -ENOENT ? 404 : r == -EINVAL ? 400 : r == -ENOMEM || r == -E2BIG ? 413 : 500;
+	*code = r == -ENOENT		      ? 404
+		: r == -EINVAL		      ? 400
+		: r == -ENOMEM || r == -E2BIG ? 413
+		: r == -EBUSY		      ? 429
+					      : 500;
 	switch (*code) {
 	case 404:
 		return "RangeRequest names a metric that the Catalog does not have";
@@ -167,6 +171,8 @@ static const char *query_error(int r, uint32_t *code)
 		return "RangeRequest: the range or the number of points cannot be served";
 	case 413:
 		return "the result is too large: ask for fewer points or series";
+	case 429:
+		return "the results of other queries are still being sent: ask again in a second";
 	default:
 		return "the query was not finished: ask again";
 	}

@@ -28,6 +28,8 @@ struct query_request {
 	uint32_t
 		points; /* 1..QUERY_POINTS_MAX; point i covers [from + i*step, from + (i+1)*step) */
 	bool raw;	/* counters as they are, not as rates */
+	uint32_t cells_max; /* points of all series together: beyond it the result is truncated;
+			     * 0: 2^20, which is the most */
 };
 struct query_point {
 	uint32_t n;
