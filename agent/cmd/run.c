@@ -13,7 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMORY_DEFAULT_MIN = 64 << 20, MEMORY_DEFAULT_MAX = 512 << 20, BEGIN_MS = 2000 };
+enum {
+	RESULTS_MIN = 16 << 20,
+	MEMORY_DEFAULT_MIN = 64 << 20,
+	MEMORY_DEFAULT_MAX = 512 << 20,
+	BEGIN_MS = 2000
+};
 
 struct run {
 	struct run_options o;
@@ -48,8 +53,8 @@ static int say_running(const struct runtime_agent *other)
 	return -EBUSY;
 }
 
-/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the next.
- */
+/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the
+ * next. */
 static int open_log_in(struct run *a, unsigned base, struct log_config *c, char *err,
 		       size_t err_len)
 {
@@ -74,8 +79,8 @@ static int open_log_in(struct run *a, unsigned base, struct log_config *c, char 
 	return r;
 }
 
-/* With the log in memory agent.json may lie on any file system. a->place is "" when there is none.
- */
+/* With the log in memory agent.json may lie on any file system. a->place is "" when there is
+ * none. */
 static void find_place(struct run *a)
 {
 	struct runtime_agent other;
@@ -155,6 +160,7 @@ static void say_recovered(const struct run *a, uint64_t now_us)
 
 static int open_server(struct run *a, uint64_t started_us)
 {
+	uint64_t memory = memory_size(a);
 	struct server_config c = {.listen = a->o.listen,
 				  .token = a->token,
 				  .log = a->agent.log,
@@ -162,7 +168,8 @@ static int open_server(struct run *a, uint64_t started_us)
 				  .host = &a->agent.host,
 				  .rate_hz = a->o.rate_hz,
 				  .started_us = started_us,
-				  .recoverable = log_is_persistent(a->agent.log)};
+				  .recoverable = log_is_persistent(a->agent.log),
+				  .result_bytes = memory < RESULTS_MIN ? RESULTS_MIN : memory};
 	struct runtime_agent other;
 	char err[512] = "";
 	int r = server_open(&a->server, &c, err, sizeof(err));

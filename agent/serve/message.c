@@ -65,8 +65,6 @@ static void put_metric(struct buf *b, const struct mirror_metric *m)
 	pb_uint(b, 4, m->div);
 	pb_uint(b, 5, m->sem); /* enum semantics and Semantics have one order */
 	pb_sint(b, 6, m->quantum);
-	pb_string(b, 7, m->source);
-	pb_string(b, 8, m->help);
 	for (uint32_t i = 0; i < m->n_names; i++) {
 		size_t name = pb_open(b, 9); /* an empty word counts, too */
 
@@ -107,6 +105,28 @@ void message_catalog(struct buf *b, const struct mirror *m)
 	pb_uint(b, 1, m->version);
 	for (uint32_t i = 0; i < m->n_groups; i++)
 		put_group(b, i, &m->groups[i]);
+	pb_close(b, at);
+}
+
+void message_texts(struct buf *b, const struct mirror *m)
+{
+	size_t at = pb_open(b, MESSAGE_TEXTS);
+
+	pb_uint(b, 1, m->version);
+	for (uint32_t i = 0; i < m->n_groups; i++) {
+		const struct mirror_group *g = &m->groups[i];
+		size_t group = pb_open(b, 2);
+
+		pb_uint(b, 1, i);
+		for (uint32_t k = 0; k < g->n_metrics; k++) {
+			size_t metric = pb_open(b, 2); /* an empty one counts, too */
+
+			pb_string(b, 1, g->metrics[k].source);
+			pb_string(b, 2, g->metrics[k].help);
+			pb_close(b, metric);
+		}
+		pb_close(b, group);
+	}
 	pb_close(b, at);
 }
 

@@ -24,6 +24,7 @@ struct request { /* of one connection; one at a time */
 	const uint8_t *data; /* the body: of an asset, or of `body` */
 	size_t len, sent;
 	struct buf body;
+	struct job *answer; /* of which `body` was taken: its bytes count as long as it lives */
 };
 
 /* Answers with an error in words. What lws callbacks return: 0, or -1 (close). */

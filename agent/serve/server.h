@@ -35,6 +35,7 @@ struct server_config {
 	const char *capture_name; /* of its file; NULL: this is no capture */
 	const char *kernel;	  /* uname -r of its host; NULL: of this one */
 	uint64_t now_us;	  /* its end, where time stands still; 0: CLOCK_MONOTONIC */
+	size_t result_bytes; /* for all results of queries together; 0: 64 MiB, the most */
 };
 
 /* Binds and listens; the strings of the config must outlive the server. 0; -EADDRINUSE, -EACCES,
@@ -42,8 +43,8 @@ struct server_config {
  * sentence that says what to do in err[err_len]. */
 int server_open(struct server **ret, const struct server_config *, char *err, size_t err_len);
 
-/* "http://127.0.0.1:PORT/" with the port the kernel picked; "unix:/path". Valid until server_close.
- */
+/* "http://127.0.0.1:PORT/" with the port the kernel picked; "unix:/path". Valid until
+ * server_close. */
 const char *server_url(const struct server *);
 
 /* The loop; returns 0 after server_stop, or -errno. */

@@ -32,6 +32,8 @@ struct query_request {
 	uint32_t
 		points; /* 1..QUERY_POINTS_MAX; point i covers [from + i*step, from + (i+1)*step) */
 	bool raw;	/* counters as they are, not as rates */
+	uint32_t cells_max; /* points of all series together: beyond it the result is truncated;
+			     * 0: 2^20, which is the most */
 };
 struct query_point {
 	uint32_t n;
@@ -45,8 +47,7 @@ struct query_series {
 	struct query_point *points; /* request->points */
 };
 struct query_result {
-	struct query_series
-		*series; /* in the order of the selectors, then by slot and generation */
+	struct query_series *series; /* in the selectors' order, then by slot and generation */
 	size_t n_series;
 	bool truncated;	  /* QUERY_SERIES_MAX or 2^20 points in all reached: the busiest is not
 			     promised */

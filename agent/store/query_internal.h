@@ -73,8 +73,8 @@ void query_take(struct scan *, uint32_t group, uint64_t at_us, uint64_t dt_us);
 /* The watch of a series of blocks, made if there is none. Its number, UINT32_MAX: no more than
  * QUERY_SERIES_MAX (the result is truncated), or -ENOMEM. */
 int64_t query_find(struct scan *, size_t selector, const struct query_series *, uint64_t id);
-/* Makes sure that a series has points. False: no memory, or over the limit (then it is truncated).
- */
+/* Makes sure that a series has points. False: no memory, or over the limit (then it is
+ * truncated). */
 bool query_need_points(struct scan *, struct watch *);
 
 /* ---- query_blocks.c ---- */

@@ -361,7 +361,9 @@ bool query_need_points(struct scan *s, struct watch *w)
 {
 	if (w->series.points)
 		return true;
-	if (s->n_cells + s->rq->points > CELLS_MAX) {
+	uint32_t max = s->rq->cells_max;
+
+	if (s->n_cells + s->rq->points > (max && max < CELLS_MAX ? max : CELLS_MAX)) {
 		s->res->truncated = true;
 		return false;
 	}

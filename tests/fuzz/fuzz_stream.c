@@ -267,10 +267,9 @@ static void fuzz_seeds(void)
 {
 	static const uint32_t levels[] = {1, 2, 10};
 	Strobe__V1__Ping ping = STROBE__V1__PING__INIT;
+	Strobe__V1__TextsRequest texts = STROBE__V1__TEXTS_REQUEST__INIT;
 	Strobe__V1__ClientMessage m = STROBE__V1__CLIENT_MESSAGE__INIT;
 
-	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_PING;
-	m.ping = &ping;
 	for (unsigned k = 0; k < 3; k++) {
 		struct script s = {.len = 0};
 		char name[8];
@@ -284,6 +283,11 @@ static void fuzz_seeds(void)
 			add_step(&s, i % 3 ? WRITEABLE : TICK);
 		add_range(&s);
 		add_step(&s, QUERY);
+		m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_PING;
+		m.ping = &ping;
+		add_message(&s, &m);
+		m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_TEXTS;
+		m.texts = &texts;
 		add_message(&s, &m);
 		for (int i = 0; i < 4; i++)
 			add_step(&s, WRITEABLE);
