@@ -136,7 +136,10 @@ START_TEST(results_share_a_budget)
 	unsigned n = 0;
 	struct jobs j;
 
-	jobs_init(&j, log, wake);
+	struct history *history;
+
+	ck_assert_int_eq(history_open(&history, &(struct history_config){.log = log}), 0);
+	jobs_init(&j, history, wake);
 	ck_assert_uint_eq(j.budget, JOBS_BYTES);
 	j.budget = BUDGET;
 
@@ -169,6 +172,7 @@ START_TEST(results_share_a_budget)
 		job_free(kept[n]);
 	ck_assert_uint_eq(j.held, 0);
 	jobs_done(&j);
+	history_close(history);
 	log_close(log);
 	close(wake);
 }
@@ -182,7 +186,10 @@ START_TEST(a_rendered_result_counts_until_it_is_sent)
 	unsigned n = 0;
 	struct jobs j;
 
-	jobs_init(&j, log, wake);
+	struct history *history;
+
+	ck_assert_int_eq(history_open(&history, &(struct history_config){.log = log}), 0);
+	jobs_init(&j, history, wake);
 	j.budget = BUDGET / 2;
 	while (n < JOBS_MAX &&
 	       (kept[n] = ask(&j, &owner, SERIES, TICKS, api_render_json))->r == 0) {
@@ -206,6 +213,7 @@ START_TEST(a_rendered_result_counts_until_it_is_sent)
 	ck_assert_int_eq(job->r, -E2BIG);
 	job_free(job);
 	jobs_done(&j);
+	history_close(history);
 	log_close(log);
 	close(wake);
 }
