@@ -159,9 +159,16 @@ static int resolve(struct export *x)
 static int resolve_time(const struct export *x, const char *what, const char *text, uint64_t *ret)
 {
 	const struct capture_fill *f = &x->summary.fill;
+	const struct api_times times = {.now_us = (int64_t)f->last_us + 1,
+					.mirror = &f->walk.mirror};
+	int64_t us;
 
-	if (!text || api_time_parse(text, &f->walk.mirror, f->last_us + 1, ret))
+	if (!text)
 		return 0;
+	if (api_time_parse(text, &times, &us)) {
+		*ret = us < 0 ? 0 : (uint64_t)us;
+		return 0;
+	}
 	fprintf(stderr,
 		"strobe: export: %s '%s' is no time (now, -30s, unix seconds or ISO 8601)\n", what,
 		text);
