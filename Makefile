@@ -8,7 +8,7 @@ Q       := $(if $(V),,@)
 comma   := ,
 
 VERSION := $(shell cat agent/VERSION)
-PKGS    := libwebsockets libprotobuf-c jansson zlib openssl libzstd
+PKGS    := libwebsockets libprotobuf-c jansson zlib libzstd openssl
 
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wundef -Wvla -Wcast-qual -Wwrite-strings \

@@ -70,8 +70,8 @@ static int unknown(const char *word)
 	return 2;
 }
 
-/* Where a parent closed one of them, the next file opened would get its number, and the messages.
- */
+/* Where a parent closed one of them, the next file opened would get its number, and the
+ * messages. */
 static void fill_standard_fds(void)
 {
 	int fd;

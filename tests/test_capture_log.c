@@ -136,13 +136,19 @@ static struct query_result *ask(struct log *l, const char *metric, uint64_t from
 				bool raw)
 {
 	struct query_selector s = {.metric = metric};
-	struct query_request rq = {
-		.selectors = &s, .n_selectors = 1, .from_us = from, .to_us = to, .raw = raw};
+	struct query_request rq = {.selectors = &s,
+				   .n_selectors = 1,
+				   .from_us = (int64_t)from,
+				   .to_us = (int64_t)to,
+				   .raw = raw};
 	struct query_result *res;
+	struct history *h;
 
 	rq.points = (uint32_t)((to - from) / 50000);
 	rq.points = !rq.points ? 1 : rq.points > QUERY_POINTS_MAX ? QUERY_POINTS_MAX : rq.points;
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	ck_assert_int_eq(history_open(&h, &(struct history_config){.log = l, .boot_id = ""}), 0);
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
+	history_close(h);
 	return res;
 }
 

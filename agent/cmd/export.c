@@ -159,9 +159,16 @@ static int resolve(struct export *x)
 static int resolve_time(const struct export *x, const char *what, const char *text, uint64_t *ret)
 {
 	const struct capture_fill *f = &x->summary.fill;
+	const struct api_times times = {.now_us = (int64_t)f->last_us + 1,
+					.mirror = &f->walk.mirror};
+	int64_t us;
 
-	if (!text || api_time_parse(text, &f->walk.mirror, f->last_us + 1, ret))
+	if (!text)
 		return 0;
+	if (api_time_parse(text, &times, &us)) {
+		*ret = us < 0 ? 0 : (uint64_t)us;
+		return 0;
+	}
 	fprintf(stderr,
 		"strobe: export: %s '%s' is no time (now, -30s, unix seconds or ISO 8601)\n", what,
 		text);
@@ -185,41 +192,48 @@ static void put_csv(struct buf *b, const char *s)
 	buf_text(b, "\"");
 }
 
-static void put_line(struct export *x, const struct sample *s)
+/* Whole numbers are told to the last digit. */
+static void put_value(char *ret, size_t size, const struct sample *s)
 {
 	const struct mirror_metric *m = s->metric;
-	double value = (double)s->value * m->mul / m->div / (s->rate ? 1000 : 1);
-	struct buf *b = &x->text;
-	char time[40], unix_s[32], unit[96], number[32];
+	double scaled = (double)s->value * m->mul / m->div / (s->rate ? 1000 : 1);
+	int64_t product;
 
-	capture_time_text(time, s->wall_us);
-	snprintf(unix_s, sizeof(unix_s), "%lld.%06d", (long long)(s->wall_us / 1000000),
-		 (int)(s->wall_us % 1000000));
-	snprintf(unit, sizeof(unit), "%.80s%s", m->unit, s->rate ? "/s" : "");
-	snprintf(number, sizeof(number), "%.15g", value);
-	if (x->jsonl) {
-		json_open(b, '{');
-		json_key_text(b, "time", time);
-		json_key(b, "t");
-		buf_text(b, unix_s);
-		json_key_text(b, "metric", m->name);
-		json_key_text(b, "instance", s->instance);
-		json_key_text(b, "unit", unit);
-		json_key(b, "value");
-		buf_text(b, number);
-		json_close(b, '}');
-	} else {
-		buf_text(b, time);
+	if (!s->rate && !__builtin_mul_overflow(s->value, (int64_t)m->mul, &product) &&
+	    product % m->div == 0)
+		snprintf(ret, size, "%lld", (long long)(product / m->div));
+	else
+		snprintf(ret, size, "%.15g", scaled);
+}
+
+struct fields {
+	char time[40], unix_s[32], unit[96], value[32];
+};
+
+static void put_json_line(struct buf *b, const struct sample *s, const struct fields *f)
+{
+	buf_text(b, "{");
+	json_key_text(b, "time", f->time);
+	json_key(b, "t");
+	buf_text(b, f->unix_s);
+	json_key_text(b, "metric", s->metric->name);
+	json_key_text(b, "instance", s->instance);
+	json_key_text(b, "unit", f->unit);
+	json_key(b, "value");
+	buf_text(b, f->value);
+	buf_text(b, "}\n");
+}
+
+static void put_csv_line(struct buf *b, const struct sample *s, const struct fields *f)
+{
+	const char *const rest[] = {s->metric->name, s->instance, f->unit, f->value};
+
+	buf_text(b, f->time);
+	buf_text(b, ",");
+	buf_text(b, f->unix_s);
+	for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++) {
 		buf_text(b, ",");
-		buf_text(b, unix_s);
-		buf_text(b, ",");
-		put_csv(b, m->name);
-		buf_text(b, ",");
-		put_csv(b, s->instance);
-		buf_text(b, ",");
-		put_csv(b, unit);
-		buf_text(b, ",");
-		buf_text(b, number);
+		put_csv(b, rest[i]);
 	}
 	buf_text(b, "\n");
 }
@@ -238,8 +252,14 @@ static int write_text(struct export *x)
 static int on_sample(void *arg, const struct sample *s)
 {
 	struct export *x = arg;
+	struct fields f;
 
-	put_line(x, s);
+	capture_time_text(f.time, s->wall_us);
+	snprintf(f.unix_s, sizeof(f.unix_s), "%lld.%06d", (long long)(s->wall_us / 1000000),
+		 (int)(s->wall_us % 1000000));
+	snprintf(f.unit, sizeof(f.unit), "%.80s%s", s->metric->unit, s->rate ? "/s" : "");
+	put_value(f.value, sizeof(f.value), s);
+	(x->jsonl ? put_json_line : put_csv_line)(&x->text, s, &f);
 	return x->text.len < FLUSH_BYTES ? 0 : write_text(x);
 }
 

@@ -25,6 +25,7 @@ struct opened {
 	const char *path, *listen;
 	struct capture_summary summary;
 	struct log *log;
+	struct history *history;
 	struct host host;
 	char token[FACE_TOKEN_MAX];
 	struct server *server;
@@ -134,6 +135,7 @@ static int open_server(struct opened *o)
 	const struct server_config c = {.listen = o->listen,
 					.token = o->token,
 					.log = o->log,
+					.history = o->history,
 					.host = &o->host,
 					.rate_hz = m->rate_hz ? m->rate_hz : 10,
 					.started_us = m->started_us && m->started_us < f->last_us
@@ -204,10 +206,15 @@ int cmd_open(int argc, char **argv)
 	if (r == 0) {
 		r = fill_log(o);
 		if (r == 0)
+			r = history_open(&o->history, &(struct history_config){
+							      .log = o->log,
+							      .boot_id = o->summary.meta.boot_id});
+		if (r == 0)
 			r = open_server(o);
 		if (r == 0)
 			r = serve(o);
 		server_close(o->server);
+		history_close(o->history);
 		log_close(o->log);
 		capture_summary_done(&o->summary);
 	}

@@ -5,6 +5,7 @@
 #include "cmd/agent.h"
 #include "cmd/cmd.h"
 #include "cmd/face.h"
+#include "cmd/keep.h"
 #include "cmd/run_options.h"
 
 #include <errno.h>
@@ -12,11 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMORY_DEFAULT_MIN = 64 << 20, MEMORY_DEFAULT_MAX = 512 << 20, BEGIN_MS = 2000 };
+enum {
+	RESULTS_MIN = 16 << 20,
+	MEMORY_DEFAULT_MIN = 64 << 20,
+	MEMORY_DEFAULT_MAX = 512 << 20,
+	BEGIN_MS = 2000
+};
 
 struct run {
 	struct run_options o;
 	struct agent agent;
+	struct keep keep;
 	enum log_state log_state;
 	char place[RUNTIME_PATH_MAX]; /* of agent.json, and of the log unless it is in a memfd; "":
 					 none */
@@ -46,8 +53,8 @@ static int say_running(const struct runtime_agent *other)
 	return -EBUSY;
 }
 
-/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the next.
- */
+/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the
+ * next. */
 static int open_log_in(struct run *a, unsigned base, struct log_config *c, char *err,
 		       size_t err_len)
 {
@@ -72,8 +79,8 @@ static int open_log_in(struct run *a, unsigned base, struct log_config *c, char 
 	return r;
 }
 
-/* With the log in memory agent.json may lie on any file system. a->place is "" when there is none.
- */
+/* With the log in memory agent.json may lie on any file system. a->place is "" when there is
+ * none. */
 static void find_place(struct run *a)
 {
 	struct runtime_agent other;
@@ -109,7 +116,8 @@ static int open_log_in_memory(struct run *a, struct log_config *c)
 
 static int open_log(struct run *a)
 {
-	struct log_config c = {.size_bytes = memory_size(a) / 2, .boot_id = a->agent.host.boot_id};
+	struct log_config c = {.size_bytes = keep_log_bytes(memory_size(a)),
+			       .boot_id = a->agent.host.boot_id};
 	char err[512];
 	int r;
 
@@ -152,13 +160,16 @@ static void say_recovered(const struct run *a, uint64_t now_us)
 
 static int open_server(struct run *a, uint64_t started_us)
 {
+	uint64_t memory = memory_size(a);
 	struct server_config c = {.listen = a->o.listen,
 				  .token = a->token,
 				  .log = a->agent.log,
+				  .history = a->keep.history,
 				  .host = &a->agent.host,
 				  .rate_hz = a->o.rate_hz,
 				  .started_us = started_us,
-				  .recoverable = log_is_persistent(a->agent.log)};
+				  .recoverable = log_is_persistent(a->agent.log),
+				  .result_bytes = memory < RESULTS_MIN ? RESULTS_MIN : memory};
 	struct runtime_agent other;
 	char err[512] = "";
 	int r = server_open(&a->server, &c, err, sizeof(err));
@@ -196,6 +207,15 @@ static int set_up(struct run *a)
 		r = agent_open_sampler(&a->agent, &c, a->log_state == LOG_CONTINUED);
 	if (r < 0)
 		return r;
+	const struct keep_config k = {.log = a->agent.log,
+				      .boot_id = a->agent.host.boot_id,
+				      .memory_bytes = memory_size(a),
+				      .dir = a->o.history,
+				      .size_bytes = a->o.history_size};
+
+	r = keep_open(&a->keep, &k);
+	if (r < 0)
+		return r;
 	say_recovered(a, started_us);
 	r = open_server(a, started_us);
 	a->agent.failed = on_failure;
@@ -207,14 +227,19 @@ static int start_all(struct run *a)
 {
 	int r = face_start(a->server, &a->threads);
 
+	if (!r)
+		r = keep_start(&a->keep, &a->threads);
 	return r < 0 ? r : agent_start(&a->agent, &a->threads);
 }
 
 static void stop_all(struct run *a)
 {
 	agent_stop(&a->agent);
+	keep_stop(&a->keep);
 	face_stop(a->server, &a->threads);
 	a->stuck = !threads_join(&a->threads);
+	if (!a->stuck)
+		keep_finish(&a->keep);
 }
 
 /* ---- the verb ---- */
@@ -260,6 +285,7 @@ static void tear_down(struct run *a)
 	if (a->stuck)
 		return;
 	server_close(a->server);
+	keep_close(&a->keep);
 	agent_close(&a->agent);
 }
 

@@ -50,19 +50,28 @@ static bool parse_number(const char *v, uint64_t *ret)
 	return !errno && end != v && !*end && *v != '-';
 }
 
-static bool parse_arg(const struct server *s, char *arg, struct capture_cut_config *c)
+/* What lies before this boot begins with it. */
+static bool parse_time(const char *v, const struct api_times *times, uint64_t *ret)
 {
-	const struct mirror *m = &s->tail.encoder.mirror;
-	uint64_t now_us = server_now_us(s);
+	int64_t us;
+
+	if (!api_time_parse(v, times, &us))
+		return false;
+	*ret = us < 0 ? 0 : (uint64_t)us;
+	return true;
+}
+
+static bool parse_arg(const struct api_times *times, char *arg, struct capture_cut_config *c)
+{
 	char *v = strchr(arg, '=');
 
 	if (!v)
 		return *arg == '/'; /* "?" and nothing after it: lws hands out the path */
 	*v++ = '\0';
 	if (strcmp(arg, "from") == 0)
-		return api_time_parse(v, m, now_us, &c->from_us);
+		return parse_time(v, times, &c->from_us);
 	if (strcmp(arg, "to") == 0)
-		return api_time_parse(v, m, now_us, &c->to_us);
+		return parse_time(v, times, &c->to_us);
 	if (strcmp(arg, "from_us") == 0)
 		return parse_number(v, &c->from_us);
 	if (strcmp(arg, "to_us") == 0)
@@ -79,17 +88,20 @@ static int parse(struct request *r, struct capture_cut_config *c, int *ret)
 	const struct server *s = r->server;
 	uint64_t oldest_us = log_oldest_us(c->log);
 	int n = request_args(r, args);
+	struct api_times times;
+	bool right = true;
 
 	*ret = -1;
-	if (n < 0)
+	if (n < 0 || request_times(r, &times) < 0)
 		return -1;
-	for (int i = 0; i < n; i++)
-		if (!parse_arg(s, args[i], c)) {
-			*ret = request_refuse(
-				r, 400, "an argument is wrong (from, to, from_us, to_us, from_seq)",
-				hint);
-			return -1;
-		}
+	for (int i = 0; i < n && right; i++)
+		right = parse_arg(&times, args[i], c);
+	request_times_end(&times);
+	if (!right) {
+		*ret = request_refuse(
+			r, 400, "an argument is wrong (from, to, from_us, to_us, from_seq)", hint);
+		return -1;
+	}
 	if (!c->from_seq && (c->from_us > c->to_us || c->from_us > server_now_us(s))) {
 		*ret = request_refuse(r, 400, "from is not before to, or lies in the future", hint);
 		return -1;

@@ -7,6 +7,13 @@
 
 enum { HEADERS_MAX = 4096, KEEP_BODY = 64 << 10 };
 
+static void forget_body(struct request *r)
+{
+	buf_trim(&r->body, KEEP_BODY);
+	job_free(r->answer);
+	r->answer = NULL;
+}
+
 /* ---- responses ---- */
 
 struct extra {
@@ -90,7 +97,7 @@ static int send_some(struct request *r)
 		return 0;
 	}
 	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
-	buf_trim(&r->body, KEEP_BODY);
+	forget_body(r);
 	return r->close || lws_http_transaction_completed(r->wsi) ? -1 : 0;
 }
 
@@ -185,6 +192,19 @@ int request_args(struct request *r, char *args[REQUEST_ARGS_MAX])
 	return n;
 }
 
+int request_times(struct request *r, struct api_times *ret)
+{
+	*ret = (struct api_times){.now_us = (int64_t)server_now_us(r->server),
+				  .mirror = &r->server->tail.encoder.mirror};
+	ret->clocks = history_clocks(r->server->config.history, &ret->n_clocks);
+	return ret->clocks ? 0 : -ENOMEM;
+}
+
+void request_times_end(struct api_times *t)
+{
+	free((void *)(uintptr_t)t->clocks);
+}
+
 static int api_query(struct request *r)
 {
 	struct query_selector selectors[API_METRICS_MAX];
@@ -193,9 +213,13 @@ static int api_query(struct request *r)
 
 	if (n < 0)
 		return -1;
-	unsigned status =
-		api_query_parse(&r->query, args, (size_t)n, &r->server->tail.encoder.mirror,
-				server_now_us(r->server), err, sizeof(err));
+	struct api_times times;
+
+	if (request_times(r, &times) < 0)
+		return -1;
+	unsigned status = api_query_parse(&r->query, args, (size_t)n, &times, err, sizeof(err));
+
+	request_times_end(&times);
 
 	if (status)
 		return request_refuse(r, status, err,
@@ -238,11 +262,15 @@ static int finish_query(struct request *r, struct job *job)
 	if (job->r == -ENOMEM || job->r == -E2BIG)
 		return request_refuse(r, 413, "the result is too large",
 				      "ask for fewer points, metrics or instances");
+	if (job->r == -EBUSY)
+		return request_refuse(r, 429, "the results of other queries are still being sent",
+				      "try again in a second");
 	if (job->r < 0)
 		return request_refuse(r, 400, "the query cannot be run", strerror(-job->r));
 	buf_done(&r->body);
 	r->body = job->text;
 	job->text = (struct buf){0};
+	r->body.max = 0;
 	return respond_body(r, HTTP_STATUS_OK,
 			    r->query.csv ? "text/csv; charset=utf-8" : "application/json");
 }
@@ -262,7 +290,8 @@ static int finish_pending(struct request *r)
 			break;
 		}
 	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
-	buf_clear(&r->body);
+	forget_body(r);
+	r->answer = job;
 	if (r->pending == ENDPOINT_STATUS) {
 		api_status_json(&r->body, s, job->r < 0 ? NULL : job->result);
 		ret = respond_body(r, HTTP_STATUS_OK, "application/json");
@@ -270,7 +299,6 @@ static int finish_pending(struct request *r)
 		ret = finish_query(r, job);
 	}
 	r->pending = ENDPOINT_NONE;
-	job_free(job);
 	return ret;
 }
 
@@ -353,6 +381,7 @@ static void request_free(struct request *r)
 	}
 	download_free(r);
 	buf_done(&r->body);
+	job_free(r->answer);
 	free(r->args);
 	free(r);
 }
@@ -373,7 +402,7 @@ static int begin(struct lws *wsi, struct request **slot, const char *path, size_
 	r->server = server_of(wsi);
 	r->wsi = wsi;
 	r->len = r->sent = 0;
-	buf_clear(&r->body);
+	forget_body(r);
 	if (len >= sizeof(copy))
 		return request_refuse(r, 414, "the path is too long", "the dashboard is at /");
 	memcpy(copy, path, len);

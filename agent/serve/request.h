@@ -24,6 +24,7 @@ struct request { /* of one connection; one at a time */
 	const uint8_t *data; /* the body: of an asset, or of `body` */
 	size_t len, sent;
 	struct buf body;
+	struct job *answer; /* of which `body` was taken: its bytes count as long as it lives */
 };
 
 /* Answers with an error in words. What lws callbacks return: 0, or -1 (close). */
@@ -41,5 +42,9 @@ int download_begin(struct request *);
 /* The socket takes more. */
 int download_send(struct request *);
 void download_free(struct request *);
+
+/* By which times in arguments are found. 0 or -ENOMEM. */
+int request_times(struct request *, struct api_times *ret);
+void request_times_end(struct api_times *);
 
 #endif

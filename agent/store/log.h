@@ -7,8 +7,9 @@
  *  - seq rises by one a frame and never repeats within a log_id. Only where recovery met damaged
  *    memory does it skip ahead; cursors report what is missing there as lost.
  *  - A segment begins with CATALOG, CLOCK, the live ATTRs and KEY: a reader may start at any
- * segment. One may begin before any frame, so a tick's ATTRs are appended before its TICK, and its
- * rows are committed right after it: KEY is always the state of the TICKs that stand before it.
+ *    segment. One may begin before any frame, so a tick's ATTRs are appended before its TICK, and
+ *    its rows are committed right after it: KEY is always the state of the TICKs that stand before
+ *    it.
  *  - A committed frame survives the death of the process at any instruction; a frame torn by it is
  *    not returned by recovery.
  *  - A cursor that is overrun gets -ESTALE once, with the range it lost, never a torn frame.

@@ -16,7 +16,7 @@ export const host = signal<StoreImpl['host']>(null);
 export const held = signal(new Held());
 /** Name of the capture that is looked at; null: a live agent. */
 export const capture = computed(() => host.value?.capture ?? null);
-/** Rises when host, catalog or connection changed: for chrome that lists them. */
+/** Rises when host, catalog or its texts changed: for chrome that lists them. */
 export const epoch = signal(0);
 
 export type Shown = 'capture' | 'live' | 'paused' | 'range' | 'stale' | 'connecting' | 'denied';
@@ -42,6 +42,7 @@ export const PREFIX: Record<Shown, string> = {
 
 export function startPulse(store: StoreImpl): () => void {
   let groups = -1;
+  let texts = false;
   const beat = () => {
     const a = store.newest ? Math.max(0, store.clock.now() - store.newest) : Number.NaN;
     age.value = a / 1e6;
@@ -49,8 +50,9 @@ export function startPulse(store: StoreImpl): () => void {
     host.value = store.host;
     held.value = store.held;
     if (mode.peek() !== 'live') newSamples.value = store.ticksSince(pausedAt.peek());
-    if (store.catalog.groups.length !== groups) {
+    if (store.catalog.groups.length !== groups || store.catalog.texts !== texts) {
       groups = store.catalog.groups.length;
+      texts = store.catalog.texts;
       epoch.value++;
     }
   };

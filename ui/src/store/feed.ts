@@ -1,9 +1,10 @@
 // The data as it arrives: connection, subscription and resume, rings, clock, events.
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Hello, ServerMessageSchema } from '../gen/strobe_pb';
+import { readCatalog } from '../transport/catalog';
 import { AgentClock } from '../transport/clock';
 import { type BatchVisitor, type ClockRecord, type GroupTick, readBatch } from '../transport/decode';
-import { pingBytes, rangeBytes, subscribeBytes } from '../transport/outgoing';
+import { pingBytes, rangeBytes, subscribeBytes, textsBytes } from '../transport/outgoing';
 import type { SocketEvents } from '../transport/socket';
 import type { HostEvent, HostInfo, MonoUs, Want } from './api';
 import { Catalog } from './catalog';
@@ -71,6 +72,7 @@ export class Feed implements SocketEvents, BatchVisitor {
   private startedUs = 0;
   private seq = 0;
   private ready = false;
+  private askedTexts = false;
   private hidden = false;
   private lastMessageMs = 0;
   private lastPingMs = 0;
@@ -211,7 +213,8 @@ export class Feed implements SocketEvents, BatchVisitor {
     this.bump();
   }
 
-  /** Once a second: keeps the clock honest and notices a dead link. */
+  /** Once a second: keeps the clock honest, notices a dead link, and asks for what the first picture can do
+   *  without. */
   heartbeat(): void {
     if (!this.wire || this.openedUs === 0) return;
     const now = this.nowMs();
@@ -222,6 +225,7 @@ export class Feed implements SocketEvents, BatchVisitor {
       return;
     }
     if (this.ready && now - this.lastPingMs >= PING_MS) this.ping(now);
+    if (this.ready && this.newest > 0 && !this.askedTexts) this.askedTexts = this.wire.send(textsBytes());
   }
 
   private ping(now: number): void {
@@ -255,13 +259,19 @@ export class Feed implements SocketEvents, BatchVisitor {
   }
 
   private control(bytes: Uint8Array): void {
+    const catalog = readCatalog(bytes);
+    if (catalog) {
+      this.catalogCame(Catalog.from(catalog));
+      this.bumpSoon();
+      return;
+    }
     const { of } = fromBinary(ServerMessageSchema, bytes);
     switch (of.case) {
       case 'hello':
         this.hello(of.value);
         break;
-      case 'catalog':
-        this.catalogCame(Catalog.from(of.value));
+      case 'texts':
+        if (of.value.version === this.catalog.version) this.catalog.setTexts(of.value);
         break;
       case 'attrs':
         for (const a of of.value.attrs) this.data[a.group]?.setAttr(a.slot, a.gen, a.key, a.value);
@@ -365,8 +375,10 @@ export class Feed implements SocketEvents, BatchVisitor {
       this.data = [];
       this.plan = [];
     }
+    c.keepTexts(this.catalog);
     this.catalog = c;
     this.ready = true;
+    this.askedTexts = false;
     if (!first) return;
     this.past.opened(this.nowMs(), this.clock.now() - EVENTS_US);
     const next = plan([...this.owners.values()].flat(), c);

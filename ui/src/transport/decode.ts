@@ -203,7 +203,7 @@ function sints(r: Reader, wire: number, a: Float64Array, n: number): [Float64Arr
   return [a, n];
 }
 
-function readInstance(r: Reader): StartedInstance {
+export function readInstance(r: Reader): StartedInstance {
   const outer = r.enter();
   const s: StartedInstance = { slot: 0, gen: 0, name: '', attrs: [] };
   while (r.pos < r.end) {

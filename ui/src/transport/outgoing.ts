@@ -96,3 +96,6 @@ export const eventsBytes = (req: number, over: Stretch): Bytes =>
   bytes({ case: 'events', value: { req, fromUs: us(over.from), toUs: us(over.to) } });
 
 export const pingBytes = (id: number): Bytes => bytes({ case: 'ping', value: { id: BigInt(id) } });
+
+/** For what the metrics of the catalog mean. */
+export const textsBytes = (): Bytes => bytes({ case: 'texts', value: {} });
