@@ -35,6 +35,7 @@ struct block {
 	struct page *pages;	     /* META first */
 	uint32_t n_meta, n_values, n_ticks, n_cells;
 	size_t meta_len, ticks_len, frames_at, frames_len;
+	void *zstd;	   /* a ZSTD_DCtx, once a page was compressed */
 	uint8_t *own_meta; /* META as one row, when its pages are compressed */
 	uint64_t *tick_us; /* NULL: not looked at yet */
 	struct {

@@ -95,18 +95,15 @@ static uint8_t *put_rates(uint8_t *p, const int64_t *values, const uint64_t *dt_
 		rate = step ? rate_of(step, dt_us[i]) : 0;
 		if (!add_checked(&sum, rate))
 			return NULL;
-		if (!n++) {
+		if (!n)
 			first = step;
-			min = rate + 1;
-			max = -1;
-		}
 		last = step;
-		if (rate < min) {
+		if (!n || rate < min) {
 			min = rate;
 			min_step = step;
 			min_at = number + i - from;
 		}
-		if (rate > max) {
+		if (!n++ || rate > max) {
 			max = rate;
 			max_step = step;
 			max_at = number + i - from;
