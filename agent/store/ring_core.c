@@ -42,7 +42,9 @@ static bool geometry_right(const struct ring_super *s)
 	set_geometry(&want, s->size);
 	return want.journal_at == s->journal_at && want.journal_size == s->journal_size &&
 	       want.records_at == s->records_at && want.records_size == s->records_size &&
-	       s->next_seq <= RING_SEQ_MAX && s->records_size / RING_UNIT <= UINT32_MAX;
+	       s->next_seq <= RING_SEQ_MAX && s->journal_tail <= RING_SEQ_MAX &&
+	       s->journal_head <= RING_SEQ_MAX && s->journal_tail % 8 == 0 &&
+	       s->journal_head % 8 == 0 && s->records_size / RING_UNIT <= UINT32_MAX;
 }
 
 /* 0; -EBADMSG; -EPROTONOSUPPORT: whole, of another version; -EINVAL: of another version, damaged. */

@@ -299,7 +299,8 @@ static int take_frames(struct ring *r, const uint8_t *all, const struct ring_fra
 		r->stats.damaged += misses_some(r, f, type);
 		note_frame(r, f, type);
 	}
-	if (r->journal_head < r->super.journal_head) {
+	if (r->journal_head < r->super.journal_head &&
+	    r->super.journal_head - r->journal_head <= size) {
 		r->stats.damaged++; /* the last ones are missing */
 		r->journal_head = r->super.journal_head;
 	}
