@@ -99,7 +99,7 @@ int ring_super_write(struct ring *r)
 	e = ring_write(r, &s, sizeof(s), s.generation % 2 * RING_UNIT);
 	if (e < 0)
 		return e;
-	r->super = s;
+	r->super.generation = s.generation; /* others read the rest of it */
 	r->super_us = clock_mono_us();
 	r->super_due = false;
 	return 0;
