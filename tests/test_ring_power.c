@@ -249,6 +249,44 @@ START_TEST(loss_of_power_takes_nothing_that_was_synced)
 }
 END_TEST
 
+/* A kernel reports a failed sync once and takes the pages for clean. */
+START_TEST(what_a_failed_sync_dropped_is_written_again)
+{
+	uint64_t rnd = 8;
+
+	for (unsigned run = 0; run < 150; run++) {
+		struct lab l = {.rnd = run, .log_no = 1, .catalog_no = 1, .len_max = 20000};
+		struct lab_device d;
+		struct lab_found f;
+		enum lab_did did;
+
+		l.blocks = run % 2 ? 0 : 20;
+		l.syncs = 2;
+		lab_device_open(&d, SMALL, true);
+		l.r = lab_open(&d, false);
+		for (uint64_t i = feeder_random(&rnd) % 200; i; i--)
+			ck_assert_int_eq(lab_step(&l, &did), 0);
+		ck_assert_int_eq(lab_journal(&l), 0);
+		d.ops_left = 0;
+		ck_assert_int_eq(ring_sync(l.r), -EIO);
+		d.ops_left = UINT64_MAX;
+		d.n_writes = d.kept_len = 0;
+		for (uint64_t i = feeder_random(&rnd) % 3; i; i--)
+			ck_assert_int_eq(lab_step(&l, &did), 0);
+		ck_assert_int_eq(ring_sync(l.r), 0);
+		l.r->read_only = true;
+		ring_close(l.r);
+		lab_device_crash(&d, &rnd);
+		l.r = lab_open(&d, false);
+		f = lab_read(l.r, 1, true);
+		ck_assert_uint_eq(f.last_tag, l.tag);
+		ck_assert_uint_eq(f.to > f.sealed ? f.to : f.sealed, l.frame);
+		ring_close(l.r);
+		lab_device_free(&d);
+	}
+}
+END_TEST
+
 /* ---- a record that came only half ---- */
 
 static int append_tag(struct lab *l, size_t len)
@@ -334,6 +372,7 @@ int main(void)
 		failing_writes_are_reported_and_spoil_nothing,
 		death_at_any_write_leaves_nothing_damaged,
 		loss_of_power_takes_nothing_that_was_synced,
+		what_a_failed_sync_dropped_is_written_again,
 		failed_record_is_never_found_beside_its_successor,
 	};
 
