@@ -230,6 +230,42 @@ START_TEST(forgotten_log_stays_forgotten)
 }
 END_TEST
 
+START_TEST(frames_written_again_after_a_restart_are_told_once)
+{
+	struct lab l = {.rnd = 8, .log_no = 1, .catalog_no = 1, .len_max = 3000};
+	uint64_t last = 0;
+	struct lab_device d;
+	struct lab_found f;
+
+	lab_device_open(&d, 4 * SMALL, false);
+	l.r = lab_open(&d, false);
+	while (l.frame < 40)
+		ck_assert_int_eq(lab_journal(&l), 0);
+	ck_assert_int_eq(lab_seal(&l, 30), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		ring_close(l.r);
+		l.r = lab_open(&d, false);
+		last = l.frame > last ? l.frame : last;
+		f = lab_read(l.r, 1, true); /* which wants the numbers to rise by one */
+		ck_assert_uint_eq(f.from, LAB_STRETCH + 1);
+		ck_assert_uint_eq(f.to, last);
+		l.frame = LAB_STRETCH; /* the log still has it all */
+		while (l.frame < (i % 2 ? 28 : 39 + i))
+			ck_assert_int_eq(lab_journal(&l), 0);
+	}
+	while (l.frame < 60)
+		ck_assert_int_eq(lab_journal(&l), 0);
+	ck_assert_int_eq(lab_seal(&l, 60), 0); /* and forgotten as ever */
+	ring_close(l.r);
+	l.r = lab_open(&d, true);
+	f = lab_read(l.r, 1, true);
+	ck_assert_uint_eq(f.from, 2 * LAB_STRETCH + 1);
+	ck_assert_uint_eq(f.to, 60);
+	ring_close(l.r);
+	lab_device_free(&d);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -239,6 +275,7 @@ int main(void)
 		record_overwritten_since_it_was_listed_is_stale,
 		full_journal_says_so_until_a_block_takes_its_frames,
 		forgotten_log_stays_forgotten,
+		frames_written_again_after_a_restart_are_told_once,
 	};
 
 	return lab_run("ring", tests, sizeof(tests) / sizeof(*tests));
