@@ -16,6 +16,10 @@ static const struct verb {
 	{"get", cmd_get, "values of metrics of the running agent"},
 	{"collectors", cmd_collectors, "what can be read on this host, and why not"},
 	{"metrics", cmd_metrics, "the metric reference: name, unit, semantics, source"},
+	{"record", cmd_record, "save a range of this host as a file"},
+	{"open", cmd_open, "serve a saved file in the dashboard"},
+	{"export", cmd_export, "the samples of a saved file as text"},
+
 };
 enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
@@ -66,8 +70,8 @@ static int unknown(const char *word)
 	return 2;
 }
 
-/* Where a parent closed one of them, the next file opened would get its number, and the messages.
- */
+/* Where a parent closed one of them, the next file opened would get its number, and the
+ * messages. */
 static void fill_standard_fds(void)
 {
 	int fd;

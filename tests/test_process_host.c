@@ -87,8 +87,8 @@ static void burn_ms(clockid_t id, unsigned ms)
 		;
 }
 
-/* A child that waits for a byte on `go` between its steps and answers each with a byte on `done`.
- */
+/* A child that waits for a byte on `go` between its steps and answers each with a byte on
+ * `done`. */
 struct child {
 	pid_t pid;
 	int go, done;

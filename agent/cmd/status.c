@@ -68,6 +68,8 @@ static void print_collectors(const json_t *list)
 static void print_status(const json_t *o, const char *url)
 {
 	printf("strobe %s on %s, %s\n\n", text(o, "version"), text(o, "host"), url);
+	if (*text(o, "capture"))
+		printf("%-14s%s: figures are those of its end\n", "capture", text(o, "capture"));
 	print_span("running", number(o, "uptime_s"));
 	printf("%-14s%.0f Hz, %.0f series, %.0f samples a second\n", "sampling",
 	       number(o, "rate_hz"), number(o, "series"), number(o, "samples_per_s"));

@@ -1,4 +1,4 @@
-/* What a client asks for: Subscribe, RangeRequest, Ping. */
+/* What a client asks for: Subscribe, RangeRequest, TextsRequest, Ping. */
 #include "base/stats.h"
 #include "serve/message.h"
 #include "serve/session.h"
@@ -131,8 +131,8 @@ static void request_range(struct session *s, const Strobe__V1__RangeRequest *m)
 
 	if (job && job_set_selectors(job, selectors, m->n_series) == 0) {
 		job->req = m->req;
-		job->request.from_us = m->from_us < 0 ? 0 : (uint64_t)m->from_us;
-		job->request.to_us = m->to_us < 0 ? 0 : (uint64_t)m->to_us;
+		job->request.from_us = m->from_us;
+		job->request.to_us = m->to_us;
 		job->request.points = m->points;
 		job->request.raw = m->raw;
 		if (jobs_add(&s->server->jobs, job) == 0) {
@@ -166,9 +166,13 @@ int session_on_message(struct session *s, const uint8_t *p, size_t len)
 		request_range(s, m->range);
 		break;
 	case STROBE__V1__CLIENT_MESSAGE__OF_PING:
-		message_pong(&b, m->ping->id);
+		message_pong(&b, m->ping->id, server_now_us(s->server));
 		session_queue(s, &b);
 		buf_done(&b);
+		break;
+	case STROBE__V1__CLIENT_MESSAGE__OF_TEXTS:
+		s->texts_due = true;
+		session_ask(s);
 		break;
 	case STROBE__V1__CLIENT_MESSAGE__OF__NOT_SET:
 	case _STROBE__V1__CLIENT_MESSAGE__OF__CASE_IS_INT_SIZE:

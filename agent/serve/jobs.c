@@ -8,7 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX_BYTES = 192 << 10 };
+enum {
+	EVENTS_MAX_BYTES = 192 << 10,
+	CATALOG_BYTES = 256 << 10, /* that a result has with it */
+	BESIDE_POINTS = CATALOG_BYTES + QUERY_SERIES_MAX * sizeof(struct query_series)
+};
 
 static const uint64_t events_window_us = 3600ull * 1000000;
 
@@ -52,6 +56,8 @@ void job_free(struct job *job)
 {
 	if (!job)
 		return;
+	if (job->jobs)
+		atomic_fetch_sub(&job->jobs->held, job->held);
 	query_free(job->result);
 	buf_done(&job->events);
 	buf_done(&job->text);
@@ -60,11 +66,14 @@ void job_free(struct job *job)
 	free(job);
 }
 
-int jobs_init(struct jobs *j, struct log *log, int wake_fd)
+int jobs_init(struct jobs *j, struct history *history, int wake_fd)
 {
 	pthread_condattr_t attr;
 
-	*j = (struct jobs){.log = log, .wake_fd = wake_fd};
+	*j = (struct jobs){.history = history,
+			   .log = history_log(history),
+			   .wake_fd = wake_fd,
+			   .budget = JOBS_BYTES};
 	j->waiting_end = &j->waiting;
 	pthread_mutex_init(&j->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -213,7 +222,7 @@ static void events_trim(struct buf *b, uint64_t now_us)
 
 static void find_events(struct jobs *j, struct job *job)
 {
-	uint64_t now_us = clock_mono_us(), from, to;
+	uint64_t now_us = j->now_us ? j->now_us : clock_mono_us(), from, to;
 	struct event_frame e;
 	struct frame f;
 	int r;
@@ -258,6 +267,55 @@ static struct job *wait_for_job(struct jobs *j)
 	return job;
 }
 
+static size_t cells_bytes(const struct job *job)
+{
+	const struct query_result *res = job->result;
+
+	return res ? CATALOG_BYTES +
+			       res->n_series * (sizeof(*res->series) +
+						job->request.points * sizeof(*res->series->points))
+		   : 0;
+}
+
+/* Was a series left out because its points had no room? */
+static bool is_cut(const struct job *job)
+{
+	return job->result->truncated &&
+	       (job->result->n_series + 1) * job->request.points > job->request.cells_max;
+}
+
+static void run_range(struct jobs *j, struct job *job)
+{
+	size_t held = atomic_load(&j->held), left = j->budget > held ? j->budget - held : 0;
+	bool shared = left < j->budget / 2;
+	size_t may = shared ? left : j->budget / 2;
+	size_t cells = may > BESIDE_POINTS ? (may - BESIDE_POINTS) / sizeof(struct query_point) : 0;
+
+	job->request.cells_max = cells < UINT32_MAX ? (uint32_t)cells : UINT32_MAX;
+	job->r = cells < job->request.points
+			 ? -E2BIG
+			 : query_run(j->history, &job->request, &job->result, &job->cancel);
+	if (job->r == 0 && is_cut(job)) {
+		query_free(job->result);
+		job->result = NULL;
+		job->r = -E2BIG;
+	} else if (job->r == 0 && job->render) {
+		job->text.max = may - cells_bytes(job);
+		job->render(job);
+		if (job->text.failed)
+			job->r = -E2BIG;
+	}
+	if (job->r == -E2BIG && shared)
+		job->r = -EBUSY;
+}
+
+static void hold(struct jobs *j, struct job *job)
+{
+	job->jobs = j;
+	job->held = cells_bytes(job) + job->text.cap + job->events.cap;
+	atomic_fetch_add(&j->held, job->held);
+}
+
 int jobs_step(struct jobs *j)
 {
 	pthread_mutex_lock(&j->lock);
@@ -275,9 +333,8 @@ int jobs_step(struct jobs *j)
 	else if (job->kind == JOB_EVENTS)
 		find_events(j, job);
 	else
-		job->r = query_run(j->log, &job->request, &job->result, &job->cancel);
-	if (job->kind == JOB_RANGE && job->r == 0 && job->render)
-		job->render(job);
+		run_range(j, job);
+	hold(j, job);
 	STAT_ADD(queries, 1);
 	STAT_ADD(query_us, clock_mono_us() - begin_us);
 

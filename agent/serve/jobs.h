@@ -4,6 +4,9 @@
  *
  * Invariants
  *  - At most JOBS_MAX are queued or running; further ones are refused, so that clients get 429.
+ *  - All results together, from their making until job_free(), take `budget` bytes at most, and one
+ *    half of them. What does not fit into half is -E2BIG, for which clients get 413; what would fit
+ *    but for results that are still being sent is -EBUSY, for which they get 429.
  *  - A job is owned by the queue until jobs_take returns it to its owner. An owner that goes away
  *    calls jobs_abandon: the scan is cut short and nobody hears of it again.
  */
@@ -16,7 +19,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { JOBS_MAX = 32 };
+enum { JOBS_MAX = 32, JOBS_BYTES = 64 << 20 };
 
 enum job_kind { JOB_RANGE, JOB_EVENTS };
 
@@ -30,11 +33,13 @@ struct job {
 	char *strings;
 	void (*render)(struct job *); /* on the query thread after a query that worked; or NULL */
 	/* results */
-	int r; /* 0 or -errno of query_run */
+	int r; /* 0; -E2BIG, -EBUSY; or -errno of query_run */
 	struct query_result *result;
 	struct buf text;   /* what render() made */
 	struct buf events; /* JOB_EVENTS: the fields of an EventList */
 	size_t next;	   /* series sent so far; the owner's */
+	size_t held;	   /* bytes of `jobs->held` that job_free() gives back */
+	struct jobs *jobs;
 	struct job *link;
 };
 
@@ -44,14 +49,18 @@ struct jobs {
 	struct job *waiting, **waiting_end, *running, *done;
 	unsigned n; /* waiting, running or done */
 	bool stop;
-	struct log *log;
+	size_t budget; /* JOBS_BYTES; may be set before the first job */
+	_Atomic size_t held;
+	struct history *history;
+	struct log *log;	     /* of the history */
 	struct cursor events_cursor; /* the query thread's: how far events were looked for */
 	bool events_open;
 	struct buf events; /* found so far */
 	int wake_fd;
+	uint64_t now_us; /* of a capture; 0: CLOCK_MONOTONIC */
 };
 
-int jobs_init(struct jobs *, struct log *, int wake_fd);
+int jobs_init(struct jobs *, struct history *, int wake_fd); /* a history with a log */
 void jobs_done(struct jobs *);
 /* Takes the job over; -EAGAIN: the queue is full (the job stays the caller's). */
 int jobs_add(struct jobs *, struct job *);

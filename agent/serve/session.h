@@ -20,6 +20,7 @@ struct session {
 	struct lws *wsi;
 	struct session *next, **link;
 	bool hello_sent, catalog_sent, live, broken;
+	bool texts_due; /* asked for and not sent yet */
 	/* The subscription, per group of the catalog. */
 	uint32_t n_groups, n_order;
 	uint32_t *order;      /* subscribed groups as asked */

@@ -89,7 +89,8 @@ static bool has_work(const struct session *s)
 {
 	if (!s->hello_sent || !s->catalog_sent)
 		return s->server->tail.encoder.mirror.version != 0;
-	return s->control.len || replay_has_work(s) || live_has_work(s) || s->range || s->broken;
+	return s->control.len || replay_has_work(s) || live_has_work(s) || s->texts_due ||
+	       s->range || s->broken;
 }
 
 static int close_with(struct session *s, int code, const char *why)
@@ -158,7 +159,11 @@ static int send_range(struct session *s)
 
 static const char *query_error(int r, uint32_t *code)
 {
-	*code = r == -ENOENT ? 404 : r == -EINVAL ? 400 : r == -ENOMEM || r == -E2BIG ? 413 : 500;
+	*code = r == -ENOENT		      ? 404
+		: r == -EINVAL		      ? 400
+		: r == -ENOMEM || r == -E2BIG ? 413
+		: r == -EBUSY		      ? 429
+					      : 500;
 	switch (*code) {
 	case 404:
 		return "RangeRequest names a metric that the Catalog does not have";
@@ -166,6 +171,8 @@ static const char *query_error(int r, uint32_t *code)
 		return "RangeRequest: the range or the number of points cannot be served";
 	case 413:
 		return "the result is too large: ask for fewer points or series";
+	case 429:
+		return "the results of other queries are still being sent: ask again in a second";
 	default:
 		return "the query was not finished: ask again";
 	}
@@ -206,38 +213,59 @@ static int collect_jobs(struct session *s)
 	return 0;
 }
 
+/* What a client begins with: Hello, then the Catalog. As send_next. */
+static int send_opening(struct session *s)
+{
+	struct server *server = s->server;
+	const struct mirror *m = &server->tail.encoder.mirror;
+	struct buf b = {0};
+
+	if (!m->version)
+		return 0;
+	if (!s->hello_sent)
+		message_hello(&b, &server->config, m);
+	else
+		message_catalog(&b, m);
+	int r = b.failed ? -1 : out_send_whole(server, s->wsi, b.p, b.len);
+
+	buf_done(&b);
+	s->catalog_sent = s->hello_sent;
+	s->hello_sent = true;
+	return r < 0 ? -1 : 1;
+}
+
+static int send_texts(struct session *s)
+{
+	struct buf b = {0};
+
+	message_texts(&b, &s->server->tail.encoder.mirror);
+	int r = b.failed ? -1 : out_send_whole(s->server, s->wsi, b.p, b.len);
+
+	buf_done(&b);
+	s->texts_due = false;
+	return r < 0 ? -1 : 1;
+}
+
 /* One message. 1, 0: nothing to send now, -1: close. */
 static int send_next(struct session *s)
 {
-	struct server *server = s->server;
 	int r = 0;
 
 	if (s->broken)
 		return close_with(s, CLOSE_POLICY, "too many bad or unread messages");
-	if (!s->hello_sent || !s->catalog_sent) {
-		if (!server->tail.encoder.mirror.version)
-			return 0;
-		struct buf b = {0};
-
-		if (!s->hello_sent)
-			message_hello(&b, &server->config, &server->tail.encoder.mirror);
-		else
-			message_catalog(&b, &server->tail.encoder.mirror);
-		r = b.failed ? -1 : out_send_whole(server, s->wsi, b.p, b.len);
-		buf_done(&b);
-		s->catalog_sent = s->hello_sent;
-		s->hello_sent = true;
-		return r < 0 ? -1 : 1;
-	}
+	if (!s->hello_sent || !s->catalog_sent)
+		return send_opening(s);
 	if (s->control.len)
 		return send_control(s);
 	if (s->replay)
 		r = replay_send(s);
 	else if (s->live)
 		r = live_send(s);
-	if (r != 0)
-		return r;
-	return s->range ? send_range(s) : 0;
+	if (r == 0 && s->texts_due)
+		r = send_texts(s);
+	if (r == 0 && s->range)
+		r = send_range(s);
+	return r;
 }
 
 static int on_writeable(struct session *s)

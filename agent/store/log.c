@@ -131,6 +131,11 @@ int64_t log_append(struct log *l, const void *payload, size_t len)
 	return (int64_t)seq;
 }
 
+void log_skip(struct log *l)
+{
+	l->next_seq++;
+}
+
 bool log_segment_empty(const struct log *l)
 {
 	return l->current == NO_SEGMENT || !l->used[l->current];
@@ -207,7 +212,9 @@ int log_reset(struct log *l)
 
 	for (uint32_t s = 0; s < l->n_segments; s++)
 		log_store(log_header(l, s, WORD_EPOCH), 0);
-	if (getrandom(l->id, sizeof(l->id), 0) != (ssize_t)sizeof(l->id))
+	if (l->fixed_id)
+		memcpy(l->id, l->fixed_id, sizeof(l->id));
+	else if (getrandom(l->id, sizeof(l->id), 0) != (ssize_t)sizeof(l->id))
 		return -EIO;
 	memcpy(h.magic, FILE_MAGIC, sizeof(h.magic));
 	memcpy(h.id, l->id, sizeof(h.id));
@@ -365,7 +372,9 @@ static int open_into(struct log *l, const struct log_config *c, enum log_state *
 		fresh = true;
 	}
 	if (fresh) {
+		l->fixed_id = c->log_id;
 		r = log_reset(l);
+		l->fixed_id = NULL;
 		if (r < 0)
 			return r;
 	}

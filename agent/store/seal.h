@@ -24,7 +24,8 @@ struct sealed {
 
 struct sealer;
 struct sealer_config {
-	struct log *log;
+	struct log *log;       /* NULL: frames come by sealer_feed() */
+	const uint8_t *log_id; /* of the frames that are fed; LOG_ID_LEN bytes */
 	const char *boot_id;
 	uint64_t after_seq; /* frames up to this one are sealed already; 0: none */
 	/* Takes s->data over. 0; -errno: the block is kept and offered again with the next step. */
@@ -33,10 +34,13 @@ struct sealer_config {
 };
 
 int sealer_open(struct sealer **ret, const struct sealer_config *); /* 0 or -errno */
-void sealer_close(struct sealer *);				      /* NULL is fine */
+void sealer_close(struct sealer *);				    /* NULL is fine */
 /* Reads what the log has by now (at most some 20 ms of work) and hands finished blocks to the sink.
  * 1: there is more to read; 0; -errno of the sink or -ENOMEM (nothing is lost: call again). */
 int sealer_step(struct sealer *);
+/* Without a log: takes one frame. A seq that does not follow the one before is a loss: on with the next
+ * KEY. As sealer_step; after an error the frame was not taken. */
+int sealer_feed(struct sealer *, const struct frame *);
 /* Seals what was read so far, if anything. As sealer_step. */
 int sealer_flush(struct sealer *);
 /* The newest frame that is in a block the sink has taken; 0: none. Any thread. */

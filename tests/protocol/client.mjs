@@ -84,6 +84,7 @@ export class Stream {
     this.closed = null; // {code, reason}
     this.bytes = 0;
     this.largest = 0;
+    this.payloads = new Map(); // the newest of each kind, undecoded
   }
 
   static open(agent, { head = {}, protocols, target = '/stream', token = agent.token } = {}) {
@@ -144,6 +145,7 @@ export class Stream {
         if (!(b[0] & 128)) throw new Error('a message came in pieces');
         this.largest = Math.max(this.largest, len);
         const m = decode('ServerMessage', payload);
+        this.payloads.set(Object.keys(m).find((k) => m[k]), Buffer.from(payload));
         if (this.wanted) { const w = this.wanted; this.wanted = null; w(m); } else this.queue.push(m);
       } else if (op === 8) {
         this.onClose({ code: len >= 2 ? payload.readUInt16BE(0) : 1005, reason: payload.subarray(2).toString() });

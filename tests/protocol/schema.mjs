@@ -1,12 +1,15 @@
 // The messages of proto/strobe.proto as tables, written from that file alone: field number ->
 // [name, type, repeated]. Types: u unsigned, s zigzag, b bool, t text, y bytes, d double, or a message.
 export const M = {
-  ServerMessage: { 1: ['hello', 'Hello'], 2: ['catalog', 'Catalog'], 3: ['batch', 'Batch'], 4: ['attrs', 'AttrList'], 5: ['events', 'EventList'], 6: ['range', 'Range'], 7: ['gap', 'Gap'], 8: ['error', 'Error'], 9: ['level', 'Level'], 10: ['pong', 'Pong'] },
+  ServerMessage: { 1: ['hello', 'Hello'], 2: ['catalog', 'Catalog'], 3: ['batch', 'Batch'], 4: ['attrs', 'AttrList'], 5: ['events', 'EventList'], 6: ['range', 'Range'], 7: ['gap', 'Gap'], 8: ['error', 'Error'], 9: ['level', 'Level'], 10: ['pong', 'Pong'], 14: ['texts', 'Texts'] },
   Hello: { 1: ['protocol', 'u'], 2: ['version', 't'], 3: ['log_id', 'y'], 4: ['boot_id', 't'], 5: ['host', 't'], 6: ['machine_id', 't'], 7: ['oldest_seq', 'u'], 8: ['newest_seq', 'u'], 9: ['oldest_us', 'u'], 10: ['now_us', 'u'], 11: ['clocks', 'Clock', 1], 12: ['rate_hz', 'u'], 13: ['n_cpus', 'u'], 14: ['mem_total_bytes', 'u'], 15: ['started_us', 'u'], 16: ['kernel', 't'], 17: ['recoverable', 'b'] },
   Clock: { 1: ['mono_us', 'u'], 2: ['real_off_us', 's'], 3: ['boot_off_us', 's'], 4: ['reason', 'u'] },
   Catalog: { 1: ['version', 'u'], 2: ['groups', 'Group', 1] },
   Group: { 1: ['id', 'u'], 2: ['name', 't'], 3: ['indom', 't'], 4: ['period_ms', 'u'], 6: ['metrics', 'Metric', 1], 7: ['attr_keys', 't', 1], 8: ['instances', 'Instance', 1], 9: ['collector', 't'] },
-  Metric: { 1: ['name', 't'], 2: ['unit', 't'], 3: ['mul', 'u'], 4: ['div', 'u'], 5: ['semantics', 'u'], 6: ['quantum', 's'], 7: ['source', 't'], 8: ['help', 't'], 9: ['names', 't', 1] },
+  Metric: { 1: ['name', 't'], 2: ['unit', 't'], 3: ['mul', 'u'], 4: ['div', 'u'], 5: ['semantics', 'u'], 6: ['quantum', 's'], 9: ['names', 't', 1] },
+  Texts: { 1: ['version', 'u'], 2: ['groups', 'GroupTexts', 1] },
+  GroupTexts: { 1: ['group', 'u'], 2: ['metrics', 'MetricTexts', 1] },
+  MetricTexts: { 1: ['source', 't'], 2: ['help', 't'] },
   Instance: { 1: ['slot', 'u'], 2: ['gen', 'u'], 3: ['name', 't'], 4: ['attrs', 'Attr', 1] },
   Attr: { 1: ['key', 'u'], 2: ['value', 't'] },
   Batch: { 1: ['ticks', 'Tick', 1], 2: ['seq', 'u'], 3: ['clocks', 'Clock', 1] },
@@ -114,3 +117,4 @@ export function rangeRequest({ req, series, fromUs, toUs, points, raw }) {
   return message([2, message([1, req], ...list, [3, fromUs], [4, toUs], [5, points], [6, raw])]);
 }
 export function ping(id) { return message([3, message([1, id])]); }
+export function texts() { return message([8, message()]); }

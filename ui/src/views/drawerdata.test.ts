@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { before, factorText, msText, score } from './drawerdata';
+import { before } from '../state/view';
+import { factorText, msText, score } from './drawerdata';
 import { settleRows, unit } from './procdata';
 
 const stats = (min: number, avg: number, max: number) => ({ min, avg, max, n: 30 });

@@ -1,0 +1,198 @@
+#include "cmd/capture_file.h"
+
+#include "base/msg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- writing ---- */
+
+static int write_all(void *arg, const void *data, size_t len)
+{
+	const struct capture_out *o = arg;
+	const uint8_t *p = data;
+
+	while (len) {
+		ssize_t n = write(o->fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int capture_out_open(struct capture_out *o, const char *path)
+{
+	int r;
+
+	*o = (struct capture_out){.fd = -1};
+	if (strlen(path) >= sizeof(o->path)) {
+		msg(MSG_ERROR, "the name of the file is too long");
+		return -ENAMETOOLONG;
+	}
+	strcpy(o->path, path);
+	o->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (o->fd < 0) {
+		r = -errno;
+		msg(MSG_ERROR, "cannot write %s: %s", path, strerrordesc_np(-r));
+		return r;
+	}
+	o->writer = (struct capture_writer){.write = write_all, .arg = o};
+	return capture_out_check(o, capture_begin(&o->writer));
+}
+
+int capture_out_check(struct capture_out *o, int r)
+{
+	if (r >= 0 || o->error)
+		return r;
+	o->error = r;
+	/* A part of a section is of no use. */
+	if (ftruncate(o->fd, (off_t)o->writer.bytes) < 0 && errno != EINVAL)
+		msg(MSG_DEBUG, "cannot cut %s", o->path);
+	msg(MSG_ERROR, "writing %s has failed: %s; %s", o->path,
+	    r == -ENOSPC ? "the disk is full" : strerrordesc_np(-r),
+	    o->writer.sections > 1 ? "what was recorded until now is in it and can be opened"
+				   : "nothing was recorded");
+	return r;
+}
+
+int capture_out_section(struct capture_out *o, enum capture_type type, const void *data, size_t len)
+{
+	if (o->error)
+		return o->error;
+	return capture_out_check(o, capture_section(&o->writer, type, data, len));
+}
+
+int capture_out_meta(struct capture_out *o, const struct capture_meta *m)
+{
+	struct buf text = {0};
+	int r;
+
+	capture_meta_put(&text, m);
+	r = text.failed ? -ENOMEM : capture_out_section(o, CAPTURE_META, text.p, text.len);
+	buf_done(&text);
+	return r;
+}
+
+int capture_out_close(struct capture_out *o)
+{
+	int r = o->error;
+
+	if (o->fd < 0)
+		return r;
+	if (!r)
+		r = capture_out_check(o, capture_end(&o->writer));
+	if (close(o->fd) < 0 && !r)
+		r = capture_out_check(o, -errno);
+	o->fd = -1;
+	return r;
+}
+
+/* ---- reading ---- */
+
+static int open_reader(struct capture_reader **ret, const char *path)
+{
+	char err[300];
+	int r = capture_open(ret, path, err, sizeof(err));
+
+	if (r < 0)
+		msg(MSG_ERROR, "%s: %s", path, err);
+	return r;
+}
+
+static int take_section(struct capture_summary *s, enum capture_type type, const uint8_t *data,
+			size_t len)
+{
+	struct capture_meta meta;
+	int r = 0;
+
+	if (type == CAPTURE_META && capture_meta_parse(data, len, &meta) == 0)
+		s->meta = meta;
+	s->n_blocks += type == CAPTURE_BLOCK;
+	if (type == CAPTURE_FRAMES)
+		r = capture_fill_section(&s->fill, data, len);
+	if (r == -EBADMSG)
+		s->n_damaged++;
+	return r == -EBADMSG ? 0 : r;
+}
+
+static void say_state(const struct capture_summary *s, const char *path)
+{
+	const struct mirror *m = &s->fill.walk.mirror;
+	char at[40];
+
+	capture_time_text(at, mirror_wall_us(m, s->fill.last_us));
+	if (s->n_damaged)
+		msg(MSG_WARN, "%s is damaged: %u of its sections are left out; gaps show where",
+		    path, s->n_damaged);
+	if (s->fill.walk.other)
+		msg(MSG_WARN, "%s goes on with another catalog after %s: that is left out", path,
+		    at);
+	if (!s->whole && !s->n_damaged)
+		msg(MSG_WARN, "%s was cut short: it is readable up to %s", path, at);
+}
+
+int capture_summary_read(struct capture_summary *s, const char *path)
+{
+	struct capture_reader *c;
+	enum capture_type type;
+	const uint8_t *data;
+	struct stat st;
+	size_t len;
+	int r = open_reader(&c, path), got;
+
+	if (r < 0)
+		return r;
+	*s = (struct capture_summary){0};
+	s->n_bytes = stat(path, &st) < 0 ? 0 : (uint64_t)st.st_size;
+	capture_fill_init(&s->fill, NULL);
+	while (r == 0 && (got = capture_next(c, &type, &data, &len)) != 0) {
+		s->n_damaged += got == -EBADMSG;
+		r = got == 1 ? take_section(s, type, data, len) : got == -EBADMSG ? 0 : got;
+	}
+	s->whole = capture_is_whole(c);
+	capture_close(c);
+	if (r < 0)
+		msg(MSG_ERROR, "%s: it cannot be read: %s", path, strerrordesc_np(-r));
+	else if (!s->fill.n_ticks)
+		msg(MSG_ERROR, "%s: %s", path,
+		    s->n_damaged ? "it is damaged, and nothing of it can be read"
+				 : "nothing was recorded in it");
+	else
+		say_state(s, path);
+	if (r == 0 && !s->fill.n_ticks)
+		r = -ENODATA;
+	if (r < 0)
+		capture_summary_done(s);
+	return r;
+}
+
+void capture_summary_done(struct capture_summary *s)
+{
+	capture_fill_done(&s->fill);
+}
+
+int capture_file_frames(const char *path, int (*each)(void *arg, const uint8_t *data, size_t len),
+			void *arg)
+{
+	struct capture_reader *c;
+	enum capture_type type;
+	const uint8_t *data;
+	size_t len;
+	int r = open_reader(&c, path), got;
+
+	if (r < 0)
+		return r;
+	while (r == 0 && (got = capture_next(c, &type, &data, &len)) != 0)
+		if (got == 1 && type == CAPTURE_FRAMES)
+			r = each(arg, data, len);
+	capture_close(c);
+	return r;
+}

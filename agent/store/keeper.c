@@ -1,0 +1,311 @@
+#include "store/keeper.h"
+
+#include "base/clock.h"
+#include "base/stats.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { ROUND_MS = 1000 };
+
+struct keeper {
+	struct keeper_config c;
+	struct sealer *sealer;
+	struct cursor journal; /* of the frames for the ring's journal */
+	bool journal_open;
+	bool has_block;	       /* of this log, in the ring */
+	uint64_t journaled_us; /* CLOCK_MONOTONIC of the newest tick that was synced */
+	uint64_t pending_us;   /* of the newest tick handed to the journal */
+	int stop_fd;
+	int error; /* of the ring's last write */
+	char trouble[160];
+};
+
+/* ---- blocks ---- */
+
+static int append_block(struct keeper *k, const struct sealed *s)
+{
+	int r = ring_append(k->c.ring, RING_BLOCK, s->data, s->len);
+
+	if (r == -ENOENT) {
+		r = ring_append(k->c.ring, RING_CATALOG, s->catalog, s->catalog_len);
+		if (r == 0)
+			r = ring_append(k->c.ring, RING_BLOCK, s->data, s->len);
+	}
+	return r;
+}
+
+static void note_error(struct keeper *k, int r)
+{
+	if (r < 0)
+		STAT_ADD(history_errors, 1);
+	if (r == k->error)
+		return;
+	k->error = r;
+	if (r < 0)
+		snprintf(k->trouble, sizeof(k->trouble),
+			 "history is kept in memory only: writing the ring failed: %s",
+			 strerrordesc_np(-r));
+	else
+		k->trouble[0] = '\0';
+}
+
+static int take_block(void *arg, struct sealed *s)
+{
+	struct keeper *k = arg;
+	uint64_t samples = s->head.n_samples, bytes = s->len;
+	int r = k->c.ring ? append_block(k, s) : -ENODEV;
+
+	if (k->c.ring)
+		note_error(k, r);
+	k->has_block = k->has_block || r == 0;
+	r = history_add(k->c.history, s, r == 0);
+	if (r < 0)
+		return r;
+	STAT_ADD(history_blocks, 1);
+	STAT_ADD(history_samples, samples);
+	STAT_ADD(history_sample_bytes, bytes);
+	return 0;
+}
+
+/* ---- the journal ---- */
+
+static int seal_all(struct keeper *k)
+{
+	int r;
+
+	while ((r = sealer_step(k->sealer)) == 1)
+		;
+	return r;
+}
+
+static uint64_t tick_us(const struct frame *f)
+{
+	struct tick_head head;
+	struct frame_reader reader;
+
+	return frame_type(f) == FRAME_TICK && frame_read_tick(f, &head, &reader) == 0 ? head.mono_us
+										      : 0;
+}
+
+/* One frame into the journal; a full journal is emptied by sealing what it holds. */
+static int journal_frame(struct keeper *k, const struct frame *f)
+{
+	int r = ring_journal(k->c.ring, log_id(k->c.log), f);
+
+	if (r != -ENOSPC)
+		return r;
+	r = seal_all(k);
+	if (r == 0)
+		r = sealer_flush(k->sealer);
+	return r < 0 ? r : ring_journal(k->c.ring, log_id(k->c.log), f);
+}
+
+static int write_journal(struct keeper *k)
+{
+	uint64_t from, to, at_us;
+	struct frame f;
+	int r = 0;
+
+	if (!k->journal_open) {
+		uint64_t sealed = sealer_seq(k->sealer);
+
+		r = cursor_open_seq(&k->journal, k->c.log, sealed ? sealed : 1);
+		if (r < 0)
+			return r == -ENOENT ? 0 : r;
+		k->journal_open = true;
+	}
+	while ((r = cursor_next(&k->journal, &f, &from, &to)) != 0) {
+		if (r == -ESTALE)
+			continue; /* lapped: the cursor stands at a segment's start, CATALOG and KEY come */
+		if (r > 0)
+			r = journal_frame(k, &f);
+		if (r < 0)
+			return r;
+		at_us = tick_us(&f);
+		k->pending_us = at_us ? at_us : k->pending_us;
+	}
+	r = ring_sync(k->c.ring);
+	if (r == 0)
+		k->journaled_us = k->pending_us;
+	return r;
+}
+
+/* ---- rounds ---- */
+
+static void publish(struct keeper *k)
+{
+	struct history_stats h;
+	uint64_t now_us = clock_mono_us();
+
+	history_stats(k->c.history, &h);
+	STAT_SET(history_memory_bytes, h.bytes_memory);
+	STAT_SET(history_retention_us,
+		 h.oldest_us < (int64_t)now_us ? (uint64_t)((int64_t)now_us - h.oldest_us) : 0);
+	if (!k->c.ring)
+		return;
+	struct ring_stats r;
+
+	ring_stats(k->c.ring, &r);
+	STAT_SET(history_disk_bytes, r.used_bytes);
+	STAT_SET(history_disk_size_bytes, r.size_bytes);
+	STAT_SET(history_safe_us, k->journaled_us);
+}
+
+static void round_of(struct keeper *k)
+{
+	seal_all(k);
+	/* The journal alone does not say of which boot its frames are: one block soon does. */
+	if (k->c.ring && !k->has_block)
+		sealer_flush(k->sealer);
+	if (k->c.ring)
+		note_error(k, write_journal(k));
+	publish(k);
+}
+
+int keeper_step(struct keeper *k)
+{
+	struct pollfd p = {.fd = k->stop_fd, .events = POLLIN};
+
+	if (poll(&p, 1, ROUND_MS) > 0)
+		return -ECANCELED;
+	round_of(k);
+	return 0;
+}
+
+void keeper_finish(struct keeper *k)
+{
+	seal_all(k);
+	sealer_flush(k->sealer);
+	if (k->c.ring)
+		ring_sync(k->c.ring);
+}
+
+void keeper_stop(struct keeper *k)
+{
+	uint64_t one = 1;
+
+	if (k && write(k->stop_fd, &one, sizeof(one)) < 0)
+		return; /* it is readable already */
+}
+
+const char *keeper_trouble(const struct keeper *k)
+{
+	return k->trouble;
+}
+
+/* ---- what an earlier agent left ---- */
+
+struct replay {
+	struct keeper *keeper;
+	struct sealer *sealer;
+	uint8_t log_id[LOG_ID_LEN];
+	char boot_id[40];
+};
+
+/* The newest block of a log in the ring: its last frame; 0: none. */
+static uint64_t newest_seq(struct ring *ring, const uint8_t id[LOG_ID_LEN], char boot_id[40])
+{
+	size_t n;
+	struct ring_entry *list = ring_list(ring, &n);
+	uint64_t seq = 0;
+
+	for (size_t i = 0; list && i < n; i++)
+		if (list[i].type == RING_BLOCK &&
+		    memcmp(list[i].block.log_id, id, LOG_ID_LEN) == 0) {
+			seq = list[i].block.last_seq;
+			memcpy(boot_id, list[i].block.boot_id, 40);
+		}
+	free(list);
+	return seq;
+}
+
+static int begin_replay(struct replay *r, const uint8_t id[LOG_ID_LEN])
+{
+	struct sealer_config c = {.sink = take_block, .arg = r->keeper};
+	char boot_id[40] = "";
+
+	memcpy(r->log_id, id, LOG_ID_LEN);
+	c.log_id = r->log_id;
+	c.after_seq = newest_seq(r->keeper->c.ring, id, boot_id);
+	memcpy(r->boot_id, boot_id, sizeof(r->boot_id));
+	c.boot_id = r->boot_id;
+	return sealer_open(&r->sealer, &c);
+}
+
+static void end_replay(struct replay *r)
+{
+	if (!r->sealer)
+		return;
+	if (sealer_flush(r->sealer) == 0)
+		ring_journal_forget(r->keeper->c.ring, r->log_id);
+	sealer_close(r->sealer);
+	r->sealer = NULL;
+}
+
+static int replay_frame(void *arg, const uint8_t id[LOG_ID_LEN], const struct frame *f)
+{
+	struct replay *r = arg;
+	int e = 0;
+
+	if (memcmp(id, log_id(r->keeper->c.log), LOG_ID_LEN) == 0)
+		return 0; /* the log itself still has it, or newer ones */
+	if (!r->sealer || memcmp(id, r->log_id, LOG_ID_LEN) != 0) {
+		end_replay(r);
+		e = begin_replay(r, id);
+	}
+	return e < 0 ? e : sealer_feed(r->sealer, f);
+}
+
+int keeper_open(struct keeper **ret, const struct keeper_config *config)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+	struct sealer_config c = {
+		.log = config->log, .boot_id = config->boot_id, .sink = take_block};
+	char boot_id[40];
+	int r;
+
+	if (!k)
+		return -ENOMEM;
+	k->c = *config;
+	k->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (k->stop_fd < 0) {
+		r = -errno;
+		free(k);
+		return r;
+	}
+	if (k->c.ring) {
+		struct replay replay = {.keeper = k};
+
+		r = ring_journal_each(k->c.ring, replay_frame, &replay);
+		end_replay(&replay);
+		note_error(k, r < 0 ? r : 0);
+		c.after_seq = newest_seq(k->c.ring, log_id(k->c.log), boot_id);
+		k->has_block = c.after_seq != 0;
+	}
+	c.arg = k;
+	r = sealer_open(&k->sealer, &c);
+	if (r < 0) {
+		keeper_close(k);
+		return r;
+	}
+	*ret = k;
+	return 0;
+}
+
+void keeper_close(struct keeper *k)
+{
+	if (!k)
+		return;
+	sealer_close(k->sealer);
+	if (k->journal_open)
+		cursor_close(&k->journal);
+	close(k->stop_fd);
+	free(k);
+}
