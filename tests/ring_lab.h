@@ -394,13 +394,20 @@ static inline uint64_t lab_device_next_data(const struct ring_io *io, uint64_t a
 	return at;
 }
 
+static inline void lab_device_expect(const struct ring_io *io, uint64_t at)
+{
+	(void)io;
+	(void)at;
+}
+
 static inline void lab_device_close(const struct ring_io *io)
 {
 	(void)io;
 }
 
 static const struct ring_io_ops lab_device_ops = {
-	lab_device_read, lab_device_write, lab_device_sync, lab_device_next_data, lab_device_close,
+	lab_device_read,      lab_device_write,	 lab_device_sync,
+	lab_device_next_data, lab_device_expect, lab_device_close,
 };
 
 static inline struct ring_io lab_io(struct lab_device *d)
