@@ -32,7 +32,7 @@ test('status for people and as JSON', async () => {
   for (const key of ['version', 'host', 'boot_id', 'uptime_s', 'rate_hz', 'series', 'samples_per_s', 'clients', 'cpu_percent', 'rss_bytes', 'retention_s', 'late_ticks', 'missed_ticks', 'collectors']) assert.ok(key in json, key);
   for (const c of json.collectors) for (const key of ['name', 'state', 'tier', 'reason', 'period_ms', 'series', 'cost_us']) assert.ok(key in c, key);
   assert.ok(json.series > 300 && json.cpu_percent > 0 && json.rss_bytes > 1e6 && json.samples_per_s > 1000, JSON.stringify(json).slice(0, 300));
-  assert.ok(json.retention_s > 0.5 && json.retention_s <= json.uptime_s + 1);
+  assert.ok(json.history.blocks >= 0 && json.retention_s > 0.5 && json.retention_s <= json.uptime_s + 1);
   assert.equal(json.rate_hz, 10);
 });
 
