@@ -88,13 +88,15 @@ static inline void slow_times(struct slow_block *b, struct slow_in *in, struct s
 			return;
 		}
 		tick += (uint64_t)gap[i];
-		g->at[i] = b->ticks[tick] + (uint64_t)off[i];
+		g->at[i] = b->ticks[tick] + (b->bucket_us ? 0 : (uint64_t)off[i]);
 		if (i && g->at[i] < g->at[i - 1])
 			in->bad = true;
 		if (i)
 			g->dt[i] = g->at[i] - g->at[i - 1];
+		if (b->bucket_us)
+			g->dt[i] = (uint64_t)off[i];
 	}
-	if (g->dt[0] > g->at[0])
+	if (!b->bucket_us && g->dt[0] > g->at[0])
 		in->bad = true;
 	n = slow_v(in);
 	if (n > g->n_reads)

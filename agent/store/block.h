@@ -88,9 +88,13 @@
  *            largest, v its step, v sum of the rates. A rate is rate_of(step, time) of rate.h. None is of the
  *            first read of an instance that STARTED, and of a read without time; no other step is negative.
  *
- * A rollup (bucket_us is not 0) is a block whose reads are buckets of that length and whose ticks are their
- * beginnings. Each metric has six cells, so a group has six times the metrics: number of values n, first,
- * first - min, max - first, last - first, sum - n * first (sums are cut to 63 bits). An instance has no base.
+ * A rollup (bucket_us is not 0) is a block whose reads are buckets of that length. Its ticks are their
+ * beginnings, multiples of bucket_us; where a GROUP has times of reads against their ticks, it has how many reads
+ * lie in each bucket. Instances have no base, and STARTED only says that they are not in the group's first bucket.
+ * For each metric of the group an instance has six cells, so n_metrics is six times theirs: of all metrics how many
+ * of the bucket's reads gave no value, of all the first value, then first - smallest, largest - first, last - first,
+ * sum - number of values * first (the sum cut to 63 bits). Of counters the values are rates. Where there is no value, these five are
+ * those of the bucket before.
  */
 /* clang-format on */
 #ifndef STROBE_STORE_BLOCK_H
@@ -116,7 +120,8 @@ struct block_head {
 	int64_t real_off_us;	      /* wall clock - CLOCK_MONOTONIC, in force at to_us */
 	uint32_t catalog_crc;	      /* crc32c of the CATALOG frame's payload */
 	uint32_t n_groups;
-	uint32_t bucket_us; /* 0; else it is a rollup and its reads are buckets of this length */
+	uint32_t bucket_us; /* 0; else it is a rollup and its reads are buckets of this length
+			       (rollup.h reads them) */
 	uint64_t n_samples;
 };
 

@@ -68,13 +68,15 @@ static bool read_times(const struct block *b, const uint8_t **p, const uint8_t *
 		if (tick[i] < 0 || (uint64_t)tick[i] >= b->n_ticks - k)
 			return false;
 		k += (uint64_t)tick[i];
-		at_us[i] = b->tick_us[k] + (uint64_t)off[i];
+		at_us[i] = b->tick_us[k] + (b->head.bucket_us ? 0 : (uint64_t)off[i]);
 		if (i && at_us[i] < at_us[i - 1])
 			return false;
 		if (i)
 			dt_us[i] = at_us[i] - at_us[i - 1];
+		if (b->head.bucket_us)
+			dt_us[i] = (uint64_t)off[i];
 	}
-	return dt_us[0] <= at_us[0] && read_holes(p, end, n, dt_us);
+	return (b->head.bucket_us || dt_us[0] <= at_us[0]) && read_holes(p, end, n, dt_us);
 }
 
 static bool read_instance(const uint8_t **p, const uint8_t *end, uint32_t n_reads,
