@@ -18,7 +18,8 @@ import {
   windowUs,
   zoomTo,
 } from '../state/view';
-import type { Frame, MonoUs, Source, View } from '../store/api';
+import type { Frame, HostEvent, MonoUs, Source, View } from '../store/api';
+import { type Held, type Seam, seamsWith } from '../store/held';
 import { store } from '../store/store';
 import { cpuBusy } from '../transform/source';
 import { figures } from './figures';
@@ -165,6 +166,7 @@ class Strip {
       view: this.view,
       frame: this.frame,
       held: held.peek(),
+      seams: this.seams(),
       before: before && { to: before.to, text: before.text ?? '' },
       ticks: store.newest
         ? stripTicks(
@@ -180,6 +182,18 @@ class Strip {
       selection: selection.peek(),
     };
   }
+
+  private seams(): readonly Seam[] {
+    const [h, e] = [held.peek(), store.events];
+    if (this.known.held !== h || this.known.events !== e)
+      this.known = { held: h, events: e, seams: seamsWith(h, e) };
+    return this.known.seams;
+  }
+  private known: { held: Held | null; events: readonly HostEvent[] | null; seams: readonly Seam[] } = {
+    held: null,
+    events: null,
+    seams: [],
+  };
 
   private paint(p: StripPicture): void {
     const ratio = devicePixelRatio || 1;
@@ -203,7 +217,7 @@ class Strip {
     d.box = boxEdges(p, p.box).join(' ');
     d.plot = `${LEFT} ${LEFT + p.plot}`;
     d.spans = String(p.held.spans.length);
-    d.seams = p.held.seams.map((s) => s.what).join(' ');
+    d.seams = p.seams.map((s) => s.what).join(' ');
   }
 
   /** For those who do not see it. */
@@ -308,7 +322,7 @@ class Strip {
     const at = (t: MonoUs) => xOn({ view: this.view, plot: this.plot }, t);
     const e = store.events.findLast((ev) => Math.abs(at(ev.t) - x) <= 4);
     if (e) return `${clockText(wall(e.t))} ${e.text}`;
-    const seam = held.peek().seams.find((s) => x >= at(s.from) - 3 && x <= at(s.to) + 3);
+    const seam = this.seams().find((s) => x >= at(s.from) - 3 && x <= at(s.to) + 3);
     if (seam) return seamText(seam, wall);
     const t = this.t(x);
     const rolled = t < held.peek().fullUs && t >= store.heldFrom;
