@@ -248,8 +248,10 @@ static inline void slow_values(struct slow_block *b)
 		while (at < last && !b->bad) {
 			bool is_matrix = in.at < in.n && in.p[in.at] % 32 == 3 + 2 * 4;
 
-			if (is_matrix && c.row[at])
+			if (is_matrix && c.row[at]) {
 				b->bad = true;
+				break;
+			}
 			at += slow_item(&in, c.cells + at, c.len + at, last - at, c.n_metrics[at],
 					c.sum + at);
 			b->bad |= in.bad;

@@ -1,6 +1,7 @@
 #include "cmd/capture_file.h"
 
 #include "base/msg.h"
+#include "base/walltime.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,9 +127,9 @@ static int take_section(struct capture_summary *s, enum capture_type type, const
 static void say_state(const struct capture_summary *s, const char *path)
 {
 	const struct mirror *m = &s->fill.walk.mirror;
-	char at[40];
+	char at[WALLTIME_LEN];
 
-	capture_time_text(at, mirror_wall_us(m, s->fill.last_us));
+	walltime_iso(at, mirror_wall_us(m, s->fill.last_us));
 	if (s->n_damaged)
 		msg(MSG_WARN, "%s is damaged: %u of its sections are left out; gaps show where",
 		    path, s->n_damaged);

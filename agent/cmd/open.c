@@ -1,5 +1,6 @@
 /* strobe open: serves a capture as if its host were watched, with its end for now. */
 #include "base/msg.h"
+#include "base/walltime.h"
 #include "cmd/capture_file.h"
 #include "cmd/cmd.h"
 #include "cmd/face.h"
@@ -161,9 +162,9 @@ static void say_what(const struct opened *o)
 {
 	const struct capture_meta *m = &o->summary.meta;
 	const struct capture_fill *f = &o->summary.fill;
-	char at[40];
+	char at[WALLTIME_LEN];
 
-	capture_time_text(at, mirror_wall_us(&f->walk.mirror, f->first_us));
+	walltime_iso(at, mirror_wall_us(&f->walk.mirror, f->first_us));
 	fprintf(stderr, "strobe: %s: %s from %.19sZ on, %.1f s at %u Hz, %u series%s%s\n", o->path,
 		m->host, at, (double)(f->last_us - f->first_us) / 1e6, m->rate_hz, f->n_series,
 		m->command[0] ? ", of: " : "", m->command);

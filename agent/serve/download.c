@@ -1,6 +1,7 @@
 #include "serve/request.h"
 
 #include "base/stats.h"
+#include "base/walltime.h"
 #include "serve/capture_meta.h"
 #include "store/capture_log.h"
 
@@ -84,7 +85,7 @@ static bool parse_arg(const struct api_times *times, char *arg, struct capture_c
 /* 0, or it was refused with the result in *ret. */
 static int parse(struct request *r, struct capture_cut_config *c, int *ret)
 {
-	char *args[REQUEST_ARGS_MAX], text[160], at[40];
+	char *args[REQUEST_ARGS_MAX], text[160], at[WALLTIME_LEN];
 	const struct server *s = r->server;
 	uint64_t oldest_us = log_oldest_us(c->log);
 	int n = request_args(r, args);
@@ -107,7 +108,7 @@ static int parse(struct request *r, struct capture_cut_config *c, int *ret)
 		return -1;
 	}
 	if (!oldest_us || c->to_us < oldest_us) {
-		capture_time_text(at, mirror_wall_us(&s->tail.encoder.mirror, oldest_us));
+		walltime_iso(at, mirror_wall_us(&s->tail.encoder.mirror, oldest_us));
 		snprintf(text, sizeof(text), "nothing is held of this range: the log begins at %s",
 			 at);
 		*ret = request_refuse(r, 404, text, hint);

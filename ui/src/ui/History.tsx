@@ -1,6 +1,6 @@
 // The strip under the header: what is held, and where the charts look. Drag the box to move it, its edges
 // to widen it, elsewhere to look at another stretch; the same by keys.
-import { effect, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { themeVersion } from '../charts/palette';
 import { sched } from '../charts/sched';
@@ -44,19 +44,20 @@ const HOUR = 3600 * SECOND;
 const DRAG_MS = 100;
 
 /** The strip's own span, 0: all that is held. */
-const spanUs = signal(HOUR);
+const chosenUs = signal<number | null>(null);
+const spanUs = computed(() => chosenUs.value ?? (capture.value === null ? HOUR : 0));
 /** How far back anything is held: what decides which spans are of use. */
 const heldUs = signal(0);
 
 /** Another span of those that are of use; `by` 1: a longer one, the first after the last. */
 function turnSpan(by: number, wrap = false): void {
-  const list = usefulSpans(heldUs.peek());
+  const list = usefulSpans(heldUs.peek(), capture.peek() !== null);
   const i = Math.max(
     0,
     list.findIndex((s) => s.us === spanUs.peek()),
   );
   const next = wrap ? (i + by) % list.length : Math.max(0, Math.min(list.length - 1, i + by));
-  spanUs.value = list[next]?.us ?? HOUR;
+  chosenUs.value = list[next]?.us ?? HOUR;
 }
 
 const newest = () => Math.max(store.newest, store.clock.now() - SECOND);
@@ -147,6 +148,7 @@ class Strip {
       newest: newest(),
       view: viewNow(store),
       live: fixed.peek() === null,
+      whole: capture.peek() !== null,
     });
     const step = Math.max(1, Math.round((s.to - s.from) / n));
     const to = Math.ceil(s.to / step) * step;
@@ -354,10 +356,11 @@ class Strip {
 }
 
 function SpanButton() {
-  const list = usefulSpans(heldUs.value);
+  const file = capture.value !== null;
+  const list = usefulSpans(heldUs.value, file);
   const now = SPANS.find((s) => s.us === spanUs.value) ?? SPANS[0]!;
   const one = list.length < 2;
-  const label = capture.value !== null && one ? 'Capture' : now.label;
+  const label = file && now.us === 0 ? 'Capture' : now.label;
   return (
     <button
       type="button"
