@@ -199,6 +199,7 @@ static int append(struct ring *r, enum ring_type type, const struct block_head *
 		.real_off_us = b->real_off_us,
 		.n_samples = b->n_samples,
 		.n_groups = b->n_groups,
+		.bucket_us = b->bucket_us,
 		.journal_tail = type == RING_BLOCK
 					? ring_journal_tail_after(r, b->log_id, b->last_seq)
 					: r->journal_tail,
