@@ -305,7 +305,7 @@ static inline void slow_directory(struct slow_block *b, struct slow_in *in)
 		g->n_rows = slow_v(in);
 		g->len = slow_v(in);
 		g->attrs_len = slow_v(in);
-		if (g->n_metrics < 1 || g->n_metrics > 1536 || g->n_attrs > 8 || g->n_reads < 1 ||
+		if (g->n_metrics < 1 || g->n_metrics > 1538 || g->n_attrs > 8 || g->n_reads < 1 ||
 		    g->n_reads > 512 || g->n_instances > 1 << 20 || g->n_instances > g->len ||
 		    g->n_rows > g->n_instances || g->len > 256 << 20 || g->attrs_len > 256 << 20 ||
 		    g->period_ms > UINT32_MAX || g->group >= UINT32_MAX)

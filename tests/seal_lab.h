@@ -157,7 +157,7 @@ static inline void tick_processes(struct lab *x)
 	for (uint32_t s = 0; s < b->n_slots; s++) {
 		if (!b->inst[s].live)
 			continue;
-		if (rnd(x, 25) == 0) {
+		if (rnd(x, s % 4 ? 25 : 1500) == 0) {
 			batch_end(b, s);
 			continue;
 		}

@@ -91,10 +91,14 @@
  * A rollup (bucket_us is not 0) is a block whose reads are buckets of that length. Its ticks are their
  * beginnings, multiples of bucket_us; where a GROUP has times of reads against their ticks, it has how many reads
  * lie in each bucket. Instances have no base, and STARTED only says that they are not in the group's first bucket.
- * For each metric of the group an instance has six cells, so n_metrics is six times theirs: of all metrics how many
- * of the bucket's reads gave no value, of all the first value, then first - smallest, largest - first, last - first,
- * sum - number of values * first (the sum cut to 63 bits). Of counters the values are rates. Where there is no value, these five are
- * those of the bucket before.
+ * An instance has two cells of its own and six for each of m metrics, so n_metrics is 2 + 6 * m: how many of the
+ * bucket's reads cannot give a value (it was not there), and a rate (nor had the read a time, or one before it);
+ * then of all metrics how many of the rest give none, of all the first value, then first - smallest, largest - first,
+ * last - first, sum - number of values * first (the sum cut to 63 bits). Of counters, instead: how many of the rest
+ * give no rate, codes of the first rate, the smallest, the largest, the last (of 8 bits), and code of the mean (10
+ * bits) - code of what is read for the largest / number of rates (10 bits, a quotient of integers). Code of r with b
+ * bits: (e << b) + (r >> e) with the least e that makes r >> e < 2 << b; it is read as the middle of what has that
+ * code. Where there is no value, these five are those of the bucket before.
  */
 /* clang-format on */
 #ifndef STROBE_STORE_BLOCK_H

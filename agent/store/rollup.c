@@ -45,7 +45,8 @@ static int write_group(struct rollup *r, uint32_t number)
 	struct rollup_group *rg = &r->groups[number];
 	struct gather_group *g = &rg->g;
 	const struct block_write_group out = {.group = number,
-					      .n_metrics = ROLLUP_FIELDS * rg->n_metrics,
+					      .n_metrics =
+						      ROLLUP_LEAD + ROLLUP_FIELDS * rg->n_metrics,
 					      .n_attrs = rg->n_attrs,
 					      .period_ms = rg->period_ms,
 					      .n_reads = g->n_reads,
@@ -121,9 +122,11 @@ static bool is_other(const struct rollup *r, const struct block_head *h)
 	       strcmp(h->boot_id, r->head.boot_id) != 0;
 }
 
-static bool is_full(const struct rollup *r)
+static bool is_full(struct rollup *r)
 {
-	return r->n_buckets >= ROLLUP_BUCKETS || r->n_events >= ROLLUP_EVENTS_MAX;
+	for (uint32_t i = 0; r->n_events >= ROLLUP_EVENTS_MAX && i < r->n_groups; i++)
+		rollup_group_compact(r, &r->groups[i]);
+	return r->n_buckets >= ROLLUP_BUCKETS || r->n_events >= ROLLUP_EVENTS_MAX / 4 * 3;
 }
 
 static int need_groups(struct rollup *r, const struct mirror *catalog)
@@ -184,33 +187,48 @@ int rollup_add(struct rollup *r, struct block *b, const struct mirror *catalog)
 
 /* ---- reading ---- */
 
+/* What the six cells say of one bucket that has values. */
+static void read_bucket(const int64_t *f, bool of_rates, struct block_mini *m)
+{
+	uint64_t first = (uint64_t)f[FIELD_FIRST], mean;
+
+	if (of_rates) {
+		m->first = (int64_t)rollup_decode(first, RATE_BITS);
+		m->min = (int64_t)rollup_decode((uint64_t)f[FIELD_MIN], RATE_BITS);
+		m->max = (int64_t)rollup_decode((uint64_t)f[FIELD_MAX], RATE_BITS);
+		m->last = (int64_t)rollup_decode((uint64_t)f[FIELD_LAST], RATE_BITS);
+		mean = rollup_mean_of((uint64_t)f[FIELD_MAX], m->n) + (uint64_t)f[FIELD_SUM];
+		m->sum = (double)rollup_decode(mean, MEAN_BITS) * m->n;
+		return;
+	}
+	m->first = (int64_t)first;
+	m->min = (int64_t)(first - (uint64_t)f[FIELD_MIN]);
+	m->max = (int64_t)(first + (uint64_t)f[FIELD_MAX]);
+	m->last = (int64_t)(first + (uint64_t)f[FIELD_LAST]);
+	m->sum = (double)(int64_t)(m->n * first + (uint64_t)f[FIELD_SUM]);
+}
+
 int rollup_buckets(struct block *b, const struct block_group *g, uint32_t i, uint32_t metric,
-		   struct block_mini *buckets)
+		   bool of_rates, struct block_mini *buckets)
 {
 	const struct block_instance *in = &g->instances[i];
-	uint32_t n_metrics = g->n_metrics / ROLLUP_FIELDS;
-	int64_t base, v[ROLLUP_FIELDS][BLOCK_READS];
+	uint32_t n_metrics = rollup_n_metrics(g);
+	int64_t base, lead[BLOCK_READS], v[ROLLUP_FIELDS][BLOCK_READS], f[ROLLUP_FIELDS];
+	int r = block_values(b, g, i, of_rates ? ROLLUP_NO_RATE : ROLLUP_NO_VALUE, &base, lead);
 
-	for (uint32_t k = 0; k < ROLLUP_FIELDS; k++) {
-		int r = block_values(b, g, i, k * n_metrics + metric, &base, v[k]);
+	for (uint32_t k = 0; r == 0 && k < ROLLUP_FIELDS; k++)
+		r = block_values(b, g, i, ROLLUP_LEAD + k * n_metrics + metric, &base, v[k]);
+	for (uint32_t k = 0; r == 0 && k < in->n; k++) {
+		uint64_t n = g->dt_us[in->first + k] - (uint64_t)lead[k];
 
-		if (r < 0)
-			return r;
-	}
-	for (uint32_t k = 0; k < in->n; k++) {
-		uint64_t n = g->dt_us[in->first + k] - (uint64_t)v[FIELD_MISSING][k],
-			 first = (uint64_t)v[FIELD_FIRST][k];
-
+		for (uint32_t j = 0; j < ROLLUP_FIELDS; j++)
+			f[j] = v[j][k];
+		n -= (uint64_t)f[FIELD_MISSING];
 		if (n > UINT32_MAX)
 			return -EBADMSG;
 		buckets[k] = (struct block_mini){.n = (uint32_t)n};
-		if (!n)
-			continue;
-		buckets[k].first = (int64_t)first;
-		buckets[k].min = (int64_t)(first - (uint64_t)v[FIELD_BELOW][k]);
-		buckets[k].max = (int64_t)(first + (uint64_t)v[FIELD_ABOVE][k]);
-		buckets[k].last = (int64_t)(first + (uint64_t)v[FIELD_LAST][k]);
-		buckets[k].sum = (double)(int64_t)(n * first + (uint64_t)v[FIELD_SUM][k]);
+		if (n)
+			read_bucket(f, of_rates, &buckets[k]);
 	}
-	return 0;
+	return r;
 }

@@ -9,8 +9,10 @@
  *    the same ten seconds: they add up.
  *  - It ends after ROLLUP_BUCKETS, at some 256 KiB, when the log or the catalog is another one, or
  *    when rollup_flush() asks for it.
- *  - An instance that came and went within bucket_us is left out, as are its attributes; EVENT and
- *    CLOCK frames are not kept.
+ *  - Of values all is exact (but a sum beyond 63 bits), of rates n: the others, and the mean
+ *    for the sum, are kept to some nine significant bits (0.4 %).
+ *  - An instance that came and went within ROLLUP_BRIEF_US is left out: such processes would take most
+ *    of the room. EVENT and CLOCK frames are not kept.
  */
 #ifndef STROBE_STORE_ROLLUP_H
 #define STROBE_STORE_ROLLUP_H
@@ -20,6 +22,7 @@
 
 enum {
 	ROLLUP_BUCKET_US = 10000000,
+	ROLLUP_BRIEF_US = 60000000,
 	ROLLUP_BUCKETS = 384 /* 64 minutes */
 };
 
@@ -39,10 +42,14 @@ int rollup_add(struct rollup *, struct block *, const struct mirror *catalog);
 /* Hands over what was added so far, if anything. 0 or -errno, then call again. */
 int rollup_flush(struct rollup *);
 
-/* The buckets of one metric (of the catalog: metric < group->n_metrics / 6) of instance i of a
- * rollup's group: instances[i].n of them, bucket k being group->at_us[instances[i].first + k] and
+/* The buckets of one metric (of the catalog: metric < rollup_n_metrics(group)) of instance i of
+ * a rollup's group, of_rates when it is a counter: instances[i].n of them, bucket k being group->at_us[instances[i].first + k] and
  * bucket_us long. 0, -EBADMSG, -ENOMEM. */
 int rollup_buckets(struct block *, const struct block_group *, uint32_t i, uint32_t metric,
-		   struct block_mini *buckets);
+		   bool of_rates, struct block_mini *buckets);
+static inline uint32_t rollup_n_metrics(const struct block_group *g)
+{
+	return (g->n_metrics - 2) / 6;
+}
 
 #endif

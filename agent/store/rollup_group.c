@@ -27,22 +27,43 @@ static int tell(struct rollup *r, struct rollup_group *rg, const struct rollup_r
 	return 0;
 }
 
+static void fields_of_values(const struct rollup_cell *c, int64_t *f)
+{
+	f[FIELD_FIRST] = c->first;
+	f[FIELD_MIN] = (int64_t)((uint64_t)c->first - (uint64_t)c->min);
+	f[FIELD_MAX] = (int64_t)((uint64_t)c->max - (uint64_t)c->first);
+	f[FIELD_LAST] = (int64_t)((uint64_t)c->last - (uint64_t)c->first);
+	f[FIELD_SUM] = (int64_t)((uint64_t)c->sum - c->n * (uint64_t)c->first);
+}
+
+static void fields_of_rates(const struct rollup_cell *c, int64_t *f)
+{
+	f[FIELD_FIRST] = (int64_t)rollup_code((uint64_t)c->first, RATE_BITS);
+	f[FIELD_MIN] = (int64_t)rollup_code((uint64_t)c->min, RATE_BITS);
+	f[FIELD_MAX] = (int64_t)rollup_code((uint64_t)c->max, RATE_BITS);
+	f[FIELD_LAST] = (int64_t)rollup_code((uint64_t)c->last, RATE_BITS);
+	f[FIELD_SUM] = (int64_t)(rollup_code((uint64_t)c->sum / c->n, MEAN_BITS) -
+				 rollup_mean_of((uint64_t)f[FIELD_MAX], c->n));
+	if (f[FIELD_SUM] >= -MEAN_NEAR && f[FIELD_SUM] <= MEAN_NEAR)
+		f[FIELD_SUM] = 0; /* as in most buckets of what moves seldom */
+}
+
 static int tell_cell(struct rollup *r, struct rollup_group *rg, const struct rollup_row *row,
 		     uint32_t metric)
 {
 	struct rollup_cell *c = &row->cells[metric];
-	const int64_t now[ROLLUP_FIELDS] = {
-		[FIELD_MISSING] = (int64_t)rg->counts[row->open] - c->n,
-		[FIELD_FIRST] = c->first,
-		[FIELD_BELOW] = (int64_t)((uint64_t)c->first - (uint64_t)c->min),
-		[FIELD_ABOVE] = (int64_t)((uint64_t)c->max - (uint64_t)c->first),
-		[FIELD_LAST] = (int64_t)((uint64_t)c->last - (uint64_t)c->first),
-		[FIELD_SUM] = (int64_t)((uint64_t)c->sum - c->n * (uint64_t)c->first)};
+	bool of_rates = rg->of_rates[metric];
+	int64_t now[ROLLUP_FIELDS] = {
+		[FIELD_MISSING] = (int64_t)(of_rates ? row->n_rates : row->n_values) - c->n};
 
+	if (c->n && of_rates)
+		fields_of_rates(c, now);
+	else if (c->n)
+		fields_of_values(c, now);
 	for (uint32_t k = 0; k < (c->n ? ROLLUP_FIELDS : FIELD_FIRST); k++) {
 		if (now[k] == c->told[k])
 			continue;
-		if (tell(r, rg, row, k * rg->n_metrics + metric, now[k]) < 0)
+		if (tell(r, rg, row, ROLLUP_LEAD + k * rg->n_metrics + metric, now[k]) < 0)
 			return -ENOMEM;
 		c->told[k] = now[k];
 	}
@@ -50,11 +71,22 @@ static int tell_cell(struct rollup *r, struct rollup_group *rg, const struct rol
 	return 0;
 }
 
-static int tell_row(struct rollup *r, struct rollup_group *rg, const struct rollup_row *row)
+/* All of the row's bucket. */
+static int tell_row(struct rollup *r, struct rollup_group *rg, struct rollup_row *row)
 {
+	const int64_t now[ROLLUP_LEAD] = {
+		[ROLLUP_NO_VALUE] = (int64_t)rg->counts[row->open] - row->n_values,
+		[ROLLUP_NO_RATE] = (int64_t)rg->counts[row->open] - row->n_rates};
+
+	for (uint32_t k = 0; k < ROLLUP_LEAD; k++) {
+		if (now[k] != row->told[k] && tell(r, rg, row, k, now[k]) < 0)
+			return -ENOMEM;
+		row->told[k] = now[k];
+	}
 	for (uint32_t m = 0; m < rg->n_metrics; m++)
 		if (tell_cell(r, rg, row, m) < 0)
 			return -ENOMEM;
+	row->n_values = row->n_rates = 0;
 	return 0;
 }
 
@@ -143,6 +175,8 @@ static int new_row(struct rollup_group *rg, const struct block_instance *in, uin
 	row->attrs.len = 0;
 	row->gen = in->gen;
 	row->open = bucket;
+	row->n_values = row->n_rates = 0;
+	memset(row->told, 0, sizeof(row->told));
 	row->first_us = first_us;
 	row->started = in->started;
 	row->ended = false;
@@ -152,10 +186,10 @@ static int new_row(struct rollup_group *rg, const struct block_instance *in, uin
 	return 0;
 }
 
-/* It came and went within a bucket's length. */
+/* It came and went so soon that it is left out. */
 static bool is_brief(const struct rollup_row *row)
 {
-	return row->started && row->ended && row->last_us - row->first_us < ROLLUP_BUCKET_US;
+	return row->started && row->ended && row->last_us - row->first_us < ROLLUP_BRIEF_US;
 }
 
 static void leave_out(struct rollup_group *rg, const struct rollup_row *row)
@@ -225,7 +259,7 @@ static int note_bucket(struct rollup *r, uint64_t at_us)
 }
 
 /* Where the buckets' bounds lie among the reads of the group. */
-static int take_ranges(struct rollup *r, struct rollup_group *rg, const struct block_group *bg,
+static int find_ranges(struct rollup *r, struct rollup_group *rg, const struct block_group *bg,
 		       struct rollup_range *ranges, uint32_t *ret_n)
 {
 	struct gather_group *g = &rg->g;
@@ -272,16 +306,17 @@ static void add_values(struct rollup_cell *c, const int64_t *v, uint32_t from, u
 			add_value(c, v[i]);
 }
 
-static void add_rates(struct rollup_cell *c, int64_t base, const int64_t *v, const uint64_t *dt_us,
-		      uint32_t from, uint32_t to)
+/* Before the values stands the base. */
+static void add_rates(struct rollup_cell *c, const int64_t *v, const uint64_t *dt_us, uint32_t from,
+		      uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++) {
-		int64_t before = i ? v[i - 1] : base;
+		int64_t before = v[i], now = v[i + 1];
 
-		if (v[i] == VALUE_ABSENT || before == VALUE_ABSENT || v[i] < before || !dt_us[i])
+		if (now == VALUE_ABSENT || before == VALUE_ABSENT || now < before || !dt_us[i])
 			continue;
-		add_value(c, v[i] == before ? 0
-					    : rate_of((uint64_t)v[i] - (uint64_t)before, dt_us[i]));
+		add_value(c,
+			  now == before ? 0 : rate_of((uint64_t)now - (uint64_t)before, dt_us[i]));
 	}
 }
 
@@ -292,35 +327,58 @@ struct taking {
 	const struct block_group *bg;
 	const struct rollup_range *ranges;
 	uint32_t n_ranges;
+	int64_t *values; /* of all metrics of an instance: the base, then BLOCK_READS */
 };
 
-static int take_cell(const struct taking *t, struct rollup_row *row, uint32_t i, uint32_t metric,
-		     bool of_rates)
+static int read_values(const struct taking *t, uint32_t i)
 {
-	const struct block_instance *in = &t->bg->instances[i];
-	uint32_t open = row->open, last = in->first + in->n;
-	int64_t values[BLOCK_READS], base;
-	int e = block_values(t->b, t->bg, i, metric, &base, values);
+	for (uint32_t m = 0; m < t->rg->n_metrics; m++) {
+		int64_t *to = t->values + (size_t)m * (BLOCK_READS + 1);
+		int e = block_values(t->b, t->bg, i, m, to, to + 1);
 
-	for (uint32_t k = 0; e == 0 && k < t->n_ranges; k++) {
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+/* Reads [from, to) of those the instance has in the block, all of the row's bucket. */
+static void take_reads(const struct taking *t, struct rollup_row *row,
+		       const struct block_instance *in, uint32_t from, uint32_t to)
+{
+	const uint64_t *dt_us = t->bg->dt_us + in->first;
+
+	row->n_values += to - from;
+	for (uint32_t k = from; k < to; k++)
+		row->n_rates += dt_us[k] && (k || !in->started);
+	for (uint32_t m = 0; m < t->rg->n_metrics; m++) {
+		const int64_t *v = t->values + (size_t)m * (BLOCK_READS + 1);
+
+		if (t->rg->of_rates[m])
+			add_rates(&row->cells[m], v, dt_us, from, to);
+		else
+			add_values(&row->cells[m], v + 1, from, to);
+	}
+}
+
+static int take_ranges(const struct taking *t, struct rollup_row *row,
+		       const struct block_instance *in)
+{
+	uint32_t last = in->first + in->n;
+
+	for (uint32_t k = 0; k < t->n_ranges; k++) {
 		const struct rollup_range *x = &t->ranges[k];
 		uint32_t from = x->from > in->first ? x->from - in->first : 0,
 			 to = (x->to < last ? x->to : last) - in->first;
 
 		if (x->from >= last || x->to <= in->first)
 			continue;
-		if (x->bucket != row->open)
-			e = tell_cell(t->r, t->rg, row, metric);
+		if (x->bucket != row->open && tell_row(t->r, t->rg, row) < 0)
+			return -ENOMEM;
 		row->open = x->bucket;
-		if (of_rates)
-			add_rates(&row->cells[metric], base, values, t->bg->dt_us + in->first, from,
-				  to);
-		else
-			add_values(&row->cells[metric], values, from, to);
+		take_reads(t, row, in, from, to);
 	}
-	if (e == 0 && metric + 1 < t->rg->n_metrics) /* the next metric begins there too */
-		row->open = open;
-	return e;
+	return 0;
 }
 
 static uint32_t first_bucket(const struct taking *t, const struct block_instance *in)
@@ -332,7 +390,7 @@ static uint32_t first_bucket(const struct taking *t, const struct block_instance
 	return t->ranges[k].bucket;
 }
 
-static int take_instance(const struct taking *t, uint32_t i, const struct mirror_group *mg)
+static int take_instance(const struct taking *t, uint32_t i)
 {
 	const struct block_instance *in = &t->bg->instances[i];
 	struct rollup_row *row = row_at(t->rg, in->slot);
@@ -350,8 +408,12 @@ static int take_instance(const struct taking *t, uint32_t i, const struct mirror
 		return e;
 	if (in->n)
 		row->last_us = t->bg->at_us[in->first + in->n - 1];
-	for (uint32_t m = 0; e == 0 && in->n && m < t->rg->n_metrics; m++)
-		e = take_cell(t, row, i, m, mg->metrics[m].sem == SEM_COUNTER);
+	if (in->n)
+		e = read_values(t, i);
+	if (e == 0 && in->n)
+		e = take_ranges(t, row, in);
+	if (e < 0)
+		return e;
 	if (in->attrs) {
 		row->attrs.len = 0;
 		gather_put_attrs(&row->attrs, in->attrs, t->rg->n_attrs);
@@ -359,7 +421,7 @@ static int take_instance(const struct taking *t, uint32_t i, const struct mirror
 	row->seen = t->r->n_blocks;
 	if (in->ended)
 		end_row(t->rg, row);
-	return e < 0 || row->attrs.failed ? -ENOMEM : 0;
+	return row->attrs.failed ? -ENOMEM : 0;
 }
 
 int rollup_group_add(struct rollup *r, struct rollup_group *rg, struct block *b,
@@ -369,13 +431,18 @@ int rollup_group_add(struct rollup *r, struct rollup_group *rg, struct block *b,
 	struct taking t = {.r = r, .rg = rg, .b = b, .bg = bg, .ranges = ranges};
 	int e = block_attrs(b, bg);
 
+	t.values = malloc((size_t)bg->n_metrics * (BLOCK_READS + 1) * sizeof(*t.values));
+	if (!t.values)
+		return -ENOMEM;
 	rg->n_metrics = bg->n_metrics;
 	rg->n_attrs = bg->n_attrs;
 	rg->period_ms = bg->period_ms;
+	for (uint32_t m = 0; m < bg->n_metrics; m++)
+		rg->of_rates[m] = mg->metrics[m].sem == SEM_COUNTER;
 	if (e == 0)
-		e = take_ranges(r, rg, bg, ranges, &t.n_ranges);
+		e = find_ranges(r, rg, bg, ranges, &t.n_ranges);
 	for (uint32_t i = 0; e == 0 && i < bg->n_instances; i++)
-		e = take_instance(&t, i, mg);
+		e = take_instance(&t, i);
 	for (uint32_t i = 0; e == 0 && i < rg->n_rows; i++) {
 		struct rollup_row *row = &rg->rows[i];
 
@@ -386,7 +453,20 @@ int rollup_group_add(struct rollup *r, struct rollup_group *rg, struct block *b,
 		if (row->open + 1 < rg->g.n_reads && row->ended)
 			e = close_row(r, rg, row);
 	}
+	free(t.values);
 	return e;
+}
+
+void rollup_group_compact(struct rollup *r, struct rollup_group *rg)
+{
+	struct gather_group *g = &rg->g;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < g->n_events; i++)
+		if (!g->instances[g->events[i].instance].left_out)
+			g->events[n++] = g->events[i];
+	r->n_events -= g->n_events - n;
+	g->n_events = n;
 }
 
 /* ---- the end ---- */

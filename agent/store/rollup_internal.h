@@ -8,12 +8,14 @@
 enum rollup_field {
 	FIELD_MISSING,
 	FIELD_FIRST,
-	FIELD_BELOW,
-	FIELD_ABOVE,
+	FIELD_MIN,
+	FIELD_MAX,
 	FIELD_LAST,
 	FIELD_SUM,
 	ROLLUP_FIELDS
 };
+/* Cells of an instance that stand before those of its metrics. */
+enum { ROLLUP_NO_VALUE, ROLLUP_NO_RATE, ROLLUP_LEAD };
 /* A rollup with more is full: some 256 KiB. */
 enum { ROLLUP_EVENTS_MAX = 160 << 10 };
 
@@ -28,6 +30,8 @@ struct rollup_row {
 	struct rollup_cell *cells;
 	struct out attrs;
 	uint32_t gen, instance, open; /* instance: its number; open: its bucket of the group */
+	uint32_t n_values, n_rates;   /* reads in that bucket which may give a value, or a rate */
+	int64_t told[ROLLUP_LEAD];
 	uint64_t first_us, last_us;
 	uint64_t seen; /* the block it was in last */
 	bool used, started, ended;
@@ -39,6 +43,7 @@ struct rollup_range {
 struct rollup_group {
 	struct gather_group g; /* its reads are buckets; by_slot: rows, + 1 */
 	uint32_t n_metrics, n_attrs, period_ms;
+	bool of_rates[GROUP_METRICS_MAX];
 	uint32_t counts[BLOCK_READS];
 	struct rollup_row *rows;
 	uint32_t n_rows, cap_rows, cap_free, n_free;
@@ -56,6 +61,38 @@ struct rollup {
 	struct sealed pending;
 };
 
+/* Rates are kept to a number of bits: the exponent and the bits after the first one. */
+enum { RATE_BITS = 8, MEAN_BITS = 10 };
+enum { MEAN_NEAR = 3 }; /* codes of a mean that are taken for one */
+
+static inline uint64_t rollup_code(uint64_t v, unsigned bits)
+{
+	unsigned e = 0;
+
+	while (v >> e >> bits > 1)
+		e++;
+	return ((uint64_t)e << bits) + (v >> e);
+}
+
+/* In the middle of what has that code. */
+static inline uint64_t rollup_decode(uint64_t code, unsigned bits)
+{
+	uint64_t e = code >> bits;
+
+	if (e < 2)
+		return code;
+	e = e - 1 > 62 - bits ? 62 - bits : e - 1;
+	return ((code - (e << bits)) << e) + (UINT64_C(1) << (e - 1));
+}
+
+/* The code of the mean of n rates that but for one, the largest, are 0. */
+static inline uint64_t rollup_mean_of(uint64_t max_code, uint32_t n)
+{
+	return rollup_code(rollup_decode(max_code, RATE_BITS) / n, MEAN_BITS);
+}
+
+/* Forgets what was told of instances that are left out. */
+void rollup_group_compact(struct rollup *, struct rollup_group *);
 int rollup_group_add(struct rollup *, struct rollup_group *, struct block *,
 		     const struct block_group *, const struct mirror_group *);
 /* Closes what is open and numbers the buckets. 0 or -ENOMEM. */
