@@ -23,6 +23,7 @@ struct keeper {
 	bool has_frame;
 	bool replaying, spared; /* spared: the ring refused some of it, and gets no more of it */
 	unsigned refusals;	/* of the block at hand */
+	int refused;		/* why the ring did not take the newest block; 0: it did */
 	bool has_block;		/* of this log, in the ring */
 	uint64_t journaled_us;	/* CLOCK_MONOTONIC of the newest tick that was synced */
 	uint64_t pending_us;	/* of the newest tick handed to the journal */
@@ -66,7 +67,7 @@ static int keep_on_disk(struct keeper *k, const struct sealed *s)
 {
 	int r = append_block(k, s);
 
-	note_error(k, r);
+	k->refused = r;
 	if (r == 0) {
 		k->has_block = true;
 		k->refusals = 0;
@@ -139,6 +140,10 @@ static int write_journal(struct keeper *k)
 	if (!k->journal_open) {
 		uint64_t sealed = sealer_seq(k->sealer);
 
+		/* The journal does not say of which boot its frames are: a block does. */
+		r = k->has_block ? ring_sync(k->c.ring) : 0;
+		if (r < 0 || !k->has_block)
+			return r;
 		r = cursor_open_seq(&k->journal, k->c.log, sealed ? sealed : 1);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
@@ -186,11 +191,13 @@ static void publish(struct keeper *k)
 static void round_of(struct keeper *k)
 {
 	seal_all(k);
-	/* The journal alone does not say of which boot its frames are: one block soon does. */
-	if (k->c.ring && !k->has_block)
+	if (k->c.ring && !k->has_block) /* write_journal() waits for one */
 		sealer_flush(k->sealer);
-	if (k->c.ring)
-		note_error(k, write_journal(k));
+	if (k->c.ring) {
+		int r = write_journal(k);
+
+		note_error(k, r < 0 ? r : k->refused);
+	}
 	publish(k);
 }
 
@@ -312,7 +319,8 @@ int keeper_open(struct keeper **ret, const struct keeper_config *config)
 		r = ring_journal_each(k->c.ring, replay_frame, &replay);
 		end_replay(&replay);
 		k->replaying = k->spared = false;
-		note_error(k, r < 0 ? r : 0);
+		note_error(k, r < 0 ? r : k->refused);
+		k->refused = 0;
 		c.after_seq = newest_seq(k->c.ring, log_id(k->c.log), boot_id);
 		k->has_block = c.after_seq != 0;
 	}
