@@ -57,7 +57,7 @@ says 1 "cut short before anything" export empty
 says 1 "Is a directory" open "$dir"
 
 # ---- an agent, and what record makes of it
-start agent "$STROBE" run --listen 127.0.0.1:0 --memory 16M
+start agent "$STROBE" run --listen 127.0.0.1:0 --memory 16M --cpu-budget 80
 agent=$pid agent_url=$url
 STROBE_URL=$url
 export STROBE_URL
@@ -82,7 +82,7 @@ kernel.all.pswitch network.interface.in.bytes"
 of_agent() {
 	for m in $metrics; do
 		# shellcheck disable=SC2086
-		"$STROBE" get $m --from "$from" --to "$to" --points 1900 $1 --csv --url "$agent_url" 2>/dev/null |
+		"$STROBE" get $m --from "$from" --to "$to" --points 95 $1 --csv --url "$agent_url" 2>/dev/null |
 			awk -F, 'NR > 1 { if ($6 != 1) print "twice" ; print $5 "," $1 "," $2 "," $11 }'
 	done | sort -t, -k2,3 -k1,1n -s | cut -d, -f2-
 }
