@@ -59,6 +59,8 @@ void job_free(struct job *job)
 	if (job->jobs)
 		atomic_fetch_sub(&job->jobs->held, job->held);
 	query_free(job->result);
+	if (job->arg)
+		job->free_arg(job->arg);
 	buf_done(&job->events);
 	buf_done(&job->text);
 	free(job->selectors);
@@ -332,6 +334,8 @@ int jobs_step(struct jobs *j)
 		job->r = -ECANCELED;
 	else if (job->kind == JOB_EVENTS)
 		find_events(j, job);
+	else if (job->kind == JOB_CALL)
+		job->r = job->call(job);
 	else
 		run_range(j, job);
 	hold(j, job);

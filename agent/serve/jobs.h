@@ -21,7 +21,7 @@
 
 enum { JOBS_MAX = 32, JOBS_BYTES = 64 << 20 };
 
-enum job_kind { JOB_RANGE, JOB_EVENTS };
+enum job_kind { JOB_RANGE, JOB_EVENTS, JOB_CALL };
 
 struct job {
 	enum job_kind kind;
@@ -32,6 +32,9 @@ struct job {
 	struct query_selector *selectors; /* with their strings in `strings` */
 	char *strings;
 	void (*render)(struct job *); /* on the query thread after a query that worked; or NULL */
+	int (*call)(struct job *);    /* JOB_CALL: what is run, with `arg`, into text */
+	void *arg;
+	void (*free_arg)(void *arg); /* by job_free(), unless the owner took arg */
 	/* results */
 	int r; /* 0; -E2BIG, -EBUSY; or -errno of query_run */
 	struct query_result *result;
