@@ -259,6 +259,33 @@ between "$(seconds own.err)" 2.7 3.3 || fail "$(cat own.err)"
 [ -z "$(ls -d strobe/*/agent.json 2>/dev/null)" ] || fail "record left an agent.json"
 ok
 
+# what only the disk has: blocks of an earlier agent, and the log of this one
+start early "$STROBE" run --listen 127.0.0.1:0 --runtime-dir "$dir/early" --history "$dir/ring" --history-size 32M --memory 16M
+sleep 5
+to=$(date +%s)
+from=$((to - 4))
+to=$((to - 1))
+query "$url" >want
+[ "$(wc -l <want)" -gt 150 ] || fail "the early agent has only $(wc -l <want) points"
+stop "$pid"
+start late "$STROBE" run --listen 127.0.0.1:0 --runtime-dir "$dir/late" --history "$dir/ring" --history-size 32M --memory 16M
+sleep 2
+"$STROBE" record -o old.strobe --last 1h --url "$url" 2>old.err || fail "$(cat old.err)"
+curl -s -H "Authorization: Bearer ${url#*#token=}" -o part.strobe "${url%%#*}api/v1/capture?from=$from&to=$to"
+stop "$pid"
+between "$(seconds old.err)" 6.5 30 || fail "record --last of two runs: $(cat old.err)"
+for file in old part; do
+	open_capture "$file" $file.strobe
+	query "$url" >got
+	cmp -s want got || fail "$file: blocks say something else: $(diff want got | head -5)"
+	stop "$pid"
+	rows $file.strobe --metric mem.util.free --from "$from" --to "$to" | cut -d, -f6 >got
+	grep '^mem.util.free' want | awk -F, '$6 == 1 {print $11}' >some
+	[ -s some ] || fail "no points of one sample"
+	grep -vxF -f got some && fail "$file: samples of blocks are missing"
+done
+ok
+
 # text: a header, quoting, JSON
 says 0 "time,t,metric,instance,unit,value" export own.strobe --metric kernel.all.load
 says 1 "no metric matches 'nonesuch'" export own.strobe --metric nonesuch
