@@ -84,6 +84,8 @@ void job_free(struct job *job)
 	free(job->held.spans);
 	free(job->held.clocks);
 	free(job->names);
+	if (job->arg)
+		job->free_arg(job->arg);
 	buf_done(&job->events);
 	buf_done(&job->text);
 	free(job->selectors);
@@ -377,6 +379,9 @@ static void run_job(struct jobs *j, struct job *job)
 		break;
 	case JOB_RANK:
 		job->r = rank_run(h, &job->rank_request, &job->rank, &job->cancel);
+		break;
+	case JOB_CALL:
+		job->r = job->call(job);
 		break;
 	case JOB_TOTALS:
 		job->r = totals_run(h, &job->totals_request, &job->totals, &job->cancel);

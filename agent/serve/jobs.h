@@ -29,7 +29,8 @@ enum job_kind {
 	JOB_PAST_EVENTS,
 	JOB_HELD,
 	JOB_RANK,
-	JOB_TOTALS
+	JOB_TOTALS,
+	JOB_CALL
 };
 
 struct held_result {
@@ -53,6 +54,9 @@ struct job {
 	int64_t from_us, to_us;		      /* JOB_PAST_EVENTS */
 	struct history *history;	      /* set when it is run */
 	void (*render)(struct job *);	      /* on the query thread after it worked; or NULL */
+	int (*call)(struct job *);	      /* JOB_CALL: what is run, with `arg`, into text */
+	void *arg;
+	void (*free_arg)(void *arg); /* by job_free(), unless the owner took arg */
 	/* results */
 	int r; /* 0; -E2BIG, -EBUSY; or -errno of query_run */
 	struct query_result *result;

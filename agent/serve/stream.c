@@ -205,6 +205,7 @@ static int send_job(struct session *s, struct job *job)
 	case JOB_EVENTS: /* up to 192 KiB: more than the control queue may hold */
 	case JOB_RANGE:
 	case JOB_TOTALS:
+	case JOB_CALL:
 		message_past_events(&b, job->req, &job->events);
 		break;
 	}

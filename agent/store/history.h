@@ -56,6 +56,12 @@ int history_get(struct history *, int64_t from_us, int64_t to_us, size_t n,
 		struct history_block *ret);
 void history_release(struct history *, struct history_block *);
 
+/* The bytes of a block, as they were sealed, until its release; and a copy, to free(), of the CATALOG
+ * payload it names: 0, -EBADMSG, -ENOMEM, -errno. */
+const uint8_t *history_bytes(const struct history_block *, size_t *len);
+int history_catalog_bytes(struct history *, const struct history_block *, uint8_t **ret,
+			  size_t *len);
+
 /* The blocks that overlap a range, as they were when the walk began. */
 struct history_walk {
 	/* What of the running log no block stands for: frames after this one; 0: all of it. The
