@@ -1,6 +1,7 @@
 #include "cmd/capture_file.h"
 
 #include "base/msg.h"
+#include "base/walltime.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,6 +108,34 @@ static int open_reader(struct capture_reader **ret, const char *path)
 	return r;
 }
 
+static int take_catalog(struct capture_summary *s, const uint8_t *data, size_t len)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, data, len);
+	free(s->catalog);
+	s->catalog = copy;
+	s->catalog_len = len;
+	return 0;
+}
+
+static int take_block(struct capture_summary *s, const uint8_t *data, size_t len)
+{
+	struct block_head h;
+	int r = block_head_read(data, len, &h);
+
+	if (r < 0)
+		return -EBADMSG;
+	if (!s->n_blocks++)
+		s->first = h;
+	s->last = h;
+	s->block_samples += h.n_samples;
+	s->block_bytes += len;
+	return 0;
+}
+
 static int take_section(struct capture_summary *s, enum capture_type type, const uint8_t *data,
 			size_t len)
 {
@@ -115,7 +144,10 @@ static int take_section(struct capture_summary *s, enum capture_type type, const
 
 	if (type == CAPTURE_META && capture_meta_parse(data, len, &meta) == 0)
 		s->meta = meta;
-	s->n_blocks += type == CAPTURE_BLOCK;
+	if (type == CAPTURE_CATALOG)
+		r = take_catalog(s, data, len);
+	if (type == CAPTURE_BLOCK)
+		r = take_block(s, data, len);
 	if (type == CAPTURE_FRAMES)
 		r = capture_fill_section(&s->fill, data, len);
 	if (r == -EBADMSG)
@@ -123,12 +155,50 @@ static int take_section(struct capture_summary *s, enum capture_type type, const
 	return r == -EBADMSG ? 0 : r;
 }
 
-static void say_state(const struct capture_summary *s, const char *path)
+uint64_t capture_summary_end_us(const struct capture_summary *s)
 {
 	const struct mirror *m = &s->fill.walk.mirror;
-	char at[40];
+	uint64_t us = s->fill.last_us;
 
-	capture_time_text(at, mirror_wall_us(m, s->fill.last_us));
+	if (!s->fill.n_ticks)
+		return s->last.to_us + 1;
+	for (uint32_t i = 0; i < m->n_groups; i++)
+		if (m->groups[i].acquired_us > us)
+			us = m->groups[i].acquired_us;
+	return us + 1;
+}
+
+int64_t capture_summary_wall_us(const struct capture_summary *s, int64_t at_us)
+{
+	const struct mirror *m = &s->fill.walk.mirror;
+
+	if (!m->n_clocks)
+		return at_us + s->last.real_off_us;
+	return at_us < 0 ? at_us + m->clocks[0].real_off_us : mirror_wall_us(m, (uint64_t)at_us);
+}
+
+int64_t capture_summary_shift_us(const struct capture_summary *s, const struct block_head *h)
+{
+	const struct mirror *m = &s->fill.walk.mirror;
+	const char *boot = s->fill.n_ticks ? s->meta.boot_id : s->last.boot_id;
+
+	if (strcmp(h->boot_id, boot) == 0)
+		return 0;
+	return h->real_off_us - (m->n_clocks ? m->clocks[0].real_off_us : s->last.real_off_us);
+}
+
+int64_t capture_summary_from_us(const struct capture_summary *s)
+{
+	if (s->n_blocks)
+		return (int64_t)s->first.from_us + capture_summary_shift_us(s, &s->first);
+	return (int64_t)s->fill.first_us;
+}
+
+static void say_state(const struct capture_summary *s, const char *path)
+{
+	char at[WALLTIME_LEN];
+
+	walltime_iso(at, capture_summary_wall_us(s, (int64_t)capture_summary_end_us(s) - 1));
 	if (s->n_damaged)
 		msg(MSG_WARN, "%s is damaged: %u of its sections are left out; gaps show where",
 		    path, s->n_damaged);
@@ -159,15 +229,18 @@ int capture_summary_read(struct capture_summary *s, const char *path)
 	}
 	s->whole = capture_is_whole(c);
 	capture_close(c);
+	if (r == 0 && !s->fill.n_ticks && s->n_blocks && s->catalog)
+		mirror_apply(&s->fill.walk.mirror,
+			     &(struct frame){.data = s->catalog, .len = s->catalog_len});
 	if (r < 0)
 		msg(MSG_ERROR, "%s: it cannot be read: %s", path, strerrordesc_np(-r));
-	else if (!s->fill.n_ticks)
+	else if (!s->fill.n_ticks && !s->n_blocks)
 		msg(MSG_ERROR, "%s: %s", path,
 		    s->n_damaged ? "it is damaged, and nothing of it can be read"
 				 : "nothing was recorded in it");
 	else
 		say_state(s, path);
-	if (r == 0 && !s->fill.n_ticks)
+	if (r == 0 && !s->fill.n_ticks && !s->n_blocks)
 		r = -ENODATA;
 	if (r < 0)
 		capture_summary_done(s);
@@ -177,10 +250,14 @@ int capture_summary_read(struct capture_summary *s, const char *path)
 void capture_summary_done(struct capture_summary *s)
 {
 	capture_fill_done(&s->fill);
+	free(s->catalog);
+	s->catalog = NULL;
 }
 
-int capture_file_frames(const char *path, int (*each)(void *arg, const uint8_t *data, size_t len),
-			void *arg)
+int capture_file_sections(const char *path,
+			  int (*each)(void *arg, enum capture_type type, const uint8_t *data,
+				      size_t len),
+			  void *arg)
 {
 	struct capture_reader *c;
 	enum capture_type type;
@@ -191,8 +268,8 @@ int capture_file_frames(const char *path, int (*each)(void *arg, const uint8_t *
 	if (r < 0)
 		return r;
 	while (r == 0 && (got = capture_next(c, &type, &data, &len)) != 0)
-		if (got == 1 && type == CAPTURE_FRAMES)
-			r = each(arg, data, len);
+		if (got == 1)
+			r = each(arg, type, data, len);
 	capture_close(c);
 	return r;
 }

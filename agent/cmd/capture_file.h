@@ -5,6 +5,7 @@
 #define STROBE_CMD_CAPTURE_FILE_H
 
 #include "serve/capture_meta.h"
+#include "store/block.h"
 #include "store/capture_log.h"
 
 /* ---- writing ---- */
@@ -32,14 +33,29 @@ struct capture_summary {
 	struct capture_meta meta;
 	struct capture_fill fill; /* counts, and the state and clocks at its end */
 	uint64_t n_bytes;	  /* of the file */
-	unsigned n_damaged, n_blocks;
+	unsigned n_damaged;
 	bool whole;
+	/* sealed blocks: older than the frames */
+	unsigned n_blocks;
+	uint64_t block_samples, block_bytes;
+	struct block_head first, last;
+	uint8_t *catalog; /* of the last, where there are no frames */
+	size_t catalog_len;
 };
+/* Time of the first sample and just after the last, CLOCK_MONOTONIC of the newest boot in it. */
+int64_t capture_summary_from_us(const struct capture_summary *);
+uint64_t capture_summary_end_us(const struct capture_summary *);
+/* What a block's times are moved by to that axis: an earlier boot lies where the wall clock puts it. */
+int64_t capture_summary_shift_us(const struct capture_summary *, const struct block_head *);
+/* Wall clock at such a time. */
+int64_t capture_summary_wall_us(const struct capture_summary *, int64_t at_us);
 /* 0 when something can be read of it; what is wrong with it is said, as is why nothing can. */
 int capture_summary_read(struct capture_summary *ret, const char *path);
 void capture_summary_done(struct capture_summary *);
-/* Hands each FRAMES section to `each` until it returns not 0. 0, that, or -errno (said). */
-int capture_file_frames(const char *path, int (*each)(void *arg, const uint8_t *data, size_t len),
-			void *arg);
+/* Hands each section that is sound to `each` until it returns not 0. 0, that, or -errno (said). */
+int capture_file_sections(const char *path,
+			  int (*each)(void *arg, enum capture_type type, const uint8_t *data,
+				      size_t len),
+			  void *arg);
 
 #endif

@@ -1,5 +1,6 @@
 /* strobe export: every sample of a capture as text. */
 #include "base/msg.h"
+#include "base/walltime.h"
 #include "cmd/capture_file.h"
 #include "cmd/cmd.h"
 #include "cmd/options.h"
@@ -37,6 +38,7 @@ struct export
 	size_t n_patterns;
 	bool exact[PATTERNS_MAX]; /* a metric has this very name */
 	bool jsonl, raw, failed;
+	unsigned bad_blocks;
 	struct capture_summary summary;
 	struct samples *samples;
 	struct buf text;
@@ -156,19 +158,17 @@ static int resolve(struct export *x)
 	return 0;
 }
 
-static int resolve_time(const struct export *x, const char *what, const char *text, uint64_t *ret)
+static int resolve_time(const struct export *x, const char *what, const char *text, int64_t *ret)
 {
-	const struct capture_fill *f = &x->summary.fill;
-	const struct api_times times = {.now_us = (int64_t)f->last_us + 1,
-					.mirror = &f->walk.mirror};
-	int64_t us;
+	const struct capture_summary *s = &x->summary;
+	const struct history_clock clock = {INT64_MIN, s->last.real_off_us};
+	const struct api_times times = {.now_us = (int64_t)capture_summary_end_us(s),
+					.mirror = &s->fill.walk.mirror,
+					.clocks = &clock,
+					.n_clocks = s->n_blocks != 0};
 
-	if (!text)
+	if (!text || api_time_parse(text, &times, ret))
 		return 0;
-	if (api_time_parse(text, &times, &us)) {
-		*ret = us < 0 ? 0 : (uint64_t)us;
-		return 0;
-	}
 	fprintf(stderr,
 		"strobe: export: %s '%s' is no time (now, -30s, unix seconds or ISO 8601)\n", what,
 		text);
@@ -207,7 +207,7 @@ static void put_value(char *ret, size_t size, const struct sample *s)
 }
 
 struct fields {
-	char time[40], unix_s[32], unit[96], value[32];
+	char time[WALLTIME_LEN], unix_s[WALLTIME_LEN], unit[96], value[32];
 };
 
 static void put_json_line(struct buf *b, const struct sample *s, const struct fields *f)
@@ -254,33 +254,50 @@ static int on_sample(void *arg, const struct sample *s)
 	struct export *x = arg;
 	struct fields f;
 
-	capture_time_text(f.time, s->wall_us);
-	snprintf(f.unix_s, sizeof(f.unix_s), "%lld.%06d", (long long)(s->wall_us / 1000000),
-		 (int)(s->wall_us % 1000000));
+	walltime_iso(f.time, s->wall_us);
+	walltime_seconds(f.unix_s, s->wall_us);
 	snprintf(f.unit, sizeof(f.unit), "%.80s%s", s->metric->unit, s->rate ? "/s" : "");
 	put_value(f.value, sizeof(f.value), s);
 	(x->jsonl ? put_json_line : put_csv_line)(&x->text, s, &f);
 	return x->text.len < FLUSH_BYTES ? 0 : write_text(x);
 }
 
-static int on_frames(void *arg, const uint8_t *data, size_t len)
+static int take_frames(struct export *x, const uint8_t *data, size_t len)
 {
-	struct export *x = arg;
 	struct capture_unpack u;
 	struct frame f;
 	int r = capture_unpack_begin(&u, data, len);
 
 	while (r == 0 && capture_unpack_next(&u, &f) == 1) {
 		r = samples_frame(x->samples, &f);
-		r = r == -EBADMSG ? 0 : r; /* said by the summary */
+		r = r == -EBADMSG ? 0 : r;
 	}
-	return r == -EBADMSG ? 0 : r;
+	return r;
+}
+
+static int on_section(void *arg, enum capture_type type, const uint8_t *data, size_t len)
+{
+	struct export *x = arg;
+	struct block_head head;
+	int r = 0;
+
+	if (type == CAPTURE_FRAMES)
+		r = take_frames(x, data, len);
+	else if (type == CAPTURE_CATALOG)
+		r = samples_catalog(x->samples, data, len);
+	else if (type == CAPTURE_BLOCK && block_head_read(data, len, &head) == 0)
+		r = samples_block(x->samples, data, len,
+				  capture_summary_shift_us(&x->summary, &head));
+	if (type == CAPTURE_BLOCK && r == -EBADMSG)
+		x->bad_blocks++;
+	return r == -EBADMSG ? 0 : r; /* said by the summary */
 }
 
 static int run(struct export *x)
 {
 	struct samples_config c = {.rates = !x->raw,
-				   .to_us = UINT64_MAX,
+				   .from_us = INT64_MIN,
+				   .to_us = INT64_MAX,
 				   .wanted = wanted,
 				   .each = on_sample,
 				   .arg = x};
@@ -296,7 +313,7 @@ static int run(struct export *x)
 		buf_text(&x->text, "time,t,metric,instance,unit,value\n");
 	r = samples_open(&x->samples, &c);
 	if (r == 0)
-		r = capture_file_frames(x->path, on_frames, x);
+		r = capture_file_sections(x->path, on_section, x);
 	if (r == 0)
 		r = samples_flush(x->samples);
 	if (r == 0)
@@ -307,7 +324,10 @@ static int run(struct export *x)
 		msg(MSG_ERROR, "the output cannot be written: %s", strerrordesc_np(errno));
 	else if (r < 0)
 		msg(MSG_ERROR, "%s: %s", x->path, strerrordesc_np(-r));
-	return r < 0 || x->failed || x->summary.n_damaged ? 1 : 0;
+	else if (x->bad_blocks)
+		msg(MSG_WARN, "%s is damaged: %u of its blocks are left out, whole or in part",
+		    x->path, x->bad_blocks);
+	return r < 0 || x->failed || x->summary.n_damaged || x->bad_blocks ? 1 : 0;
 }
 
 int cmd_export(int argc, char **argv)

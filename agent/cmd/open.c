@@ -1,5 +1,7 @@
 /* strobe open: serves a capture as if its host were watched, with its end for now. */
+#include "base/crc32c.h"
 #include "base/msg.h"
+#include "base/walltime.h"
 #include "cmd/capture_file.h"
 #include "cmd/cmd.h"
 #include "cmd/face.h"
@@ -61,38 +63,112 @@ static int parse(int argc, char **argv, struct opened *o)
 
 /* ---- the file as a log ---- */
 
-static int fill_section(void *arg, const uint8_t *data, size_t len)
-{
-	int r = capture_fill_section(arg, data, len);
+struct filling {
+	struct capture_fill fill;
+	struct history *history;
+	uint8_t *catalog;
+	size_t catalog_len;
+};
 
+static int take_catalog(struct filling *f, const uint8_t *data, size_t len)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, data, len);
+	free(f->catalog);
+	f->catalog = copy;
+	f->catalog_len = len;
+	return 0;
+}
+
+static int take_block(struct filling *f, const uint8_t *data, size_t len)
+{
+	struct sealed s = {.len = len, .catalog = f->catalog, .catalog_len = f->catalog_len};
+	int r = block_head_read(data, len, &s.head);
+
+	if (r < 0 || !f->catalog || crc32c(0, f->catalog, f->catalog_len) != s.head.catalog_crc)
+		return -EBADMSG;
+	s.data = malloc(len);
+	if (!s.data)
+		return -ENOMEM;
+	memcpy(s.data, data, len);
+	r = history_add(f->history, &s, false);
+	if (r < 0)
+		free(s.data);
+	return r;
+}
+
+static int fill_section(void *arg, enum capture_type type, const uint8_t *data, size_t len)
+{
+	struct filling *f = arg;
+	int r = 0;
+
+	if (type == CAPTURE_FRAMES)
+		r = capture_fill_section(&f->fill, data, len);
 	return r == -EBADMSG ? 0 : r; /* said by the summary */
 }
 
-static int fill_log(struct opened *o)
+static int add_section(void *arg, enum capture_type type, const uint8_t *data, size_t len)
 {
+	struct filling *f = arg;
+	int r = 0;
+
+	if (type == CAPTURE_CATALOG)
+		r = take_catalog(f, data, len);
+	else if (type == CAPTURE_BLOCK)
+		r = take_block(f, data, len);
+	return r == -EBADMSG ? 0 : r;
+}
+
+static int open_log(struct opened *o)
+{
+	const struct capture_summary *s = &o->summary;
 	uint8_t id[LOG_ID_LEN];
-	struct log_config c = {.size_bytes =
-				       (uint64_t)o->summary.fill.n_segments * LOG_SEGMENT_SIZE,
-			       .boot_id = o->summary.meta.boot_id,
+	struct log_config c = {.size_bytes = (uint64_t)s->fill.n_segments * LOG_SEGMENT_SIZE,
 			       .log_id = id};
-	struct capture_fill fill;
+	struct history_config h = {.boot_id = s->meta.boot_id, .memory_bytes = UINT64_MAX};
 	enum log_state state;
 	char err[512];
 	int r;
 
 	/* The same at each opening, and not the source's, whose frames have other numbers. */
 	for (int i = 0; i < LOG_ID_LEN; i++)
-		id[i] = (uint8_t)~o->summary.meta.log_id[i];
+		id[i] = (uint8_t)~s->meta.log_id[i];
+	if (!s->fill.n_ticks) /* blocks of an earlier boot, maybe */
+		h.boot_id = s->last.boot_id;
+	c.boot_id = h.boot_id;
 	r = log_open(&o->log, &c, &state, err, sizeof(err));
 	if (r < 0) {
 		msg(MSG_ERROR, "%s: %s", o->path, err);
 		return r;
 	}
-	capture_fill_init(&fill, o->log);
-	r = capture_file_frames(o->path, fill_section, &fill);
-	capture_fill_done(&fill);
+	h.log = o->log;
+	return history_open(&o->history, &h);
+}
+
+/* Blocks go to the history when the log says what the wall clock was. */
+static int fill_log(struct opened *o)
+{
+	const struct capture_summary *s = &o->summary;
+	struct filling f = {0};
+	int r = open_log(o);
+
 	if (r < 0)
-		msg(MSG_ERROR, "%s changed while it was read: %s", o->path, strerrordesc_np(-r));
+		return r;
+	capture_fill_init(&f.fill, o->log);
+	f.history = o->history;
+	r = capture_file_sections(o->path, fill_section, &f);
+	if (r == 0 && !s->fill.n_ticks)
+		r = capture_fill_empty(&f.fill, s->catalog, s->catalog_len, s->last.to_us,
+				       s->last.real_off_us);
+	if (r == 0 && s->n_blocks)
+		r = capture_file_sections(o->path, add_section, &f);
+	capture_fill_done(&f.fill);
+	free(f.catalog);
+	if (r < 0)
+		msg(MSG_ERROR, "%s cannot be served: %s", o->path, strerrordesc_np(-r));
 	return r;
 }
 
@@ -110,17 +186,6 @@ static void make_host(struct host *h, const struct capture_meta *m)
 	snprintf(h->machine_id, sizeof(h->machine_id), "%s", m->machine_id);
 }
 
-/* Just after the last read. */
-static uint64_t end_us(const struct capture_fill *f)
-{
-	uint64_t us = f->last_us;
-
-	for (uint32_t i = 0; i < f->walk.mirror.n_groups; i++)
-		if (f->walk.mirror.groups[i].acquired_us > us)
-			us = f->walk.mirror.groups[i].acquired_us;
-	return us + 1;
-}
-
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -131,20 +196,22 @@ static const char *base_name(const char *path)
 static int open_server(struct opened *o)
 {
 	const struct capture_meta *m = &o->summary.meta;
-	const struct capture_fill *f = &o->summary.fill;
+	uint64_t end_us = capture_summary_end_us(&o->summary);
+	int64_t from_us = capture_summary_from_us(&o->summary);
+	uint64_t started_us = m->started_us && m->started_us < end_us ? m->started_us
+			      : from_us > 0			      ? (uint64_t)from_us
+								      : 1;
 	const struct server_config c = {.listen = o->listen,
 					.token = o->token,
 					.log = o->log,
 					.history = o->history,
 					.host = &o->host,
 					.rate_hz = m->rate_hz ? m->rate_hz : 10,
-					.started_us = m->started_us && m->started_us < f->last_us
-							      ? m->started_us
-							      : f->first_us,
+					.started_us = started_us,
 					.recoverable = true,
 					.capture_name = base_name(o->path),
 					.kernel = m->kernel,
-					.now_us = end_us(f)};
+					.now_us = end_us};
 	char err[512] = "";
 	int r = face_make_token(o->token);
 
@@ -159,17 +226,15 @@ static int open_server(struct opened *o)
 
 static void say_what(const struct opened *o)
 {
-	const struct capture_meta *m = &o->summary.meta;
-	const struct capture_fill *f = &o->summary.fill;
-	char at[40];
+	const struct capture_summary *s = &o->summary;
+	int64_t from_us = capture_summary_from_us(s);
+	double length_s = (double)((int64_t)capture_summary_end_us(s) - from_us) / 1e6;
+	char at[WALLTIME_LEN];
 
-	capture_time_text(at, mirror_wall_us(&f->walk.mirror, f->first_us));
-	fprintf(stderr, "strobe: %s: %s from %.19sZ on, %.1f s at %u Hz, %u series%s%s\n", o->path,
-		m->host, at, (double)(f->last_us - f->first_us) / 1e6, m->rate_hz, f->n_series,
-		m->command[0] ? ", of: " : "", m->command);
-	if (o->summary.n_blocks)
-		msg(MSG_WARN, "%s holds %u sealed blocks, which are left out", o->path,
-		    o->summary.n_blocks);
+	walltime_iso(at, capture_summary_wall_us(s, from_us));
+	fprintf(stderr, "strobe: %s: %s from %.19sZ on, %.1f s at %u Hz%s%s\n", o->path,
+		s->meta.host, at, length_s, s->meta.rate_hz, s->meta.command[0] ? ", of: " : "",
+		s->meta.command);
 }
 
 static int serve(struct opened *o)
@@ -205,10 +270,6 @@ int cmd_open(int argc, char **argv)
 	r = capture_summary_read(&o->summary, o->path);
 	if (r == 0) {
 		r = fill_log(o);
-		if (r == 0)
-			r = history_open(&o->history, &(struct history_config){
-							      .log = o->log,
-							      .boot_id = o->summary.meta.boot_id});
 		if (r == 0)
 			r = open_server(o);
 		if (r == 0)

@@ -188,12 +188,12 @@ static void set_range(struct recording *r)
 	struct record_source *s = &r->source;
 
 	if (r->a.last_us) {
-		s->to_us = s->from_us;
-		s->from_us -= r->a.last_us < s->from_us ? r->a.last_us : s->from_us;
+		s->to_us = (uint64_t)s->from_us;
+		s->from_us -= (int64_t)r->a.last_us;
 	} else if (r->a.for_us) {
-		s->to_us = s->from_us + r->a.for_us;
+		s->to_us = (uint64_t)s->from_us + r->a.for_us;
 	} else if (r->a.command && s->remote) {
-		s->from_us -= s->from_us > SECOND_US ? SECOND_US : 0;
+		s->from_us -= SECOND_US;
 	}
 }
 
@@ -220,8 +220,7 @@ static int open_output(struct recording *r)
 	r->meta.to_us = 0;
 	if (r->a.command)
 		describe_command(&r->meta, r->a.command);
-	capture_file_name(name, sizeof(name), r->meta.host,
-			  (int64_t)s->from_us + r->meta.real_off_us);
+	capture_file_name(name, sizeof(name), r->meta.host, s->from_us + r->meta.real_off_us);
 	e = capture_out_open(&r->out, r->a.path ? r->a.path : name);
 	if (e == 0)
 		e = capture_out_meta(&r->out, &r->meta);
@@ -334,7 +333,7 @@ static void on_signal(struct recording *r, int sig)
 static bool may_start(const struct recording *r)
 {
 	return r->source.remote ? r->source.next_seq
-				: r->source.newest_us >= r->source.from_us + SECOND_US;
+				: r->source.newest_us >= (uint64_t)r->source.from_us + SECOND_US;
 }
 
 static void record(struct recording *r, const sigset_t *set)
@@ -373,19 +372,22 @@ static void take_signals(sigset_t *set)
 static void print_summary(const struct capture_out *out)
 {
 	struct capture_summary s;
-	char size[32];
+	char size[32], series[32] = "";
+	uint64_t n;
 
 	if (capture_summary_read(&s, out->path) < 0)
 		return;
+	n = s.fill.n_samples + s.block_samples;
 	if (s.n_bytes >= 10 << 20)
 		snprintf(size, sizeof(size), "%.1f MiB", (double)s.n_bytes / 1048576);
 	else
 		snprintf(size, sizeof(size), "%.1f KiB", (double)s.n_bytes / 1024);
-	fprintf(stderr,
-		"strobe: %s: %.1f s, %u series, %" PRIu64 " samples, %s, %.3f bytes a sample\n",
-		out->path, (double)(s.fill.last_us - s.fill.first_us) / 1e6, s.fill.n_series,
-		s.fill.n_samples, size,
-		s.fill.n_samples ? (double)s.n_bytes / (double)s.fill.n_samples : 0.0);
+	if (s.fill.n_series)
+		snprintf(series, sizeof(series), " %u series,", s.fill.n_series);
+	fprintf(stderr, "strobe: %s: %.1f s,%s %" PRIu64 " samples, %s, %.3f bytes a sample\n",
+		out->path,
+		(double)((int64_t)capture_summary_end_us(&s) - capture_summary_from_us(&s)) / 1e6,
+		series, n, size, n ? (double)s.n_bytes / (double)n : 0.0);
 	if (s.fill.walk.n_gaps)
 		fprintf(stderr, "strobe: it has %" PRIu64 " gaps: recording did not keep up\n",
 			s.fill.walk.n_gaps);
@@ -399,7 +401,8 @@ static int finish(struct recording *r)
 
 	if (!r->out.error) {
 		r->meta.now_us = record_now_us(&r->source);
-		r->meta.to_us = r->source.to_us == UINT64_MAX ? r->meta.now_us : r->source.to_us;
+		r->meta.to_us =
+			(int64_t)(r->source.to_us == UINT64_MAX ? r->meta.now_us : r->source.to_us);
 		capture_out_meta(&r->out, &r->meta);
 	}
 	e = capture_out_close(&r->out);
@@ -416,9 +419,9 @@ static void say_short(const struct recording *r)
 {
 	const struct record_source *s = &r->source;
 
-	if (r->a.last_us && s->held_us > s->from_us + SECOND_US && s->to_us > s->held_us)
+	if (r->a.last_us && s->held_us > s->from_us + SECOND_US && (int64_t)s->to_us > s->held_us)
 		msg(MSG_NOTICE, "the agent remembers only the last %.0f s",
-		    (double)(s->to_us - s->held_us) / 1e6);
+		    (double)((int64_t)s->to_us - s->held_us) / 1e6);
 }
 
 int cmd_record(int argc, char **argv)

@@ -108,7 +108,7 @@ int record_from_agent(struct record_source *s, const struct client *client, char
 		return r;
 	s->answered_us = clock_mono_us();
 	s->ahead_us = (int64_t)s->meta.now_us - (int64_t)(asked_us + s->answered_us) / 2;
-	s->from_us = s->meta.now_us;
+	s->from_us = (int64_t)s->meta.now_us;
 	s->held_us = 0;
 	return 0;
 }
@@ -124,7 +124,7 @@ static int step_agent(struct record_source *s, struct capture_out *out)
 		snprintf(target, sizeof(target), "/api/v1/capture?from_seq=%" PRIu64 "%s",
 			 s->next_seq, to);
 	else
-		snprintf(target, sizeof(target), "/api/v1/capture?from_us=%" PRIu64 "%s",
+		snprintf(target, sizeof(target), "/api/v1/capture?from_us=%" PRId64 "%s",
 			 s->from_us, to);
 	r = ask(s, target, out, err, sizeof(err));
 	if (r == 0) {
@@ -140,7 +140,9 @@ static int step_agent(struct record_source *s, struct capture_out *out)
 				 : err);
 		return r;
 	}
-	if (clock_mono_us() - s->answered_us < patience_us)
+	bool again = s->next_seq || out->writer.sections < 2; /* else the past would come twice */
+
+	if (again && clock_mono_us() - s->answered_us < patience_us)
 		return 0; /* it may be on its way back, with the same log */
 	msg(MSG_ERROR, "%s: the capture ends here", err);
 	return r;
@@ -159,8 +161,8 @@ static int begin_cut(struct record_source *s)
 {
 	struct capture_cut_config c = {.log = s->agent.log, .follow = true, .to_us = UINT64_MAX};
 
-	s->from_us = s->newest_us = clock_mono_us();
-	c.from_us = s->from_us;
+	c.from_us = s->newest_us = clock_mono_us();
+	s->from_us = (int64_t)c.from_us;
 	return capture_cut_open(&s->cut, &c);
 }
 
@@ -199,7 +201,7 @@ int record_from_sampler(struct record_source *s, const struct agent_config *c)
 	}
 	capture_meta_of(&s->meta, &s->agent.host, s->agent.log, NULL);
 	s->meta.rate_hz = c->rate_hz;
-	s->meta.started_us = s->meta.now_us = s->from_us;
+	s->meta.started_us = s->meta.now_us = (uint64_t)s->from_us;
 	s->meta.real_off_us = (int64_t)(clock_ns(CLOCK_REALTIME) / 1000) - (int64_t)clock_mono_us();
 	return 0;
 }

@@ -13,14 +13,15 @@
 
 struct record_source {
 	struct capture_meta meta; /* of the host */
-	uint64_t from_us, to_us;  /* what is wanted of it; to_us UINT64_MAX: not known yet */
+	int64_t from_us;	  /* what is wanted of it; before its boot: negative */
+	uint64_t to_us;		  /* UINT64_MAX: not known yet */
 	uint64_t newest_us;	  /* all up to here is written */
 	/* an agent that runs */
 	bool remote;
 	struct client client;
 	int64_t ahead_us;     /* its clock - ours */
 	uint64_t next_seq;    /* 0: nothing has come yet */
-	uint64_t held_us;     /* from here on it has what was asked */
+	int64_t held_us;      /* from here on it has what was asked */
 	uint64_t answered_us; /* our clock, when it last did */
 	/* a sampler of our own */
 	struct agent agent;

@@ -1,47 +1,10 @@
-#include "export/samples.h"
+#include "export/samples_internal.h"
 
 #include "store/rate.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const uint64_t lag_us = 2000000; /* how late a worker may publish */
-
-struct item {
-	uint32_t metric, name; /* name: offset in the read's names */
-	int64_t value;
-	bool rate;
-};
-
-/* One read of a group, until its time has come. */
-struct read {
-	struct read *next;
-	uint64_t at_us;
-	uint32_t group;
-	size_t n;
-	char *names;
-	struct item items[];
-};
-
-/* A group as it was before the tick at hand. */
-struct before {
-	bool any; /* some metric of it is wanted */
-	bool *wanted;
-	bool resting;
-	uint64_t acquired_us;
-	uint32_t period_ms, n_slots, cap_slots;
-	uint32_t *gens; /* 0: not live */
-	int64_t *rows;
-};
-
-struct samples {
-	struct samples_config c;
-	struct capture_walk walk;
-	struct before *before; /* n_groups of the walk's mirror, once it has a catalog */
-	uint32_t n_groups;
-	struct read *first, *last;
-};
 
 int samples_open(struct samples **ret, const struct samples_config *c)
 {
@@ -63,19 +26,15 @@ void samples_close(struct samples *s)
 		next = r->next;
 		free(r);
 	}
-	for (uint32_t i = 0; i < s->n_groups; i++) {
-		free(s->before[i].wanted);
-		free(s->before[i].gens);
-		free(s->before[i].rows);
-	}
-	free(s->before);
+	samples_forget_want(s->before, s->n_groups);
+	samples_forget_blocks(s);
 	capture_walk_done(&s->walk);
 	free(s);
 }
 
 /* ---- in order ---- */
 
-static void insert(struct samples *s, struct read *r)
+void samples_insert(struct samples *s, struct read *r)
 {
 	struct read **at = &s->first;
 
@@ -89,15 +48,27 @@ static void insert(struct samples *s, struct read *r)
 		s->last = r;
 }
 
+struct read *samples_read_new(const struct mirror_group *g, int64_t at_us, size_t n_max,
+			      size_t names_max)
+{
+	struct read *r = malloc(sizeof(*r) + n_max * sizeof(struct item) + names_max);
+
+	if (!r)
+		return NULL;
+	*r = (struct read){.at_us = at_us, .group = g};
+	r->names = (char *)(r->items + n_max);
+	return r;
+}
+
 static int give(struct samples *s, const struct read *r)
 {
-	const struct mirror_group *g = &s->walk.mirror.groups[r->group];
-	struct sample out = {.at_us = r->at_us,
-			     .wall_us = mirror_wall_us(&s->walk.mirror, r->at_us)};
+	struct sample out = {.at_us = r->at_us};
 	int e = 0;
 
+	out.wall_us = r->of_block ? r->at_us + r->real_off_us
+				  : mirror_wall_us(&s->walk.mirror, (uint64_t)r->at_us);
 	for (size_t i = 0; e == 0 && i < r->n; i++) {
-		out.metric = &g->metrics[r->items[i].metric];
+		out.metric = &r->group->metrics[r->items[i].metric];
 		out.instance = r->names + r->items[i].name;
 		out.value = r->items[i].value;
 		out.rate = r->items[i].rate;
@@ -106,7 +77,7 @@ static int give(struct samples *s, const struct read *r)
 	return e;
 }
 
-static int give_until(struct samples *s, uint64_t us)
+int samples_give_until(struct samples *s, int64_t us)
 {
 	int e = 0;
 
@@ -123,30 +94,47 @@ static int give_until(struct samples *s, uint64_t us)
 
 int samples_flush(struct samples *s)
 {
-	return give_until(s, UINT64_MAX);
+	return samples_give_until(s, INT64_MAX);
 }
 
 /* ---- the groups ---- */
 
-static int take_catalog(struct samples *s)
+struct before *samples_want(const struct samples *s, const struct mirror *m)
 {
-	const struct mirror *m = &s->walk.mirror;
+	struct before *before = calloc(m->n_groups + 1, sizeof(*before));
 
-	s->before = calloc(m->n_groups + 1, sizeof(*s->before));
-	if (!s->before)
-		return -ENOMEM;
-	s->n_groups = m->n_groups;
-	for (uint32_t i = 0; i < m->n_groups; i++) {
-		struct before *b = &s->before[i];
+	for (uint32_t i = 0; before && i < m->n_groups; i++) {
+		struct before *b = &before[i];
 
 		b->wanted = calloc(m->groups[i].n_metrics, sizeof(*b->wanted));
-		if (!b->wanted)
-			return -ENOMEM;
+		if (!b->wanted) {
+			samples_forget_want(before, m->n_groups);
+			return NULL;
+		}
 		for (uint32_t k = 0; k < m->groups[i].n_metrics; k++) {
 			b->wanted[k] = s->c.wanted(s->c.arg, m->groups[i].metrics[k].name);
 			b->any |= b->wanted[k];
 		}
 	}
+	return before;
+}
+
+void samples_forget_want(struct before *before, uint32_t n_groups)
+{
+	for (uint32_t i = 0; before && i < n_groups; i++) {
+		free(before[i].wanted);
+		free(before[i].gens);
+		free(before[i].rows);
+	}
+	free(before);
+}
+
+static int take_catalog(struct samples *s)
+{
+	s->before = samples_want(s, &s->walk.mirror);
+	if (!s->before)
+		return -ENOMEM;
+	s->n_groups = s->walk.mirror.n_groups;
 	return 0;
 }
 
@@ -178,26 +166,30 @@ static int remember(struct before *b, const struct mirror_group *g)
 
 /* ---- a read ---- */
 
+bool samples_rate(int64_t base, uint64_t dt_us, struct item *item)
+{
+	int64_t v = item->value;
+
+	if (!dt_us || base == VALUE_ABSENT || v < base)
+		return false;
+	item->value = v == base ? 0 : rate_of((uint64_t)v - (uint64_t)base, dt_us);
+	item->rate = true;
+	return true;
+}
+
 /* What a value becomes; false: it is not told. */
 static bool tell(const struct samples *s, const struct before *b, const struct mirror_group *g,
 		 uint32_t slot, uint32_t metric, uint64_t dt_us, struct item *ret)
 {
 	size_t cell = (size_t)slot * g->n_metrics + metric;
-	int64_t v = g->rows[cell], base;
 
-	if (!b->wanted[metric] || v == VALUE_ABSENT)
+	if (!b->wanted[metric] || g->rows[cell] == VALUE_ABSENT)
 		return false;
-	*ret = (struct item){.metric = metric, .value = v};
+	*ret = (struct item){.metric = metric, .value = g->rows[cell]};
 	if (!s->c.rates || g->metrics[metric].sem != SEM_COUNTER)
 		return true;
-	if (!dt_us || slot >= b->n_slots || b->gens[slot] != g->inst[slot].gen)
-		return false;
-	base = b->rows[cell];
-	if (base == VALUE_ABSENT || v < base)
-		return false;
-	ret->value = v == base ? 0 : rate_of((uint64_t)v - (uint64_t)base, dt_us);
-	ret->rate = true;
-	return true;
+	return slot < b->n_slots && b->gens[slot] == g->inst[slot].gen &&
+	       samples_rate(b->rows[cell], dt_us, ret);
 }
 
 static int take_read(struct samples *s, uint32_t group)
@@ -206,15 +198,14 @@ static int take_read(struct samples *s, uint32_t group)
 	const struct before *b = &s->before[group];
 	uint32_t period_ms = g->period_ms > b->period_ms ? g->period_ms : b->period_ms;
 	uint64_t dt_us = rate_step_us(b->resting ? 0 : b->acquired_us, g->acquired_us, period_ms);
-	size_t n_max = (size_t)g->n_live * g->n_metrics;
-	struct read *r = malloc(sizeof(*r) + n_max * sizeof(struct item) +
-				(size_t)g->n_live * INSTANCE_NAME_MAX);
+	struct read *r =
+		samples_read_new(g, (int64_t)g->acquired_us, (size_t)g->n_live * g->n_metrics,
+				 (size_t)g->n_live * INSTANCE_NAME_MAX);
 	char *name;
 
 	if (!r)
 		return -ENOMEM;
-	*r = (struct read){.at_us = g->acquired_us, .group = group};
-	r->names = name = (char *)(r->items + n_max);
+	name = r->names;
 	for (uint32_t slot = 0; slot < g->n_slots; slot++) {
 		if (!g->inst[slot].live)
 			continue;
@@ -224,7 +215,7 @@ static int take_read(struct samples *s, uint32_t group)
 		name = stpcpy(name, g->inst[slot].name) + 1;
 	}
 	if (r->n)
-		insert(s, r);
+		samples_insert(s, r);
 	else
 		free(r);
 	return 0;
@@ -247,12 +238,13 @@ static int take_tick(struct samples *s, const struct frame *f)
 
 		if (!b->any)
 			continue;
-		if (was_read && g->acquired_us >= s->c.from_us && g->acquired_us < s->c.to_us)
+		if (was_read && (int64_t)g->acquired_us >= s->c.from_us &&
+		    (int64_t)g->acquired_us < s->c.to_us)
 			e = take_read(s, i);
 		b->resting = was_read ? false : b->resting || !g->period_ms;
 	}
-	if (e == 0 && m->mono_us > lag_us)
-		e = give_until(s, m->mono_us - lag_us);
+	if (e == 0)
+		e = samples_give_until(s, (int64_t)m->mono_us - SAMPLES_LAG_US);
 	return e;
 }
 

@@ -8,10 +8,11 @@
 #ifndef STROBE_EXPORT_SAMPLES_H
 #define STROBE_EXPORT_SAMPLES_H
 
+#include "store/block.h"
 #include "store/capture_log.h"
 
 struct sample {
-	uint64_t at_us; /* CLOCK_MONOTONIC of the host */
+	int64_t at_us; /* CLOCK_MONOTONIC of the host's last boot */
 	int64_t wall_us;
 	const struct mirror_metric *metric;
 	const char *instance; /* "" where there is one row only */
@@ -19,8 +20,8 @@ struct sample {
 	bool rate;
 };
 struct samples_config {
-	bool rates;		 /* counters as rates */
-	uint64_t from_us, to_us; /* samples at or after the one, before the other */
+	bool rates;		/* counters as rates */
+	int64_t from_us, to_us; /* samples at or after the one, before the other */
 	bool (*wanted)(void *arg, const char *metric);
 	int (*each)(void *arg, const struct sample *); /* 0; what is not 0 ends it */
 	void *arg;
@@ -32,5 +33,9 @@ void samples_close(struct samples *);				       /* NULL is fine */
 /* Takes a frame. 0; what each() returned; -ENOMEM; -EBADMSG: it makes no sense. */
 int samples_frame(struct samples *, const struct frame *);
 int samples_flush(struct samples *);
+/* Blocks come before frames, oldest first, the catalog each names before it. shift_us moves their
+ * times to the axis of the last boot. As samples_frame(); after -EBADMSG some of it was given. */
+int samples_catalog(struct samples *, const uint8_t *payload, size_t len);
+int samples_block(struct samples *, const uint8_t *data, size_t len, int64_t shift_us);
 
 #endif

@@ -1,5 +1,7 @@
 #include "serve/capture_meta.h"
 
+#include "base/walltime.h"
+
 #include "serve/json.h"
 
 #include <errno.h>
@@ -24,17 +26,6 @@ void capture_meta_of(struct capture_meta *m, const struct host *host, const stru
 	memcpy(m->log_id, log_id(log), LOG_ID_LEN);
 }
 
-void capture_time_text(char ret[40], int64_t wall_us)
-{
-	time_t t = (time_t)(wall_us / 1000000);
-	struct tm tm = {0};
-	char s[24];
-
-	gmtime_r(&t, &tm);
-	strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret, 40, "%s.%06dZ", s, (int)(wall_us % 1000000));
-}
-
 void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us)
 {
 	time_t t = (time_t)(wall_us / 1000000);
@@ -53,13 +44,13 @@ void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us
 
 /* ---- writing ---- */
 
-static void put_time(struct buf *b, const char *key, const struct capture_meta *m, uint64_t at_us)
+static void put_time(struct buf *b, const char *key, const struct capture_meta *m, int64_t at_us)
 {
-	char text[40];
+	char text[WALLTIME_LEN];
 
 	if (!at_us || !m->real_off_us)
 		return;
-	capture_time_text(text, (int64_t)at_us + m->real_off_us);
+	walltime_iso(text, at_us + m->real_off_us);
 	json_key_text(b, key, text);
 }
 
@@ -80,8 +71,8 @@ void capture_meta_put(struct buf *b, const struct capture_meta *m)
 	json_key_text(b, "log_id", id);
 	json_key_int(b, "rate_hz", m->rate_hz);
 	json_key_int(b, "started_us", (int64_t)m->started_us);
-	json_key_int(b, "from_us", (int64_t)m->from_us);
-	json_key_int(b, "to_us", (int64_t)m->to_us);
+	json_key_int(b, "from_us", m->from_us);
+	json_key_int(b, "to_us", m->to_us);
 	json_key_int(b, "now_us", (int64_t)m->now_us);
 	json_key_int(b, "newest_us", (int64_t)m->newest_us);
 	json_key_int(b, "real_off_us", m->real_off_us);
@@ -148,8 +139,8 @@ int capture_meta_parse(const void *data, size_t len, struct capture_meta *m)
 	m->n_cpus = (uint32_t)get_number(o, "n_cpus", UINT32_MAX);
 	m->mem_total_bytes = get_number(o, "mem_total_bytes", INT64_MAX);
 	m->started_us = get_number(o, "started_us", INT64_MAX);
-	m->from_us = get_number(o, "from_us", INT64_MAX);
-	m->to_us = get_number(o, "to_us", INT64_MAX);
+	m->from_us = json_integer_value(json_object_get(o, "from_us"));
+	m->to_us = json_integer_value(json_object_get(o, "to_us"));
 	m->now_us = get_number(o, "now_us", INT64_MAX);
 	m->newest_us = get_number(o, "newest_us", INT64_MAX);
 	m->real_off_us = json_integer_value(json_object_get(o, "real_off_us"));

@@ -18,10 +18,10 @@ struct capture_meta {
 	uint32_t rate_hz, n_cpus;
 	uint64_t mem_total_bytes;
 	/* CLOCK_MONOTONIC of that boot, in us; 0: not known (yet) */
-	uint64_t started_us; /* of the agent */
-	uint64_t from_us, to_us;
-	uint64_t now_us;    /* when this was written ... */
-	uint64_t newest_us; /* ... and the newest tick then */
+	uint64_t started_us;	/* of the agent */
+	int64_t from_us, to_us; /* negative: before that boot, by the wall clock */
+	uint64_t now_us;	/* when this was written ... */
+	uint64_t newest_us;	/* ... and the newest tick then */
 	int64_t real_off_us;
 	struct capture_mark {
 		uint64_t at_us;
@@ -39,7 +39,5 @@ int capture_meta_parse(const void *data, size_t len, struct capture_meta *ret);
 
 /* "strobe-HOST-20260131T120000Z.strobe", in letters that every file system takes. */
 void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us);
-/* "2026-01-31T12:00:00.000000Z" */
-void capture_time_text(char ret[40], int64_t wall_us);
 
 #endif

@@ -152,18 +152,41 @@ static int respond_asset(struct request *r, const struct asset *a)
 
 /* ---- the API ---- */
 
-static int wait_for(struct request *r, struct job *job, enum endpoint endpoint)
+int request_wait(struct request *r, struct job *job, enum endpoint endpoint)
 {
 	if (!job || jobs_add(&r->server->jobs, job) < 0) {
 		job_free(job);
-		return request_refuse(r, 429, "too many queries are waiting",
-				      "try again in a second");
+		return -EAGAIN;
 	}
 	r->pending = endpoint;
 	r->next = r->server->waiting;
 	r->server->waiting = r;
 	lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 60);
 	return 0;
+}
+
+struct job *request_job(struct request *r)
+{
+	struct job *job = jobs_take(&r->server->jobs, r);
+
+	if (!job)
+		return NULL;
+	for (struct request **p = &r->server->waiting; *p; p = &(*p)->next)
+		if (*p == r) {
+			*p = r->next;
+			break;
+		}
+	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
+	r->pending = ENDPOINT_NONE;
+	return job;
+}
+
+static int wait_for(struct request *r, struct job *job, enum endpoint endpoint)
+{
+	return request_wait(r, job, endpoint) == 0
+		       ? 0
+		       : request_refuse(r, 429, "too many queries are waiting",
+					"try again in a second");
 }
 
 int request_args(struct request *r, char *args[REQUEST_ARGS_MAX])
@@ -278,28 +301,17 @@ static int finish_query(struct request *r, struct job *job)
 /* A job of this request may be done: answers it. */
 static int finish_pending(struct request *r)
 {
-	struct server *s = r->server;
-	struct job *job = jobs_take(&s->jobs, r);
-	int ret;
+	enum endpoint endpoint = r->pending;
+	struct job *job = request_job(r);
 
 	if (!job)
 		return 0;
-	for (struct request **p = &s->waiting; *p; p = &(*p)->next)
-		if (*p == r) {
-			*p = r->next;
-			break;
-		}
-	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
 	forget_body(r);
 	r->answer = job;
-	if (r->pending == ENDPOINT_STATUS) {
-		api_status_json(&r->body, s, job->r < 0 ? NULL : job->result);
-		ret = respond_body(r, HTTP_STATUS_OK, "application/json");
-	} else {
-		ret = finish_query(r, job);
-	}
-	r->pending = ENDPOINT_NONE;
-	return ret;
+	if (endpoint != ENDPOINT_STATUS)
+		return finish_query(r, job);
+	api_status_json(&r->body, r->server, job->r < 0 ? NULL : job->result);
+	return respond_body(r, HTTP_STATUS_OK, "application/json");
 }
 
 void http_wake(struct server *s)

@@ -8,7 +8,7 @@
 
 enum { REQUEST_ARGS_MAX = 300, REQUEST_CHUNK = 64 << 10, REQUEST_SEND_TIMEOUT_S = 20 };
 
-enum endpoint { ENDPOINT_NONE, ENDPOINT_QUERY, ENDPOINT_STATUS };
+enum endpoint { ENDPOINT_NONE, ENDPOINT_QUERY, ENDPOINT_STATUS, ENDPOINT_CAPTURE };
 
 struct download;
 
@@ -32,10 +32,15 @@ int request_refuse(struct request *, unsigned status, const char *error, const c
 /* Reads the arguments into one allocation, NUL-ended each. The number of them, or -ENOMEM. */
 int request_args(struct request *, char *args[REQUEST_ARGS_MAX]);
 
+/* Hands the query thread a job, which is taken over; the request has its turn again when it is done.
+ * 0; -EAGAIN: too many are waiting. Then request_job() gives it back, NULL: not yet. */
+int request_wait(struct request *, struct job *, enum endpoint);
+struct job *request_job(struct request *);
+
 /* ---- download.c ---- */
 
 /* GET /api/v1/capture?from=TIME&to=TIME: that range as a capture file (store/capture.h); without
- * them all that the log holds. from_us and to_us are the same as CLOCK_MONOTONIC; from_seq=N goes on
+ * them all that is held in full. from_us and to_us are the same as CLOCK_MONOTONIC; from_seq=N goes on
  * with frame N of the log, without the state before it, up to the newest. Answers, or sets
  * r->download. */
 int download_begin(struct request *);

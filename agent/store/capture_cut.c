@@ -44,6 +44,8 @@ static int place(struct capture_cut *cut)
 	uint64_t seq = cut->c.from_seq;
 	int r;
 
+	if (!seq && cut->c.after_seq)
+		return cursor_open_seq(&cut->cursor, cut->c.log, cut->c.after_seq + 1);
 	if (!seq) {
 		r = cursor_open_time(&cut->cursor, cut->c.log, cut->c.from_us);
 		if (r == 0)
@@ -171,7 +173,8 @@ static int take(struct capture_cut *cut, const struct frame *f)
 		cut->over = true;
 		return 0;
 	}
-	if (!cut->begun && tick && cut->mirror.keyed && tick_us(f) >= cut->c.from_us)
+	if (!cut->begun && tick && cut->mirror.keyed && tick_us(f) >= cut->c.from_us &&
+	    f->seq > cut->c.after_seq)
 		r = begin(cut);
 	if (r < 0)
 		return r;

@@ -129,6 +129,26 @@ int capture_fill_frame(struct capture_fill *f, const struct frame *frame)
 	return r;
 }
 
+int capture_fill_empty(struct capture_fill *f, const uint8_t *catalog, size_t len, uint64_t mono_us,
+		       int64_t real_off_us)
+{
+	const struct frame c = {.data = catalog, .len = len};
+	struct frame clock = {0};
+	uint8_t buf[64];
+	int r = frame_clock(buf, sizeof(buf), mono_us, real_off_us, 0, CLOCK_START);
+
+	clock.data = buf;
+	clock.len = r > 0 ? (size_t)r : 0;
+	r = capture_walk_apply(&f->walk, &c);
+	if (r == 0)
+		r = capture_walk_apply(&f->walk, &clock);
+	if (r < 0)
+		return r;
+	f->walk.mirror.mono_us = mono_us;
+	f->walk.mirror.keyed = true;
+	return begin_segment(f);
+}
+
 int capture_fill_section(struct capture_fill *f, const uint8_t *data, size_t len)
 {
 	struct capture_unpack u;

@@ -43,6 +43,7 @@ int capture_unpack_next(struct capture_unpack *, struct frame *ret);
 struct capture_cut;
 struct capture_cut_config {
 	struct log *log;
+	uint64_t after_seq;	 /* not before the frame after this one: blocks have the rest */
 	uint64_t from_seq;	 /* go on with this frame, no state before it; 0: by time */
 	uint64_t from_us, to_us; /* ticks that begin in [from, to]; the state before them first */
 	bool follow;		 /* frames that come later are part of it, too */
@@ -102,6 +103,9 @@ void capture_fill_done(struct capture_fill *);
 /* Takes a FRAMES section. 0; -ENOSPC: the log is too small; -EBADMSG: not all of it made sense;
  * -ENOMEM; -EMSGSIZE. */
 int capture_fill_section(struct capture_fill *, const uint8_t *data, size_t len);
+/* For a log without frames of its own: a catalog and a clock, and no instance at mono_us. */
+int capture_fill_empty(struct capture_fill *, const uint8_t *catalog, size_t len, uint64_t mono_us,
+		       int64_t real_off_us);
 /* One frame of it. */
 int capture_fill_frame(struct capture_fill *, const struct frame *);
 

@@ -291,3 +291,50 @@ void history_release(struct history *h, struct history_block *b)
 	unpin(h, b->owner);
 	*b = (struct history_block){0};
 }
+
+const uint8_t *history_bytes(const struct history_block *b, size_t *len)
+{
+	const struct held *held = b->owner;
+
+	*len = held->len;
+	return held->data; /* pinned */
+}
+
+int history_catalog_bytes(struct history *h, const struct history_block *b, uint8_t **ret,
+			  size_t *len)
+{
+	const struct held *held = b->owner;
+	struct held_catalog *c;
+	struct ring_entry e = {0};
+	const uint8_t *payload = NULL;
+	uint8_t *copy;
+	size_t n = 0;
+	int r = 0;
+
+	pthread_mutex_lock(&h->lock);
+	c = find_catalog(h, held->head.catalog_crc);
+	if (c) {
+		payload = c->payload; /* stays as long as the history */
+		n = c->len;
+		e = c->entry;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (!c)
+		return -EBADMSG;
+	copy = malloc(n ? n : 1);
+	if (!copy)
+		return -ENOMEM;
+	if (payload)
+		memcpy(copy, payload, n);
+	else
+		r = h->ring_read(h->ring, &e, copy);
+	if (r == 0 && crc32c(0, copy, n) != held->head.catalog_crc)
+		r = -EBADMSG;
+	if (r < 0) {
+		free(copy);
+		return r;
+	}
+	*ret = copy;
+	*len = n;
+	return 0;
+}
