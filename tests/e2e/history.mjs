@@ -261,6 +261,7 @@ t('the drawer ranks an injected change on top and lists the process that exited 
   await page.locator('table[data-table="changed"] tbody tr .name').first().click();
   await page.waitForSelector('[data-page="raw"] [data-panel]');
   await page.waitForSelector('[data-drawer]');
+  await page.waitForFunction(() => /page=raw/.test(location.hash));
   await page.goBack();
   // B pins the range: the next one is compared with it.
   await page.waitForSelector('.overview [data-drawer]');

@@ -63,7 +63,8 @@ export function follow(range: View, base: View, pinned: boolean): () => void {
   let lastRank: Parameters<typeof rowsOfRank>[0] = [];
 
   // Without anything to compare with nothing is new.
-  const comparable = base.to - Math.max(base.from, store.heldFrom) >= Math.min(1e6, (base.to - base.from) / 2);
+  const comparable =
+    base.to - Math.max(base.from, store.heldFrom) >= Math.min(1e6, (base.to - base.from) / 2);
   const rank = async (tries: number): Promise<void> => {
     const { value, why } = await store.past.rank(range, pinned ? base : null, RANKED);
     if (over) return;
