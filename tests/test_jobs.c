@@ -41,9 +41,11 @@ START_TEST(places_of_abandoned_jobs_are_free_again)
 {
 	struct log *log = make_log();
 	int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), owner, other;
+	struct history *history;
 	struct jobs j;
 
-	jobs_init(&j, log, wake);
+	ck_assert_int_eq(history_open(&history, &(struct history_config){.log = log}), 0);
+	jobs_init(&j, history, wake);
 	for (int round = 0; round < 3; round++) {
 		fill(&j, &owner);
 		jobs_abandon(&j, &owner); /* the owner is gone and never takes anything */
@@ -60,6 +62,7 @@ START_TEST(places_of_abandoned_jobs_are_free_again)
 	ck_assert_int_eq(job->r, -ENOENT); /* of an empty log */
 	job_free(job);
 	jobs_done(&j);
+	history_close(history);
 	log_close(log);
 	close(wake);
 }

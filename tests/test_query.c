@@ -21,7 +21,7 @@ static void random_row(int64_t *row, uint32_t n, uint64_t *rnd)
 	}
 }
 
-static void random_history(struct feeder *f, struct history *h, unsigned ticks, uint64_t *rnd)
+static void random_history(struct feeder *f, struct past *h, unsigned ticks, uint64_t *rnd)
 {
 	uint64_t mono = 50 * SECOND;
 
@@ -63,7 +63,7 @@ static void random_history(struct feeder *f, struct history *h, unsigned ticks, 
 START_TEST(answers_equal_a_naive_reading_of_everything)
 {
 	struct log *l = open_log(12);
-	struct history h = {0};
+	struct past h = {0};
 	struct feeder f;
 	uint64_t rnd = 7, first, last;
 	const char *const metrics[] = {"cpu.user", "cpu.load", "disk.bytes", "disk.queue",
@@ -71,8 +71,8 @@ START_TEST(answers_equal_a_naive_reading_of_everything)
 
 	feeder_open(&f, l, groups, N_GROUPS);
 	random_history(&f, &h, 1500, &rnd);
-	first = h.reads[0].at_us;
-	last = h.reads[h.n - 1].at_us;
+	first = (uint64_t)h.reads[0].at_us;
+	last = (uint64_t)h.reads[h.n - 1].at_us;
 	for (unsigned i = 0; i < 60; i++) {
 		uint64_t a = first + feeder_random(&rnd) % (last - first);
 		uint64_t b = first + feeder_random(&rnd) % (last - first + 5 * SECOND);
@@ -293,7 +293,7 @@ START_TEST(several_series_in_one_scan_come_in_the_order_asked)
 		disk_tick(&f, t + i * 100000, "sda", "sdb", (int64_t)i * 100, -1);
 		cpu_tick(&f, t + i * 100000 + 10, 1, (int64_t)i);
 	}
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), 0);
 	ck_assert_uint_eq(res->n_series, 4); /* what two selectors ask comes once */
 	ck_assert_str_eq(res->series[0].instance, "sdb");
 	ck_assert_str_eq(res->series[1].instance, "");
@@ -318,7 +318,7 @@ START_TEST(several_series_in_one_scan_come_in_the_order_asked)
 		snprintf(name[1], sizeof(name[1]), "b%u", i);
 		disk_tick(&f, t + 1000 + i * 10, name[0], name[1], 1, -1);
 	}
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), 0);
 	ck_assert(res->truncated);
 	ck_assert_uint_eq(res->n_series, (1 << 20) / QUERY_POINTS_MAX);
 	query_free(res);
@@ -347,9 +347,9 @@ static void *keep_asking(void *arg)
 	struct query_result *res;
 
 	while (!atomic_load(a->done)) {
-		rq.from_us = log_oldest_us(a->log);
-		rq.to_us = rq.from_us + 1000000ull * SECOND;
-		if (!rq.from_us || query_run(a->log, &rq, &res, NULL) < 0)
+		rq.from_us = (int64_t)log_oldest_us(a->log);
+		rq.to_us = rq.from_us + 1000000ll * SECOND;
+		if (!rq.from_us || query_log(a->log, &rq, &res, NULL) < 0)
 			continue;
 		for (uint32_t i = 0; res->n_series == 2 && i < rq.points; i++) {
 			const struct query_point *user = &res->series[0].points[i];
@@ -400,19 +400,19 @@ START_TEST(wrong_questions_are_refused)
 	_Atomic bool cancel = true;
 	struct feeder f;
 
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -ENOENT); /* an empty log */
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -ENOENT); /* an empty log */
 	feeder_open(&f, l, groups, N_GROUPS);
 	cpu_tick(&f, SECOND, 1, 1);
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -ENOENT);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -ENOENT);
 	sel.metric = "cpu.user";
-	ck_assert_int_eq(query_run(l, &rq, &res, &cancel), -ECANCELED);
+	ck_assert_int_eq(query_log(l, &rq, &res, &cancel), -ECANCELED);
 	rq.points = 0;
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -EINVAL);
 	rq.points = QUERY_POINTS_MAX + 1;
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -EINVAL);
 	rq.points = 1;
 	rq.to_us = rq.from_us;
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -EINVAL);
 	ck_assert_ptr_null(res);
 	feeder_close(&f);
 	log_close(l);

@@ -40,6 +40,7 @@ struct agent {
 	struct run_options o;
 	struct host host;
 	struct log *log;
+	struct history *history;
 	enum log_state log_state;
 	char place[RUNTIME_PATH_MAX]; /* of agent.json, and of the log unless it is in a memfd; "":
 					 none */
@@ -219,6 +220,7 @@ static int open_server(struct agent *a, uint64_t started_us)
 	struct server_config c = {.listen = a->o.listen,
 				  .token = a->token,
 				  .log = a->log,
+				  .history = a->history,
 				  .host = &a->host,
 				  .rate_hz = a->o.rate_hz,
 				  .started_us = started_us,
@@ -256,6 +258,10 @@ static int set_up(struct agent *a)
 	r = make_token(a);
 	if (!r)
 		r = open_log(a);
+	if (r < 0)
+		return r;
+	r = history_open(&a->history,
+			 &(struct history_config){.log = a->log, .boot_id = a->host.boot_id});
 	if (r < 0)
 		return r;
 	c.log = a->log;
@@ -433,6 +439,7 @@ static void tear_down(struct agent *a)
 		return;
 	server_close(a->server);
 	sampler_close(a->sampler);
+	history_close(a->history);
 	log_close(a->log);
 	host_close(&a->host);
 }

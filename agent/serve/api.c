@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <math.h>
 
-static const uint64_t status_window_us = 10000000;
+static const int64_t status_window_us = 10000000;
 
 static const struct query_selector status_rates[] = {
 	{.metric = "strobe.cpu.user"},
@@ -100,7 +100,7 @@ void api_metrics_json(struct buf *b, const struct mirror *m)
 struct job *api_status_job(const struct server *s, const void *owner)
 {
 	struct job *job = job_new(JOB_RANGE, owner);
-	uint64_t now_us = clock_mono_us();
+	int64_t now_us = (int64_t)clock_mono_us();
 
 	(void)s;
 	if (!job)
@@ -110,7 +110,7 @@ struct job *api_status_job(const struct server *s, const void *owner)
 		job_free(job);
 		return NULL;
 	}
-	job->request.from_us = now_us > status_window_us ? now_us - status_window_us : 0;
+	job->request.from_us = now_us - status_window_us;
 	job->request.to_us = now_us;
 	job->request.points = 1;
 	return job;
@@ -201,6 +201,7 @@ void api_status_json(struct buf *b, struct server *s, const struct query_result 
 {
 	struct mirror *m = &s->tail.encoder.mirror;
 	uint64_t now_us = clock_mono_us();
+	int64_t oldest_us = history_oldest_us(s->config.history);
 	double cpu = rate_of(result, "strobe.cpu.user") + rate_of(result, "strobe.cpu.sys");
 
 	json_open(b, '{');
@@ -216,8 +217,8 @@ void api_status_json(struct buf *b, struct server *s, const struct query_result 
 			round(cpu * 1000) / 10000); /* millisec a second, in % of one core */
 	json_key_double(b, "rss_bytes", newest(m, "strobe.mem.rss"));
 	json_key_double(b, "retention_s",
-			m->mono_us && log_oldest_us(s->config.log)
-				? (double)(m->mono_us - log_oldest_us(s->config.log)) / 1e6
+			m->mono_us && oldest_us != INT64_MAX
+				? (double)((int64_t)m->mono_us - oldest_us) / 1e6
 				: 0);
 	json_key_double(b, "late_ticks", newest(m, "strobe.tick.late"));
 	json_key_double(b, "missed_ticks", newest(m, "strobe.tick.missed"));

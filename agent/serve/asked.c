@@ -131,8 +131,8 @@ static void request_range(struct session *s, const Strobe__V1__RangeRequest *m)
 
 	if (job && job_set_selectors(job, selectors, m->n_series) == 0) {
 		job->req = m->req;
-		job->request.from_us = m->from_us < 0 ? 0 : (uint64_t)m->from_us;
-		job->request.to_us = m->to_us < 0 ? 0 : (uint64_t)m->to_us;
+		job->request.from_us = m->from_us;
+		job->request.to_us = m->to_us;
 		job->request.points = m->points;
 		job->request.raw = m->raw;
 		if (jobs_add(&s->server->jobs, job) == 0) {

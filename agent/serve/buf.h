@@ -110,6 +110,12 @@ static inline void pb_uint(struct buf *b, uint32_t field, uint64_t v)
 	}
 }
 
+/* An int64, which may be negative. */
+static inline void pb_int(struct buf *b, uint32_t field, int64_t v)
+{
+	pb_uint(b, field, (uint64_t)v);
+}
+
 static inline void pb_sint(struct buf *b, uint32_t field, int64_t v)
 {
 	pb_uint(b, field, zigzag_encode(v));

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/stats.h"
 #include "serve/access.h"
 #include "serve/api.h"
@@ -207,6 +208,19 @@ static int copy_args(struct request *r, char **args)
 	return n;
 }
 
+static int times_begin(struct request *r, struct api_times *ret)
+{
+	*ret = (struct api_times){.now_us = (int64_t)clock_mono_us(),
+				  .mirror = &r->server->tail.encoder.mirror};
+	ret->clocks = history_clocks(r->server->config.history, &ret->n_clocks);
+	return ret->clocks ? 0 : -ENOMEM;
+}
+
+static void times_end(struct api_times *t)
+{
+	free((void *)(uintptr_t)t->clocks);
+}
+
 static int api_query(struct request *r)
 {
 	struct query_selector selectors[API_METRICS_MAX];
@@ -215,8 +229,13 @@ static int api_query(struct request *r)
 
 	if (n < 0)
 		return -1;
-	unsigned status = api_query_parse(&r->query, args, (size_t)n,
-					  &r->server->tail.encoder.mirror, err, sizeof(err));
+	struct api_times times;
+
+	if (times_begin(r, &times) < 0)
+		return -1;
+	unsigned status = api_query_parse(&r->query, args, (size_t)n, &times, err, sizeof(err));
+
+	times_end(&times);
 
 	if (status)
 		return refuse(r, status, err,

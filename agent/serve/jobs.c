@@ -60,11 +60,11 @@ void job_free(struct job *job)
 	free(job);
 }
 
-int jobs_init(struct jobs *j, struct log *log, int wake_fd)
+int jobs_init(struct jobs *j, struct history *history, int wake_fd)
 {
 	pthread_condattr_t attr;
 
-	*j = (struct jobs){.log = log, .wake_fd = wake_fd};
+	*j = (struct jobs){.history = history, .log = history_log(history), .wake_fd = wake_fd};
 	j->waiting_end = &j->waiting;
 	pthread_mutex_init(&j->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -275,7 +275,7 @@ int jobs_step(struct jobs *j)
 	else if (job->kind == JOB_EVENTS)
 		find_events(j, job);
 	else
-		job->r = query_run(j->log, &job->request, &job->result, &job->cancel);
+		job->r = query_run(j->history, &job->request, &job->result, &job->cancel);
 	if (job->kind == JOB_RANGE && job->r == 0 && job->render)
 		job->render(job);
 	STAT_ADD(queries, 1);

@@ -44,14 +44,15 @@ struct jobs {
 	struct job *waiting, **waiting_end, *running, *done;
 	unsigned n; /* waiting, running or done */
 	bool stop;
-	struct log *log;
+	struct history *history;
+	struct log *log;	     /* of the history */
 	struct cursor events_cursor; /* the query thread's: how far events were looked for */
 	bool events_open;
 	struct buf events; /* found so far */
 	int wake_fd;
 };
 
-int jobs_init(struct jobs *, struct log *, int wake_fd);
+int jobs_init(struct jobs *, struct history *, int wake_fd); /* a history with a log */
 void jobs_done(struct jobs *);
 /* Takes the job over; -EAGAIN: the queue is full (the job stays the caller's). */
 int jobs_add(struct jobs *, struct job *);

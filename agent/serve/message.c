@@ -6,12 +6,12 @@
 
 enum { CATALOG_INSTANCES_MAX = 512 << 10, RANGE_MESSAGE = 256 << 10 };
 
-void put_clock(struct buf *b, uint32_t field, uint64_t mono_us, int64_t real_off_us,
+void put_clock(struct buf *b, uint32_t field, int64_t mono_us, int64_t real_off_us,
 	       int64_t boot_off_us, uint32_t reason)
 {
 	size_t at = pb_open(b, field);
 
-	pb_uint(b, 1, mono_us);
+	pb_int(b, 1, mono_us);
 	pb_sint(b, 2, real_off_us);
 	pb_sint(b, 3, boot_off_us);
 	pb_uint(b, 4, reason);
@@ -21,6 +21,7 @@ void put_clock(struct buf *b, uint32_t field, uint64_t mono_us, int64_t real_off
 void message_hello(struct buf *b, const struct server_config *config, const struct mirror *m)
 {
 	size_t at = pb_open(b, MESSAGE_HELLO);
+	int64_t oldest_us = history_oldest_us(config->history);
 	struct utsname uts;
 
 	pb_uint(b, 1, 1);
@@ -36,7 +37,7 @@ void message_hello(struct buf *b, const struct server_config *config, const stru
 	for (uint32_t i = 0; i < m->n_clocks; i++) {
 		const struct mirror_clock *c = &m->clocks[i];
 
-		put_clock(b, 11, c->mono_us, c->real_off_us, c->boot_off_us, c->reason);
+		put_clock(b, 11, (int64_t)c->mono_us, c->real_off_us, c->boot_off_us, c->reason);
 	}
 	pb_uint(b, 12, config->rate_hz);
 	pb_uint(b, 13, config->host->n_cpus);
@@ -45,6 +46,8 @@ void message_hello(struct buf *b, const struct server_config *config, const stru
 	if (uname(&uts) == 0)
 		pb_string(b, 16, uts.release);
 	pb_uint(b, 17, config->recoverable);
+	if (oldest_us != INT64_MAX)
+		pb_int(b, 18, oldest_us);
 	pb_close(b, at);
 }
 
@@ -249,12 +252,12 @@ void message_range(struct buf *b, uint32_t req, const struct query_request *requ
 	size_t at = pb_open(b, MESSAGE_RANGE);
 
 	pb_uint(b, 1, req);
-	pb_uint(b, 2, request->from_us);
+	pb_int(b, 2, request->from_us);
 	pb_uint(b, 3, result->step_us);
 	pb_uint(b, 4, request->points);
 	while (*next < result->n_series && b->len < RANGE_MESSAGE)
 		put_series(b, request, result, &result->series[(*next)++]);
 	pb_uint(b, 6, *next == result->n_series);
-	pb_uint(b, 7, result->oldest_us);
+	pb_int(b, 7, result->oldest_us);
 	pb_close(b, at);
 }

@@ -38,7 +38,7 @@ void message_error(struct buf *, uint32_t req, uint32_t code, const char *text);
 void message_level(struct buf *, uint32_t ticks, enum level_reason);
 void message_pong(struct buf *, uint64_t id);
 
-void put_clock(struct buf *, uint32_t field, uint64_t mono_us, int64_t real_off_us,
+void put_clock(struct buf *, uint32_t field, int64_t mono_us, int64_t real_off_us,
 	       int64_t boot_off_us, uint32_t reason);
 void put_attr_change(struct buf *, uint32_t field, const struct attr_frame *);
 void put_event(struct buf *, uint32_t field, uint64_t seq, const struct event_frame *);

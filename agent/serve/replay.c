@@ -140,7 +140,7 @@ static void on_clock(void *arg, uint64_t seq, const struct clock_frame *c)
 	(void)seq;
 	if (!r->running)
 		return;
-	put_clock(&r->session->server->out, 3, c->mono_us, c->real_off_us, c->boot_off_us,
+	put_clock(&r->session->server->out, 3, (int64_t)c->mono_us, c->real_off_us, c->boot_off_us,
 		  c->reason);
 	r->any = true;
 }

@@ -316,7 +316,7 @@ int server_open(struct server **ret, const struct server_config *config, char *e
 	s->config = *config;
 	s->listen_fd = -1;
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	jobs_init(&s->jobs, config->log, s->wake_fd);
+	jobs_init(&s->jobs, config->history, s->wake_fd);
 	tail_init(&s->tail, config->log);
 
 	int r = s->wake_fd < 0 ? -errno : listen_on(s, err, err_len);

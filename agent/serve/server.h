@@ -14,7 +14,7 @@
 #define STROBE_SERVE_SERVER_H
 
 #include "base/host.h"
-#include "store/log.h"
+#include "store/history.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,9 +23,10 @@
 struct server;
 
 struct server_config {
-	const char *listen; /* "127.0.0.1:9820", "[::1]:0", "localhost:0" or "unix:/path" */
-	const char *token;  /* 16 to 96 characters of [A-Za-z0-9_-] */
-	struct log *log;    /* outlives the server */
+	const char *listen;	 /* "127.0.0.1:9820", "[::1]:0", "localhost:0" or "unix:/path" */
+	const char *token;	 /* 16 to 96 characters of [A-Za-z0-9_-] */
+	struct log *log;	 /* outlives the server */
+	struct history *history; /* with that log; outlives the server */
 	const struct host *host;
 	uint32_t rate_hz;    /* ticks a second */
 	uint64_t started_us; /* CLOCK_MONOTONIC of the agent's start */

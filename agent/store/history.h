@@ -9,7 +9,8 @@
  * order of boots is kept whatever the wall clock did.
  *
  * Invariants
- *  - Blocks in memory take at most memory_bytes; the oldest goes first. Cold ones are compressed.
+ *  - What is kept in memory takes at most memory_bytes: blocks that are nowhere else, the oldest of
+ *    them goes first, and those of the disk that were looked at last.
  *  - A block that is looked at stays until history_release().
  */
 #ifndef STROBE_STORE_HISTORY_H
@@ -21,37 +22,75 @@
 
 struct history;
 struct history_config {
-	struct log *log;	/* the running one; NULL: none (a capture) */
-	const char *boot_id;	/* of the running log, or of the newest block of a capture */
-	uint64_t memory_bytes;	/* for blocks held in memory */
+	struct log *log;       /* the running one; NULL: none (a capture) */
+	const char *boot_id;   /* of the running log, or of the newest block of a capture */
+	uint64_t memory_bytes; /* for blocks held in memory */
 };
 
 int history_open(struct history **ret, const struct history_config *);
 void history_close(struct history *); /* NULL is fine */
-/* Blocks of `ring` become part of it; new ones are written there by the caller. The ring outlives it. */
+/* Blocks of `ring` become part of it; new ones are written there by the caller, which says so to
+ * history_add(). Before the first of these, and once. The ring outlives it. 0 or -ENOMEM. */
 int history_attach(struct history *, struct ring *);
-/* Takes the block over (s->data); a sealer's sink. on_disk: the ring has it, memory need not. */
+/* Takes the block over (s->data); a sealer's sink. on_disk: the ring has it, memory need not. 0;
+ * -ENOMEM: s->data stays the caller's. */
 int history_add(struct history *, struct sealed *s, bool on_disk);
+struct log *history_log(struct history *); /* of the config */
 
 /* One block of the timeline, opened. */
 struct history_block {
 	struct block *block;
 	struct mirror *catalog; /* parsed from the CATALOG it names; shared, read only */
 	int64_t shift_us;	/* timeline = its monotonic time + shift_us */
+	int64_t from_us, to_us; /* of its reads those in [from_us, to_us) count: a rollup only
+				 * stands for what is not held in full */
 	uint32_t log_number;	/* tells logs apart: rises along the timeline */
 	uint32_t boot_number;
 	bool rollup;
 	void *owner; /* private */
 };
 /* The n-th block that overlaps [from_us, to_us) of the timeline, oldest first: 1 with *ret filled;
- * 0: there are not that many; -errno (-EBADMSG: damaged, go on with the next). */
+ * 0: there are not that many; -errno (-EBADMSG: damaged, go on with the next). Blocks that come and
+ * go between two calls move the count: a reader of several walks. */
 int history_get(struct history *, int64_t from_us, int64_t to_us, size_t n,
 		struct history_block *ret);
 void history_release(struct history *, struct history_block *);
 
+/* The blocks that overlap a range, as they were when the walk began. */
+struct history_walk {
+	/* What of the running log no block stands for: frames after this one; 0: all of it. The
+	 * blocks go up to after_us of the timeline. */
+	uint64_t after_seq;
+	int64_t after_us;
+	uint32_t log_number; /* of the running log; UINT32_MAX: none of the blocks is of it */
+	size_t n, next;	     /* blocks, and how many of them were handed out */
+	void *held;	     /* private */
+};
+int history_walk_begin(struct history *, int64_t from_us, int64_t to_us,
+		       struct history_walk *ret); /* 0 or -ENOMEM */
+/* As history_get(), for the next block; what is gone by now is passed over. */
+int history_walk_next(struct history *, struct history_walk *, struct history_block *ret);
+void history_walk_end(struct history *, struct history_walk *); /* zeroed is fine */
+
+/* Makes `to`, which is initialised, show the newest catalog, without instances, and the clock
+ * records beside it. 0; -ENOENT: nothing is held yet; -ENOMEM; -EBADMSG. */
+int history_catalog(struct history *, struct mirror *to);
+
 /* Frames of the running log up to this one are in blocks; what follows is read from the log. */
 uint64_t history_sealed_seq(struct history *);
 int64_t history_oldest_us(struct history *); /* INT64_MAX: nothing is held */
+
+/* Wall clock = timeline + real_off_us, in force from from_us on; oldest first, one at least for each
+ * boot. What the running log has is not among them: its clock records say it better. */
+struct history_clock {
+	int64_t from_us, real_off_us;
+};
+struct history_clock *history_clocks(struct history *, size_t *n); /* to free(); NULL: no memory */
+/* By these clocks and those of a mirror of the running log (NULL: none), which come after them. */
+int64_t history_wall_us(const struct history_clock *, size_t n, const struct mirror *,
+			int64_t at_us);
+int64_t history_at_us(const struct history_clock *, size_t n, const struct mirror *,
+		      int64_t wall_us);
 
 /* Stretches in which one agent recorded, oldest first: for the strip of everything held. */
 struct history_span {
@@ -64,7 +103,7 @@ struct history_span *history_spans(struct history *, size_t *n); /* to free(); N
 
 struct history_stats {
 	uint64_t blocks_memory, blocks_disk, bytes_memory, bytes_disk;
-	uint64_t samples, sample_bytes; /* of blocks in memory and on disk: bytes a sample */
+	uint64_t samples, sample_bytes;	   /* of blocks in memory and on disk: bytes a sample */
 	int64_t oldest_us, oldest_full_us; /* of anything; at full resolution */
 };
 void history_stats(struct history *, struct history_stats *ret);

@@ -24,11 +24,12 @@ static void print(const char *name, double value, const char *unit, double budge
 
 static double query_ms(struct recording *b, struct log *l)
 {
+	struct history *h;
 	struct query_selector sel[QUERY_SERIES];
 	struct query_request rq = {.selectors = sel,
 				   .n_selectors = QUERY_SERIES,
 				   .points = 2000,
-				   .from_us = log_oldest_us(l)};
+				   .from_us = (int64_t)log_oldest_us(l)};
 	uint32_t cost[QUERY_RUNS];
 	uint64_t n = 0;
 
@@ -44,12 +45,13 @@ static double query_ms(struct recording *b, struct log *l)
 	sel[QUERY_SERIES - 1].metric =
 		b->groups[b->n_groups - 1].metrics[3].name; /* the busiest group too */
 	sel[QUERY_SERIES - 1].instance = b->f.batch[b->n_groups - 1].inst[0].name;
-	rq.to_us = b->f.mono_us + 1;
+	FEEDER_CHECK(history_open(&h, &(struct history_config){.log = l}) == 0);
+	rq.to_us = (int64_t)b->f.mono_us + 1;
 	for (unsigned i = 0; i < QUERY_RUNS; i++) {
 		struct query_result *res;
 		uint64_t t = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-		FEEDER_CHECK(query_run(l, &rq, &res, NULL) == 0);
+		FEEDER_CHECK(query_run(h, &rq, &res, NULL) == 0);
 		cost[i] = (uint32_t)((clock_ns(CLOCK_THREAD_CPUTIME_ID) - t) / 1000);
 		FEEDER_CHECK(res->n_series >= QUERY_SERIES);
 		for (size_t k = 0; k < res->n_series && i == 0; k++)
@@ -59,6 +61,7 @@ static double query_ms(struct recording *b, struct log *l)
 	}
 	fprintf(stderr, "query: %.0f s, %llu samples\n", (double)(rq.to_us - rq.from_us) / 1e6,
 		(unsigned long long)n);
+	history_close(h);
 	qsort(cost, QUERY_RUNS, sizeof(*cost), by_value);
 	return cost[QUERY_RUNS / 2] / 1000.0;
 }

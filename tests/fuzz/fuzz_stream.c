@@ -26,6 +26,7 @@ static struct server server;
 static struct client clients[CLIENTS];
 static struct feeder feeder;
 static struct log *the_log;
+static struct history *history;
 static unsigned n_ticks;
 
 static struct client *client_of(struct lws *wsi)
@@ -303,14 +304,16 @@ static void begin(void)
 	if (!the_log)
 		the_log = fuzz_log(&feeder);
 	FUZZ_CHECK(log_reset(the_log) == 0);
+	FUZZ_CHECK(history_open(&history, &(struct history_config){.log = the_log}) == 0);
 	server = (struct server){
 		.config = {.token = "0123456789abcdef",
 			   .log = the_log,
+			   .history = history,
 			   .host = &host,
 			   .rate_hz = 10},
 	};
 	tail_init(&server.tail, the_log);
-	FUZZ_CHECK(jobs_init(&server.jobs, the_log, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0);
+	FUZZ_CHECK(jobs_init(&server.jobs, history, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0);
 	tick(1);
 }
 
@@ -328,6 +331,7 @@ static void end(void)
 	FUZZ_CHECK(!server.n_sessions && !server.sessions);
 	close(server.jobs.wake_fd);
 	jobs_done(&server.jobs);
+	history_close(history);
 	tail_done(&server.tail);
 	buf_done(&server.out);
 }
