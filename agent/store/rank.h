@@ -4,6 +4,16 @@
  * their rates. Families (one metric of all instances) are collapsed to their worst instance; series
  * that were not there in both stretches long enough are left out. Above some thousands of samples a
  * series is taken by means of equal stretches.
+ *
+ * What keeps false alarms out:
+ *  - the smallest unit is the quantum of the source (one stored unit where it has none; of a counter
+ *    as a rate over one read), and a thousandth of the median before;
+ *  - the median has to leave what the baseline did: nine tenths of its samples, all of them where the
+ *    range has few;
+ *  - what only goes on as it went (uptime, a slow leak) has not changed: the distance is that to the
+ *    baseline's median or to where its trend leads, whichever is less;
+ *  - a state counts as one change, however far apart the numbers of its words are, and only where it
+ *    was steady before.
  */
 #ifndef STROBE_STORE_RANK_H
 #define STROBE_STORE_RANK_H
@@ -22,7 +32,7 @@ struct rank_row {
 	char metric[128], instance[INSTANCE_NAME_MAX];
 	uint32_t group, metric_index, others; /* others: instances of the family that also moved */
 	double score;
-	bool rate; /* the values are rates: thousandths a second */
+	bool rate;		       /* the values are rates: thousandths a second */
 	int64_t before, now, min, max; /* medians; smallest and largest in the range */
 	uint32_t n, n_before;
 };
@@ -34,8 +44,10 @@ struct rank_result {
 	struct mirror *catalog;
 };
 #define RANK_SCORE_MIN 3.0
+#define RANK_SCORE_STATE 5.0 /* of a state that is another one now */
 
-/* 0; -EINVAL, -ENODATA (nothing is held of the range or of the baseline), -ENOMEM, -ECANCELED. */
+/* 0; -EINVAL, -ENODATA (nothing is held of the range or of the baseline), -ENOMEM, -E2BIG (more than
+ * some days at once), -ECANCELED. */
 int rank_run(struct history *, const struct rank_request *, struct rank_result **ret,
 	     const _Atomic bool *cancel);
 void rank_free(struct rank_result *);
