@@ -23,6 +23,7 @@ struct feeder {
 	bool read[FEEDER_GROUPS_MAX]; /* in the tick being written */
 	int64_t off_us[FEEDER_GROUPS_MAX];
 	uint64_t mono_us, tick;
+	int64_t real_off_us; /* of the CLOCK records */
 	unsigned since_key;
 	uint32_t version; /* of the catalog */
 	struct frame_writer w;
@@ -41,7 +42,8 @@ struct feeder {
 static inline void feeder_open(struct feeder *f, struct log *log, const struct group *groups,
 			       size_t n)
 {
-	*f = (struct feeder){.log = log, .n = n, .version = 1};
+	*f = (struct feeder){
+		.log = log, .n = n, .version = 1, .real_off_us = 1700000000000000};
 	FEEDER_CHECK(n <= FEEDER_GROUPS_MAX);
 	f->buf = malloc(FEEDER_BUFFER);
 	f->aside = malloc(FEEDER_BUFFER);
@@ -82,7 +84,7 @@ static inline void feeder_segment(struct feeder *f)
 		      frame_catalog(f->aside, FEEDER_BUFFER, f->version, f->groups, f->n));
 	feeder_append(
 		f, f->aside,
-		frame_clock(f->aside, FEEDER_BUFFER, f->mono_us, 1700000000000000, 5, CLOCK_START));
+		frame_clock(f->aside, FEEDER_BUFFER, f->mono_us, f->real_off_us, 5, CLOCK_START));
 	for (size_t g = 0; g < f->n; g++)
 		for (uint32_t s = 0; s < f->batch[g].n_slots; s++)
 			for (uint32_t k = 0; k < f->batch[g].n_attrs && f->batch[g].inst[s].live;

@@ -119,6 +119,67 @@ static inline void remember(struct past *h, const struct feeder *f, uint32_t g, 
 	memcpy(r->rows, b->rows, (size_t)b->n_slots * b->n_metrics * sizeof(int64_t));
 }
 
+/* ---- random ticks, `at` is when the last one was ---- */
+
+static inline void random_row(int64_t *row, uint32_t n, uint64_t *rnd)
+{
+	for (uint32_t m = 0; m < n; m++) {
+		uint64_t r = feeder_random(rnd);
+
+		if (row[m] == VALUE_ABSENT && r % 3)
+			continue;
+		if (r % 97 == 0)
+			row[m] = VALUE_ABSENT;
+		else if (r % 89 == 0)
+			row[m] = (int64_t)(r >> 50); /* a reset, often */
+		else if (r % 83 == 0)
+			row[m] = row[m] == VALUE_ABSENT ? 0 : row[m] / 2 + INT64_MAX / 2;
+		else if (r % 3 == 0)
+			row[m] = row[m] == VALUE_ABSENT ? 5 : row[m] / 2 * 2 + (int64_t)(r >> 48);
+	}
+}
+
+static inline void random_history(struct feeder *f, struct past *h, unsigned ticks, uint64_t *rnd,
+				  uint64_t *at)
+{
+	uint64_t mono = *at;
+
+	for (uint32_t g = 0; g < N_GROUPS && !h->n; g++)
+		h->period_ms[g] = f->source[g].period_ms;
+	for (unsigned i = 0; i < ticks; i++) {
+		uint64_t r = feeder_random(rnd);
+
+		if (i % 190 == 189)
+			feeder_segment(f);
+		mono += 60000 + r % 80000 + (r % 50 == 0 ? 400000 : 0);
+		feeder_tick(f, mono);
+		for (uint32_t g = 0; g < 2; g++) {
+			struct batch *b;
+			uint64_t q = feeder_random(rnd);
+			int64_t off = (int64_t)(q % 20000) - 2000;
+			int32_t period = q % 301 == 0 ? 100 + (int32_t)(q >> 60) * 40 : -1;
+
+			if (q % 23 == 0)
+				continue;
+			b = feeder_batch(f, g);
+			if (g == 0)
+				random_row(batch_row(b), 2, rnd);
+			for (unsigned k = 0; g == 1 && k < 5; k++)
+				if (feeder_random(rnd) % 40)
+					random_row(batch_row_named(b,
+								   (const char *[]){"sda", "sdb",
+										    "sdc", "sdd",
+										    "sde"}[k],
+								   3),
+						   3, rnd);
+			feeder_group(f, g, off, period);
+			remember(h, f, g, mono + (uint64_t)off, period);
+		}
+		feeder_end(f);
+	}
+	*at = mono;
+}
+
 static inline void add(struct query_point *p, int64_t v, int64_t at_us)
 {
 	if (!p->n++)

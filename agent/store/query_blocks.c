@@ -116,42 +116,37 @@ static int note(struct met_list *l, const struct block_instance *in, uint32_t me
 
 /* ---- samples ---- */
 
-static void add_summaries(struct part *x, const struct watch *w, const struct block_mini *minis)
+static void add_summary(struct part *x, const struct watch *w, const struct block_mini *m,
+			uint32_t k)
 {
-	for (uint32_t k = 0; k * BLOCK_MINI < x->g->n_reads; k++) {
-		const struct block_mini *m = &minis[k];
-		uint32_t last = (k + 1) * BLOCK_MINI - 1;
-		struct query_point *p;
+	uint32_t last = (k + 1) * BLOCK_MINI - 1;
+	struct query_point *p;
 
-		if (!x->whole[k] || !m->n)
-			continue;
-		last = last < x->g->n_reads ? last : x->g->n_reads - 1;
-		p = &w->series.points[x->point[last]];
-		if (!p->n)
-			p->first = m->first;
-		p->min = p->n && p->min < m->min ? p->min : m->min;
-		p->max = p->n && p->max > m->max ? p->max : m->max;
-		p->last = m->last;
-		p->sum += m->sum;
-		p->n += m->n;
-		p->last_us = (int64_t)x->g->at_us[last] + x->b->shift_us;
-	}
+	if (!m->n)
+		return;
+	last = last < x->g->n_reads ? last : x->g->n_reads - 1;
+	p = &w->series.points[x->point[last]];
+	if (!p->n)
+		p->first = m->first;
+	p->min = p->n && p->min < m->min ? p->min : m->min;
+	p->max = p->n && p->max > m->max ? p->max : m->max;
+	p->last = m->last;
+	p->sum += m->sum;
+	p->n += m->n;
+	p->last_us = (int64_t)x->g->at_us[last] + x->b->shift_us;
 }
 
+/* Reads [from, to) of the group, those that the instance was there for. */
 static void add_values(struct part *x, const struct watch *w, const struct block_instance *in,
-		       int64_t base)
+		       int64_t base, uint32_t from, uint32_t to)
 {
-	uint32_t from = x->lo > in->first ? x->lo : in->first, to = in->first + in->n;
 	const int64_t *values = x->values;
 
-	to = to < x->hi ? to : x->hi;
+	from = from > in->first ? from : in->first;
+	to = to < in->first + in->n ? to : in->first + in->n;
 	for (uint32_t j = from; j < to; j++) {
 		int64_t v = values[j - in->first], before;
 
-		if (x->whole[j / BLOCK_MINI]) {
-			j |= BLOCK_MINI - 1;
-			continue;
-		}
 		if (v == VALUE_ABSENT)
 			continue;
 		if (w->rate) {
@@ -229,10 +224,17 @@ static int take_series(struct scan *s, struct part *x, uint32_t i, uint32_t metr
 		r = block_minis(x->b->block, x->g, i, metric, w->rate, minis);
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
-	if (summaries)
-		add_summaries(x, w, minis);
-	if (x->partial)
-		add_values(x, w, in, base);
+	if (!summaries)
+		add_values(x, w, in, base, x->lo, x->hi);
+	for (uint32_t k = 0; summaries && k * BLOCK_MINI < x->hi; k++) {
+		uint32_t from = k * BLOCK_MINI, to = from + BLOCK_MINI;
+
+		if (x->whole[k])
+			add_summary(x, w, &minis[k], k);
+		else if (to > x->lo)
+			add_values(x, w, in, base, from > x->lo ? from : x->lo,
+				   to < x->hi ? to : x->hi);
+	}
 	return 0;
 }
 
