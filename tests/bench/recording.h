@@ -31,6 +31,7 @@ struct recording {
 	uint32_t n_known;
 	struct feeder f;
 	uint64_t n_ticks, n_samples, at_us[32], shift_us, n_skipped;
+	uint64_t first_us; /* of the recording, as it was recorded */
 	uint32_t *cost_ns; /* of each tick, to encode and append it */
 	bool seen[FEEDER_GROUPS_MAX];
 	void (*after_tick)(void *arg); /* or NULL */
@@ -216,6 +217,7 @@ static inline void recording_lap(struct recording *b, const char *path, bool lea
 			if (open)
 				recording_end_tick(b);
 			recording_get(b, t, sizeof(t));
+			b->first_us = b->first_us ? b->first_us : t[1] / 1000;
 			last_us = t[1] / 1000 + b->shift_us;
 			first_us = first_us ? first_us : last_us;
 			if (!learn)
