@@ -20,7 +20,8 @@ struct opened_group {
 	size_t group_at, group_len, attrs_at, attrs_len; /* in META */
 	void *memory; /* what pub points to; NULL: not looked at yet */
 	struct block_instance *instances;
-	uint32_t *row; /* of each instance: its number among those with cells */
+	uint32_t *row;	   /* of each instance: its number among those with cells */
+	uint16_t *n_steps; /* n_reads + 1: how many reads before have a dt_us */
 	const char **attrs;
 };
 

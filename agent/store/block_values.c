@@ -5,6 +5,8 @@
 #include "store/block_internal.h"
 #include "store/block_summary.h"
 
+enum { CHANGES_MAX = 128 }; /* with more of them a cell is not read by its changes */
+
 /* ---- items ---- */
 
 /* The first value and the summary of a coded cell. */
@@ -196,9 +198,14 @@ int block_minis(struct block *b, const struct block_group *group, uint32_t i, ui
 {
 	const struct opened_group *g = (const void *)group;
 	const struct block_instance *in = &group->instances[i];
-	const struct summary_place place = {
-		.first = in->first, .n = in->n, .has_base = has_base(b, in), .dt_us = group->dt_us};
-	int64_t all[COLUMN_MAX];
+	const struct summary_place place = {.first = in->first,
+					    .n = in->n,
+					    .has_base = has_base(b, in),
+					    .dt_us = group->dt_us,
+					    .n_steps = g->n_steps};
+	int64_t all[COLUMN_MAX], to[CHANGES_MAX];
+	uint16_t at[CHANGES_MAX];
+	struct column column;
 	struct block_cell c;
 	int r = in->n ? find_cell(b, cell_of(g, i, metric), &c) : 0;
 
@@ -210,6 +217,17 @@ int block_minis(struct block *b, const struct block_group *group, uint32_t i, ui
 	}
 	if (c.flags == (of_rates ? ITEM_OF_RATES : ITEM_OF_VALUES))
 		return summary_get(&place, c.summary, c.p, of_rates, c.value, minis) ? 0 : -EBADMSG;
+	if (c.kind == ITEM_CODED) {
+		r = column_changes((enum column_codec)c.codec, c.p, c.end, c.value,
+				   in->n + place.has_base, at, to, CHANGES_MAX, &column);
+	} else {
+		column = (struct column){.len = in->n + place.has_base, .first = c.value};
+		r = 0;
+	}
+	if (r == 0)
+		summary_of_changes(&place, &column, of_rates, minis);
+	if (r <= 0)
+		return r;
 	r = read_cell(&c, metric, in->n + place.has_base, all);
 	if (r == 0)
 		summary_of(&place, place.has_base ? all[0] : VALUE_ABSENT, all + place.has_base,
