@@ -171,6 +171,20 @@ int block_attrs(struct block *, const struct block_group *);
 int block_values(struct block *, const struct block_group *, uint32_t i, uint32_t metric,
 		 int64_t *base, int64_t *values);
 
+/* The same told by changes, where that is cheaper: `first` is the value of the read before when
+ * has_base, else of the instance's first read; from value at[k] on (the first is number 0) it is
+ * to[k]. 0; 1: there are more than BLOCK_CHANGES_MAX: block_values() is to be asked; -EBADMSG,
+ * -ENOMEM. */
+enum { BLOCK_CHANGES_MAX = 128 };
+struct block_changes {
+	bool has_base;
+	uint32_t n;
+	int64_t first, to[BLOCK_CHANGES_MAX];
+	uint16_t at[BLOCK_CHANGES_MAX];
+};
+int block_changes(struct block *, const struct block_group *, uint32_t i, uint32_t metric,
+		  struct block_changes *ret);
+
 /* Reads [k * BLOCK_MINI, (k + 1) * BLOCK_MINI) of the group, of one metric of one instance: of a
  * counter's rates (rate.h, thousandths a second; `of_rates`), else of its values. What
  * block_values() would give, without decoding it. */

@@ -70,6 +70,9 @@ int history_walk_begin(struct history *, int64_t from_us, int64_t to_us,
 		       struct history_walk *ret); /* 0 or -ENOMEM */
 /* As history_get(), for the next block; what is gone by now is passed over. */
 int history_walk_next(struct history *, struct history_walk *, struct history_block *ret);
+/* Of the blocks that lie in [from_us, to_us) keeps `most`, evenly spread. Before the first step. */
+void history_walk_thin(struct history *, struct history_walk *, int64_t from_us, int64_t to_us,
+		       size_t most);
 void history_walk_end(struct history *, struct history_walk *); /* zeroed is fine */
 
 /* Makes `to`, which is initialised, show the newest catalog, without instances, and the clock
