@@ -107,7 +107,8 @@ struct history_span *history_spans(struct history *, size_t *n); /* to free(); N
 struct history_stats {
 	uint64_t blocks_memory, blocks_disk, bytes_memory, bytes_disk;
 	uint64_t samples, sample_bytes;	   /* of blocks in memory and on disk: bytes a sample */
-	int64_t oldest_us, oldest_full_us; /* of anything; at full resolution */
+	int64_t oldest_us, oldest_full_us; /* of anything; at full resolution; INT64_MAX: nothing */
+	uint64_t disk_size_bytes, disk_used_bytes; /* of the ring; 0: there is none */
 };
 void history_stats(struct history *, struct history_stats *ret);
 
