@@ -148,11 +148,9 @@ static unsigned parse_arg(struct api_query *q, struct time_args *times, char *ar
 	return 0;
 }
 
-/* The range of two arguments. 0 or 400. */
-static unsigned parse_range(const struct time_args *a, const struct api_times *times,
-			    const char *const names[2], int64_t ret[2], char *err, size_t err_len)
+unsigned api_range_parse(const char *const v[2], const char *const names[2],
+			 const struct api_times *times, int64_t ret[2], char *err, size_t err_len)
 {
-	const char *const v[2] = {a->from, a->to};
 	char what[80];
 
 	for (int i = 0; i < 2; i++) {
@@ -162,7 +160,7 @@ static unsigned parse_range(const struct time_args *a, const struct api_times *t
 			return bad(err, err_len, what, v[i]);
 	}
 	snprintf(what, sizeof(what), "%s is not before %s", names[0], names[1]);
-	return ret[0] >= ret[1] ? bad(err, err_len, what, a->from) : 0;
+	return ret[0] >= ret[1] ? bad(err, err_len, what, v[0]) : 0;
 }
 
 unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct api_times *t,
@@ -184,7 +182,8 @@ unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const 
 	if (!q->n_metrics)
 		return bad(err, err_len, "no metric: add metric=NAME, names are in",
 			   "/api/v1/metrics");
-	status = parse_range(&times, t, names, range, err, err_len);
+	status = api_range_parse((const char *const[]){times.from, times.to}, names, t, range, err,
+				 err_len);
 	if (status)
 		return status;
 	q->from_us = range[0];
@@ -222,12 +221,13 @@ static void iso_text(char ret[40], int64_t wall_us)
 	snprintf(ret, 40, "%s.%06dZ", s, (int)(wall_us % 1000000));
 }
 
-static void time_json(struct buf *b, const char *key, int64_t wall_us)
+void api_time_json(struct buf *b, const char *key, int64_t wall_us)
 {
+	uint64_t us = wall_us < 0 ? 0 - (uint64_t)wall_us : (uint64_t)wall_us;
 	char s[40];
 
-	snprintf(s, sizeof(s), "%lld.%06d", (long long)(wall_us / 1000000),
-		 (int)(wall_us % 1000000));
+	snprintf(s, sizeof(s), "%s%llu.%06u", wall_us < 0 ? "-" : "",
+		 (unsigned long long)(us / 1000000), (unsigned)(us % 1000000));
 	json_key(b, key);
 	buf_text(b, s);
 }
@@ -243,7 +243,7 @@ static void point_json(struct buf *b, const struct query_point *p, double scale,
 	char iso[40];
 
 	json_open(b, '{');
-	time_json(b, "t", wall_us);
+	api_time_json(b, "t", wall_us);
 	iso_text(iso, wall_us);
 	json_key_text(b, "time", iso);
 	json_key_int(b, "n", p->n);
@@ -261,9 +261,9 @@ void api_query_json(struct buf *b, const struct api_query *q, const struct query
 	const struct mirror *m = result->catalog;
 
 	json_open(b, '{');
-	time_json(b, "from", query_wall_us(result, req->from_us));
-	time_json(b, "to", query_wall_us(result, req->to_us));
-	time_json(b, "oldest", query_wall_us(result, result->oldest_us));
+	api_time_json(b, "from", query_wall_us(result, req->from_us));
+	api_time_json(b, "to", query_wall_us(result, req->to_us));
+	api_time_json(b, "oldest", query_wall_us(result, result->oldest_us));
 	json_key_double(b, "step_s", (double)result->step_us / 1e6);
 	json_key_int(b, "points", req->points);
 	json_key(b, "truncated");
