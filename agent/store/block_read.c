@@ -208,7 +208,8 @@ static int open_directory(struct block *b, const struct sizes *s)
 	if (s->plain) {
 		b->directory = b->own_directory = malloc(s->plain);
 		b->directory_len = s->plain;
-		b->zstd = ZSTD_createDCtx();
+		if (!b->zstd)
+			b->zstd = ZSTD_createDCtx();
 		if (!b->own_directory || !b->zstd)
 			return -ENOMEM;
 		if (ZSTD_decompressDCtx(b->zstd, b->own_directory, s->plain, stored,
@@ -221,7 +222,7 @@ static int open_directory(struct block *b, const struct sizes *s)
 	return r < 0 ? r : read_pages(b, &in, BLOCK_HEAD_SIZE + (size_t)s->directory);
 }
 
-int block_open(struct block **ret, const uint8_t *data, size_t len)
+int block_open_with(struct block **ret, const uint8_t *data, size_t len, struct block_tools *tools)
 {
 	struct block *b = calloc(1, sizeof(*b));
 	struct sizes s;
@@ -229,6 +230,11 @@ int block_open(struct block **ret, const uint8_t *data, size_t len)
 
 	if (!b)
 		return -ENOMEM;
+	if (tools) {
+		b->tools = tools;
+		b->zstd = tools->zstd;
+		tools->zstd = NULL;
+	}
 	b->data = data;
 	b->len = len;
 	b->place.page = UINT32_MAX;
@@ -243,6 +249,17 @@ int block_open(struct block **ret, const uint8_t *data, size_t len)
 	return 0;
 }
 
+int block_open(struct block **ret, const uint8_t *data, size_t len)
+{
+	return block_open_with(ret, data, len, NULL);
+}
+
+void block_tools_done(struct block_tools *t)
+{
+	ZSTD_freeDCtx(t->zstd);
+	t->zstd = NULL;
+}
+
 void block_close(struct block *b)
 {
 	if (!b)
@@ -253,7 +270,10 @@ void block_close(struct block *b)
 	}
 	for (uint32_t i = 0; b->pages && i < b->n_meta + b->n_values; i++)
 		free(b->pages[i].own);
-	ZSTD_freeDCtx(b->zstd);
+	if (b->tools)
+		b->tools->zstd = b->zstd;
+	else
+		ZSTD_freeDCtx(b->zstd);
 	free(b->groups);
 	free(b->pages);
 	free(b->own_directory);

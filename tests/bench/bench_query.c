@@ -192,8 +192,11 @@ int main(int argc, char **argv)
 	bench_rank("rank_5000_ms", h, 5000000);
 	bench_rank("rank_5000_10min_ms", h, 600000000);
 	history_close(h);
-	h = open_laps(DAY_LAPS, lap.small);
+	h = open_laps(DAY_LAPS, lap.plain);
 	bench_query("query_24h_1_series_ms", h, 1, 86400ll * 1000000, 20);
+	history_close(h);
+	h = open_laps(DAY_LAPS, lap.small);
+	bench_query("query_24h_1_series_zstd_ms", h, 1, 86400ll * 1000000, 100);
 	history_close(h);
 
 	sealer_close(lap.sealer);
