@@ -161,6 +161,9 @@ void block_close(struct block *); /* NULL is fine */
  * is slow in a virtual machine). Zeroed at first; it belongs to the block until that is closed. */
 struct block_tools {
 	void *zstd;
+	_Atomic uint64_t
+		*checked; /* which pages of this data (bit i: page i) were found sound already
+				    * and need no second look; NULL: nobody remembers */
 };
 int block_open_with(struct block **ret, const uint8_t *data, size_t len, struct block_tools *);
 void block_tools_done(struct block_tools *);

@@ -1,5 +1,6 @@
 #include <endian.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -234,6 +235,7 @@ int block_open_with(struct block **ret, const uint8_t *data, size_t len, struct 
 		b->tools = tools;
 		b->zstd = tools->zstd;
 		tools->zstd = NULL;
+		b->checked = tools->checked;
 	}
 	b->data = data;
 	b->len = len;
@@ -289,6 +291,21 @@ const struct block_head *block_head(const struct block *b)
 
 /* ---- pages ---- */
 
+/* Is the page as it was written? Of the first 64 it is remembered. */
+static bool is_sound(struct block *b, uint32_t i)
+{
+	const struct page *page = &b->pages[i];
+	uint64_t bit = i < 64 && b->checked ? UINT64_C(1) << i : 0;
+
+	if (bit && atomic_load_explicit(b->checked, memory_order_relaxed) & bit)
+		return true;
+	if (crc32c(0, b->data + page->at, page->stored) != page->crc)
+		return false;
+	if (bit)
+		atomic_fetch_or_explicit(b->checked, bit, memory_order_relaxed);
+	return true;
+}
+
 int block_page(struct block *b, uint32_t i, const uint8_t **ret)
 {
 	struct page *page = &b->pages[i];
@@ -299,7 +316,7 @@ int block_page(struct block *b, uint32_t i, const uint8_t **ret)
 		*ret = page->plain;
 		return 0;
 	}
-	if (crc32c(0, stored, page->stored) != page->crc)
+	if (!is_sound(b, i))
 		return -EBADMSG;
 	if (!page->is_compressed) {
 		*ret = page->plain = stored;

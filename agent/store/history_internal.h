@@ -17,7 +17,8 @@ struct held {
 	struct ring_entry entry; /* on_disk */
 	uint8_t *data;		 /* NULL: it has to be read from the disk, or is gone */
 	size_t len;
-	uint64_t used; /* the larger the later */
+	_Atomic uint64_t checked; /* pages of `data` that are known to be sound */
+	uint64_t used;		  /* the larger the later */
 };
 struct held_list {
 	struct held **v; /* by time */

@@ -2,6 +2,7 @@
 #include "base/crc32c.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,6 +247,7 @@ static int pin(struct history *h, struct held *b)
 			free(data);
 		} else {
 			b->data = data;
+			atomic_store(&b->checked, 0);
 			b->len = e.len;
 			h->bytes += e.len;
 		}
@@ -281,6 +283,7 @@ static void give_tools(struct history *h, struct block_tools *t)
 {
 	if (!t)
 		return;
+	t->checked = NULL;
 	pthread_mutex_lock(&h->lock);
 	if (h->n_spare < HISTORY_TOOLS) {
 		h->spare[h->n_spare++] = t;
@@ -313,6 +316,8 @@ int history_load(struct history *h, struct held *b, struct history_block *ret)
 	pthread_mutex_unlock(&h->lock);
 	r = load_catalog(h, b->head.catalog_crc, &o.catalog);
 	o.tools = take_tools(h);
+	if (o.tools)
+		((struct block_tools *)o.tools)->checked = &b->checked;
 	if (r == 0)
 		r = block_open_with(&o.block, b->data, b->len, o.tools);
 	if (r < 0) {

@@ -139,28 +139,54 @@ static void add_summary(struct part *x, const struct watch *w, const struct bloc
 	add_mini(&w->series.points[x->point[last]], m, (int64_t)x->g->at_us[last] + x->b->shift_us);
 }
 
+/* The end of the reads, from j on and before `to`, that are in one point. */
+static uint32_t point_end(const struct part *x, uint32_t j, uint32_t to)
+{
+	uint32_t point = x->point[j];
+
+	while (j < to && x->point[j] == point)
+		j++;
+	return j;
+}
+
+/* The rates of reads [j, end) into one point. */
+static void add_rates(const struct part *x, struct query_point *to, const int64_t *values,
+		      int64_t before, uint32_t j, uint32_t end)
+{
+	const uint64_t *dt_us = x->g->dt_us;
+	struct query_point p = *to;
+
+	for (; j < end; j++) {
+		int64_t v = *values++, was = before;
+
+		before = v;
+		if (v == VALUE_ABSENT || was == VALUE_ABSENT || !dt_us[j] || v < was)
+			continue;
+		query_add(&p, v == was ? 0 : rate_of((uint64_t)v - (uint64_t)was, dt_us[j]),
+			  (int64_t)x->g->at_us[j] + x->b->shift_us);
+	}
+	*to = p;
+}
+
 /* Reads [from, to) of the group, those that the instance was there for. */
 static void add_values(struct part *x, const struct watch *w, const struct block_instance *in,
 		       int64_t base, uint32_t from, uint32_t to)
 {
-	const int64_t *values = x->values;
-
 	from = from > in->first ? from : in->first;
 	to = to < in->first + in->n ? to : in->first + in->n;
-	for (uint32_t j = from; j < to; j++) {
-		int64_t v = values[j - in->first], before;
+	for (uint32_t j = from, end; j < to; j = end) {
+		struct query_point *at = &w->series.points[x->point[j]], p = *at;
+		const int64_t *v = &x->values[j - in->first];
 
-		if (v == VALUE_ABSENT)
-			continue;
+		end = point_end(x, j, to);
 		if (w->rate) {
-			before = j > in->first ? values[j - in->first - 1] : base;
-			if (before == VALUE_ABSENT || !x->g->dt_us[j] || v < before)
-				continue;
-			v = v == before ? 0
-					: rate_of((uint64_t)v - (uint64_t)before, x->g->dt_us[j]);
+			add_rates(x, at, v, j > in->first ? v[-1] : base, j, end);
+			continue;
 		}
-		query_add(&w->series.points[x->point[j]], v,
-			  (int64_t)x->g->at_us[j] + x->b->shift_us);
+		for (uint32_t k = j; k < end; k++, v++)
+			if (*v != VALUE_ABSENT)
+				query_add(&p, *v, (int64_t)x->g->at_us[k] + x->b->shift_us);
+		*at = p;
 	}
 }
 
