@@ -186,7 +186,7 @@ check-unit: $(tests) ## the C unit tests alone, or those of UNIT="log query"
 	$(Q)$(test_env) tests/run.sh $(tests)
 
 # What several threads of the agent share.
-threaded := log log_file mirror query sampler blocking supervise process process_host process_lock \
+threaded := log log_file mirror query query_blocks history rank sampler blocking supervise process process_host process_lock \
 	interface jobs wire
 
 check-tsan: ## the C tests of what threads share, under ThreadSanitizer

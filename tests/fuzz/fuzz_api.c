@@ -1,5 +1,5 @@
-/* The arguments of /api/v1/query, one a line: what is accepted is run and must come out as JSON or
- * CSV. */
+/* The arguments of /api/v1/query and of /api/v1/rank, one a line: what is accepted is run and must come
+ * out as JSON or CSV. */
 #include "store.h"
 
 #include "base/clock.h"
@@ -24,6 +24,10 @@ static void fuzz_seeds(void)
 		"metric=t.level\nfrom=1700000000.25\nto=1700000100\nrate=1\npoints=1",
 		"metric=t.count\nfrom=-1.5h\nto=-0.5min",
 		"metric=t.count\nfrom=2023-11-14T22:13:20.1e999Z",
+		"from=2023-11-14T22:13:22Z\nto=2023-11-14T22:13:26Z\nlimit=200",
+		"from=1700000002\nto=1700000004.5\nbaseline_from=1700000001\nbaseline_to="
+		"1700000002",
+		"from=-1000000000000000000d\nto=now\nlimit=1",
 	};
 
 	for (size_t i = 0; i < sizeof(seeds) / sizeof(*seeds); i++) {
@@ -90,6 +94,52 @@ static void run(const struct api_query *q)
 	query_free(result);
 }
 
+static void run_rank(const struct rank_request *rq)
+{
+	struct job *job = job_new(JOB_RANK, NULL);
+
+	FUZZ_CHECK(job);
+	job->rank_request = *rq;
+	job->history = history;
+	job->r = rank_run(history, rq, &job->rank, NULL);
+	FUZZ_CHECK(job->r == 0 || job->r == -EINVAL || job->r == -ENODATA);
+	if (job->r == 0) {
+		json_t *json;
+
+		FUZZ_CHECK(job->rank->n_rows <= rq->limit);
+		api_render_rank(job);
+		FUZZ_CHECK(job->r == 0);
+		json = json_loadb((const char *)job->text.p, job->text.len, 0, NULL);
+		FUZZ_CHECK(json);
+		json_decref(json);
+	}
+	job_free(job);
+}
+
+/* The same lines as arguments of rank. */
+static void try_rank(const uint8_t *data, size_t size, const struct api_times *times)
+{
+	char *text = malloc(size + 1), *args[ARGS_MAX], *save, err[256] = "";
+	struct rank_request rq;
+	size_t n = 0;
+
+	memcpy(text, data, size);
+	text[size] = 0;
+	for (char *arg = strtok_r(text, "\n", &save); arg && n < ARGS_MAX;
+	     arg = strtok_r(NULL, "\n", &save))
+		args[n++] = arg;
+	unsigned status = api_rank_parse(&rq, args, n, times, err, sizeof(err));
+
+	FUZZ_CHECK(!status || (status == 400 && err[0] && memchr(err, 0, sizeof(err))));
+	if (!status) {
+		FUZZ_CHECK(
+			rq.from_us < rq.to_us && rq.limit && rq.limit <= RANK_ROWS_MAX &&
+			(rq.base_from_us < rq.base_to_us || (!rq.base_from_us && !rq.base_to_us)));
+		run_rank(&rq);
+	}
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1), *args[ARGS_MAX], *save, err[256] = "";
@@ -117,5 +167,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run(&q);
 	}
 	free(text);
+	try_rank(data, size, &times);
 	return 0;
 }

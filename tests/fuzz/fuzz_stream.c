@@ -263,6 +263,44 @@ static void add_range(struct script *s)
 	add_message(s, &m);
 }
 
+/* What a dashboard asks of the past. */
+static void add_past(struct script *s)
+{
+	static char *metrics[] = {(char *)(uintptr_t) "t.count", (char *)(uintptr_t) "t.level"};
+	Strobe__V1__HeldRequest held = STROBE__V1__HELD_REQUEST__INIT;
+	Strobe__V1__RankRequest rank = STROBE__V1__RANK_REQUEST__INIT;
+	Strobe__V1__TotalsRequest totals = STROBE__V1__TOTALS_REQUEST__INIT;
+	Strobe__V1__EventsRequest events = STROBE__V1__EVENTS_REQUEST__INIT;
+	Strobe__V1__ClientMessage m = STROBE__V1__CLIENT_MESSAGE__INIT;
+
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_HELD;
+	m.held = &held;
+	add_message(s, &m);
+	rank.from_us = FUZZ_FIRST_US + 500000;
+	rank.to_us = FUZZ_FIRST_US + 3000000;
+	rank.base_from_us = FUZZ_FIRST_US - 5000000;
+	rank.base_to_us = FUZZ_FIRST_US + 500000;
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_RANK;
+	m.rank = &rank;
+	add_message(s, &m);
+	totals.group = (char *)(uintptr_t) "process";
+	totals.metrics = metrics;
+	totals.n_metrics = 2;
+	totals.from_us = FUZZ_FIRST_US;
+	totals.to_us = FUZZ_FIRST_US + 3000000;
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_TOTALS;
+	m.totals = &totals;
+	add_message(s, &m);
+	events.to_us = FUZZ_FIRST_US + 3000000;
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_EVENTS;
+	m.events = &events;
+	add_message(s, &m);
+	for (int i = 0; i < 4; i++) {
+		add_step(s, QUERY);
+		add_step(s, WRITEABLE);
+	}
+}
+
 static void fuzz_seeds(void)
 {
 	static const uint32_t levels[] = {1, 2, 10};
@@ -284,6 +322,7 @@ static void fuzz_seeds(void)
 			add_step(&s, i % 3 ? WRITEABLE : TICK);
 		add_range(&s);
 		add_step(&s, QUERY);
+		add_past(&s);
 		add_message(&s, &m);
 		for (int i = 0; i < 4; i++)
 			add_step(&s, WRITEABLE);
