@@ -42,8 +42,7 @@ struct feeder {
 static inline void feeder_open(struct feeder *f, struct log *log, const struct group *groups,
 			       size_t n)
 {
-	*f = (struct feeder){
-		.log = log, .n = n, .version = 1, .real_off_us = 1700000000000000};
+	*f = (struct feeder){.log = log, .n = n, .version = 1, .real_off_us = 1700000000000000};
 	FEEDER_CHECK(n <= FEEDER_GROUPS_MAX);
 	f->buf = malloc(FEEDER_BUFFER);
 	f->aside = malloc(FEEDER_BUFFER);
