@@ -220,7 +220,7 @@ static struct held *find_added(const struct held_list *l, const struct block_hea
 static int list_block(struct history *h, const struct ring_entry *e)
 {
 	bool rollup = e->type == RING_ROLLUP;
-	struct held *b = rollup ? NULL : find_added(&h->full, &e->block);
+	struct held *b = find_added(rollup ? &h->rollups : &h->full, &e->block);
 	int r = 0;
 
 	if (!b) {
@@ -312,6 +312,10 @@ void history_close(struct history *h)
 		free(c->payload);
 		free(c);
 	}
+	while (h->n_spare) {
+		block_tools_done(h->spare[--h->n_spare]);
+		free(h->spare[h->n_spare]);
+	}
 	free(h->catalogs);
 	free(h->boots);
 	free(h->logs);
@@ -332,13 +336,14 @@ int history_add(struct history *h, struct sealed *s, bool on_disk)
 	if (!b)
 		return r;
 	b->head = s->head;
+	b->rollup = s->head.bucket_us != 0;
 	b->data = s->data;
 	b->len = s->len;
 	pthread_mutex_lock(&h->lock);
-	if (!on_disk || !h->ring || s->catalog)
+	if (s->catalog)
 		r = history_keep_catalog(h, s->head.catalog_crc, s->catalog, s->catalog_len, NULL);
 	else
-		r = 0;
+		r = 0; /* it is known, or the disk has it */
 	if (r == 0)
 		r = history_insert(h, b);
 	if (r == 0) {

@@ -47,7 +47,7 @@ struct history_block {
 	uint32_t log_number;	/* tells logs apart: rises along the timeline */
 	uint32_t boot_number;
 	bool rollup;
-	void *owner; /* private */
+	void *owner, *tools; /* private */
 };
 /* The n-th block that overlaps [from_us, to_us) of the timeline, oldest first: 1 with *ret filled;
  * 0: there are not that many; -errno (-EBADMSG: damaged, go on with the next). Blocks that come and

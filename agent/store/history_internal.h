@@ -17,7 +17,8 @@ struct held {
 	struct ring_entry entry; /* on_disk */
 	uint8_t *data;		 /* NULL: it has to be read from the disk, or is gone */
 	size_t len;
-	uint64_t used; /* the larger the later */
+	_Atomic uint64_t checked; /* pages of `data` that are known to be sound */
+	uint64_t used;		  /* the larger the later */
 };
 struct held_list {
 	struct held **v; /* by time */
@@ -37,6 +38,8 @@ struct held_boot {
 	uint64_t last_us;
 };
 
+enum { HISTORY_TOOLS = 4 };
+
 struct history {
 	struct history_config config;
 	char boot_id[sizeof(((struct block_head *)0)->boot_id)];
@@ -49,8 +52,10 @@ struct history {
 	uint8_t (*logs)[LOG_ID_LEN]; /* in order of time */
 	size_t n_logs;
 	struct ring *ring;
-	bool stale;	     /* the ring has more than was listed */
-	uint64_t listed_seq; /* of the ring's newest record that is listed */
+	bool stale;				  /* the ring has more than was listed */
+	uint64_t listed_seq;			  /* of the ring's newest record that is listed */
+	struct block_tools *spare[HISTORY_TOOLS]; /* of blocks that were read, for the next ones */
+	size_t n_spare;
 	uint64_t bytes, uses, sealed_seq;
 	int64_t sealed_us;
 	/* The ring's functions, so that what has no ring does not need them. */

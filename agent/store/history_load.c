@@ -2,10 +2,15 @@
 #include "base/crc32c.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/history_internal.h"
+
+enum {
+	ROLLUP_SHARE = 4
+}; /* of the memory rollups take a quarter at most, while there are others */
 
 /* ---- catalogs ---- */
 
@@ -174,21 +179,27 @@ int history_catalog(struct history *h, struct mirror *to)
  * oldest block that is nowhere else. */
 static struct held *find_victim(struct history *h)
 {
-	struct held *victim = NULL, *oldest = NULL;
+	struct held *victim = NULL, *oldest[2] = {NULL};
 	struct held_list *lists[] = {&h->rollups, &h->full};
+	uint64_t rollups = 0;
 
 	for (size_t k = 0; k < 2; k++)
 		for (size_t i = 0; i < lists[k]->n; i++) {
 			struct held *b = lists[k]->v[i];
 
+			rollups += b->data && b->rollup ? b->len : 0;
 			if (!b->data || b->pins)
 				continue;
 			if (!b->on_disk)
-				oldest = oldest ? oldest : b;
+				oldest[k] = oldest[k] ? oldest[k] : b;
 			else if (!victim || b->used < victim->used)
 				victim = b;
 		}
-	return victim ? victim : oldest;
+	if (victim)
+		return victim;
+	return oldest[0] && (!oldest[1] || rollups > h->config.memory_bytes / ROLLUP_SHARE)
+		       ? oldest[0]
+		       : oldest[1];
 }
 
 void history_trim(struct history *h)
@@ -236,6 +247,7 @@ static int pin(struct history *h, struct held *b)
 			free(data);
 		} else {
 			b->data = data;
+			atomic_store(&b->checked, 0);
 			b->len = e.len;
 			h->bytes += e.len;
 		}
@@ -256,6 +268,34 @@ static void unpin(struct history *h, struct held *b)
 	pthread_mutex_unlock(&h->lock);
 }
 
+static struct block_tools *take_tools(struct history *h)
+{
+	struct block_tools *t = NULL;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->n_spare)
+		t = h->spare[--h->n_spare];
+	pthread_mutex_unlock(&h->lock);
+	return t ? t : calloc(1, sizeof(*t)); /* NULL: the block makes its own */
+}
+
+static void give_tools(struct history *h, struct block_tools *t)
+{
+	if (!t)
+		return;
+	t->checked = NULL;
+	pthread_mutex_lock(&h->lock);
+	if (h->n_spare < HISTORY_TOOLS) {
+		h->spare[h->n_spare++] = t;
+		t = NULL;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (t) {
+		block_tools_done(t);
+		free(t);
+	}
+}
+
 int history_load(struct history *h, struct held *b, struct history_block *ret)
 {
 	struct history_block o = {.owner = b};
@@ -269,15 +309,19 @@ int history_load(struct history *h, struct held *b, struct history_block *ret)
 	o.log_number = b->log_number;
 	o.boot_number = b->boot_number;
 	o.rollup = b->rollup;
-	o.from_us = b->from_us;
+	o.from_us = b->from_us - b->head.bucket_us; /* a bucket's time is when it began */
 	o.to_us = b->to_us + 1;
 	if (b->rollup && h->full.n && h->full.v[0]->from_us < o.to_us)
-		o.to_us = h->full.v[0]->from_us;
+		o.to_us = h->full.v[0]->from_us - b->head.bucket_us + 1;
 	pthread_mutex_unlock(&h->lock);
 	r = load_catalog(h, b->head.catalog_crc, &o.catalog);
+	o.tools = take_tools(h);
+	if (o.tools)
+		((struct block_tools *)o.tools)->checked = &b->checked;
 	if (r == 0)
-		r = block_open(&o.block, b->data, b->len);
+		r = block_open_with(&o.block, b->data, b->len, o.tools);
 	if (r < 0) {
+		give_tools(h, o.tools);
 		unpin(h, b);
 		return r;
 	}
@@ -288,6 +332,7 @@ int history_load(struct history *h, struct held *b, struct history_block *ret)
 void history_release(struct history *h, struct history_block *b)
 {
 	block_close(b->block);
+	give_tools(h, b->tools);
 	unpin(h, b->owner);
 	*b = (struct history_block){0};
 }

@@ -18,6 +18,7 @@ enum {
 };
 
 static const int64_t range_max_us = 10 * 86400 * 1000000ll;
+static const int64_t base_least_us = (RANK_MIN_SAMPLES + 2) * 1000000ll;
 static const int64_t apart_us = 300 * 1000000ll; /* stretches further apart are swept one by one */
 
 enum stretch { NOW, BEFORE, N_STRETCHES };
@@ -559,19 +560,14 @@ static int score_all(struct rank *k, struct rank_result *res)
 
 /* ---- the whole ---- */
 
-/* Ten times the range, and long enough for what is read once a second. */
+/* Ten times the range, and long enough to know what is usual, also of what is read once a second. */
 static void choose_base(struct rank *k)
 {
-	const struct mirror *m = k->w->catalog;
-	int64_t period_ms = 100, us = (k->to_us[NOW] - k->from_us[NOW]) * BASE_TIMES;
+	int64_t us = (k->to_us[NOW] - k->from_us[NOW]) * BASE_TIMES;
 
 	if (k->to_us[BEFORE] > k->from_us[BEFORE])
 		return;
-	for (uint32_t g = 0; g < m->n_groups; g++)
-		if (m->groups[g].period_ms > period_ms && m->groups[g].period_ms <= 1000)
-			period_ms = m->groups[g].period_ms;
-	if (us < (RANK_MIN_SAMPLES + 2) * period_ms * 1000)
-		us = (RANK_MIN_SAMPLES + 2) * period_ms * 1000;
+	us = us > base_least_us ? us : base_least_us;
 	k->to_us[BEFORE] = k->from_us[NOW];
 	k->from_us[BEFORE] = k->from_us[NOW] - us;
 }
@@ -622,17 +618,13 @@ static int open_sweeps(struct rank *k, struct history *h, struct sweep sweeps[2]
 static int run(struct rank *k, struct history *h, struct sweep sweeps[2], struct rank_result *res,
 	       const _Atomic bool *cancel)
 {
-	struct sweep probe = {.catalog = calloc(1, sizeof(*probe.catalog))};
 	uint32_t had[N_STRETCHES] = {0};
-	int r = probe.catalog ? history_catalog(h, probe.catalog) : -ENOMEM, n;
+	int r, n;
 
-	k->w = &probe;
-	if (r == 0)
-		choose_base(k);
-	sweep_end(&probe);
-	if (r < 0)
-		return r == -ENOENT ? -ENODATA : r;
+	choose_base(k);
 	n = open_sweeps(k, h, sweeps, cancel);
+	if (n == -ENOENT)
+		return -ENODATA;
 	r = n < 0 ? n : prepare(k, &sweeps[0]);
 	if (r == 0)
 		r = run_sweeps(k, sweeps, n, count_block);
