@@ -9,7 +9,7 @@
 #include "store/seal.h"
 #include "support.h"
 
-enum { LAB_METRICS = 12, LAB_INSTANCES = 5 };
+enum { LAB_METRICS = 12, LAB_INSTANCES = 5, LAB_MANY = 300 };
 
 static const struct metric lab_metrics[LAB_METRICS] = {
 	{"lab.tenths", "1", 1, 1, "x", "A rate that wavers.", SEM_COUNTER, 0, NULL},
@@ -25,7 +25,8 @@ static const struct metric lab_metrics[LAB_METRICS] = {
 	{"lab.curve", "1", 1, 1, "x", "A parabola.", SEM_COUNTER, 0, NULL},
 	{"lab.still", "1", 1, 1, "x", "Never moves.", SEM_INSTANT, 0, NULL},
 };
-static const struct group lab_group = {"lab", "lab", lab_metrics, LAB_METRICS, 0, 8, false, NULL};
+static const struct group lab_group = {"lab", "lab",	lab_metrics, LAB_METRICS,
+				       0,     LAB_MANY, false,	     NULL};
 
 struct lab {
 	struct log *log;
@@ -38,6 +39,7 @@ struct lab {
 	size_t last_len, n_bytes, n_sealed;
 	struct block_head head;
 	bool unchecked;					   /* blocks are only kept */
+	unsigned n_instances;				   /* of the group of its own */
 	unsigned births;				   /* of a hundred ticks */
 	bool slow;					   /* a tick a second, nobody is born */
 	void (*each)(struct lab *, const struct sealed *); /* or NULL */
@@ -101,6 +103,7 @@ static inline struct lab *lab_open(unsigned segments, uint64_t seed)
 	x->rnd = seed;
 	x->mono_us = 50000000;
 	x->births = 200;
+	x->n_instances = LAB_INSTANCES;
 	open_sealer(x, 0);
 	return x;
 }
@@ -234,7 +237,7 @@ static inline void lab_tick(struct lab *x)
 	tick_processes(x);
 	if (rnd(x, 50)) {
 		b = feeder_batch(&x->f, 3);
-		for (unsigned i = 0; i < LAB_INSTANCES; i++) {
+		for (unsigned i = 0; i < x->n_instances; i++) {
 			int len = snprintf(name, sizeof(name), "i%u", i);
 
 			lab_row(x, batch_row_named(b, name, (size_t)len));

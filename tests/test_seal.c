@@ -144,6 +144,28 @@ START_TEST(ends_at_catalog_and_minute)
 }
 END_TEST
 
+/* Where very much changes, blocks are shorter and the sealer's memory stays what it is. */
+START_TEST(changes_are_bounded)
+{
+	struct lab *x = lab_open(64, 41);
+	const struct block_group *g;
+	struct block *b;
+
+	x->n_instances = LAB_MANY;
+	for (unsigned i = 0; i < 450 && x->n_sealed < 1; i++) {
+		lab_tick(x);
+		step_all(x);
+	}
+	ck_assert_uint_eq(x->n_sealed, 1);
+	ck_assert_int_eq(block_open(&b, x->last, x->last_len), 0);
+	ck_assert_int_eq(block_group(b, 2, &g), 0);
+	ck_assert_uint_gt(g->n_reads, 100);
+	ck_assert_uint_lt(g->n_reads, 400);
+	block_close(b);
+	lab_close(x);
+}
+END_TEST
+
 static int count_frames(void *arg, const struct frame *f)
 {
 	uint64_t **want = arg;
@@ -260,7 +282,8 @@ int main(void)
 	const TTest *const tests[] = {
 		blocks_say_what_was_written, lag_does_not_matter,     overrun_is_a_gap,
 		goes_on_after_a_restart,     sink_may_refuse,	      ends_at_catalog_and_minute,
-		keeps_events_and_clocks,     damaged_frames_are_gaps, every_flipped_bit_is_seen};
+		keeps_events_and_clocks,     damaged_frames_are_gaps, changes_are_bounded,
+		every_flipped_bit_is_seen};
 
 	return support_run("seal", tests, sizeof(tests) / sizeof(*tests));
 }
