@@ -31,8 +31,9 @@ void capture_time_text(char ret[40], int64_t wall_us)
 	char s[24];
 
 	gmtime_r(&t, &tm);
-	strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret, 40, "%s.%06dZ", s, (int)(wall_us % 1000000));
+	if (!strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm))
+		s[0] = '\0'; /* a year of six digits */
+	snprintf(ret, 40, "%s.%06dZ", s, abs((int)(wall_us % 1000000)));
 }
 
 void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us)
@@ -47,7 +48,8 @@ void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us
 			    *p))
 			*p = '_';
 	gmtime_r(&t, &tm);
-	strftime(at, sizeof(at), "%Y%m%dT%H%M%SZ", &tm);
+	if (!strftime(at, sizeof(at), "%Y%m%dT%H%M%SZ", &tm))
+		at[0] = '\0';
 	snprintf(ret, size, "strobe-%s-%s.strobe", name, at);
 }
 
