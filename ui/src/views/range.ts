@@ -62,6 +62,8 @@ export function follow(range: View, base: View, pinned: boolean): () => void {
   store.past.wantEvents(range.from - AROUND);
   let lastRank: Parameters<typeof rowsOfRank>[0] = [];
 
+  // Without anything to compare with nothing is new.
+  const comparable = base.to - Math.max(base.from, store.heldFrom) >= Math.min(1e6, (base.to - base.from) / 2);
   const rank = async (tries: number): Promise<void> => {
     const { value, why } = await store.past.rank(range, pinned ? base : null, RANKED);
     if (over) return;
@@ -81,7 +83,7 @@ export function follow(range: View, base: View, pinned: boolean): () => void {
   const totals = async (tries: number): Promise<void> => {
     const cat = procCatalog(store);
     if (!cat) return;
-    const { value, why } = await askProcs(store.past, cat, range, base, PROCESSES);
+    const { value, why } = await askProcs(store.past, cat, range, comparable ? base : null, PROCESSES);
     if (over) return;
     if (!value) {
       if (!why && tries < RETRIES) setTimeout(() => over || void totals(tries + 1), 500);
@@ -100,7 +102,8 @@ export function follow(range: View, base: View, pinned: boolean): () => void {
     if (store.past.answers && performance.now() - began < PATIENCE_MS) return;
     if (!rankDone) {
       const rows = rowsOfScreen(env, firstScreen, range, base);
-      changed.value = { rows, words: `${rows.length} series on screen, most changed first`, byAgent: false };
+      const words = comparable ? 'most changed first' : 'nothing is held before them to compare with';
+      changed.value = { rows, words: `${rows.length} series on screen, ${words}`, byAgent: false };
     }
     if (!totalsDone) procs.value = ownProcs(range, base);
   };

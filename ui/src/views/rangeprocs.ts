@@ -85,7 +85,7 @@ export function askProcs(
   past: Past,
   cat: ProcCatalog,
   over: View,
-  base: View,
+  base: View | null,
   limit: number,
 ): Promise<Answer<Summed>> {
   return past.totals({ group: cat.group, metrics: cat.metrics, over, base, limit });
