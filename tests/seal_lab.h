@@ -202,7 +202,26 @@ static inline void tick_disks(struct lab *x)
 
 			row[rnd(x, 2)] += (int64_t)rnd(x, 4000);
 		}
-	feeder_group(&x->f, 1, 77, x->f.tick % 100 == 1 ? 500 + (int32_t)rnd(x, 1000) : -1);
+	feeder_group(&x->f, 1, 77, rnd(x, 3) ? -1 : 50 + (int32_t)rnd(x, 2000));
+}
+
+/* Rests for two seconds, or for a moment, now and then. */
+static inline void tick_memory(struct lab *x)
+{
+	uint64_t t = x->f.tick % 311, end = x->f.tick / 311 % 2 ? 60 : 42;
+	struct batch *b;
+
+	if (t == 41 && x->f.source[0].period_ms) {
+		frame_tick_period(&x->f.w, 0, 0);
+		x->f.source[0].period_ms = 0;
+	}
+	if (t > 40 && t < end)
+		return;
+	b = feeder_batch(&x->f, 0);
+	for (unsigned m = 0; m < 3; m++)
+		if (rnd(x, 4) == 0)
+			batch_row(b)[m] = wild(x);
+	feeder_group(&x->f, 0, (int64_t)rnd(x, 900) - 100, x->f.source[0].period_ms ? -1 : 100);
 }
 
 /* One tick: late now and then, once in a while after a long hole. */
@@ -219,19 +238,7 @@ static inline void lab_tick(struct lab *x)
 		x->births = 0;
 	}
 	feeder_tick(&x->f, x->mono_us);
-	if (x->f.tick % 311 > 40 && x->f.tick % 311 < 60) { /* at rest */
-		if (x->f.tick % 311 == 41) {
-			frame_tick_period(&x->f.w, 0, 0);
-			x->f.source[0].period_ms = 0;
-		}
-	} else {
-		b = feeder_batch(&x->f, 0);
-		for (unsigned m = 0; m < 3; m++)
-			if (rnd(x, 4) == 0)
-				batch_row(b)[m] = wild(x);
-		feeder_group(&x->f, 0, (int64_t)rnd(x, 900) - 100,
-			     x->f.tick % 311 == 60 ? 100 : -1);
-	}
+	tick_memory(x);
 	if (x->f.tick % 7 == 1)
 		tick_disks(x);
 	tick_processes(x);
