@@ -8,8 +8,6 @@
 #include "store/rank_internal.h"
 
 enum {
-	SAMPLES_MAX =
-		2048, /* of a series in both stretches; beyond it means of several are taken */
 	BASE_TIMES = 10,
 	BLOCKS_NOW = 96, /* of more than so many in a stretch some stand for all */
 	BLOCKS_BEFORE = 48
