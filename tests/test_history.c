@@ -332,11 +332,12 @@ static void fake_stats(struct ring *r, struct ring_stats *ret)
 
 static void attach(struct history *h)
 {
-	h->ring = (struct ring *)(void *)&disk;
+	h->rings[0].ring = (struct ring *)(void *)&disk;
+	h->n_rings = 1;
 	h->ring_list = fake_list;
 	h->ring_read = fake_read;
 	h->ring_stats = fake_stats;
-	h->stale = true;
+	h->rings[0].stale = true;
 }
 
 static void put_source(const struct source *x, size_t n)

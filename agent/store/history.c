@@ -74,12 +74,13 @@ void history_remove(struct history *h, struct held *b)
 /* ---- the ring ---- */
 
 /* What was written over is on the disk no longer. */
-static void forget_evicted(struct history *h, struct held_list *l, uint64_t oldest_seq)
+static void forget_evicted(struct history *h, struct held_list *l, const struct ring *ring,
+			   uint64_t oldest_seq)
 {
 	for (size_t i = 0; i < l->n;) {
 		struct held *b = l->v[i];
 
-		if (b->on_disk && b->entry.seq < oldest_seq) {
+		if (b->on_disk && b->ring == ring && b->entry.seq < oldest_seq) {
 			b->on_disk = false;
 			if (!b->data) {
 				history_remove(h, b);
@@ -103,7 +104,7 @@ static struct held *find_added(const struct held_list *l, const struct block_hea
 	return NULL;
 }
 
-static int list_block(struct history *h, const struct ring_entry *e)
+static int list_block(struct history *h, struct ring *ring, const struct ring_entry *e)
 {
 	bool rollup = e->type == RING_ROLLUP;
 	struct held *b = find_added(rollup ? &h->rollups : &h->full, &e->block);
@@ -122,42 +123,50 @@ static int list_block(struct history *h, const struct ring_entry *e)
 		}
 	}
 	b->on_disk = true;
+	b->ring = ring;
 	b->entry = *e;
 	return 0;
 }
 
-void history_list(struct history *h)
+static void list_ring(struct history *h, struct held_ring *ring)
 {
-	bool first = !h->listed_seq;
 	struct ring_entry *list;
 	size_t n;
 
-	if (!h->ring || !h->stale)
-		return;
-	list = h->ring_list(h->ring, &n);
+	list = h->ring_list(ring->ring, &n);
 	if (!list)
 		return; /* next time */
-	forget_evicted(h, &h->full, n ? list[0].seq : UINT64_MAX);
-	forget_evicted(h, &h->rollups, n ? list[0].seq : UINT64_MAX);
-	h->stale = false;
+	forget_evicted(h, &h->full, ring->ring, n ? list[0].seq : UINT64_MAX);
+	forget_evicted(h, &h->rollups, ring->ring, n ? list[0].seq : UINT64_MAX);
+	ring->stale = false;
 	for (size_t i = 0; i < n; i++) {
 		const struct ring_entry *e = &list[i];
 		int r;
 
-		if (e->seq <= h->listed_seq)
+		if (e->seq <= ring->listed_seq)
 			continue;
 		r = e->type == RING_CATALOG
-			    ? history_keep_catalog(h, e->catalog_crc, NULL, e->len, e)
-			    : list_block(h, e);
+			    ? history_keep_catalog(h, e->catalog_crc, NULL, e->len, ring->ring, e)
+			    : list_block(h, ring->ring, e);
 		if (r < 0) {
-			h->stale = true;
+			ring->stale = true;
 			break;
 		}
-		h->listed_seq = e->seq;
+		ring->listed_seq = e->seq;
 	}
 	free(list);
-	if (first && h->n_boots)
-		history_place_boots(h); /* by the last offset of each */
+}
+
+void history_list(struct history *h)
+{
+	for (size_t i = 0; i < h->n_rings; i++) {
+		bool first = !h->rings[i].listed_seq;
+
+		if (h->rings[i].stale)
+			list_ring(h, &h->rings[i]);
+		if (first && h->n_boots)
+			history_place_boots(h); /* by the last offset of each */
+	}
 }
 
 /* ---- life ---- */
@@ -227,7 +236,8 @@ int history_add(struct history *h, struct sealed *s, bool on_disk)
 	b->len = s->len;
 	pthread_mutex_lock(&h->lock);
 	if (s->catalog)
-		r = history_keep_catalog(h, s->head.catalog_crc, s->catalog, s->catalog_len, NULL);
+		r = history_keep_catalog(h, s->head.catalog_crc, s->catalog, s->catalog_len, NULL,
+					 NULL);
 	else
 		r = 0; /* it is known, or the disk has it */
 	if (r == 0)
@@ -235,7 +245,8 @@ int history_add(struct history *h, struct sealed *s, bool on_disk)
 	if (r == 0) {
 		b->used = ++h->uses;
 		h->bytes += b->len;
-		h->stale |= on_disk;
+		for (size_t i = 0; i < h->n_rings && on_disk; i++)
+			h->rings[i].stale = true;
 		history_list(h);
 		history_trim(h);
 	}

@@ -23,13 +23,15 @@ static struct held_catalog *find_catalog(const struct history *h, uint32_t crc)
 }
 
 int history_keep_catalog(struct history *h, uint32_t crc, const uint8_t *payload, size_t len,
-			 const struct ring_entry *e)
+			 struct ring *ring, const struct ring_entry *e)
 {
 	struct held_catalog *c = find_catalog(h, crc), **list;
 
 	if (c) {
-		if (e && !c->payload)
+		if (e && !c->payload && (c->ring == ring || !c->ring)) {
+			c->ring = ring;
 			c->entry = *e; /* written again, where it stays longer */
+		}
 		return 0;
 	}
 	c = calloc(1, sizeof(*c));
@@ -46,6 +48,7 @@ int history_keep_catalog(struct history *h, uint32_t crc, const uint8_t *payload
 		memcpy(c->payload, payload, len);
 	if (e)
 		c->entry = *e;
+	c->ring = ring;
 	c->crc = crc;
 	c->len = len;
 	h->catalogs[h->n_catalogs++] = c;
@@ -68,6 +71,7 @@ static int load_catalog(struct history *h, uint32_t crc, struct mirror **ret)
 	struct held_catalog *c;
 	struct ring_entry e = {0};
 	uint8_t *payload = NULL, *copy = NULL;
+	struct ring *ring = NULL;
 	struct mirror *m = NULL;
 	size_t len = 0;
 	int r = -EBADMSG;
@@ -78,6 +82,7 @@ static int load_catalog(struct history *h, uint32_t crc, struct mirror **ret)
 		m = c->mirror;
 		payload = c->payload;
 		len = c->len;
+		ring = c->ring;
 		e = c->entry;
 	}
 	pthread_mutex_unlock(&h->lock);
@@ -91,7 +96,7 @@ static int load_catalog(struct history *h, uint32_t crc, struct mirror **ret)
 	if (!m || (!payload && !copy))
 		r = -ENOMEM;
 	else if (copy)
-		r = h->ring_read(h->ring, &e, copy);
+		r = h->ring_read(ring, &e, copy);
 	else
 		r = 0;
 	if (r == 0)
@@ -166,7 +171,7 @@ int history_catalog(struct history *h, struct mirror *to)
 
 	uint8_t *copy = malloc(c->len ? c->len : 1);
 
-	r = copy ? h->ring_read(h->ring, &c->entry, copy) : -ENOMEM;
+	r = copy ? h->ring_read(c->ring, &c->entry, copy) : -ENOMEM;
 	if (r == 0)
 		r = parse_catalog(to, crc, copy, c->len);
 	free(copy);
@@ -217,6 +222,55 @@ void history_trim(struct history *h)
 	}
 }
 
+static struct held *find_warm(struct history *h)
+{
+	for (size_t i = h->full.n > HISTORY_WARM ? h->full.n - HISTORY_WARM : 0; i > 0; i--) {
+		struct held *b = h->full.v[i - 1];
+
+		if (b->cold)
+			return NULL; /* and so are those before it */
+		if (b->data && !b->on_disk)
+			return b;
+	}
+	return NULL;
+}
+
+void history_cool(struct history *h)
+{
+	uint8_t *data = NULL, *old = NULL;
+	struct held *b;
+	size_t len = 0;
+	int r = -ENOENT;
+
+	pthread_mutex_lock(&h->lock);
+	b = find_warm(h);
+	if (b) {
+		b->pins++;
+		b->refs++;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (!b)
+		return;
+	r = block_compress(b->data, b->len, &data, &len);
+	pthread_mutex_lock(&h->lock);
+	b->cold = true; /* or cannot be: not tried again */
+	if (r == 0 && b->pins == 1 && len < b->len) {
+		old = b->data;
+		h->bytes -= b->len - len;
+		b->data = data;
+		b->len = len;
+		atomic_store(&b->checked, 0);
+		data = NULL;
+	} else if (r == 0 && b->pins > 1) {
+		b->cold = false; /* it is being read: another time */
+	}
+	b->pins--;
+	history_unref(h, b);
+	pthread_mutex_unlock(&h->lock);
+	free(old);
+	free(data);
+}
+
 /* Has the bytes of a block in memory and pinned. 0; -ESTALE: it is gone; -EBADMSG, -ENOMEM, -errno. */
 static int pin(struct history *h, struct held *b)
 {
@@ -236,12 +290,12 @@ static int pin(struct history *h, struct held *b)
 	if (r <= 0)
 		return r;
 	data = malloc(e.len);
-	r = data ? h->ring_read(h->ring, &e, data) : -ENOMEM;
+	r = data ? h->ring_read(b->ring, &e, data) : -ENOMEM;
 	pthread_mutex_lock(&h->lock);
 	if (r < 0) {
 		free(data);
-		if (r == -ESTALE)
-			h->stale = true;
+		for (size_t i = 0; i < h->n_rings && r == -ESTALE; i++)
+			h->rings[i].stale = true;
 	} else {
 		if (b->data) {
 			free(data);
@@ -372,7 +426,7 @@ int history_catalog_bytes(struct history *h, const struct history_block *b, uint
 	if (payload)
 		memcpy(copy, payload, n);
 	else
-		r = h->ring_read(h->ring, &e, copy);
+		r = h->ring_read(c->ring, &e, copy);
 	if (r == 0 && crc32c(0, copy, n) != held->head.catalog_crc)
 		r = -EBADMSG;
 	if (r < 0) {
