@@ -81,6 +81,16 @@ void history_unref(struct history *, struct held *);
 /* Lists what the rings have got since the last time. */
 void history_list(struct history *);
 
+/* ---- history_boots.c; the lock is held ---- */
+
+/* Puts each boot where the wall clock says that it was, and before the one that came after it. */
+void history_place_boots(struct history *);
+/* Moves a block to where its boot lies. */
+void history_shift(const struct history *, struct held *);
+/* The number of a boot, its newest offset noted, and that of a log: they rise with time. 0 or -ENOMEM. */
+int history_number_boot(struct history *, const struct block_head *, uint32_t *ret);
+int history_number_log(struct history *, const uint8_t *id, uint32_t *ret);
+
 /* ---- history_load.c ---- */
 
 /* Remembers a catalog, its payload copied, or where it lies on the disk. 0 or -ENOMEM. Lock held. */

@@ -191,11 +191,12 @@ static void add_values(struct part *x, const struct watch *w, const struct block
 }
 
 /* Of a rollup: buckets instead of reads. */
-static int add_buckets(struct part *x, const struct watch *w, uint32_t i, uint32_t metric)
+static int add_buckets(struct part *x, const struct watch *w, uint32_t i, uint32_t metric,
+		       bool counter)
 {
 	const struct block_instance *in = &x->g->instances[i];
 	uint32_t from = x->lo > in->first ? x->lo : in->first, to = in->first + in->n;
-	int r = rollup_buckets(x->b->block, x->g, i, metric, w->rate, x->buckets);
+	int r = rollup_buckets(x->b->block, x->g, i, metric, counter, x->buckets);
 
 	to = to < x->hi ? to : x->hi;
 	for (uint32_t j = from; r == 0 && j < to; j++)
@@ -211,17 +212,18 @@ static int take_series(struct scan *s, struct part *x, uint32_t i, uint32_t metr
 	struct watch *w = &s->watch[watch];
 	struct block_mini minis[BLOCK_MINIS_MAX];
 	bool summaries = false;
+	bool counter;
 	int64_t base;
 	int r = 0;
 
 	if (in->first >= x->hi || in->first + in->n <= x->lo || !query_need_points(s, w))
 		return 0; /* it was there, but no read of it is in the range */
 	s->n_samples += in->n;
-	if (x->b->rollup) /* which has rates only of counters */
-		return w->rate || s->m->groups[w->series.group].metrics[w->series.metric].sem !=
-					       SEM_COUNTER
-			       ? add_buckets(x, w, i, metric)
-			       : 0;
+	if (x->b->rollup) { /* which has rates only of counters */
+		counter =
+			s->m->groups[w->series.group].metrics[w->series.metric].sem == SEM_COUNTER;
+		return w->rate || !counter ? add_buckets(x, w, i, metric, counter) : 0;
+	}
 	for (uint32_t k = 0; k * BLOCK_MINI < x->g->n_reads; k++)
 		summaries |= x->whole[k];
 	if (x->partial)
@@ -294,6 +296,7 @@ static int meet(struct blocks *y, struct part *x, uint32_t i)
 	const struct block_instance *in = &x->g->instances[i];
 	struct scan *s = y->s;
 	struct query_series series = {.slot = in->slot, .gen = in->gen};
+	uint32_t n_metrics = x->b->rollup ? rollup_n_metrics(x->g) : x->g->n_metrics;
 	bool named = false;
 
 	for (size_t k = 0; k < s->rq->n_selectors; k++) {
@@ -302,7 +305,7 @@ static int meet(struct blocks *y, struct part *x, uint32_t i)
 		int64_t watch;
 		int r;
 
-		if (y->selected[2 * k] != x->g->group + 1 || metric >= x->g->n_metrics ||
+		if (y->selected[2 * k] != x->g->group + 1 || metric >= n_metrics ||
 		    (want && (*want != *in->name || strcmp(want, in->name) != 0)))
 			continue;
 		if (!named)
