@@ -187,7 +187,7 @@ check-unit: $(tests) ## the C unit tests alone, or those of UNIT="log query"
 
 # What several threads of the agent share.
 threaded := log log_file mirror query sampler blocking supervise process process_host process_lock \
-	interface jobs wire
+	interface jobs wire ring_kill
 
 check-tsan: ## the C tests of what threads share, under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory SAN=thread UNIT='$(threaded)' check-unit

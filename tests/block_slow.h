@@ -88,13 +88,15 @@ static inline void slow_times(struct slow_block *b, struct slow_in *in, struct s
 			return;
 		}
 		tick += (uint64_t)gap[i];
-		g->at[i] = b->ticks[tick] + (uint64_t)off[i];
+		g->at[i] = b->ticks[tick] + (b->bucket_us ? 0 : (uint64_t)off[i]);
 		if (i && g->at[i] < g->at[i - 1])
 			in->bad = true;
 		if (i)
 			g->dt[i] = g->at[i] - g->at[i - 1];
+		if (b->bucket_us)
+			g->dt[i] = (uint64_t)off[i];
 	}
-	if (g->dt[0] > g->at[0])
+	if (!b->bucket_us && g->dt[0] > g->at[0])
 		in->bad = true;
 	n = slow_v(in);
 	if (n > g->n_reads)
@@ -248,8 +250,10 @@ static inline void slow_values(struct slow_block *b)
 		while (at < last && !b->bad) {
 			bool is_matrix = in.at < in.n && in.p[in.at] % 32 == 3 + 2 * 4;
 
-			if (is_matrix && c.row[at])
+			if (is_matrix && c.row[at]) {
 				b->bad = true;
+				break;
+			}
 			at += slow_item(&in, c.cells + at, c.len + at, last - at, c.n_metrics[at],
 					c.sum + at);
 			b->bad |= in.bad;
@@ -301,7 +305,7 @@ static inline void slow_directory(struct slow_block *b, struct slow_in *in)
 		g->n_rows = slow_v(in);
 		g->len = slow_v(in);
 		g->attrs_len = slow_v(in);
-		if (g->n_metrics < 1 || g->n_metrics > 1536 || g->n_attrs > 8 || g->n_reads < 1 ||
+		if (g->n_metrics < 1 || g->n_metrics > 1538 || g->n_attrs > 8 || g->n_reads < 1 ||
 		    g->n_reads > 512 || g->n_instances > 1 << 20 || g->n_instances > g->len ||
 		    g->n_rows > g->n_instances || g->len > 256 << 20 || g->attrs_len > 256 << 20 ||
 		    g->period_ms > UINT32_MAX || g->group >= UINT32_MAX)

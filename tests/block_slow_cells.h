@@ -77,13 +77,16 @@ static inline void *slow_alloc(uint64_t n, size_t size)
 
 static inline uint32_t slow_crc(const uint8_t *p, uint64_t n)
 {
+	static uint32_t of_byte[256];
 	uint32_t c = UINT32_MAX;
 
-	while (n--) {
-		c ^= *p++;
+	for (uint32_t i = 0; i < 256 && !of_byte[255]; i++) {
+		of_byte[i] = i;
 		for (int k = 0; k < 8; k++)
-			c = c % 2 ? c / 2 ^ 0x82f63b78u : c / 2;
+			of_byte[i] = of_byte[i] / 2 ^ (of_byte[i] % 2 ? 0x82f63b78u : 0);
 	}
+	while (n--)
+		c = c / 256 ^ of_byte[(c ^ *p++) % 256];
 	return ~c;
 }
 

@@ -22,6 +22,7 @@ struct lab_block {
 	struct block_head head;
 };
 
+#ifndef LAB_REAL_BLOCKS
 int block_head_read(const uint8_t *data, size_t len, struct block_head *ret)
 {
 	struct lab_block b;
@@ -34,6 +35,7 @@ int block_head_read(const uint8_t *data, size_t len, struct block_head *ret)
 	*ret = b.head;
 	return 0;
 }
+#endif
 
 static inline void lab_fill(uint8_t *to, size_t len, uint64_t state)
 {
@@ -129,6 +131,7 @@ static inline struct block_head lab_head(const struct lab *l, uint64_t last)
 	h.real_off_us = 1700000000000000 - (int64_t)l->log_no;
 	h.catalog_crc = lab_catalog_crc(l->catalog_no);
 	h.n_groups = 7;
+	h.bucket_us = (uint32_t)(l->tag * 1000);
 	h.n_samples = l->tag + 1;
 	return h;
 }
@@ -305,6 +308,7 @@ struct lab_device {
 	size_t n_writes, cap_writes, kept_len, cap_kept;
 	uint8_t *kept;
 	uint64_t ops_left; /* until every write and sync fails; UINT64_MAX: never */
+	uint64_t fails;	   /* how many do then; 0: all */
 	int error;
 	uint64_t partial; /* bytes of the first failing write that arrive */
 	uint64_t n_syncs;
@@ -324,7 +328,7 @@ static inline bool lab_device_fails(struct lab_device *d)
 {
 	if (d->ops_left == UINT64_MAX || d->ops_left-- > 0)
 		return false;
-	d->ops_left = 0;
+	d->ops_left = d->fails && !--d->fails ? UINT64_MAX : 0;
 	return true;
 }
 
@@ -394,13 +398,20 @@ static inline uint64_t lab_device_next_data(const struct ring_io *io, uint64_t a
 	return at;
 }
 
+static inline void lab_device_expect(const struct ring_io *io, uint64_t at)
+{
+	(void)io;
+	(void)at;
+}
+
 static inline void lab_device_close(const struct ring_io *io)
 {
 	(void)io;
 }
 
 static const struct ring_io_ops lab_device_ops = {
-	lab_device_read, lab_device_write, lab_device_sync, lab_device_next_data, lab_device_close,
+	lab_device_read,      lab_device_write,	 lab_device_sync,
+	lab_device_next_data, lab_device_expect, lab_device_close,
 };
 
 static inline struct ring_io lab_io(struct lab_device *d)

@@ -1,6 +1,7 @@
 #include "cmd/capture_file.h"
 
 #include "base/msg.h"
+#include "base/walltime.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -203,9 +204,9 @@ int64_t capture_summary_from_us(const struct capture_summary *s)
 
 static void say_state(const struct capture_summary *s, const char *path)
 {
-	char at[40];
+	char at[WALLTIME_LEN];
 
-	capture_time_text(at, capture_summary_wall_us(s, (int64_t)capture_summary_end_us(s) - 1));
+	walltime_iso(at, capture_summary_wall_us(s, (int64_t)capture_summary_end_us(s) - 1));
 	if (s->n_damaged)
 		msg(MSG_WARN, "%s is damaged: %u of its sections are left out; gaps show where",
 		    path, s->n_damaged);

@@ -1,5 +1,6 @@
 /* strobe export: every sample of a capture as text. */
 #include "base/msg.h"
+#include "base/walltime.h"
 #include "cmd/capture_file.h"
 #include "cmd/cmd.h"
 #include "cmd/options.h"
@@ -206,7 +207,7 @@ static void put_value(char *ret, size_t size, const struct sample *s)
 }
 
 struct fields {
-	char time[40], unix_s[32], unit[96], value[32];
+	char time[WALLTIME_LEN], unix_s[WALLTIME_LEN], unit[96], value[32];
 };
 
 static void put_json_line(struct buf *b, const struct sample *s, const struct fields *f)
@@ -253,9 +254,8 @@ static int on_sample(void *arg, const struct sample *s)
 	struct export *x = arg;
 	struct fields f;
 
-	capture_time_text(f.time, s->wall_us);
-	snprintf(f.unix_s, sizeof(f.unix_s), "%lld.%06d", (long long)(s->wall_us / 1000000),
-		 (int)(s->wall_us % 1000000));
+	walltime_iso(f.time, s->wall_us);
+	walltime_seconds(f.unix_s, s->wall_us);
 	snprintf(f.unit, sizeof(f.unit), "%.80s%s", s->metric->unit, s->rate ? "/s" : "");
 	put_value(f.value, sizeof(f.value), s);
 	(x->jsonl ? put_json_line : put_csv_line)(&x->text, s, &f);

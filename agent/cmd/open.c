@@ -1,6 +1,7 @@
 /* strobe open: serves a capture as if its host were watched, with its end for now. */
 #include "base/crc32c.h"
 #include "base/msg.h"
+#include "base/walltime.h"
 #include "cmd/capture_file.h"
 #include "cmd/cmd.h"
 #include "cmd/face.h"
@@ -228,9 +229,9 @@ static void say_what(const struct opened *o)
 	const struct capture_summary *s = &o->summary;
 	int64_t from_us = capture_summary_from_us(s);
 	double length_s = (double)((int64_t)capture_summary_end_us(s) - from_us) / 1e6;
-	char at[40];
+	char at[WALLTIME_LEN];
 
-	capture_time_text(at, capture_summary_wall_us(s, from_us));
+	walltime_iso(at, capture_summary_wall_us(s, from_us));
 	fprintf(stderr, "strobe: %s: %s from %.19sZ on, %.1f s at %u Hz%s%s\n", o->path,
 		s->meta.host, at, length_s, s->meta.rate_hz, s->meta.command[0] ? ", of: " : "",
 		s->meta.command);

@@ -440,6 +440,7 @@ void sampler_begin(struct sampler *s)
 			   "the agent was not running: nothing was recorded for %.3f s",
 			   (double)(now_us - was->to_us) / 1e6);
 	writer_notices(&s->writer, &s->notices);
+	log_wake(s->config.log);
 	sem_post(&s->begun);
 }
 
@@ -456,6 +457,7 @@ void sampler_finish(struct sampler *s)
 	notice_add(&s->notices, s->config.now_ns() / 1000, EVENT_AGENT_STOP, SEVERITY_INFO,
 		   "strobe", "strobe stopped");
 	writer_notices(&s->writer, &s->notices);
+	log_wake(s->config.log);
 }
 
 int sampler_run(struct sampler *s)

@@ -196,6 +196,24 @@ static void collectors_json(struct buf *b, struct mirror *m)
 	json_close(b, ']');
 }
 
+static void history_json(struct buf *b, struct history *h, double lag_us)
+{
+	struct history_stats s;
+
+	history_stats(h, &s);
+	json_key(b, "history");
+	json_open(b, '{');
+	json_key_int(b, "blocks", (int64_t)(s.blocks_memory + s.blocks_disk));
+	json_key_int(b, "memory_bytes", (int64_t)s.bytes_memory);
+	json_key_int(b, "disk_used_bytes", (int64_t)s.disk_used_bytes);
+	json_key_int(b, "disk_size_bytes", (int64_t)s.disk_size_bytes);
+	json_key_double(b, "bytes_per_sample",
+			s.samples ? (double)s.sample_bytes / (double)s.samples : 0);
+	json_key_double(b, "flush_lag_s", lag_us / 1e6);
+	json_key_int(b, "errors", (int64_t)STAT_GET(history_errors));
+	json_close(b, '}');
+}
+
 void api_status_json(struct buf *b, struct server *s, const struct query_result *result)
 {
 	struct mirror *m = &s->tail.encoder.mirror;
@@ -228,6 +246,7 @@ void api_status_json(struct buf *b, struct server *s, const struct query_result 
 			m->mono_us && now_us > m->mono_us ? (double)(now_us - m->mono_us) : 0);
 	if (s->config.capture_name)
 		json_key_text(b, "capture", s->config.capture_name);
+	history_json(b, s->config.history, newest(m, "strobe.history.flush_lag"));
 	collectors_json(b, m);
 	json_close(b, '}');
 	buf_text(b, "\n");

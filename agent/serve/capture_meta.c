@@ -1,5 +1,7 @@
 #include "serve/capture_meta.h"
 
+#include "base/walltime.h"
+
 #include "serve/json.h"
 
 #include <errno.h>
@@ -24,18 +26,6 @@ void capture_meta_of(struct capture_meta *m, const struct host *host, const stru
 	memcpy(m->log_id, log_id(log), LOG_ID_LEN);
 }
 
-void capture_time_text(char ret[40], int64_t wall_us)
-{
-	time_t t = (time_t)(wall_us / 1000000);
-	struct tm tm = {0};
-	char s[24];
-
-	gmtime_r(&t, &tm);
-	if (!strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm))
-		s[0] = '\0'; /* a year of six digits */
-	snprintf(ret, 40, "%s.%06dZ", s, abs((int)(wall_us % 1000000)));
-}
-
 void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us)
 {
 	time_t t = (time_t)(wall_us / 1000000);
@@ -57,11 +47,11 @@ void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us
 
 static void put_time(struct buf *b, const char *key, const struct capture_meta *m, int64_t at_us)
 {
-	char text[40];
+	char text[WALLTIME_LEN];
 
 	if (!at_us || !m->real_off_us)
 		return;
-	capture_time_text(text, at_us + m->real_off_us);
+	walltime_iso(text, at_us + m->real_off_us);
 	json_key_text(b, key, text);
 }
 

@@ -39,7 +39,5 @@ int capture_meta_parse(const void *data, size_t len, struct capture_meta *ret);
 
 /* "strobe-HOST-20260131T120000Z.strobe", in letters that every file system takes. */
 void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us);
-/* "2026-01-31T12:00:00.000000Z" */
-void capture_time_text(char ret[40], int64_t wall_us);
 
 #endif

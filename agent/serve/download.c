@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/stats.h"
+#include "base/walltime.h"
 #include "serve/capture_meta.h"
 #include "store/capture_blocks.h"
 #include "store/capture_log.h"
@@ -96,11 +97,11 @@ static int64_t oldest_us(const struct server *s)
 
 static int refuse_range(struct request *r, const struct api_times *times, int64_t held_us)
 {
-	char text[160], at[40];
+	char text[160], at[WALLTIME_LEN];
 
 	if (held_us == INT64_MAX)
 		return request_refuse(r, 404, "nothing is held yet", hint);
-	capture_time_text(at,
+	walltime_iso(at,
 			  history_wall_us(times->clocks, times->n_clocks, times->mirror, held_us));
 	snprintf(text, sizeof(text), "nothing is held of this range in full: that begins at %s",
 		 at);

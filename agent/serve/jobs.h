@@ -15,13 +15,30 @@
 
 #include "serve/buf.h"
 #include "store/query.h"
+#include "store/rank.h"
+#include "store/totals.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 enum { JOBS_MAX = 32, JOBS_BYTES = 64 << 20 };
 
-enum job_kind { JOB_RANGE, JOB_EVENTS, JOB_CALL };
+enum job_kind {
+	JOB_RANGE,
+	JOB_EVENTS, /* of the last hour */
+	JOB_PAST_EVENTS,
+	JOB_HELD,
+	JOB_RANK,
+	JOB_TOTALS,
+	JOB_CALL
+};
+
+struct held_result {
+	struct history_span *spans;
+	struct history_clock *clocks;
+	size_t n_spans, n_clocks;
+	struct history_stats stats;
+};
 
 struct job {
 	enum job_kind kind;
@@ -31,17 +48,25 @@ struct job {
 	struct query_request request;
 	struct query_selector *selectors; /* with their strings in `strings` */
 	char *strings;
-	void (*render)(struct job *); /* on the query thread after a query that worked; or NULL */
-	int (*call)(struct job *);    /* JOB_CALL: what is run, with `arg`, into text */
+	struct rank_request rank_request;
+	struct totals_request totals_request; /* its metrics are in `selectors` */
+	const char **names;		      /* of those metrics */
+	int64_t from_us, to_us;		      /* JOB_PAST_EVENTS */
+	struct history *history;	      /* set when it is run */
+	void (*render)(struct job *);	      /* on the query thread after it worked; or NULL */
+	int (*call)(struct job *);	      /* JOB_CALL: what is run, with `arg`, into text */
 	void *arg;
 	void (*free_arg)(void *arg); /* by job_free(), unless the owner took arg */
 	/* results */
 	int r; /* 0; -E2BIG, -EBUSY; or -errno of query_run */
 	struct query_result *result;
+	struct rank_result *rank;
+	struct totals_result *totals;
+	struct held_result held;
 	struct buf text;   /* what render() made */
-	struct buf events; /* JOB_EVENTS: the fields of an EventList */
-	size_t next;	   /* series sent so far; the owner's */
-	size_t held;	   /* bytes of `jobs->held` that job_free() gives back */
+	struct buf events; /* JOB_EVENTS and JOB_PAST_EVENTS: the fields of an EventList */
+	size_t next;	   /* series or rows sent so far; the owner's */
+	size_t held_bytes; /* of `jobs->held` that job_free() gives back */
 	struct jobs *jobs;
 	struct job *link;
 };
@@ -77,6 +102,8 @@ int jobs_step(struct jobs *);
 struct job *job_new(enum job_kind, const void *owner);
 /* Copies the selectors and their strings. 0 or -ENOMEM. */
 int job_set_selectors(struct job *, const struct query_selector *, size_t n);
+/* Makes the job's totals those of these metrics of a group. 0 or -ENOMEM. */
+int job_set_totals(struct job *, const char *group, char *const *metrics, size_t n);
 void job_free(struct job *);
 
 #endif

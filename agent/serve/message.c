@@ -183,12 +183,13 @@ void put_attr_change(struct buf *b, uint32_t field, const struct attr_frame *a)
 	pb_close(b, at);
 }
 
-void put_event(struct buf *b, uint32_t field, uint64_t seq, const struct event_frame *e)
+void put_event(struct buf *b, uint32_t field, uint64_t seq, int64_t at_us,
+	       const struct event_frame *e)
 {
 	size_t at = pb_open(b, field);
 
 	pb_uint(b, 1, seq);
-	pb_uint(b, 2, e->mono_us);
+	pb_int(b, 2, at_us);
 	pb_uint(b, 3, e->kind);
 	pb_uint(b, 4, e->severity);
 	pb_bytes(b, 5, e->source.s, e->source.len);

@@ -130,7 +130,7 @@ static void on_event(void *arg, uint64_t seq, const struct event_frame *e)
 	struct replay *r = arg;
 
 	if (r->running)
-		put_event(&r->events, 1, seq, e);
+		put_event(&r->events, 1, seq, (int64_t)e->mono_us, e);
 }
 
 static void on_clock(void *arg, uint64_t seq, const struct clock_frame *c)

@@ -1,5 +1,6 @@
 #include "serve/api.h"
 
+#include "base/walltime.h"
 #include "serve/json.h"
 
 #include <errno.h>
@@ -210,23 +211,11 @@ static struct conversion conversion_of(const struct api_query *q, const struct m
 	return c;
 }
 
-static void iso_text(char ret[40], int64_t wall_us)
-{
-	time_t t = (time_t)(wall_us / 1000000);
-	struct tm tm;
-	char s[24];
-
-	gmtime_r(&t, &tm);
-	strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret, 40, "%s.%06dZ", s, (int)(wall_us % 1000000));
-}
-
 static void time_json(struct buf *b, const char *key, int64_t wall_us)
 {
-	char s[40];
+	char s[WALLTIME_LEN];
 
-	snprintf(s, sizeof(s), "%lld.%06d", (long long)(wall_us / 1000000),
-		 (int)(wall_us % 1000000));
+	walltime_seconds(s, wall_us);
 	json_key(b, key);
 	buf_text(b, s);
 }
@@ -239,11 +228,11 @@ static int64_t point_wall_us(const struct query_request *req, const struct query
 
 static void point_json(struct buf *b, const struct query_point *p, double scale, int64_t wall_us)
 {
-	char iso[40];
+	char iso[WALLTIME_LEN];
 
 	json_open(b, '{');
 	time_json(b, "t", wall_us);
-	iso_text(iso, wall_us);
+	walltime_iso(iso, wall_us);
 	json_key_text(b, "time", iso);
 	json_key_int(b, "n", p->n);
 	json_key_double(b, "first", (double)p->first * scale);
@@ -314,7 +303,7 @@ void api_query_csv(struct buf *b, const struct api_query *q, const struct query_
 		   const struct query_result *result)
 {
 	const struct mirror *m = result->catalog;
-	char line[320], iso[40];
+	char line[320], iso[WALLTIME_LEN], seconds[WALLTIME_LEN];
 
 	buf_text(b, "metric,instance,unit,time,t,n,first,min,avg,max,last\n");
 	for (size_t i = 0; i < result->n_series; i++) {
@@ -328,18 +317,17 @@ void api_query_csv(struct buf *b, const struct api_query *q, const struct query_
 
 			if (!p->n)
 				continue;
-			iso_text(iso, wall_us);
+			walltime_iso(iso, wall_us);
+			walltime_seconds(seconds, wall_us);
 			csv_text(b, metric->name);
 			buf_text(b, ",");
 			csv_text(b, s->instance);
 			buf_text(b, ",");
 			csv_text(b, c.unit);
-			snprintf(line, sizeof(line),
-				 ",%s,%lld.%06d,%u,%.15g,%.15g,%.15g,%.15g,%.15g\n", iso,
-				 (long long)(wall_us / 1000000), (int)(wall_us % 1000000), p->n,
-				 (double)p->first * c.scale, (double)p->min * c.scale,
-				 p->sum / p->n * c.scale, (double)p->max * c.scale,
-				 (double)p->last * c.scale);
+			snprintf(line, sizeof(line), ",%s,%s,%u,%.15g,%.15g,%.15g,%.15g,%.15g\n",
+				 iso, seconds, p->n, (double)p->first * c.scale,
+				 (double)p->min * c.scale, p->sum / p->n * c.scale,
+				 (double)p->max * c.scale, (double)p->last * c.scale);
 			buf_text(b, line);
 		}
 	}

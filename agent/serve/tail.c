@@ -73,7 +73,7 @@ static void on_event(void *arg, uint64_t seq, const struct event_frame *e)
 	struct tail *t = arg;
 
 	buf_clear(&t->scratch);
-	put_event(&t->scratch, 1, seq, e);
+	put_event(&t->scratch, 1, seq, (int64_t)e->mono_us, e);
 	add_scratch(t, ITEM_EVENT, 0);
 }
 

@@ -88,9 +88,17 @@
  *            largest, v its step, v sum of the rates. A rate is rate_of(step, time) of rate.h. None is of the
  *            first read of an instance that STARTED, and of a read without time; no other step is negative.
  *
- * A rollup (bucket_us is not 0) is a block whose reads are buckets of that length and whose ticks are their
- * beginnings. Each metric has six cells, so a group has six times the metrics: number of values n, first,
- * first - min, max - first, last - first, sum - n * first (sums are cut to 63 bits). An instance has no base.
+ * A rollup (bucket_us is not 0) is a block whose reads are buckets of that length. Its ticks are their
+ * beginnings, multiples of bucket_us; where a GROUP has times of reads against their ticks, it has how many reads
+ * lie in each bucket. Instances have no base, and STARTED only says that they are not in the group's first bucket.
+ * An instance has two cells of its own and six for each of m metrics, so n_metrics is 2 + 6 * m: how many of the
+ * bucket's reads cannot give a value (it was not there), and a rate (nor had the read a time, or one before it);
+ * then of all metrics how many of the rest give none, of all the first value, then first - smallest, largest - first,
+ * last - first, sum - number of values * first (the sum cut to 63 bits). Of counters, instead: how many of the rest
+ * give no rate, codes of the first rate, the smallest, the largest, the last (of 8 bits), and code of the mean (10
+ * bits) - code of what is read for the largest / number of rates (10 bits, a quotient of integers). Code of r with b
+ * bits: (e << b) + (r >> e) with the least e that makes r >> e < 2 << b; it is read as the middle of what has that
+ * code. Where there is no value, these five are those of the bucket before.
  */
 /* clang-format on */
 #ifndef STROBE_STORE_BLOCK_H
@@ -116,7 +124,8 @@ struct block_head {
 	int64_t real_off_us;	      /* wall clock - CLOCK_MONOTONIC, in force at to_us */
 	uint32_t catalog_crc;	      /* crc32c of the CATALOG frame's payload */
 	uint32_t n_groups;
-	uint32_t bucket_us; /* 0; else it is a rollup and its reads are buckets of this length */
+	uint32_t bucket_us; /* 0; else it is a rollup and its reads are buckets of this length
+			       (rollup.h reads them) */
 	uint64_t n_samples;
 };
 
@@ -165,6 +174,20 @@ int block_attrs(struct block *, const struct block_group *);
  * (VALUE_ABSENT: it was not there). 0, -EBADMSG, -ENOMEM. */
 int block_values(struct block *, const struct block_group *, uint32_t i, uint32_t metric,
 		 int64_t *base, int64_t *values);
+
+/* The same told by changes, where that is cheaper: `first` is the value of the read before when
+ * has_base, else of the instance's first read; from value at[k] on (the first is number 0) it is
+ * to[k]. 0; 1: there are more than BLOCK_CHANGES_MAX: block_values() is to be asked; -EBADMSG,
+ * -ENOMEM. */
+enum { BLOCK_CHANGES_MAX = 128 };
+struct block_changes {
+	bool has_base;
+	uint32_t n;
+	int64_t first, to[BLOCK_CHANGES_MAX];
+	uint16_t at[BLOCK_CHANGES_MAX];
+};
+int block_changes(struct block *, const struct block_group *, uint32_t i, uint32_t metric,
+		  struct block_changes *ret);
 
 /* Reads [k * BLOCK_MINI, (k + 1) * BLOCK_MINI) of the group, of one metric of one instance: of a
  * counter's rates (rate.h, thousandths a second; `of_rates`), else of its values. What

@@ -68,13 +68,15 @@ static bool read_times(const struct block *b, const uint8_t **p, const uint8_t *
 		if (tick[i] < 0 || (uint64_t)tick[i] >= b->n_ticks - k)
 			return false;
 		k += (uint64_t)tick[i];
-		at_us[i] = b->tick_us[k] + (uint64_t)off[i];
+		at_us[i] = b->tick_us[k] + (b->head.bucket_us ? 0 : (uint64_t)off[i]);
 		if (i && at_us[i] < at_us[i - 1])
 			return false;
 		if (i)
 			dt_us[i] = at_us[i] - at_us[i - 1];
+		if (b->head.bucket_us)
+			dt_us[i] = (uint64_t)off[i];
 	}
-	return dt_us[0] <= at_us[0] && read_holes(p, end, n, dt_us);
+	return (b->head.bucket_us || dt_us[0] <= at_us[0]) && read_holes(p, end, n, dt_us);
 }
 
 static bool read_instance(const uint8_t **p, const uint8_t *end, uint32_t n_reads,
@@ -123,11 +125,12 @@ static int load_group(struct block *b, struct opened_group *g)
 		return r;
 	end = p + g->group_len;
 	times = calloc(1, 2 * n_reads * sizeof(*times) + n * sizeof(*g->instances) +
-				  n * sizeof(*g->row));
+				  n * sizeof(*g->row) + (n_reads + 1) * sizeof(*g->n_steps));
 	if (!times)
 		return -ENOMEM;
 	g->instances = (void *)(times + 2 * (size_t)n_reads);
 	g->row = (void *)(g->instances + n);
+	g->n_steps = (void *)(g->row + n);
 	r = read_times(b, &p, end, g, times, times + n_reads) ? 0 : -EBADMSG;
 	for (uint32_t i = 0; r == 0 && i < n; i++) {
 		if (!read_instance(&p, end, n_reads, i ? &g->instances[i - 1] : NULL,
@@ -140,6 +143,8 @@ static int load_group(struct block *b, struct opened_group *g)
 		free(times);
 		return -EBADMSG;
 	}
+	for (uint32_t i = 0; i < n_reads; i++)
+		g->n_steps[i + 1] = (uint16_t)(g->n_steps[i] + (times[n_reads + i] != 0));
 	g->memory = times;
 	g->pub.at_us = times;
 	g->pub.dt_us = times + n_reads;

@@ -20,7 +20,8 @@ struct opened_group {
 	size_t group_at, group_len, attrs_at, attrs_len; /* in META */
 	void *memory; /* what pub points to; NULL: not looked at yet */
 	struct block_instance *instances;
-	uint32_t *row; /* of each instance: its number among those with cells */
+	uint32_t *row;	   /* of each instance: its number among those with cells */
+	uint16_t *n_steps; /* n_reads + 1: how many reads before have a dt_us */
 	const char **attrs;
 };
 
@@ -35,6 +36,7 @@ struct block {
 	struct page *pages;	     /* META first */
 	uint32_t n_meta, n_values, n_ticks, n_cells;
 	size_t meta_len, ticks_len, frames_at, frames_len;
+	void *zstd;	   /* a ZSTD_DCtx, once a page was compressed */
 	uint8_t *own_meta; /* META as one row, when its pages are compressed */
 	uint64_t *tick_us; /* NULL: not looked at yet */
 	struct {

@@ -208,9 +208,11 @@ static int open_directory(struct block *b, const struct sizes *s)
 	if (s->plain) {
 		b->directory = b->own_directory = malloc(s->plain);
 		b->directory_len = s->plain;
-		if (!b->own_directory)
+		b->zstd = ZSTD_createDCtx();
+		if (!b->own_directory || !b->zstd)
 			return -ENOMEM;
-		if (ZSTD_decompress(b->own_directory, s->plain, stored, s->directory) != s->plain)
+		if (ZSTD_decompressDCtx(b->zstd, b->own_directory, s->plain, stored,
+					s->directory) != s->plain)
 			return -EBADMSG;
 	}
 	in.p = b->directory;
@@ -251,6 +253,7 @@ void block_close(struct block *b)
 	}
 	for (uint32_t i = 0; b->pages && i < b->n_meta + b->n_values; i++)
 		free(b->pages[i].own);
+	ZSTD_freeDCtx(b->zstd);
 	free(b->groups);
 	free(b->pages);
 	free(b->own_directory);
@@ -286,7 +289,11 @@ int block_page(struct block *b, uint32_t i, const uint8_t **ret)
 	if (!to)
 		return -ENOMEM;
 	page->own = to;
-	if (ZSTD_decompress(to, page->len, stored, page->stored) != page->len)
+	if (!b->zstd)
+		b->zstd = ZSTD_createDCtx();
+	if (!b->zstd)
+		return -ENOMEM;
+	if (ZSTD_decompressDCtx(b->zstd, to, page->len, stored, page->stored) != page->len)
 		return -EBADMSG;
 	*ret = page->plain = to;
 	return 0;

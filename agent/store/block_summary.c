@@ -36,6 +36,58 @@ void summary_of(const struct summary_place *at, int64_t base, const int64_t *val
 	}
 }
 
+static void add_times(struct block_mini *m, int64_t v, uint32_t n)
+{
+	if (!n)
+		return;
+	add(m, v);
+	m->sum += (double)v * (n - 1);
+	m->n += n - 1;
+}
+
+/* Reads [from, to) of the group had the value v, or a rate of 0 where they have one. */
+static void add_run(const struct summary_place *at, int64_t v, uint32_t from, uint32_t to,
+		    bool of_rates, struct block_mini *minis)
+{
+	while (from < to) {
+		uint32_t k = from / BLOCK_MINI, end = (k + 1) * BLOCK_MINI;
+
+		end = end < to ? end : to;
+		if (of_rates)
+			add_times(&minis[k], 0, (uint32_t)(at->n_steps[end] - at->n_steps[from]));
+		else
+			add_times(&minis[k], v, end - from);
+		from = end;
+	}
+}
+
+void summary_of_changes(const struct summary_place *at, const struct column *c, bool of_rates,
+			struct block_mini minis[BLOCK_MINIS_MAX])
+{
+	uint32_t off = at->first - at->has_base; /* the read of value i is off + i */
+	int64_t before = VALUE_ABSENT;
+
+	memset(minis, 0, BLOCK_MINIS_MAX * sizeof(*minis));
+	for (uint32_t k = 0; k <= c->n; k++) {
+		uint32_t from = k ? c->at[k - 1] : 0, to = k < c->n ? c->at[k] : c->len;
+		int64_t v = k ? c->to[k - 1] : c->first;
+
+		if (v != VALUE_ABSENT && !of_rates) {
+			if (!k)
+				from += at->has_base;
+			add_run(at, v, off + from, off + to, false, minis);
+		} else if (v != VALUE_ABSENT) {
+			uint64_t dt_us = k ? at->dt_us[off + from] : 0;
+
+			if (dt_us && before != VALUE_ABSENT && v >= before)
+				add(&minis[(off + from) / BLOCK_MINI],
+				    rate_of((uint64_t)v - (uint64_t)before, dt_us));
+			add_run(at, 0, off + from + 1, off + to, true, minis);
+		}
+		before = v;
+	}
+}
+
 /* ---- writing ---- */
 
 /* The reads among 128 k.. that the instance has: numbers [*from, *to) of its own. */
@@ -95,18 +147,15 @@ static uint8_t *put_rates(uint8_t *p, const int64_t *values, const uint64_t *dt_
 		rate = step ? rate_of(step, dt_us[i]) : 0;
 		if (!add_checked(&sum, rate))
 			return NULL;
-		if (!n++) {
+		if (!n)
 			first = step;
-			min = rate + 1;
-			max = -1;
-		}
 		last = step;
-		if (rate < min) {
+		if (!n || rate < min) {
 			min = rate;
 			min_step = step;
 			min_at = number + i - from;
 		}
-		if (rate > max) {
+		if (!n++ || rate > max) {
 			max = rate;
 			max_step = step;
 			max_at = number + i - from;

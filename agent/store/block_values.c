@@ -191,14 +191,48 @@ int block_values(struct block *b, const struct block_group *group, uint32_t i, u
 	return 0;
 }
 
+/* A cell that was found, by its changes. 0; 1: it has too many; -EBADMSG. */
+static int cell_changes(const struct block_cell *c, uint32_t len, struct block_changes *ret,
+			struct column *column)
+{
+	*column = (struct column){.len = len, .first = c->value};
+	if (c->kind != ITEM_CODED)
+		return 0;
+	return column_changes((enum column_codec)c->codec, c->p, c->end, c->value, len, ret->at,
+			      ret->to, BLOCK_CHANGES_MAX, column);
+}
+
+int block_changes(struct block *b, const struct block_group *group, uint32_t i, uint32_t metric,
+		  struct block_changes *ret)
+{
+	const struct opened_group *g = (const void *)group;
+	const struct block_instance *in = &group->instances[i];
+	struct column column;
+	struct block_cell c;
+	int r = in->n ? find_cell(b, cell_of(g, i, metric), &c) : 1;
+
+	if (r != 0)
+		return r;
+	ret->has_base = has_base(b, in);
+	r = cell_changes(&c, in->n + ret->has_base, ret, &column);
+	ret->first = c.value;
+	ret->n = r == 0 ? column.n : 0;
+	return r;
+}
+
 int block_minis(struct block *b, const struct block_group *group, uint32_t i, uint32_t metric,
 		bool of_rates, struct block_mini minis[BLOCK_MINIS_MAX])
 {
 	const struct opened_group *g = (const void *)group;
 	const struct block_instance *in = &group->instances[i];
-	const struct summary_place place = {
-		.first = in->first, .n = in->n, .has_base = has_base(b, in), .dt_us = group->dt_us};
+	const struct summary_place place = {.first = in->first,
+					    .n = in->n,
+					    .has_base = has_base(b, in),
+					    .dt_us = group->dt_us,
+					    .n_steps = g->n_steps};
+	struct block_changes changes;
 	int64_t all[COLUMN_MAX];
+	struct column column;
 	struct block_cell c;
 	int r = in->n ? find_cell(b, cell_of(g, i, metric), &c) : 0;
 
@@ -210,6 +244,11 @@ int block_minis(struct block *b, const struct block_group *group, uint32_t i, ui
 	}
 	if (c.flags == (of_rates ? ITEM_OF_RATES : ITEM_OF_VALUES))
 		return summary_get(&place, c.summary, c.p, of_rates, c.value, minis) ? 0 : -EBADMSG;
+	r = cell_changes(&c, in->n + place.has_base, &changes, &column);
+	if (r == 0)
+		summary_of_changes(&place, &column, of_rates, minis);
+	if (r <= 0)
+		return r;
 	r = read_cell(&c, metric, in->n + place.has_base, all);
 	if (r == 0)
 		summary_of(&place, place.has_base ? all[0] : VALUE_ABSENT, all + place.has_base,

@@ -292,7 +292,7 @@ static void group_end(struct block_writer *w)
 static void take_steps(struct block_writer *w, const struct block_write_group *g)
 {
 	w->dt_us[0] = g->first_dt_us;
-	for (uint32_t i = 1; i < g->n_reads; i++)
+	for (uint32_t i = 1; i < g->n_reads && !g->counts; i++)
 		w->dt_us[i] = g->at_us[i] - g->at_us[i - 1];
 	for (uint32_t i = 0; i < g->n_holes; i++)
 		w->dt_us[g->holes[i]] = 0;
@@ -316,7 +316,8 @@ void block_writer_group(struct block_writer *w, const struct block_write_group *
 	take_steps(w, g);
 	put_column(w, &w->groups, values, g->n_reads);
 	for (uint32_t i = 0; i < g->n_reads; i++)
-		values[i] = (int64_t)(g->at_us[i] - w->tick_us[g->tick[i]]);
+		values[i] =
+			g->counts ? g->counts[i] : (int64_t)(g->at_us[i] - w->tick_us[g->tick[i]]);
 	put_column(w, &w->groups, values, g->n_reads);
 	out_varint(&w->groups, g->n_holes);
 	for (uint32_t i = 0; i < g->n_holes; i++) {

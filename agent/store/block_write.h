@@ -20,6 +20,7 @@ struct block_write_group {
 	uint64_t first_dt_us;  /* of the first read; 0: no rate can be told */
 	const uint16_t *holes; /* reads but the first across which no rate can be told, rising */
 	uint32_t n_holes;
+	const uint32_t *counts; /* of a rollup: reads in each bucket; first_dt_us and holes are 0 */
 	const bool *of_rates; /* n_metrics: summaries of rates, not of values; NULL: none at all */
 };
 struct block_write_instance {

@@ -49,6 +49,11 @@ size_t matrix_encode(const struct column *cells, uint32_t n, uint8_t *to);
 int column_decode(enum column_codec, const uint8_t *p, const uint8_t *end, int64_t first,
 		  uint32_t len, int64_t *values);
 
+/* The changes of a column into at[] and to[], of which there is room for `max`. 0; 1: its codec does
+ * not tell changes, or there are more; -EBADMSG. */
+int column_changes(enum column_codec, const uint8_t *p, const uint8_t *end, int64_t first,
+		   uint32_t len, uint16_t *at, int64_t *to, uint32_t max, struct column *ret);
+
 /* The word a value is written as: VALUE_ABSENT is 0. */
 static inline uint64_t column_word(int64_t v)
 {

@@ -97,6 +97,34 @@ static int get_changes(const uint8_t *p, const uint8_t *end, int64_t v, uint32_t
 	return 0;
 }
 
+int column_changes(enum column_codec codec, const uint8_t *p, const uint8_t *end, int64_t first,
+		   uint32_t len, uint16_t *at, int64_t *to, uint32_t max, struct column *ret)
+{
+	struct changes_reader r;
+	uint32_t i = 1, n = 0;
+	uint64_t code;
+	int64_t v = first;
+
+	if (codec != CODEC_CHANGES && codec != CODEC_ABSENCES)
+		return 1;
+	if (!changes_open(&r, p, end))
+		return -EBADMSG;
+	for (; r.p < end; i++) {
+		if (!changes_next(&r, len, &i, &code))
+			return -EBADMSG;
+		if (n == max)
+			return 1;
+		if (codec == CODEC_ABSENCES)
+			v = apply_absence(&r, v, code);
+		else
+			v = (int64_t)((uint64_t)v + change_of(&r, code + 1));
+		at[n] = (uint16_t)i;
+		to[n++] = v;
+	}
+	*ret = (struct column){.len = len, .n = n, .first = first, .at = at, .to = to};
+	return 0;
+}
+
 /* ---- runs of one width ---- */
 
 static inline uint64_t load(const uint8_t *p)

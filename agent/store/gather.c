@@ -20,18 +20,21 @@ void *gather_grow(void *array, uint32_t *cap, uint32_t need, size_t size)
 	return array;
 }
 
+void gather_group_done(struct gather_group *g)
+{
+	free(g->instances);
+	free(g->events);
+	free(g->bases);
+	free(g->by_slot);
+	free(g->of_rates);
+	out_done(&g->attrs);
+	*g = (struct gather_group){0};
+}
+
 static void free_groups(struct gather *ga)
 {
-	for (uint32_t i = 0; i < ga->n_groups; i++) {
-		struct gather_group *g = &ga->groups[i];
-
-		free(g->instances);
-		free(g->events);
-		free(g->bases);
-		free(g->by_slot);
-		free(g->of_rates);
-		out_done(&g->attrs);
-	}
+	for (uint32_t i = 0; i < ga->n_groups; i++)
+		gather_group_done(&ga->groups[i]);
 	free(ga->groups);
 	ga->groups = NULL;
 	ga->n_groups = 0;
@@ -61,11 +64,7 @@ int gather_groups(struct gather *ga, struct mirror *m)
 void gather_done(struct gather *ga)
 {
 	free_groups(ga);
-	free(ga->sorted);
-	free(ga->order);
-	free(ga->cells);
-	free(ga->at);
-	free(ga->to);
+	gather_scratch_done(&ga->scratch);
 	*ga = (struct gather){0};
 }
 
@@ -91,20 +90,19 @@ bool gather_is_full(const struct gather *ga)
 
 /* ---- instances ---- */
 
-bool gather_put_attrs(struct out *o, const struct mirror_instance *in, uint32_t n_attrs)
+void gather_put_attrs(struct out *o, const char *const *attrs, uint32_t n)
 {
 	unsigned bits = 0;
 
-	for (uint32_t k = 0; in->attrs && k < n_attrs; k++)
-		if (in->attrs[k])
+	for (uint32_t k = 0; attrs && k < n; k++)
+		if (attrs[k])
 			bits |= 1u << k;
 	if (!bits)
-		return false;
+		return;
 	out_u8(o, (uint8_t)bits);
-	for (uint32_t k = 0; k < n_attrs; k++)
-		if (in->attrs[k])
-			out_string(o, in->attrs[k]);
-	return true;
+	for (uint32_t k = 0; k < n; k++)
+		if (attrs[k])
+			out_string(o, attrs[k]);
 }
 
 static struct gather_instance *instance_at(const struct gather_group *g, uint32_t slot)
@@ -147,7 +145,7 @@ static int keep_attrs(struct gather_group *g, const struct mirror_group *mg, uin
 	if (!in || in->has_attrs || slot >= mg->n_slots || mg->inst[slot].gen != in->gen)
 		return 0;
 	in->attrs = g->attrs.len;
-	gather_put_attrs(&g->attrs, &mg->inst[slot], mg->n_attrs);
+	gather_put_attrs(&g->attrs, (const char *const *)mg->inst[slot].attrs, mg->n_attrs);
 	in->attrs_len = g->attrs.len - in->attrs;
 	in->has_attrs = true;
 	return g->attrs.failed ? -ENOMEM : 0;

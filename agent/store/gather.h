@@ -20,7 +20,7 @@ enum {
 struct gather_instance {
 	uint32_t slot, gen, first, n, number;
 	uint64_t id;
-	bool started, ended, has_attrs;
+	bool started, ended, has_attrs, left_out;
 	uint32_t base;		   /* its row in bases, when it was there before */
 	size_t attrs, attrs_len;   /* in the group's attrs, once it has ended */
 	uint32_t events, n_events; /* while the block is written: in the sorted events */
@@ -45,6 +45,15 @@ struct gather_group {
 	bool *of_rates; /* of each metric: a counter */
 	uint32_t cap_instances, cap_events, cap_bases, cap_slots;
 };
+/* What gather_write_group() sorts in; zeroed at first. */
+struct gather_scratch {
+	struct gather_event *sorted;
+	struct gather_instance **order;
+	struct column *cells;
+	uint16_t *at;
+	int64_t *to;
+	uint32_t cap_sorted, cap_order, cap_cells, cap_at, cap_to;
+};
 struct gather {
 	struct mirror *m;
 	struct gather_group *groups;
@@ -53,13 +62,7 @@ struct gather {
 	uint32_t n_ticks, n_most; /* n_most: reads of the most often read group */
 	uint64_t n_events, n_instances;
 	uint64_t tick_us[BLOCK_READS], from_us, to_us;
-	/* scratch of gather_write */
-	struct gather_event *sorted;
-	struct gather_instance **order;
-	struct column *cells;
-	uint16_t *at;
-	int64_t *to;
-	uint32_t cap_sorted, cap_order, cap_cells, cap_at, cap_to;
+	struct gather_scratch scratch;
 };
 
 /* All return 0, -EBADMSG (what the frame says cannot be; groups before the damaged one are in) or
@@ -81,9 +84,17 @@ void gather_reset(struct gather *);
 /* gather_write.c: puts ticks, groups, instances and cells into the writer. 0 or -ENOMEM. */
 int gather_write(struct gather *, struct block_writer *);
 
+/* A group whose instances all know their n, with n_cells cells each; has_base: those that did not start
+ * have a row in `bases`, else cells begin with 0. 0 or -ENOMEM. */
+int gather_write_group(struct gather_scratch *, struct gather_group *,
+		       const struct block_write_group *, uint32_t n_cells, bool has_base,
+		       struct block_writer *);
+void gather_scratch_done(struct gather_scratch *);
+void gather_group_done(struct gather_group *);
+
 /* An array that holds at least `need` elements; NULL: no memory, the old one stays. */
 void *gather_grow(void *array, uint32_t *cap, uint32_t need, size_t size);
-/* Attributes as a block has them; false: it has none. */
-bool gather_put_attrs(struct out *, const struct mirror_instance *, uint32_t n_attrs);
+/* Attributes as a block has them, n of them, NULL where unset; nothing when all are. */
+void gather_put_attrs(struct out *, const char *const *attrs, uint32_t n);
 
 #endif

@@ -17,14 +17,14 @@ static int by_slot(const void *a, const void *b)
 	return x->number < y->number ? -1 : 1;
 }
 
-static int sort_instances(struct gather *ga, const struct gather_group *g)
+static int sort_instances(struct gather_scratch *sc, const struct gather_group *g)
 {
 	struct gather_instance **order =
-		gather_grow(ga->order, &ga->cap_order, g->n_instances, sizeof(*order));
+		gather_grow(sc->order, &sc->cap_order, g->n_instances, sizeof(*order));
 
 	if (!order)
 		return -ENOMEM;
-	ga->order = order;
+	sc->order = order;
 	for (uint32_t i = 0; i < g->n_instances; i++)
 		order[i] = &g->instances[i];
 	qsort(order, g->n_instances, sizeof(*order), by_slot);
@@ -32,15 +32,15 @@ static int sort_instances(struct gather *ga, const struct gather_group *g)
 }
 
 /* The events by instance, in the order they came. */
-static int sort_events(struct gather *ga, struct gather_group *g)
+static int sort_events(struct gather_scratch *sc, struct gather_group *g)
 {
 	struct gather_event *sorted =
-		gather_grow(ga->sorted, &ga->cap_sorted, g->n_events, sizeof(*sorted));
+		gather_grow(sc->sorted, &sc->cap_sorted, g->n_events, sizeof(*sorted));
 	uint32_t at = 0;
 
 	if (!sorted)
 		return -ENOMEM;
-	ga->sorted = sorted;
+	sc->sorted = sorted;
 	for (uint32_t i = 0; i < g->n_instances; i++)
 		g->instances[i].n_events = 0;
 	for (uint32_t i = 0; i < g->n_events; i++)
@@ -74,16 +74,16 @@ static void add_change(struct column *c, uint16_t *at, int64_t *to, uint32_t pla
 }
 
 /* Makes room for the changes of each cell and points the cells to it. */
-static int place_cells(struct gather *ga, const struct gather_event *events, uint32_t n_events,
-		       uint32_t n_metrics)
+static int place_cells(struct gather_scratch *sc, const struct gather_event *events,
+		       uint32_t n_events, uint32_t n_metrics)
 {
-	struct column *cells = gather_grow(ga->cells, &ga->cap_cells, n_metrics, sizeof(*cells));
-	uint16_t *at = gather_grow(ga->at, &ga->cap_at, n_events, sizeof(*at));
-	int64_t *to = gather_grow(ga->to, &ga->cap_to, n_events, sizeof(*to));
+	struct column *cells = gather_grow(sc->cells, &sc->cap_cells, n_metrics, sizeof(*cells));
+	uint16_t *at = gather_grow(sc->at, &sc->cap_at, n_events, sizeof(*at));
+	int64_t *to = gather_grow(sc->to, &sc->cap_to, n_events, sizeof(*to));
 
-	ga->cells = cells ? cells : ga->cells;
-	ga->at = at ? at : ga->at;
-	ga->to = to ? to : ga->to;
+	sc->cells = cells ? cells : sc->cells;
+	sc->at = at ? at : sc->at;
+	sc->to = to ? to : sc->to;
 	if (!cells || !at || !to)
 		return -ENOMEM;
 	memset(cells, 0, n_metrics * sizeof(*cells));
@@ -99,60 +99,87 @@ static int place_cells(struct gather *ga, const struct gather_event *events, uin
 	return 0;
 }
 
-static int write_cells(struct gather *ga, const struct gather_group *g,
-		       const struct gather_instance *in, uint32_t n_metrics, struct block_writer *w)
+static int write_cells(struct gather_scratch *sc, const struct gather_group *g,
+		       const struct gather_instance *in, uint32_t n_cells, bool has_base,
+		       struct block_writer *w)
 {
-	const struct gather_event *events = ga->sorted + in->events;
-	const int64_t *base = in->started ? NULL : g->bases + (size_t)in->base * n_metrics;
-	uint32_t len = in->n + !in->started;
-	int r = place_cells(ga, events, in->n_events, n_metrics);
+	const struct gather_event *events = sc->sorted + in->events;
+	const int64_t *base = has_base ? g->bases + (size_t)in->base * n_cells : NULL;
+	uint32_t len = in->n + has_base;
+	int r = place_cells(sc, events, in->n_events, n_cells);
 
 	if (r < 0)
 		return r;
-	for (uint32_t m = 0; m < n_metrics; m++) {
-		ga->cells[m].len = len;
-		ga->cells[m].first = base ? base[m] : 0;
+	for (uint32_t m = 0; m < n_cells; m++) {
+		sc->cells[m].len = len;
+		sc->cells[m].first = base ? base[m] : 0;
 	}
 	for (uint32_t i = 0; i < in->n_events; i++) {
-		uint32_t place = events[i].read - in->first + !in->started;
-		struct column *c = &ga->cells[events[i].metric];
+		uint32_t place = events[i].read - in->first + has_base;
+		struct column *c = &sc->cells[events[i].metric];
 
 		if (place < len)
-			add_change(c, ga->at + (c->at - ga->at), ga->to + (c->to - ga->to), place,
+			add_change(c, sc->at + (c->at - sc->at), sc->to + (c->to - sc->to), place,
 				   events[i].to);
 	}
-	block_writer_cells(w, ga->cells);
+	block_writer_cells(w, sc->cells);
 	return 0;
 }
 
-static int write_instance(struct gather *ga, struct gather_group *g, const struct mirror_group *mg,
-			  struct gather_instance *in, struct block_writer *w)
+static int write_instance(struct gather_scratch *sc, struct gather_group *g,
+			  const struct gather_instance *in, uint32_t n_cells, bool has_base,
+			  struct block_writer *w)
 {
 	struct block_write_instance out = {.slot = in->slot,
 					   .gen = in->gen,
 					   .first = in->first,
+					   .n = in->n,
 					   .id = in->id,
 					   .name = in->name,
 					   .started = in->started,
 					   .ended = in->ended};
 
-	if (!in->ended)
-		in->n = g->n_reads - in->first;
-	out.n = in->n;
-	if (!in->has_attrs && in->slot < mg->n_slots && mg->inst[in->slot].gen == in->gen) {
-		in->attrs = g->attrs.len;
-		gather_put_attrs(&g->attrs, &mg->inst[in->slot], mg->n_attrs);
-		in->attrs_len = g->attrs.len - in->attrs;
-		in->has_attrs = true;
-	}
-	if (g->attrs.failed)
-		return -ENOMEM;
 	if (in->attrs_len) {
 		out.attrs = g->attrs.p + in->attrs;
 		out.attrs_len = in->attrs_len;
 	}
 	block_writer_instance(w, &out);
-	return in->n ? write_cells(ga, g, in, mg->n_metrics, w) : 0;
+	return in->n ? write_cells(sc, g, in, n_cells, has_base && !in->started, w) : 0;
+}
+
+int gather_write_group(struct gather_scratch *sc, struct gather_group *g,
+		       const struct block_write_group *out, uint32_t n_cells, bool has_base,
+		       struct block_writer *w)
+{
+	int r = sort_instances(sc, g);
+
+	if (r == 0)
+		r = sort_events(sc, g);
+	if (r < 0 || g->attrs.failed)
+		return -ENOMEM;
+	block_writer_group(w, out);
+	for (uint32_t i = 0; r == 0 && i < g->n_instances; i++)
+		if (!sc->order[i]->left_out)
+			r = write_instance(sc, g, sc->order[i], n_cells, has_base, w);
+	return r;
+}
+
+/* The ends and attributes of the instances that are still there. */
+static void finish_instances(struct gather_group *g, const struct mirror_group *mg)
+{
+	for (uint32_t i = 0; i < g->n_instances; i++) {
+		struct gather_instance *in = &g->instances[i];
+
+		if (!in->ended)
+			in->n = g->n_reads - in->first;
+		if (in->has_attrs || in->slot >= mg->n_slots || mg->inst[in->slot].gen != in->gen)
+			continue;
+		in->attrs = g->attrs.len;
+		gather_put_attrs(&g->attrs, (const char *const *)mg->inst[in->slot].attrs,
+				 mg->n_attrs);
+		in->attrs_len = g->attrs.len - in->attrs;
+		in->has_attrs = true;
+	}
 }
 
 static int write_group(struct gather *ga, uint32_t number, struct block_writer *w)
@@ -170,16 +197,9 @@ static int write_group(struct gather *ga, uint32_t number, struct block_writer *
 					      .holes = g->holes,
 					      .n_holes = g->n_holes,
 					      .of_rates = g->of_rates};
-	int r = sort_instances(ga, g);
 
-	if (r == 0)
-		r = sort_events(ga, g);
-	if (r < 0)
-		return r;
-	block_writer_group(w, &out);
-	for (uint32_t i = 0; r == 0 && i < g->n_instances; i++)
-		r = write_instance(ga, g, mg, ga->order[i], w);
-	return r;
+	finish_instances(g, mg);
+	return gather_write_group(&ga->scratch, g, &out, mg->n_metrics, true, w);
 }
 
 int gather_write(struct gather *ga, struct block_writer *w)
@@ -193,4 +213,14 @@ int gather_write(struct gather *ga, struct block_writer *w)
 				return r;
 		}
 	return 0;
+}
+
+void gather_scratch_done(struct gather_scratch *sc)
+{
+	free(sc->sorted);
+	free(sc->order);
+	free(sc->cells);
+	free(sc->at);
+	free(sc->to);
+	*sc = (struct gather_scratch){0};
 }

@@ -449,6 +449,30 @@ int history_walk_next(struct history *h, struct history_walk *w, struct history_
 	return r == -ESTALE ? 0 : r;
 }
 
+void history_walk_thin(struct history *h, struct history_walk *w, int64_t from_us, int64_t to_us,
+		       size_t most)
+{
+	struct held **v = w->held;
+	size_t n = 0, k = 0, kept = 0;
+
+	pthread_mutex_lock(&h->lock);
+	for (size_t i = 0; i < w->n; i++)
+		n += v[i]->from_us >= from_us && v[i]->to_us < to_us;
+	for (size_t i = 0; i < w->n; i++) {
+		bool in = v[i]->from_us >= from_us && v[i]->to_us < to_us;
+
+		bool keep = !in || n <= most || k * most / n != (k + 1) * most / n;
+
+		k += in;
+		if (keep)
+			v[kept++] = v[i];
+		else
+			history_unref(h, v[i]);
+	}
+	w->n = kept;
+	pthread_mutex_unlock(&h->lock);
+}
+
 void history_walk_end(struct history *h, struct history_walk *w)
 {
 	struct held **v = w->held;

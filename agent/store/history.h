@@ -76,6 +76,9 @@ int history_walk_begin(struct history *, int64_t from_us, int64_t to_us,
 		       struct history_walk *ret); /* 0 or -ENOMEM */
 /* As history_get(), for the next block; what is gone by now is passed over. */
 int history_walk_next(struct history *, struct history_walk *, struct history_block *ret);
+/* Of the blocks that lie in [from_us, to_us) keeps `most`, evenly spread. Before the first step. */
+void history_walk_thin(struct history *, struct history_walk *, int64_t from_us, int64_t to_us,
+		       size_t most);
 void history_walk_end(struct history *, struct history_walk *); /* zeroed is fine */
 
 /* Makes `to`, which is initialised, show the newest catalog, without instances, and the clock
@@ -110,7 +113,8 @@ struct history_span *history_spans(struct history *, size_t *n); /* to free(); N
 struct history_stats {
 	uint64_t blocks_memory, blocks_disk, bytes_memory, bytes_disk;
 	uint64_t samples, sample_bytes;	   /* of blocks in memory and on disk: bytes a sample */
-	int64_t oldest_us, oldest_full_us; /* of anything; at full resolution */
+	int64_t oldest_us, oldest_full_us; /* of anything; at full resolution; INT64_MAX: nothing */
+	uint64_t disk_size_bytes, disk_used_bytes; /* of the ring; 0: there is none */
 };
 void history_stats(struct history *, struct history_stats *ret);
 

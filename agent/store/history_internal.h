@@ -56,6 +56,7 @@ struct history {
 	/* The ring's functions, so that what has no ring does not need them. */
 	struct ring_entry *(*ring_list)(struct ring *, size_t *n);
 	int (*ring_read)(struct ring *, const struct ring_entry *, void *to);
+	void (*ring_stats)(struct ring *, struct ring_stats *ret);
 };
 
 /* ---- history.c; the lock is held ---- */

@@ -12,6 +12,7 @@ int history_attach(struct history *h, struct ring *ring)
 	h->ring = ring;
 	h->ring_list = ring_list;
 	h->ring_read = ring_read;
+	h->ring_stats = ring_stats;
 	h->stale = true;
 	history_list(h);
 	r = h->stale ? -ENOMEM : 0;

@@ -221,6 +221,13 @@ void history_stats(struct history *h, struct history_stats *ret)
 	if (h->rollups.n && h->rollups.v[0]->from_us < s.oldest_us)
 		s.oldest_us = h->rollups.v[0]->from_us;
 	pthread_mutex_unlock(&h->lock);
+	if (h->ring) {
+		struct ring_stats r;
+
+		h->ring_stats(h->ring, &r);
+		s.disk_size_bytes = r.size_bytes;
+		s.disk_used_bytes = r.used_bytes;
+	}
 	*ret = s;
 }
 

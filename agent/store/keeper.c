@@ -12,16 +12,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { ROUND_MS = 1000 };
+enum { ROUND_MS = 1000, REFUSALS_MAX = 30 /* of one block, a round each */ };
 
 struct keeper {
 	struct keeper_config c;
 	struct sealer *sealer;
 	struct cursor journal; /* of the frames for the ring's journal */
 	bool journal_open;
-	bool has_block;	       /* of this log, in the ring */
-	uint64_t journaled_us; /* CLOCK_MONOTONIC of the newest tick that was synced */
-	uint64_t pending_us;   /* of the newest tick handed to the journal */
+	struct frame frame; /* read and not yet in the journal; the cursor's */
+	bool has_frame;
+	bool replaying, spared; /* spared: the ring refused some of it, and gets no more of it */
+	unsigned refusals;	/* of the block at hand */
+	int refused;		/* why the ring did not take the newest block; 0: it did */
+	bool has_block;		/* of this log, in the ring */
+	uint64_t journaled_us;	/* CLOCK_MONOTONIC of the newest tick that was synced */
+	uint64_t pending_us;	/* of the newest tick handed to the journal */
 	int stop_fd;
 	int error; /* of the ring's last write */
 	char trouble[160];
@@ -56,15 +61,35 @@ static void note_error(struct keeper *k, int r)
 		k->trouble[0] = '\0';
 }
 
+/* A block that the ring refuses is offered again for a while: with a later one there the journal would
+ * forget its frames. Of a replay the journal stays whole for the next start. */
+static int keep_on_disk(struct keeper *k, const struct sealed *s)
+{
+	int r = append_block(k, s);
+
+	k->refused = r;
+	if (r == 0) {
+		k->has_block = true;
+		k->refusals = 0;
+	} else if (k->replaying) {
+		k->spared = true;
+	} else if (k->refusals < REFUSALS_MAX) {
+		k->refusals++;
+		return -EAGAIN;
+	}
+	return r;
+}
+
 static int take_block(void *arg, struct sealed *s)
 {
 	struct keeper *k = arg;
 	uint64_t samples = s->head.n_samples, bytes = s->len;
-	int r = k->c.ring ? append_block(k, s) : -ENODEV;
+	int r = -ENODEV;
 
-	if (k->c.ring)
-		note_error(k, r);
-	k->has_block = k->has_block || r == 0;
+	if (k->c.ring && !k->spared)
+		r = keep_on_disk(k, s);
+	if (r == -EAGAIN)
+		return r;
 	r = history_add(k->c.history, s, r == 0);
 	if (r < 0)
 		return r;
@@ -110,25 +135,30 @@ static int journal_frame(struct keeper *k, const struct frame *f)
 static int write_journal(struct keeper *k)
 {
 	uint64_t from, to, at_us;
-	struct frame f;
 	int r = 0;
 
 	if (!k->journal_open) {
 		uint64_t sealed = sealer_seq(k->sealer);
 
+		/* The journal does not say of which boot its frames are: a block does. */
+		r = k->has_block ? ring_sync(k->c.ring) : 0;
+		if (r < 0 || !k->has_block)
+			return r;
 		r = cursor_open_seq(&k->journal, k->c.log, sealed ? sealed : 1);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
 		k->journal_open = true;
 	}
-	while ((r = cursor_next(&k->journal, &f, &from, &to)) != 0) {
+	while (k->has_frame || (r = cursor_next(&k->journal, &k->frame, &from, &to)) != 0) {
 		if (r == -ESTALE)
 			continue; /* lapped: the cursor stands at a segment's start, CATALOG and KEY come */
-		if (r > 0)
-			r = journal_frame(k, &f);
+		k->has_frame = k->has_frame || r > 0;
+		if (k->has_frame)
+			r = journal_frame(k, &k->frame);
 		if (r < 0)
-			return r;
-		at_us = tick_us(&f);
+			return r; /* with that frame again, so that none is missing between others */
+		k->has_frame = false;
+		at_us = tick_us(&k->frame);
 		k->pending_us = at_us ? at_us : k->pending_us;
 	}
 	r = ring_sync(k->c.ring);
@@ -161,11 +191,13 @@ static void publish(struct keeper *k)
 static void round_of(struct keeper *k)
 {
 	seal_all(k);
-	/* The journal alone does not say of which boot its frames are: one block soon does. */
-	if (k->c.ring && !k->has_block)
+	if (k->c.ring && !k->has_block) /* write_journal() waits for one */
 		sealer_flush(k->sealer);
-	if (k->c.ring)
-		note_error(k, write_journal(k));
+	if (k->c.ring) {
+		int r = write_journal(k);
+
+		note_error(k, r < 0 ? r : k->refused);
+	}
 	publish(k);
 }
 
@@ -173,7 +205,7 @@ int keeper_step(struct keeper *k)
 {
 	struct pollfd p = {.fd = k->stop_fd, .events = POLLIN};
 
-	if (poll(&p, 1, ROUND_MS) > 0)
+	if (poll(&p, 1, k->c.round_ms ? k->c.round_ms : ROUND_MS) > 0)
 		return -ECANCELED;
 	round_of(k);
 	return 0;
@@ -243,7 +275,7 @@ static void end_replay(struct replay *r)
 {
 	if (!r->sealer)
 		return;
-	if (sealer_flush(r->sealer) == 0)
+	if (sealer_flush(r->sealer) == 0 && !r->keeper->spared)
 		ring_journal_forget(r->keeper->c.ring, r->log_id);
 	sealer_close(r->sealer);
 	r->sealer = NULL;
@@ -283,9 +315,12 @@ int keeper_open(struct keeper **ret, const struct keeper_config *config)
 	if (k->c.ring) {
 		struct replay replay = {.keeper = k};
 
+		k->replaying = true;
 		r = ring_journal_each(k->c.ring, replay_frame, &replay);
 		end_replay(&replay);
-		note_error(k, r < 0 ? r : 0);
+		k->replaying = k->spared = false;
+		note_error(k, r < 0 ? r : k->refused);
+		k->refused = 0;
 		c.after_seq = newest_seq(k->c.ring, log_id(k->c.log), boot_id);
 		k->has_block = c.after_seq != 0;
 	}

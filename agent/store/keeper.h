@@ -19,6 +19,7 @@ struct keeper_config {
 	const char *boot_id;
 	struct history *history; /* both outlive the keeper */
 	struct ring *ring;	 /* NULL: memory only. Attached to the history already */
+	int round_ms;		 /* how long keeper_step() waits; 0: a second */
 };
 
 /* Takes up what the ring holds: goes on after its newest block of this log, and makes a block of the

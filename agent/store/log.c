@@ -126,9 +126,13 @@ int64_t log_append(struct log *l, const void *payload, size_t len)
 	atomic_store_explicit(&l->newest, seq, memory_order_release);
 	atomic_fetch_add_explicit(&l->bytes_held, size, memory_order_relaxed);
 	atomic_fetch_add_explicit(&l->bytes_total, size, memory_order_relaxed);
+	return (int64_t)seq;
+}
+
+void log_wake(struct log *l)
+{
 	if (atomic_load_explicit(&l->watched, memory_order_relaxed))
 		eventfd_write(l->event_fd, 1);
-	return (int64_t)seq;
 }
 
 void log_skip(struct log *l)

@@ -76,6 +76,8 @@ void log_next_segment(struct log *, uint64_t first_mono_us);
 /* Writer, before log_next_segment. Frames are missing here: leaves a seq out, so that cursors say
  * they are lost. */
 void log_skip(struct log *);
+/* Wakes who watches: once for all frames of a tick, since each wake-up costs more than a frame. */
+void log_wake(struct log *);
 bool log_segment_empty(const struct log *);  /* also true before the first segment */
 size_t log_segment_room(const struct log *); /* bytes of payload that still fit, as one frame */
 
@@ -89,7 +91,7 @@ uint64_t log_bytes_total(const struct log *);
 uint64_t log_oldest_us(const struct log *);
 uint64_t log_capacity(const struct log *);
 bool log_is_persistent(const struct log *); /* false: memfd */
-/* An eventfd that becomes readable after each append while log_watch(true) is in force. */
+/* An eventfd that becomes readable with each log_wake() while log_watch(true) is in force. */
 int log_eventfd(const struct log *);
 void log_watch(struct log *, bool on);
 

@@ -12,7 +12,9 @@
 enum {
 	SAMPLES_MAX =
 		2048, /* of a series in both stretches; beyond it means of several are taken */
-	BASE_TIMES = 10
+	BASE_TIMES = 10,
+	BLOCKS_NOW = 96, /* of more than so many in a stretch some stand for all */
+	BLOCKS_BEFORE = 48
 };
 
 static const int64_t range_max_us = 10 * 86400 * 1000000ll;
@@ -53,6 +55,8 @@ struct rank {
 	struct one *ones;
 	uint32_t cap_ones;
 	int64_t *values;
+	struct block_changes changes;
+	uint16_t n_steps[BLOCK_READS + 1]; /* of the group: how many reads before have a dt_us */
 };
 
 /* ---- the reads of a group ---- */
@@ -288,25 +292,71 @@ static int add_values(struct rank *k, const struct part *p, struct series *x, en
 	return run && r == 0 ? add_run(p, x, s, last, run) : r;
 }
 
+/* The same of a cell that tells its changes. */
+static int add_changes(struct rank *k, const struct part *p, struct series *x, enum stretch s,
+		       const struct block_group *g, const struct block_instance *in, bool rate,
+		       uint32_t lo, uint32_t hi)
+{
+	const struct block_changes *c = &k->changes;
+	uint32_t off = in->first - c->has_base, end = in->first + in->n;
+	int64_t before = VALUE_ABSENT;
+	int r = 0;
+
+	for (uint32_t i = 0; i <= c->n && r == 0; i++) {
+		uint32_t from = off + (i ? c->at[i - 1] : c->has_base);
+		uint32_t to = i < c->n ? off + c->at[i] : end;
+		int64_t v = i ? c->to[i - 1] : c->first;
+
+		if (v != VALUE_ABSENT && rate && i) {
+			if (from >= lo && from < hi && g->dt_us[from] && before != VALUE_ABSENT &&
+			    v >= before)
+				r = add_run(p, x, s,
+					    rate_of((uint64_t)v - (uint64_t)before, g->dt_us[from]),
+					    1);
+			from++;
+		} else if (rate && !c->has_base) {
+			from++; /* of a first value there is no rate */
+		}
+		before = v;
+		from = from > lo ? from : lo;
+		to = to < hi ? to : hi;
+		if (v == VALUE_ABSENT || from >= to || r < 0)
+			continue;
+		if (!rate)
+			r = add_run(p, x, s, v, to - from);
+		else if (k->n_steps[to] != k->n_steps[from])
+			r = add_run(p, x, s, 0, (uint32_t)(k->n_steps[to] - k->n_steps[from]));
+	}
+	return r;
+}
+
 static int add_minis(const struct part *p, struct series *x, enum stretch s,
 		     const struct block_mini *minis, uint32_t lo, uint32_t hi)
 {
+	uint32_t times = 0;
+	double last = 0;
+	int r = 0;
+
 	for (uint32_t i = (lo + BLOCK_MINI - 1) / BLOCK_MINI; (i + 1) * BLOCK_MINI <= hi; i++) {
 		const struct block_mini *m = &minis[i];
-		int r;
+		double v;
 
 		if (!m->n)
 			continue;
 		if (s == NOW)
 			widen(x, m->min, m->max);
 		x->n[s] += m->n;
-		r = rank_column_add(&x->column[s],
-				    m->min == m->max ? (double)m->min : m->sum / m->n, 1,
-				    expected(p, s));
+		v = m->min == m->max ? (double)m->min : m->sum / m->n;
+		if (times && v != last) {
+			r = rank_column_add(&x->column[s], last, times, expected(p, s));
+			times = 0;
+		}
 		if (r < 0)
 			return r;
+		last = v;
+		times++;
 	}
-	return 0;
+	return times ? rank_column_add(&x->column[s], last, times, expected(p, s)) : 0;
 }
 
 static int take_series(struct rank *k, const struct history_block *b, const struct block_group *g,
@@ -315,18 +365,24 @@ static int take_series(struct rank *k, const struct history_block *b, const stru
 	const struct part *p = &k->parts[k->map[g->group] - 1];
 	bool rate = b->catalog->groups[g->group].metrics[metric].sem == SEM_COUNTER;
 	struct block_mini minis[BLOCK_MINIS_MAX];
+	bool by_changes;
 	int64_t base;
 	int e;
 
 	if (p->mean_of == BLOCK_MINI)
 		e = block_minis(b->block, g, i, metric, rate, minis);
 	else
+		e = block_changes(b->block, g, i, metric, &k->changes);
+	by_changes = e == 0;
+	if (e == 1)
 		e = block_values(b->block, g, i, metric, &base, k->values);
 	for (enum stretch s = NOW; e == 0 && s < N_STRETCHES; s++) {
 		if (r->lo[s] == r->hi[s])
 			continue;
 		if (p->mean_of == BLOCK_MINI)
 			e = add_minis(p, x, s, minis, r->lo[s], r->hi[s]);
+		else if (by_changes)
+			e = add_changes(k, p, x, s, g, &g->instances[i], rate, r->lo[s], r->hi[s]);
 		else
 			e = add_values(k, p, x, s, g, &g->instances[i], rate, base, r->lo[s],
 				       r->hi[s]);
@@ -340,6 +396,8 @@ static int take_group(struct rank *k, const struct history_block *b, const struc
 	struct reads r = find_reads(k, b, g);
 	int e = 0;
 
+	for (uint32_t i = 0; i < g->n_reads; i++)
+		k->n_steps[i + 1] = (uint16_t)(k->n_steps[i] + (g->dt_us[i] != 0));
 	for (uint32_t i = 0; i < g->n_instances && e >= 0; i++) {
 		const struct block_instance *in = &g->instances[i];
 		struct one *o;
@@ -553,6 +611,11 @@ static int open_sweeps(struct rank *k, struct history *h, struct sweep sweeps[2]
 	r = sweep_begin(&sweeps[0], h, k->from_us[first], n == 1 ? end : k->to_us[first], cancel);
 	if (r == 0 && n == 2)
 		r = sweep_begin(&sweeps[1], h, k->from_us[last], k->to_us[last], cancel);
+	for (int i = 0; r == 0 && i < n; i++) {
+		history_walk_thin(h, &sweeps[i].walk, k->from_us[BEFORE], k->to_us[BEFORE],
+				  BLOCKS_BEFORE);
+		history_walk_thin(h, &sweeps[i].walk, k->from_us[NOW], k->to_us[NOW], BLOCKS_NOW);
+	}
 	return r < 0 ? r : n;
 }
 

@@ -3,7 +3,8 @@
  * units of how much it moved before: |median - median before| / max(MAD before, quantum). Counters by
  * their rates. Families (one metric of all instances) are collapsed to their worst instance; series
  * that were not there in both stretches long enough are left out. Above some thousands of samples a
- * series is taken by means of equal stretches.
+ * series is taken by means of equal stretches, and of a long baseline (more than some 40 minutes) so
+ * many blocks as it takes, evenly spread; of a range of more than an hour, too.
  *
  * What keeps false alarms out:
  *  - the smallest unit is the quantum of the source (one stored unit where it has none; of a counter

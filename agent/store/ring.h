@@ -79,7 +79,8 @@ void ring_close(struct ring *); /* syncs; NULL is fine */
  * it is gone. A catalog that blocks held still name is written again by itself before it would go. */
 int ring_append(struct ring *, enum ring_type, const void *data, size_t len);
 /* Writer. Adds log frames that are not in a block yet (in order; CATALOG and KEY as the log has
- * them), so that they survive loss of the host's memory. What later RING_BLOCKs of the same log
+ * them; after a restart again from the CATALOG before the newest block on), so that they survive
+ * loss of the host's memory. What later RING_BLOCKs of the same log
  * hold is forgotten, by whole stretches that each begin with a CATALOG: so the frames that are left
  * can be read on their own. -ENOSPC: the journal is full (seal first). */
 int ring_journal(struct ring *, const uint8_t log_id[LOG_ID_LEN], const struct frame *);
@@ -92,8 +93,9 @@ struct ring_entry *ring_list(struct ring *, size_t *n);
  * -EBADMSG: damaged; -errno. Any thread. */
 int ring_read(struct ring *, const struct ring_entry *, void *to);
 /* Writer. The journal as recovery found it, in order, from a CATALOG on: frames after the newest
- * block of their log, and some before it. A damaged one is missing: the seq tells. Stops at the
- * first result that is not 0. */
+ * block of their log, and some before it; each once, though an agent that went on with its log may
+ * have written some again. A damaged one is missing: the seq tells. Stops at the first result that
+ * is not 0. */
 int ring_journal_each(struct ring *,
 		      int (*each)(void *arg, const uint8_t log_id[LOG_ID_LEN],
 				  const struct frame *),

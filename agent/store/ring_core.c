@@ -42,7 +42,9 @@ static bool geometry_right(const struct ring_super *s)
 	set_geometry(&want, s->size);
 	return want.journal_at == s->journal_at && want.journal_size == s->journal_size &&
 	       want.records_at == s->records_at && want.records_size == s->records_size &&
-	       s->next_seq <= RING_SEQ_MAX && s->records_size / RING_UNIT <= UINT32_MAX;
+	       s->next_seq <= RING_SEQ_MAX && s->journal_tail <= RING_SEQ_MAX &&
+	       s->journal_head <= RING_SEQ_MAX && s->journal_tail % 8 == 0 &&
+	       s->journal_head % 8 == 0 && s->records_size / RING_UNIT <= UINT32_MAX;
 }
 
 /* 0; -EBADMSG; -EPROTONOSUPPORT: whole, of another version; -EINVAL: of another version, damaged. */
@@ -97,7 +99,7 @@ int ring_super_write(struct ring *r)
 	e = ring_write(r, &s, sizeof(s), s.generation % 2 * RING_UNIT);
 	if (e < 0)
 		return e;
-	r->super = s;
+	r->super.generation = s.generation; /* others read the rest of it */
 	r->super_us = clock_mono_us();
 	r->super_due = false;
 	return 0;

@@ -114,6 +114,7 @@ int ring_dir_push(struct ring *r, const struct ring_record *h, uint64_t at)
 		.ident = (uint16_t)ident,
 		.catalog_crc = h->catalog_crc,
 		.n_groups = h->n_groups,
+		.bucket_us = h->bucket_us,
 		.first_seq = h->first_seq,
 		.last_seq = h->last_seq,
 		.from_us = h->from_us,
@@ -168,6 +169,7 @@ void ring_dir_entry(const struct ring *r, const struct ring_slot *s, struct ring
 		.real_off_us = s->real_off_us,
 		.catalog_crc = s->catalog_crc,
 		.n_groups = s->n_groups,
+		.bucket_us = s->bucket_us,
 		.n_samples = s->n_samples,
 	};
 	memcpy(ret->block.log_id, r->idents[s->ident].log_id, LOG_ID_LEN);

@@ -48,8 +48,8 @@ struct ring_record {
 	uint64_t first_seq, last_seq, from_us, to_us;
 	int64_t real_off_us;
 	uint64_t n_samples;
-	uint32_t n_groups;
-	uint8_t reserved[36];
+	uint32_t n_groups, bucket_us;
+	uint8_t reserved[32];
 };
 
 struct ring_frame {
@@ -69,7 +69,7 @@ struct ring_slot {
 	uint8_t type;
 	bool damaged;	/* found by ring_read(): not offered any more */
 	uint16_t ident; /* of idents[] */
-	uint32_t catalog_crc, n_groups;
+	uint32_t catalog_crc, n_groups, bucket_us;
 	uint64_t first_seq, last_seq, from_us, to_us, n_samples;
 	int64_t real_off_us;
 };

@@ -1,6 +1,7 @@
 #include "store/ring_io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,11 @@ static uint64_t file_next_data(const struct ring_io *io, uint64_t at)
 	return (uint64_t)r;
 }
 
+static void file_expect(const struct ring_io *io, uint64_t at)
+{
+	posix_fadvise(io->fd, (off_t)at, 4096, POSIX_FADV_WILLNEED);
+}
+
 static void file_close(const struct ring_io *io)
 {
 	close(io->fd);
@@ -72,5 +78,6 @@ const struct ring_io_ops ring_io_file = {
 	.write = file_write,
 	.sync = file_sync,
 	.next_data = file_next_data,
+	.expect = file_expect,
 	.close = file_close,
 };

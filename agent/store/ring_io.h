@@ -18,6 +18,8 @@ struct ring_io_ops {
 	int (*sync)(const struct ring_io *);
 	/* The first offset from `at` on that may hold anything but zeros; UINT64_MAX: none. */
 	uint64_t (*next_data)(const struct ring_io *, uint64_t at);
+	/* The page at `at` will be read soon. */
+	void (*expect)(const struct ring_io *, uint64_t at);
 	void (*close)(const struct ring_io *);
 };
 struct ring_io {

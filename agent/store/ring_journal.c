@@ -299,7 +299,8 @@ static int take_frames(struct ring *r, const uint8_t *all, const struct ring_fra
 		r->stats.damaged += misses_some(r, f, type);
 		note_frame(r, f, type);
 	}
-	if (r->journal_head < r->super.journal_head) {
+	if (r->journal_head < r->super.journal_head &&
+	    r->super.journal_head - r->journal_head <= size) {
 		r->stats.damaged++; /* the last ones are missing */
 		r->journal_head = r->super.journal_head;
 	}
@@ -343,8 +344,8 @@ int ring_journal_each(struct ring *r,
 				  const struct frame *),
 		      void *arg)
 {
-	uint64_t size = r->super.journal_size;
-	uint8_t *all;
+	uint64_t size = r->super.journal_size, last_seq = 0;
+	uint8_t *all, log_id[LOG_ID_LEN] = {0};
 	int e = 0;
 
 	if (r->journal_tail >= r->found_head)
@@ -359,9 +360,16 @@ int ring_journal_each(struct ring *r,
 			at += 8;
 			continue;
 		}
-		e = each(arg, f.log_id,
-			 &(struct frame){
-				 .seq = f.seq, .data = all + at % size + sizeof(f), .len = f.len});
+		if (!same_log(f.log_id, log_id))
+			last_seq = 0;
+		memcpy(log_id, f.log_id, sizeof(log_id));
+		if (f.seq > last_seq) {
+			last_seq = f.seq;
+			e = each(arg, log_id,
+				 &(struct frame){.seq = f.seq,
+						 .data = all + at % size + sizeof(f),
+						 .len = f.len});
+		}
 		at += ring_frame_size(f.len);
 	}
 	free(all);

@@ -37,8 +37,8 @@ int ring_record_read(const struct ring *r, uint64_t at, struct ring_record *ret)
 		return e;
 	if (h.magic != RING_RECORD_MAGIC || h.crc != ring_record_crc(r, &h, at))
 		return 0;
-	if (!h.seq || h.seq > RING_SEQ_MAX || !h.len || h.oldest_seq > h.seq ||
-	    at + ring_record_size(h.len) > r->super.records_size)
+	if (!h.seq || h.seq > RING_SEQ_MAX || h.journal_tail > RING_SEQ_MAX || h.journal_tail % 8 ||
+	    !h.len || h.oldest_seq > h.seq || at + ring_record_size(h.len) > r->super.records_size)
 		return 0;
 	if (h.type != RING_PENDING && (h.type < RING_BLOCK || h.type > RING_ROLLUP))
 		return 0;
@@ -199,6 +199,7 @@ static int append(struct ring *r, enum ring_type type, const struct block_head *
 		.real_off_us = b->real_off_us,
 		.n_samples = b->n_samples,
 		.n_groups = b->n_groups,
+		.bucket_us = b->bucket_us,
 		.journal_tail = type == RING_BLOCK
 					? ring_journal_tail_after(r, b->log_id, b->last_seq)
 					: r->journal_tail,

@@ -4,11 +4,11 @@
  */
 #include "recording.h"
 
-#include "store/seal.h"
+#include "store/rollup.h"
 
 #include <unistd.h>
 
-enum { BLOCKS_MAX = 4096, RUNS = 5 };
+enum { BLOCKS_MAX = 4096, RUNS = 5, LAPS_MAX = 8 };
 
 static struct {
 	uint8_t *data[BLOCKS_MAX], *small[BLOCKS_MAX];
@@ -27,6 +27,75 @@ static int keep(void *arg, struct sealed *s)
 	held.len[n] = s->len;
 	held.bytes += s->len;
 	held.n_samples += s->head.n_samples;
+	return 0;
+}
+
+static struct {
+	struct rollup *rollup;
+	struct mirror catalog;
+	uint64_t n, bytes, small_bytes, n_samples, ns, n_buckets;
+} rolled;
+
+/* Buckets of the series that are not the same in all of the rollup. */
+static uint64_t count_buckets(struct block *b, const struct block_group *g)
+{
+	const struct mirror_metric *metrics = rolled.catalog.groups[g->group].metrics;
+	struct block_mini buckets[BLOCK_READS];
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < g->n_instances; i++)
+		for (uint32_t m = 0; m < rollup_n_metrics(g); m++) {
+			bool same = true;
+
+			FEEDER_CHECK(rollup_buckets(b, g, i, m, metrics[m].sem == SEM_COUNTER,
+						    buckets) == 0);
+			for (uint32_t k = 0; k < g->instances[i].n; k++)
+				same &= !buckets[k].n || (buckets[k].min == buckets[0].min &&
+							  buckets[k].max == buckets[0].min);
+			n += same ? 0 : g->instances[i].n;
+		}
+	return n;
+}
+
+static int take_rollup(void *arg, struct sealed *s)
+{
+	const struct block_group *g;
+	struct block *b;
+	uint8_t *small;
+	size_t len;
+
+	(void)arg;
+	FEEDER_CHECK(block_open(&b, s->data, s->len) == 0);
+	for (uint32_t i = 0; i < FEEDER_GROUPS_MAX; i++) {
+		FEEDER_CHECK(block_group(b, i, &g) == 0);
+		rolled.n_buckets += g ? count_buckets(b, g) : 0;
+	}
+	block_close(b);
+	FEEDER_CHECK(block_compress(s->data, s->len, &small, &len) == 0);
+	rolled.n++;
+	rolled.bytes += s->len;
+	rolled.small_bytes += len;
+	free(small);
+	free(s->data);
+	return 0;
+}
+
+/* Of the hour's blocks only the rollups are kept. */
+static int roll(void *arg, struct sealed *s)
+{
+	struct frame catalog = {.data = s->catalog, .len = s->catalog_len};
+	struct block *b;
+	uint64_t t;
+
+	(void)arg;
+	FEEDER_CHECK(mirror_apply(&rolled.catalog, &catalog) == 0);
+	t = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	FEEDER_CHECK(block_open(&b, s->data, s->len) == 0);
+	FEEDER_CHECK(rollup_add(rolled.rollup, b, &rolled.catalog) == 0);
+	block_close(b);
+	rolled.ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - t;
+	rolled.n_samples += s->head.n_samples;
+	free(s->data);
 	return 0;
 }
 
@@ -128,6 +197,31 @@ static void print(const char *name, double value, const char *unit, double budge
 	       value <= budget ? "pass" : "fail");
 }
 
+/* Rolls an hour up. */
+static void bench_rollup(struct recording *b, struct log *l, const char *path)
+{
+	struct sealer_config sc = {
+		.log = l, .boot_id = "bench", .sink = roll, .after_seq = sealer_seq(held.sealer)};
+	struct rollup_config rc = {.sink = take_rollup};
+
+	sealer_close(held.sealer);
+	FEEDER_CHECK(rollup_open(&rolled.rollup, &rc) == 0);
+	FEEDER_CHECK(sealer_open(&held.sealer, &sc) == 0);
+	for (unsigned i = 0; i < LAPS_MAX && b->n_ticks < TICKS_PER_HOUR; i++)
+		recording_lap(b, path, false);
+	FEEDER_CHECK(sealer_flush(held.sealer) == 0 && rollup_flush(rolled.rollup) == 0);
+	fprintf(stderr, "%llu rollups, %.2f MB, %.2f MB compressed\n", (unsigned long long)rolled.n,
+		(double)rolled.bytes / 1e6, (double)rolled.small_bytes / 1e6);
+	print("rollup_bytes_per_sample", (double)rolled.bytes / (double)rolled.n_samples, "By",
+	      0.010);
+	print("rollup_zstd_bytes_per_sample", (double)rolled.small_bytes / (double)rolled.n_samples,
+	      "By", 0.008);
+	print("rollup_bytes_per_bucket", (double)rolled.bytes / (double)rolled.n_buckets, "By", 3.5);
+	print("rollup_ns_per_sample", (double)rolled.ns / (double)rolled.n_samples, "ns", 8);
+	rollup_close(rolled.rollup);
+	mirror_done(&rolled.catalog);
+}
+
 int main(int argc, char **argv)
 {
 	static struct recording b;
@@ -162,6 +256,7 @@ int main(int argc, char **argv)
 	print("seal_series_hour_minis_us", series_us(held.data, held.len, 0, 0, true), "us", 500);
 	print("seal_series_hour_zstd_us", series_us(held.small, held.small_len, 0, 0, false), "us",
 	      5000);
+	bench_rollup(&b, l, argv[1]);
 	for (size_t i = 0; i < held.n; i++) {
 		free(held.data[i]);
 		free(held.small[i]);

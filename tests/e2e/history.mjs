@@ -64,11 +64,10 @@ t('the strip shows what is held: two stretches and the restart between them', as
   await painted(page);
   const s = await until('the agent to say what it holds', async () => {
     const v = await says(page);
-    return v.spans >= 2 && v;
+    return v.spans >= 1 && v.seams && v;
   });
-  assert(/restart|gap/.test(s.seams), `seams: ${s.seams}`);
+  equal(s.seams, 'restart', 'what happened between');
   near((s.to - s.from) / 1000, 3600, 0.01, 1, 'span of the strip, s');
-  assert(/min held|s held/.test(await page.evaluate(() => document.body.innerText)) || true, 'retention');
   // Bars where something is held, none before.
   const ink = await strip(page).evaluate((c) => {
     const k = c.width / c.clientWidth;
@@ -222,8 +221,9 @@ t('the drawer ranks an injected change on top and lists the process that exited 
   const from = Date.now();
   const burners = [busy(2000), busy(2000), busy(2000), busy(2000)];
   await Promise.all(burners.map((b) => b.done));
-  const to = Date.now();
-  await sleep(2500);
+  // Processes may be read only every 800 ms: their end is seen then.
+  const to = Date.now() + 1500;
+  await sleep(3500);
   await page.keyboard.press('Space');
   await mode(page, 'paused');
   await sleep(200);

@@ -6,6 +6,7 @@ import { lineLayers, type Model, shapeOf, stackLayers } from './model';
 import { palette } from './palette';
 import type { Box, Layer } from './plot';
 import { type Domain, StickyDomain } from './ticks';
+import { elsewhere } from './view';
 
 /** Up to this many CPUs the rows stand above a band of user, sys, iowait and steal. */
 const FEW = 8;
@@ -40,6 +41,7 @@ export class Rows {
   private sticky: StickyDomain;
   private order: string[] = [];
   private ordered = 0;
+  private shown: Grid | null = null;
 
   constructor(
     private readonly spec: PanelSpec,
@@ -50,6 +52,8 @@ export class Rows {
   }
 
   build(grid: Grid, height: number, hidden: ReadonlySet<string>, now: number): RowsBuilt {
+    if (this.shown && elsewhere(this.shown, grid)) this.sticky.reset();
+    this.shown = grid;
     const cores = this.spec.draw === 'cores';
     const all = this.model.marks;
     const few = cores && all.length <= FEW;

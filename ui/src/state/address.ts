@@ -1,12 +1,13 @@
 // Keeps the address and the page's signals the same, both ways.
 import { effect, signal } from '@preact/signals';
+import type { View } from '../store/api';
 import type { StoreImpl } from '../store/store';
 import { takeToken } from '../transport/token';
 import { page, query } from './page';
 import { pins, prefsOf, utc } from './prefs';
 import { capture, held, host } from './pulse';
 import { DEFAULT, formatHash, parseHash, toMono, toWall, type UrlState } from './url';
-import { baseline, fixed, hidden, pausedAt, selection, windowUs } from './view';
+import { baseline, fixed, hidden, pausedAt, selection, viewNow, windowUs } from './view';
 
 /** Times of the address wait for the clock of the host. */
 const pending = signal<UrlState | null>(null);
@@ -41,6 +42,27 @@ function applyTimes(store: StoreImpl, s: UrlState): void {
   baseline.value = s.base && toMono(store.clock, s.base);
 }
 
+/** What is shown, standing still at `at` or live. */
+function stateOf(store: StoreImpl, at: View | null): UrlState {
+  return {
+    page: page.value,
+    query: page.value === 'raw' ? query.value : '',
+    windowUs: windowUs.value,
+    fixed: at && toWall(store.clock, at),
+    selection: selection.value && toWall(store.clock, selection.value),
+    base: baseline.value && toWall(store.clock, baseline.value),
+    hidden: [...hidden.value],
+    pins: [...pins.value],
+    utc: utc.value,
+  };
+}
+
+/** The address of exactly what is shown now, also when the page is live. */
+export function addressNow(store: StoreImpl): string {
+  const hash = formatHash(stateOf(store, viewNow(store)), usual());
+  return `${location.origin}${location.pathname}${location.search}#${hash}`;
+}
+
 export function startAddress(store: StoreImpl): void {
   const first = parseHash(location.hash);
   apply(first);
@@ -71,17 +93,7 @@ export function startAddress(store: StoreImpl): void {
   let timer = 0;
   effect(() => {
     if (pending.value || !host.value) return;
-    const state: UrlState = {
-      page: page.value,
-      query: page.value === 'raw' ? query.value : '',
-      windowUs: windowUs.value,
-      fixed: fixed.value && toWall(store.clock, fixed.value),
-      selection: selection.value && toWall(store.clock, selection.value),
-      base: baseline.value && toWall(store.clock, baseline.value),
-      hidden: [...hidden.value],
-      pins: [...pins.value],
-      utc: utc.value,
-    };
+    const state = stateOf(store, fixed.value);
     const pushed = page.peek();
     clearTimeout(timer);
     timer = window.setTimeout(() => {

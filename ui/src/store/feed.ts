@@ -1,6 +1,7 @@
 // The data as it arrives: connection, subscription and resume, rings, clock, events.
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Hello, ServerMessageSchema } from '../gen/strobe_pb';
+import { readAttrs } from '../transport/attrs';
 import { readCatalog } from '../transport/catalog';
 import { AgentClock } from '../transport/clock';
 import { type BatchVisitor, type ClockRecord, type GroupTick, readBatch } from '../transport/decode';
@@ -260,8 +261,10 @@ export class Feed implements SocketEvents, BatchVisitor {
 
   private control(bytes: Uint8Array): void {
     const catalog = readCatalog(bytes);
-    if (catalog) {
-      this.catalogCame(Catalog.from(catalog));
+    if (catalog) this.catalogCame(Catalog.from(catalog));
+    const known =
+      catalog || readAttrs(bytes, (a) => this.data[a.group]?.setAttr(a.slot, a.gen, a.key, a.value));
+    if (known) {
       this.bumpSoon();
       return;
     }
@@ -272,9 +275,6 @@ export class Feed implements SocketEvents, BatchVisitor {
         break;
       case 'texts':
         if (of.value.version === this.catalog.version) this.catalog.setTexts(of.value);
-        break;
-      case 'attrs':
-        for (const a of of.value.attrs) this.data[a.group]?.setAttr(a.slot, a.gen, a.key, a.value);
         break;
       case 'events':
         if (of.value.req) {

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { HeldSchema } from '../gen/strobe_pb';
-import { Held, seamReason } from './held';
+import { Held, seamReason, seamsWith } from './held';
 
 const id = (n: number) => new Uint8Array(16).fill(n);
 const held = (spans: [number, number, string, number, boolean?][]) =>
@@ -49,4 +49,32 @@ test('without an answer nothing is known, and nothing counts as rollup', () => {
   expect(h.known).toBe(false);
   expect(h.to).toBeNaN();
   expect(-1e18 < h.fullUs).toBe(false);
+});
+
+test('an agent that went on with its own log restarted all the same: its events say so', () => {
+  const h = held([[0, 100e6, 'a', 1]]);
+  const e = (t: number, kind: number, text = '') => ({
+    seq: t,
+    t,
+    kind,
+    severity: 0 as const,
+    source: 's',
+    text,
+  });
+  const start = [e(0, 1)];
+  expect(seamsWith(h, start)).toEqual([]);
+  expect(seamsWith(h, [...start, e(40e6, 2), e(43e6, 1)])).toEqual([
+    { from: 40e6, to: 43e6, what: 'restart' },
+  ]);
+  const killed = [...start, e(43e6, 1), e(43e6, 3, 'nothing was recorded for 3.208 s')];
+  expect(seamsWith(h, killed)).toEqual([{ from: 43e6 - 3_208_000, to: 43e6, what: 'restart' }]);
+});
+
+test('what the agent says of its stretches is not said twice', () => {
+  const h = held([
+    [0, 50e6, 'a', 1],
+    [60e6, 100e6, 'a', 2],
+  ]);
+  const starts = [0, 60.2e6].map((t) => ({ seq: t, t, kind: 1, severity: 0 as const, source: '', text: '' }));
+  expect(seamsWith(h, starts)).toEqual(h.seams);
 });

@@ -1,7 +1,7 @@
 // What the agent holds, as it says: stretches with the agent and the boot that recorded each, from where on
 // at full resolution, how much room it takes. The gaps between stretches have their reason here.
 import type { Held as PbHeld } from '../gen/strobe_pb';
-import type { Gap, MonoUs, View } from './api';
+import type { Gap, HostEvent, MonoUs, View } from './api';
 import { hex } from './host';
 
 export interface HeldSpan extends View {
@@ -77,6 +77,36 @@ function seamsOf(spans: readonly HeldSpan[]): Seam[] {
     out.push({ from: Math.min(a.to, b.from), to: b.from, what });
   }
   return out;
+}
+
+const EVENT_START = 1;
+const EVENT_STOP = 2;
+const EVENT_GAP = 3;
+const NEAR_US = 3e6;
+
+/** Seams of what is held, and the restarts of an agent that went on with its own log: those only events
+ *  tell of. In time order. */
+export function seamsWith(held: Held, events: readonly HostEvent[]): Seam[] {
+  const out = [...held.seams];
+  let stop = Number.NaN;
+  let first = !held.known;
+  for (const e of events) {
+    if (e.kind === EVENT_STOP) stop = e.t;
+    if (e.kind !== EVENT_START) continue;
+    const from = stop < e.t ? stop : e.t - gapBefore(events, e.t);
+    stop = Number.NaN;
+    const begins = first || held.spans.some((s) => Math.abs(s.from - e.t) < NEAR_US);
+    first = false;
+    if (begins || out.some((s) => Math.abs(s.to - e.t) < NEAR_US)) continue;
+    out.push({ from, to: e.t, what: 'restart' });
+  }
+  return out.sort((a, b) => a.to - b.to);
+}
+
+/** Length of the gap that the agent noted when it began, µs; 0: it noted none. */
+function gapBefore(events: readonly HostEvent[], t: MonoUs): number {
+  const e = events.find((x) => x.kind === EVENT_GAP && Math.abs(x.t - t) < 1e6);
+  return Number(/for ([\d.]+) s/.exec(e?.text ?? '')?.[1] ?? 0) * 1e6;
 }
 
 const WHY = { restart: 'agent was not running', reboot: 'host was down', gap: 'nothing was recorded' };

@@ -42,16 +42,16 @@ function Recorded() {
   const name = capture.value;
   const h = held.value;
   const wall = (t: number) => store.clock.wallMs(t);
-  const from = h.known ? wall(h.oldestUs) : Number.NaN;
-  const to = h.known ? wall(h.to) : Number.NaN;
+  const from = wall(h.known ? h.oldestUs : store.heldFrom);
+  const to = wall(h.known ? h.to : store.newest);
   void utc.value;
-  const times = h.known
+  const times = store.newest
     ? `${dateText(from)} ${minuteText(from)}–${sameDay(from, to) ? '' : `${dateText(to)} `}${minuteText(to)}`
     : '';
   return (
     <div class="kv capture" data-capture={name} title={times && `${name}, recorded ${times}`}>
       <b>{name}</b>
-      {times && <span> · recorded {times}</span>}
+      {times && <span>recorded {times}</span>}
     </div>
   );
 }
@@ -140,7 +140,7 @@ export function Header() {
         </div>
         <State />
         {file ? <Recorded /> : <Age />}
-        <div class="kv">
+        <div class="kv rate">
           <b>{h ? `${h.rateHz} Hz` : '–'}</b>
           <span class="opt"> · {figures.value.series}</span>
         </div>

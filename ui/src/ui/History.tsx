@@ -1,6 +1,6 @@
 // The strip under the header: what is held, and where the charts look. Drag the box to move it, its edges
 // to widen it, elsewhere to look at another stretch; the same by keys.
-import { effect, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { themeVersion } from '../charts/palette';
 import { sched } from '../charts/sched';
@@ -18,7 +18,8 @@ import {
   windowUs,
   zoomTo,
 } from '../state/view';
-import type { Frame, MonoUs, Source, View } from '../store/api';
+import type { Frame, HostEvent, MonoUs, Source, View } from '../store/api';
+import { type Held, type Seam, seamsWith } from '../store/held';
 import { store } from '../store/store';
 import { cpuBusy } from '../transform/source';
 import { figures } from './figures';
@@ -44,19 +45,20 @@ const HOUR = 3600 * SECOND;
 const DRAG_MS = 100;
 
 /** The strip's own span, 0: all that is held. */
-const spanUs = signal(HOUR);
+const chosenUs = signal<number | null>(null);
+const spanUs = computed(() => chosenUs.value ?? (capture.value === null ? HOUR : 0));
 /** How far back anything is held: what decides which spans are of use. */
 const heldUs = signal(0);
 
 /** Another span of those that are of use; `by` 1: a longer one, the first after the last. */
 function turnSpan(by: number, wrap = false): void {
-  const list = usefulSpans(heldUs.peek());
+  const list = usefulSpans(heldUs.peek(), capture.peek() !== null);
   const i = Math.max(
     0,
     list.findIndex((s) => s.us === spanUs.peek()),
   );
   const next = wrap ? (i + by) % list.length : Math.max(0, Math.min(list.length - 1, i + by));
-  spanUs.value = list[next]?.us ?? HOUR;
+  chosenUs.value = list[next]?.us ?? HOUR;
 }
 
 const newest = () => Math.max(store.newest, store.clock.now() - SECOND);
@@ -147,6 +149,7 @@ class Strip {
       newest: newest(),
       view: viewNow(store),
       live: fixed.peek() === null,
+      whole: capture.peek() !== null,
     });
     const step = Math.max(1, Math.round((s.to - s.from) / n));
     const to = Math.ceil(s.to / step) * step;
@@ -163,6 +166,7 @@ class Strip {
       view: this.view,
       frame: this.frame,
       held: held.peek(),
+      seams: this.seams(),
       before: before && { to: before.to, text: before.text ?? '' },
       ticks: store.newest
         ? stripTicks(
@@ -178,6 +182,18 @@ class Strip {
       selection: selection.peek(),
     };
   }
+
+  private seams(): readonly Seam[] {
+    const [h, e] = [held.peek(), store.events];
+    if (this.known.held !== h || this.known.events !== e)
+      this.known = { held: h, events: e, seams: seamsWith(h, e) };
+    return this.known.seams;
+  }
+  private known: { held: Held | null; events: readonly HostEvent[] | null; seams: readonly Seam[] } = {
+    held: null,
+    events: null,
+    seams: [],
+  };
 
   private paint(p: StripPicture): void {
     const ratio = devicePixelRatio || 1;
@@ -201,7 +217,7 @@ class Strip {
     d.box = boxEdges(p, p.box).join(' ');
     d.plot = `${LEFT} ${LEFT + p.plot}`;
     d.spans = String(p.held.spans.length);
-    d.seams = p.held.seams.map((s) => s.what).join(' ');
+    d.seams = p.seams.map((s) => s.what).join(' ');
   }
 
   /** For those who do not see it. */
@@ -306,7 +322,7 @@ class Strip {
     const at = (t: MonoUs) => xOn({ view: this.view, plot: this.plot }, t);
     const e = store.events.findLast((ev) => Math.abs(at(ev.t) - x) <= 4);
     if (e) return `${clockText(wall(e.t))} ${e.text}`;
-    const seam = held.peek().seams.find((s) => x >= at(s.from) - 3 && x <= at(s.to) + 3);
+    const seam = this.seams().find((s) => x >= at(s.from) - 3 && x <= at(s.to) + 3);
     if (seam) return seamText(seam, wall);
     const t = this.t(x);
     const rolled = t < held.peek().fullUs && t >= store.heldFrom;
@@ -354,10 +370,11 @@ class Strip {
 }
 
 function SpanButton() {
-  const list = usefulSpans(heldUs.value);
+  const file = capture.value !== null;
+  const list = usefulSpans(heldUs.value, file);
   const now = SPANS.find((s) => s.us === spanUs.value) ?? SPANS[0]!;
   const one = list.length < 2;
-  const label = capture.value !== null && one ? 'Capture' : now.label;
+  const label = file && now.us === 0 ? 'Capture' : now.label;
   return (
     <button
       type="button"

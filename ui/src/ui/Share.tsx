@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals';
 import { charts } from '../charts/Chart';
 import { download, isoMicros, toCsv } from '../lib/export';
+import { addressNow } from '../state/address';
 import { host } from '../state/pulse';
 import { selection, viewNow } from '../state/view';
 import type { View } from '../store/api';
@@ -64,7 +65,7 @@ function Save({ label, view }: { label: string; view: () => View }) {
 
 export function Share() {
   const copied = useSignal('');
-  const link = location.href;
+  const link = addressNow(store);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(link);

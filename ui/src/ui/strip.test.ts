@@ -29,6 +29,20 @@ test('spans that would show nothing more than the one before are not offered', (
   expect(usefulSpans(90 * H)).toHaveLength(4);
 });
 
+test('a capture is shown whole, however short', () => {
+  const v = stripView({
+    spanUs: 0,
+    heldFrom: 5e6,
+    newest: 9e6,
+    view: view(5e6, 9e6),
+    live: true,
+    whole: true,
+  });
+  expect(v).toEqual(view(5e6, 9e6));
+  expect(usefulSpans(4e6, true).map((s) => s.us)).toEqual([0]);
+  expect(usefulSpans(7 * H, true).map((s) => s.us)).toEqual([H, 6 * H, 0]);
+});
+
 test('live the strip ends now; a view of the past lies within it, before this boot too', () => {
   const at = (from: number, to: number, live = false) =>
     stripView({ spanUs: H, heldFrom: -30 * H, newest: 2 * H, view: view(from, to), live });

@@ -16,7 +16,9 @@ export const SPANS: readonly { us: number; label: string; words: string }[] = [
 ];
 
 /** Those that show more than the one before: of 20 minutes held, an hour shows all. */
-export function usefulSpans(heldUs: number): typeof SPANS {
+export function usefulSpans(heldUs: number, capture = false): typeof SPANS {
+  // A capture is shown whole, and an hour of it where it is longer.
+  if (capture) return SPANS.filter((s) => s.us === 0 || s.us < heldUs);
   return SPANS.filter((_, i) => i === 0 || SPANS[i - 1]!.us < heldUs);
 }
 
@@ -28,6 +30,8 @@ export interface StripState {
   /** What the charts show. */
   readonly view: View;
   readonly live: boolean;
+  /** Nothing comes any more: all is exactly what there is. */
+  readonly whole?: boolean;
 }
 
 /** The smallest span that is at least the chosen one and holds a view of that width. */
@@ -40,7 +44,8 @@ export function spanFor(chosenUs: number, widthUs: number): number {
 export function stripView(s: StripState): View {
   const width = (s.view.to - s.view.from) * (s.live ? 1 : 1.6);
   const us = spanFor(s.spanUs, Math.min(width, s.newest - s.heldFrom));
-  const held = Math.max(MINUTE, s.newest - s.heldFrom);
+  const held = Math.max(s.whole ? 1e6 : MINUTE, s.newest - s.heldFrom);
+  if (us === 0 && s.whole) return { from: s.newest - held, to: s.newest };
   // A width that changes seldom: what was fetched for it stays of use.
   if (us === 0) return { from: s.newest - roundWidth(held * 1.002), to: s.newest };
   if (s.live || s.view.from >= s.newest - us) return { from: s.newest - us, to: s.newest };

@@ -2,7 +2,7 @@
 // stretch that is only held as rollups, events, and the box of what the charts show.
 import { mix, palette } from '../charts/palette';
 import type { Frame, HostEvent, MonoUs, View } from '../store/api';
-import type { Held } from '../store/held';
+import type { Held, Seam } from '../store/held';
 import { rolledIn, type StripTick } from './strip';
 
 export const LEFT = 116;
@@ -18,6 +18,7 @@ export interface StripPicture {
   readonly view: View;
   readonly frame: Frame | null;
   readonly held: Held;
+  readonly seams: readonly Seam[];
   readonly before: { readonly to: MonoUs; readonly text: string } | null;
   readonly ticks: readonly StripTick[];
   readonly events: readonly HostEvent[];
@@ -136,7 +137,7 @@ const NAMES = { restart: 'restart', reboot: 'reboot', gap: '' };
 function seams({ c, p, x }: Pen): [number, number][] {
   const { css } = palette();
   const taken: [number, number][] = [];
-  for (const s of p.held.seams) {
+  for (const s of p.seams) {
     const a = x(s.from);
     const b = Math.max(a + 1, x(s.to));
     if (b < LEFT || a > LEFT + p.plot) continue;

@@ -7,6 +7,7 @@ import { origin } from '../charts/cursor';
 import { drawSpark } from '../charts/spark';
 import { clockText, dayText, durationText, sameDay } from '../charts/time';
 import { download, toCsv } from '../lib/export';
+import { addressNow } from '../state/address';
 import { page, query } from '../state/page';
 import { capture } from '../state/pulse';
 import { baseline, before, clearSelection, fixed, pinBaseline, selection, zoomTo } from '../state/view';
@@ -14,7 +15,7 @@ import type { View } from '../store/api';
 import { store } from '../store/store';
 import { captureJob, saveCapture } from '../ui/capture';
 import type { ChangedRow } from './changed';
-import { amountText, factorText, msText, valueText } from './drawerdata';
+import { amountText, factorText, msText, timeUnit, valueText } from './drawerdata';
 import { EventRows } from './Events';
 import { baseUsed, changed, follow, procs, rangeEvents } from './range';
 
@@ -160,7 +161,7 @@ function Summary({ range, base, pinned }: { range: View; base: View; pinned: boo
       <button
         type="button"
         class="btn opt"
-        onClick={() => void navigator.clipboard?.writeText(location.href)}
+        onClick={() => void navigator.clipboard?.writeText(addressNow(store))}
       >
         Copy link
       </button>
@@ -256,6 +257,8 @@ function Spark({ row, view, w }: { row: ChangedRow; view: View; w: number }) {
 
 function Processes() {
   const { rows, words } = procs.value;
+  const cpu = timeUnit(Math.max(0, ...rows.map((r) => r.cpuMs)));
+  const delay = timeUnit(Math.max(0, ...rows.map((r) => r.delayMs)));
   return (
     <section aria-label="Processes of the range">
       <div class="head">
@@ -279,10 +282,10 @@ function Processes() {
             </th>
             <th scope="col">PID</th>
             <th scope="col" aria-sort="descending">
-              CPU ms
+              CPU {cpu.name}
             </th>
             <th scope="col">change</th>
-            <th scope="col">delay ms</th>
+            <th scope="col">delay {delay.name}</th>
             <th scope="col">read</th>
             <th scope="col">write</th>
           </tr>
@@ -301,9 +304,9 @@ function Processes() {
                 </button>
               </td>
               <td class="d">{p.pid}</td>
-              <td>{msText(p.cpuMs)}</td>
+              <td>{msText(p.cpuMs / cpu.ms)}</td>
               <td class={p.factor > 1.5 ? 'up' : 'm'}>{factorText(p.factor)}</td>
-              <td>{msText(p.delayMs)}</td>
+              <td>{msText(p.delayMs / delay.ms)}</td>
               <td>{amountText(p.readBytes)}</td>
               <td>{amountText(p.writeBytes)}</td>
             </tr>

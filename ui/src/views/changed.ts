@@ -47,7 +47,7 @@ export function changeText(before: number, now: number, kind: Kind, names: reado
   return factorText(f);
 }
 
-const strong = (before: number, now: number) => !(now > before * 0.66 && now < before * 1.5);
+const strong = (before: number, now: number) => now < before * 0.66 || now > before * 1.5;
 
 export function rowsOfRank(
   rows: readonly RankRow[],

@@ -158,4 +158,14 @@ export function msText(ms: number): string {
   return ms >= 99.95 ? Math.round(ms).toLocaleString('en-US') : ms.toFixed(1);
 }
 
+/** Unit in which times up to `mostMs` keep to six characters: ms, s, min or h. */
+export function timeUnit(mostMs: number): { readonly name: string; readonly ms: number } {
+  const units = [
+    { name: 'ms', ms: 1 },
+    { name: 's', ms: 1000 },
+    { name: 'min', ms: 60_000 },
+  ];
+  return units.find((u) => mostMs / u.ms < 99_999.5) ?? { name: 'h', ms: 3_600_000 };
+}
+
 export const amountText = (bytes: number) => (bytes < 1 ? '0' : format(bytes, 'bytes'));
