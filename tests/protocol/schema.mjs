@@ -2,7 +2,7 @@
 // [name, type, repeated]. Types: u unsigned, s zigzag, b bool, t text, y bytes, d double, or a message.
 export const M = {
   ServerMessage: { 1: ['hello', 'Hello'], 2: ['catalog', 'Catalog'], 3: ['batch', 'Batch'], 4: ['attrs', 'AttrList'], 5: ['events', 'EventList'], 6: ['range', 'Range'], 7: ['gap', 'Gap'], 8: ['error', 'Error'], 9: ['level', 'Level'], 10: ['pong', 'Pong'], 14: ['texts', 'Texts'] },
-  Hello: { 1: ['protocol', 'u'], 2: ['version', 't'], 3: ['log_id', 'y'], 4: ['boot_id', 't'], 5: ['host', 't'], 6: ['machine_id', 't'], 7: ['oldest_seq', 'u'], 8: ['newest_seq', 'u'], 9: ['oldest_us', 'u'], 10: ['now_us', 'u'], 11: ['clocks', 'Clock', 1], 12: ['rate_hz', 'u'], 13: ['n_cpus', 'u'], 14: ['mem_total_bytes', 'u'], 15: ['started_us', 'u'], 16: ['kernel', 't'], 17: ['recoverable', 'b'] },
+  Hello: { 1: ['protocol', 'u'], 2: ['version', 't'], 3: ['log_id', 'y'], 4: ['boot_id', 't'], 5: ['host', 't'], 6: ['machine_id', 't'], 7: ['oldest_seq', 'u'], 8: ['newest_seq', 'u'], 9: ['oldest_us', 'u'], 10: ['now_us', 'u'], 11: ['clocks', 'Clock', 1], 12: ['rate_hz', 'u'], 13: ['n_cpus', 'u'], 14: ['mem_total_bytes', 'u'], 15: ['started_us', 'u'], 16: ['kernel', 't'], 17: ['recoverable', 'b'], 19: ['capture', 'b'], 20: ['capture_name', 't'] },
   Clock: { 1: ['mono_us', 'u'], 2: ['real_off_us', 's'], 3: ['boot_off_us', 's'], 4: ['reason', 'u'] },
   Catalog: { 1: ['version', 'u'], 2: ['groups', 'Group', 1] },
   Group: { 1: ['id', 'u'], 2: ['name', 't'], 3: ['indom', 't'], 4: ['period_ms', 'u'], 6: ['metrics', 'Metric', 1], 7: ['attr_keys', 't', 1], 8: ['instances', 'Instance', 1], 9: ['collector', 't'] },
