@@ -354,13 +354,12 @@ t('the page of the agent says what history costs', async () => {
 });
 
 t('the last hour on a page of 40 charts', async () => {
-  const { page, context } = await openPage(`${agent.base}#page=memory&token=${agent.token}`, { height: 3000 });
-  await mode(page, 'live');
-  await sleep(3000);
   const runs = [];
+  // Each time a page that has fetched nothing of it yet.
   for (let i = 0; i < 3; i++) {
-    await page.getByRole('button', { name: '30 s', exact: true }).click();
-    await sleep(1500);
+    const { page, context } = await openPage(`${agent.base}#page=network&token=${agent.token}`, { height: 3400 });
+    await mode(page, 'live');
+    await sleep(3000);
     runs.push(await page.evaluate(() => new Promise((done) => {
       const at = performance.now();
       [...document.querySelectorAll('.seg button')].find((b) => b.textContent === '1 h').click();
@@ -372,12 +371,12 @@ t('the last hour on a page of 40 charts', async () => {
       };
       requestAnimationFrame(look);
     })));
+    await context.close();
   }
   const ms = runs.map((r) => r[0]).sort((a, b) => a - b)[1];
-  console.log(`bench last_hour_paint_ms ${ms.toFixed(0)} ms budget 1000 ${ms <= 1000 ? 'pass' : 'fail'} (${runs[0][1]} charts)`);
-  assert(runs[0][1] >= 25, `${runs[0][1]} charts`);
-  assert(ms <= 3000, `${ms} ms`);
-  await context.close();
+  console.log(`bench last_hour_paint_ms ${ms.toFixed(0)} ms budget 1000 ${ms <= 1000 ? 'pass' : 'fail'}`);
+  assert(runs[0][1] >= 40, `${runs[0][1]} charts`);
+  assert(ms <= 1500, `${ms} ms`);
 });
 
 await t.run();

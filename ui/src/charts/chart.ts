@@ -106,8 +106,9 @@ export class Chart implements Drawable {
   // ---- Drawable
 
   period(): number {
-    // A still view is looked at now and then for what is still being fetched.
-    if (fixed.peek() !== null) return this.built?.loading ? 250 : 1000;
+    // What is being fetched is drawn as it comes, however wide a column is.
+    if (this.built?.loading) return 100;
+    if (fixed.peek() !== null) return 1000;
     const column = this.grid.dt / 1000;
     return column <= 500 ? Math.max(100, column) : Math.max(500, Math.min(2000, column / 2));
   }
