@@ -112,7 +112,7 @@ fuzz_lib_c  := $(lib_c) $(gen_c)
 fuzz_lib_o  := $(addprefix $(F)/,$(addsuffix .o,$(basename $(fuzz_lib_c))))
 fuzzers     := $(patsubst tests/fuzz/fuzz_%.c,$(F)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Faults put into copies of product code, each to be found by the fuzzer of that name.
-planted     := softnet frame interrupts
+planted     := softnet frame interrupts column block
 
 $(F)/%.o: %.c $(B)/gen/strobe.pb-c.h
 	@echo "  FUZZCC  $<"

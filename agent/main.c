@@ -14,6 +14,7 @@ static const struct verb {
 	{"run", cmd_run, "sample this host and serve its dashboard (the default)"},
 	{"status", cmd_status, "how the running agent fares"},
 	{"get", cmd_get, "values of metrics of the running agent"},
+	{"rank", cmd_rank, "what changed in a range, the most first"},
 	{"collectors", cmd_collectors, "what can be read on this host, and why not"},
 	{"metrics", cmd_metrics, "the metric reference: name, unit, semantics, source"},
 	{"record", cmd_record, "save a range of this host as a file"},

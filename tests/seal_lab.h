@@ -9,7 +9,7 @@
 #include "store/seal.h"
 #include "support.h"
 
-enum { LAB_METRICS = 12, LAB_INSTANCES = 5 };
+enum { LAB_METRICS = 12, LAB_INSTANCES = 5, LAB_MANY = 300 };
 
 static const struct metric lab_metrics[LAB_METRICS] = {
 	{"lab.tenths", "1", 1, 1, "x", "A rate that wavers.", SEM_COUNTER, 0, NULL},
@@ -25,7 +25,8 @@ static const struct metric lab_metrics[LAB_METRICS] = {
 	{"lab.curve", "1", 1, 1, "x", "A parabola.", SEM_COUNTER, 0, NULL},
 	{"lab.still", "1", 1, 1, "x", "Never moves.", SEM_INSTANT, 0, NULL},
 };
-static const struct group lab_group = {"lab", "lab", lab_metrics, LAB_METRICS, 0, 8, false, NULL};
+static const struct group lab_group = {"lab", "lab",	lab_metrics, LAB_METRICS,
+				       0,     LAB_MANY, false,	     NULL};
 
 struct lab {
 	struct log *log;
@@ -38,6 +39,7 @@ struct lab {
 	size_t last_len, n_bytes, n_sealed;
 	struct block_head head;
 	bool unchecked;					   /* blocks are only kept */
+	unsigned n_instances;				   /* of the group of its own */
 	unsigned births;				   /* of a hundred ticks */
 	bool slow;					   /* a tick a second, nobody is born */
 	void (*each)(struct lab *, const struct sealed *); /* or NULL */
@@ -101,6 +103,7 @@ static inline struct lab *lab_open(unsigned segments, uint64_t seed)
 	x->rnd = seed;
 	x->mono_us = 50000000;
 	x->births = 200;
+	x->n_instances = LAB_INSTANCES;
 	open_sealer(x, 0);
 	return x;
 }
@@ -199,7 +202,26 @@ static inline void tick_disks(struct lab *x)
 
 			row[rnd(x, 2)] += (int64_t)rnd(x, 4000);
 		}
-	feeder_group(&x->f, 1, 77, x->f.tick % 100 == 1 ? 500 + (int32_t)rnd(x, 1000) : -1);
+	feeder_group(&x->f, 1, 77, rnd(x, 3) ? -1 : 50 + (int32_t)rnd(x, 2000));
+}
+
+/* Rests for two seconds, or for a moment, now and then. */
+static inline void tick_memory(struct lab *x)
+{
+	uint64_t t = x->f.tick % 311, end = x->f.tick / 311 % 2 ? 60 : 42;
+	struct batch *b;
+
+	if (t == 41 && x->f.source[0].period_ms) {
+		frame_tick_period(&x->f.w, 0, 0);
+		x->f.source[0].period_ms = 0;
+	}
+	if (t > 40 && t < end)
+		return;
+	b = feeder_batch(&x->f, 0);
+	for (unsigned m = 0; m < 3; m++)
+		if (rnd(x, 4) == 0)
+			batch_row(b)[m] = wild(x);
+	feeder_group(&x->f, 0, (int64_t)rnd(x, 900) - 100, x->f.source[0].period_ms ? -1 : 100);
 }
 
 /* One tick: late now and then, once in a while after a long hole. */
@@ -216,25 +238,13 @@ static inline void lab_tick(struct lab *x)
 		x->births = 0;
 	}
 	feeder_tick(&x->f, x->mono_us);
-	if (x->f.tick % 311 > 40 && x->f.tick % 311 < 60) { /* at rest */
-		if (x->f.tick % 311 == 41) {
-			frame_tick_period(&x->f.w, 0, 0);
-			x->f.source[0].period_ms = 0;
-		}
-	} else {
-		b = feeder_batch(&x->f, 0);
-		for (unsigned m = 0; m < 3; m++)
-			if (rnd(x, 4) == 0)
-				batch_row(b)[m] = wild(x);
-		feeder_group(&x->f, 0, (int64_t)rnd(x, 900) - 100,
-			     x->f.tick % 311 == 60 ? 100 : -1);
-	}
+	tick_memory(x);
 	if (x->f.tick % 7 == 1)
 		tick_disks(x);
 	tick_processes(x);
 	if (rnd(x, 50)) {
 		b = feeder_batch(&x->f, 3);
-		for (unsigned i = 0; i < LAB_INSTANCES; i++) {
+		for (unsigned i = 0; i < x->n_instances; i++) {
 			int len = snprintf(name, sizeof(name), "i%u", i);
 
 			lab_row(x, batch_row_named(b, name, (size_t)len));

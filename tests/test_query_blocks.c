@@ -4,6 +4,8 @@
  */
 #include "query_reference.h"
 
+#include "store/rollup.h"
+
 #include <stdatomic.h>
 
 enum { BLOCKS_MAX = 256 };
@@ -355,6 +357,101 @@ START_TEST(wide_points_are_made_of_summaries)
 }
 END_TEST
 
+static int keep_rollup(void *arg, struct sealed *s)
+{
+	return history_add(arg, s, false);
+}
+
+static bool is_near(double a, double b)
+{
+	double off = a - b, size = b < 0 ? -b : b;
+
+	return off <= size * 0.005 + 1 && off >= -size * 0.005 - 1;
+}
+
+/* Rollups stand for what is not held in full, and for nothing twice. */
+START_TEST(beyond_the_full_blocks_rollups_answer)
+{
+	struct sealed_log *x = calloc(1, sizeof(*x));
+	struct history *whole, *h;
+	struct rollup *rollup;
+	struct query_result *have, *want;
+	size_t compared = 0, n_full;
+	int64_t full_us;
+
+	open_sealed(x, 31, "test", 50 * SECOND, 1700000000000000);
+	write_sealed(x, 40);
+	seal(x, true);
+	n_full = x->n / 2;
+	whole = open_with(NULL, "test");
+	add_blocks(whole, x, x->n);
+	h = open_with(NULL, "test");
+	for (size_t i = n_full; i < x->n; i++) {
+		struct sealed s = x->blocks[i];
+
+		s.data = malloc(s.len);
+		memcpy(s.data, x->blocks[i].data, s.len);
+		ck_assert_int_eq(history_add(h, &s, false), 0);
+	}
+	ck_assert_int_eq(rollup_open(&rollup, &(struct rollup_config){keep_rollup, h}), 0);
+	for (size_t i = 0; i < x->n; i++) {
+		struct history_block b;
+
+		ck_assert_int_eq(history_get(whole, INT64_MIN, INT64_MAX, i, &b), 1);
+		ck_assert_int_eq(rollup_add(rollup, b.block, b.catalog), 0);
+		history_release(whole, &b);
+		if (i == n_full / 2 || i + 1 == x->n)
+			ck_assert_int_eq(rollup_flush(rollup), 0);
+	}
+	rollup_close(rollup);
+	full_us = (int64_t)x->blocks[n_full].head.from_us;
+	ck_assert_int_lt(history_oldest_us(h), full_us);
+
+	struct query_request rq = {
+		.selectors = all, .n_selectors = 6, .from_us = 50 * SECOND, .to_us = 50 * SECOND};
+
+	rq.points = (uint32_t)((int64_t)x->at - rq.from_us) / (20 * SECOND) + 1;
+	rq.to_us += (int64_t)rq.points * 20 * SECOND;
+	ck_assert_int_eq(query_run(h, &rq, &have, NULL), 0);
+	ck_assert_int_eq(query_run(whole, &rq, &want, NULL), 0);
+	for (size_t i = 0; i < have->n_series; i++) {
+		const struct query_series *a = &have->series[i], *b = NULL;
+		bool rates = groups[a->group].metrics[a->metric].sem == SEM_COUNTER;
+
+		for (size_t k = 0; k < want->n_series && !b; k++)
+			if (want->series[k].group == a->group && want->series[k].slot == a->slot &&
+			    want->series[k].metric == a->metric && want->series[k].gen == a->gen)
+				b = &want->series[k];
+		MUST(b);
+		for (uint32_t p = 0; p < rq.points; p++) {
+			const struct query_point *m = &a->points[p], *n = &b->points[p];
+			int64_t from = rq.from_us + (int64_t)p * 20 * SECOND;
+
+			if (from >= full_us) {
+				assert_equal(m, n);
+			} else if (from + 40 * SECOND < full_us && m->n) {
+				MUST(m->n == n->n);
+				MUST(is_near((double)m->min, (double)n->min));
+				MUST(is_near((double)m->max, (double)n->max));
+				MUST(is_near((double)m->first, (double)n->first));
+				MUST(is_near((double)m->last, (double)n->last));
+				MUST(rates || (m->min == n->min && m->max == n->max));
+				compared++;
+			} else { /* where they meet some seconds may be missing */
+				MUST(m->n <= n->n);
+			}
+		}
+	}
+	ck_assert_uint_gt(compared, 20);
+	query_free(have);
+	query_free(want);
+	history_close(h);
+	history_close(whole);
+	close_sealed(x);
+	free(x);
+}
+END_TEST
+
 START_TEST(damage_is_a_gap)
 {
 	struct sealed_log *x = calloc(1, sizeof(*x));
@@ -420,6 +517,7 @@ int main(void)
 	tcase_add_test(t, blocks_alone_are_the_whole_history);
 	tcase_add_test(t, wide_points_are_made_of_summaries);
 	tcase_add_test(t, series_go_on_across_agents_and_boots);
+	tcase_add_test(t, beyond_the_full_blocks_rollups_answer);
 	tcase_add_test(t, damage_is_a_gap);
 	tcase_add_test(t, a_scan_can_be_given_up);
 	suite_add_tcase(s, t);

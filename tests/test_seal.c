@@ -1,4 +1,6 @@
 #include "seal_lab.h"
+#include "store/block_internal.h"
+#include "store/block_write.h"
 
 /* Random batches in, blocks out, and every one is exactly what was written. */
 START_TEST(blocks_say_what_was_written)
@@ -75,10 +77,19 @@ START_TEST(goes_on_after_a_restart)
 	struct lab *x = lab_open(64, 13);
 
 	for (unsigned i = 0; i < 3000; i++) {
+		bool rests;
+
 		lab_tick(x);
+		rests = !x->f.source[0].period_ms && rnd(x, 8) == 0;
+		if (rests)
+			feeder_segment(&x->f);
 		if (rnd(x, 20) == 0)
 			step_all(x);
-		if (rnd(x, 300) == 0) {
+		if (rests) { /* then the next one learns of it from the KEY */
+			step_all(x);
+			ck_assert_int_eq(sealer_flush(x->sealer), 0);
+		}
+		if (rests || rnd(x, 300) == 0) {
 			uint64_t seq = sealer_seq(x->sealer);
 
 			sealer_close(x->sealer);
@@ -141,6 +152,97 @@ START_TEST(ends_at_catalog_and_minute)
 	ck_assert_uint_ne(x->head.catalog_crc, seq);
 	assert_complete(x);
 	lab_close(x);
+}
+END_TEST
+
+/* Where very much changes, blocks are shorter and the sealer's memory stays what it is. */
+START_TEST(changes_are_bounded)
+{
+	struct lab *x = lab_open(64, 41);
+	const struct block_group *g;
+	struct block *b;
+
+	x->n_instances = LAB_MANY;
+	for (unsigned i = 0; i < 450 && x->n_sealed < 1; i++) {
+		lab_tick(x);
+		step_all(x);
+	}
+	ck_assert_uint_eq(x->n_sealed, 1);
+	ck_assert_int_eq(block_open(&b, x->last, x->last_len), 0);
+	ck_assert_int_eq(block_group(b, 2, &g), 0);
+	ck_assert_uint_gt(g->n_reads, 100);
+	ck_assert_uint_lt(g->n_reads, 400);
+	block_close(b);
+	lab_close(x);
+}
+END_TEST
+
+/* An ATTR of the slot's next instance may stand before the end of this one. */
+START_TEST(attributes_are_of_their_instance)
+{
+	struct lab *x = lab_open(64, 43);
+	const struct batch *b = &x->f.batch[2];
+	uint32_t slot = 0;
+
+	for (unsigned i = 0; i < 60; i++)
+		lab_tick(x);
+	while (!b->inst[slot].live || !b->attrs[slot * b->n_attrs][0])
+		slot++;
+	feeder_put(&x->f, x->f.buf,
+		   frame_attr(x->f.buf, FEEDER_BUFFER, 2, slot, b->inst[slot].gen + 1, 0, "next"));
+	feeder_tick(&x->f, x->mono_us += 100000);
+	feeder_batch(&x->f, 2);
+	batch_end(&x->f.batch[2], slot);
+	feeder_group(&x->f, 2, 0, -1);
+	feeder_end(&x->f);
+	truth_tick(x->truth, &x->f);
+	step_all(x);
+	assert_complete(x);
+	lab_close(x);
+}
+END_TEST
+
+/* What lives for some ticks takes little: its whole small matrix is one item. */
+START_TEST(brief_instances_are_small)
+{
+	enum { METRICS = 27, READS = 5 };
+	static const struct block_write_instance in = {.n = READS, .name = "", .started = true};
+	static const uint16_t tick[READS] = {0, 1, 2, 3, 4};
+	static const uint64_t at_us[READS] = {1, 2, 3, 4, 5};
+	const struct block_write_group g = {
+		.n_metrics = METRICS, .n_reads = READS, .tick = tick, .at_us = at_us};
+	int64_t values[READS], to[METRICS][READS], base, have[BLOCK_READS];
+	uint16_t at[METRICS][READS];
+	struct column cells[METRICS];
+	struct block_writer w = {0};
+	struct block_head head = {0};
+	const struct block_group *bg;
+	struct block *b;
+	uint8_t *data;
+	size_t len;
+
+	for (int64_t m = 0; m < METRICS; m++) {
+		for (int64_t i = 0; i < READS; i++)
+			values[i] = m % 3 && i > 1 ? m % 5 + 1 : 0;
+		cells[m] = column_of(values, READS, at[m], to[m]);
+	}
+	block_writer_begin(&w, 1);
+	block_writer_ticks(&w, at_us, READS);
+	block_writer_group(&w, &g);
+	block_writer_instance(&w, &in);
+	block_writer_cells(&w, cells);
+	ck_assert_int_eq(block_writer_end(&w, &head, &data, &len), 0);
+	ck_assert_int_eq(block_open(&b, data, len), 0);
+	ck_assert_uint_eq(b->n_values, 1);
+	ck_assert_uint_lt(b->pages[b->n_meta].len, 50);
+	ck_assert_int_eq(block_group(b, 0, &bg), 0);
+	for (uint32_t m = 0; m < METRICS; m++) {
+		ck_assert_int_eq(block_values(b, bg, 0, m, &base, have), 0);
+		ck_assert_int_eq(have[4], m % 3 ? m % 5 + 1 : 0);
+	}
+	block_close(b);
+	block_writer_done(&w);
+	free(data);
 }
 END_TEST
 
@@ -257,10 +359,18 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {
-		blocks_say_what_was_written, lag_does_not_matter,     overrun_is_a_gap,
-		goes_on_after_a_restart,     sink_may_refuse,	      ends_at_catalog_and_minute,
-		keeps_events_and_clocks,     damaged_frames_are_gaps, every_flipped_bit_is_seen};
+	const TTest *const tests[] = {blocks_say_what_was_written,
+				      lag_does_not_matter,
+				      overrun_is_a_gap,
+				      goes_on_after_a_restart,
+				      sink_may_refuse,
+				      ends_at_catalog_and_minute,
+				      keeps_events_and_clocks,
+				      damaged_frames_are_gaps,
+				      changes_are_bounded,
+				      attributes_are_of_their_instance,
+				      brief_instances_are_small,
+				      every_flipped_bit_is_seen};
 
 	return support_run("seal", tests, sizeof(tests) / sizeof(*tests));
 }

@@ -17,7 +17,8 @@ static inline void walltime_iso(char ret[WALLTIME_LEN], int64_t wall_us)
 	char s[32] = "";
 
 	gmtime_r(&t, &tm);
-	strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm);
+	if (!strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm))
+		s[0] = '\0'; /* a year of very many digits */
 	snprintf(ret, WALLTIME_LEN, "%s.%06dZ", s, us < 0 ? us + 1000000 : us);
 }
 

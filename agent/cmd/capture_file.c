@@ -168,13 +168,20 @@ uint64_t capture_summary_end_us(const struct capture_summary *s)
 	return us + 1;
 }
 
+/* Times may be anything in a file that somebody made. */
+static int64_t plus(int64_t us, int64_t more_us)
+{
+	return (int64_t)((uint64_t)us + (uint64_t)more_us);
+}
+
 int64_t capture_summary_wall_us(const struct capture_summary *s, int64_t at_us)
 {
 	const struct mirror *m = &s->fill.walk.mirror;
 
 	if (!m->n_clocks)
-		return at_us + s->last.real_off_us;
-	return at_us < 0 ? at_us + m->clocks[0].real_off_us : mirror_wall_us(m, (uint64_t)at_us);
+		return plus(at_us, s->last.real_off_us);
+	return at_us < 0 ? plus(at_us, m->clocks[0].real_off_us)
+			 : mirror_wall_us(m, (uint64_t)at_us);
 }
 
 int64_t capture_summary_shift_us(const struct capture_summary *s, const struct block_head *h)
@@ -184,13 +191,14 @@ int64_t capture_summary_shift_us(const struct capture_summary *s, const struct b
 
 	if (strcmp(h->boot_id, boot) == 0)
 		return 0;
-	return h->real_off_us - (m->n_clocks ? m->clocks[0].real_off_us : s->last.real_off_us);
+	return (int64_t)((uint64_t)h->real_off_us -
+			 (uint64_t)(m->n_clocks ? m->clocks[0].real_off_us : s->last.real_off_us));
 }
 
 int64_t capture_summary_from_us(const struct capture_summary *s)
 {
 	if (s->n_blocks)
-		return (int64_t)s->first.from_us + capture_summary_shift_us(s, &s->first);
+		return plus((int64_t)s->first.from_us, capture_summary_shift_us(s, &s->first));
 	return (int64_t)s->fill.first_us;
 }
 

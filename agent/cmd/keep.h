@@ -13,7 +13,8 @@
 
 struct keep {
 	struct history *history;
-	struct ring *ring; /* NULL: memory only */
+	struct ring *ring;    /* NULL: memory only */
+	struct ring *rollups; /* beside it, for what lies further back */
 	struct keeper *keeper;
 };
 

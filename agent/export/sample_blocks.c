@@ -115,7 +115,7 @@ static int make_reads(struct part *p, int64_t shift_us)
 	int r = n_there ? count_there(p->g, n_there) : -ENOMEM;
 
 	for (uint32_t k = 0; r == 0 && k < p->g->n_reads; k++) {
-		int64_t at_us = (int64_t)p->g->at_us[k] + shift_us;
+		int64_t at_us = samples_plus((int64_t)p->g->at_us[k], shift_us);
 
 		if (at_us < p->s->c.from_us || at_us >= p->s->c.to_us)
 			continue;
@@ -127,7 +127,8 @@ static int make_reads(struct part *p, int64_t shift_us)
 			break;
 		}
 		p->reads[k]->of_block = true;
-		p->reads[k]->real_off_us = head->real_off_us - shift_us;
+		p->reads[k]->real_off_us =
+			(int64_t)((uint64_t)head->real_off_us - (uint64_t)shift_us);
 	}
 	free(n_there);
 	return r;
@@ -177,7 +178,8 @@ int samples_block(struct samples *s, const uint8_t *data, size_t len, int64_t sh
 		r = samples_flush(s);
 	snprintf(s->boot_id, sizeof(s->boot_id), "%s", head->boot_id);
 	if (r == 0)
-		r = samples_give_until(s, (int64_t)head->from_us + shift_us - SAMPLES_LAG_US);
+		r = samples_give_until(
+			s, samples_settled_us(samples_plus((int64_t)head->from_us, shift_us)));
 	bad = c ? 0 : -EBADMSG;
 	for (uint32_t g = 0; r == 0 && c && g < head->n_groups && g < c->mirror.n_groups; g++) {
 		if (c->before[g].any)

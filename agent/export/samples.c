@@ -65,7 +65,7 @@ static int give(struct samples *s, const struct read *r)
 	struct sample out = {.at_us = r->at_us};
 	int e = 0;
 
-	out.wall_us = r->of_block ? r->at_us + r->real_off_us
+	out.wall_us = r->of_block ? samples_plus(r->at_us, r->real_off_us)
 				  : mirror_wall_us(&s->walk.mirror, (uint64_t)r->at_us);
 	for (size_t i = 0; e == 0 && i < r->n; i++) {
 		out.metric = &r->group->metrics[r->items[i].metric];
@@ -244,7 +244,7 @@ static int take_tick(struct samples *s, const struct frame *f)
 		b->resting = was_read ? false : b->resting || !g->period_ms;
 	}
 	if (e == 0)
-		e = samples_give_until(s, (int64_t)m->mono_us - SAMPLES_LAG_US);
+		e = samples_give_until(s, samples_settled_us((int64_t)m->mono_us));
 	return e;
 }
 

@@ -63,6 +63,15 @@ void samples_forget_want(struct before *, uint32_t n_groups);
 bool samples_rate(int64_t base, uint64_t dt_us, struct item *);
 void samples_forget_blocks(struct samples *);
 
-enum { SAMPLES_LAG_US = 2000000 }; /* how late a worker may publish */
+/* Times may be anything in a file that somebody made. */
+static inline int64_t samples_plus(int64_t us, int64_t more_us)
+{
+	return (int64_t)((uint64_t)us + (uint64_t)more_us);
+}
+/* What is read before `us` has come by then: how late a worker may publish. */
+static inline int64_t samples_settled_us(int64_t us)
+{
+	return us < INT64_MIN + 2000000 ? INT64_MIN : us - 2000000;
+}
 
 #endif

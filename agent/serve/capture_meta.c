@@ -38,7 +38,8 @@ void capture_file_name(char *ret, size_t size, const char *host, int64_t wall_us
 			    *p))
 			*p = '_';
 	gmtime_r(&t, &tm);
-	strftime(at, sizeof(at), "%Y%m%dT%H%M%SZ", &tm);
+	if (!strftime(at, sizeof(at), "%Y%m%dT%H%M%SZ", &tm))
+		at[0] = '\0';
 	snprintf(ret, size, "strobe-%s-%s.strobe", name, at);
 }
 

@@ -120,7 +120,7 @@ static int parse(struct request *r, struct wanted *w, int *ret)
 
 	*w = (struct wanted){.from_us = INT64_MIN, .to_us = INT64_MAX};
 	*ret = -1;
-	if (n < 0 || request_times(r, &times) < 0)
+	if (n < 0 || api_times_open(&times, r->server) < 0)
 		return -1;
 	for (int i = 0; i < n && right; i++)
 		right = parse_arg(&times, args[i], w);
@@ -133,7 +133,7 @@ static int parse(struct request *r, struct wanted *w, int *ret)
 		*ret = refuse_range(r, &times, held_us);
 	else
 		right = w->from_seq || w->from_us > held_us || (w->from_us = held_us, true);
-	request_times_end(&times);
+	api_times_done(&times);
 	return *ret == -1 && right ? 0 : -1;
 }
 

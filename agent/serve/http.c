@@ -215,19 +215,6 @@ int request_args(struct request *r, char *args[REQUEST_ARGS_MAX])
 	return n;
 }
 
-int request_times(struct request *r, struct api_times *ret)
-{
-	*ret = (struct api_times){.now_us = (int64_t)server_now_us(r->server),
-				  .mirror = &r->server->tail.encoder.mirror};
-	ret->clocks = history_clocks(r->server->config.history, &ret->n_clocks);
-	return ret->clocks ? 0 : -ENOMEM;
-}
-
-void request_times_end(struct api_times *t)
-{
-	free((void *)(uintptr_t)t->clocks);
-}
-
 static int api_query(struct request *r)
 {
 	struct query_selector selectors[API_METRICS_MAX];
@@ -238,11 +225,11 @@ static int api_query(struct request *r)
 		return -1;
 	struct api_times times;
 
-	if (request_times(r, &times) < 0)
+	if (api_times_open(&times, r->server) < 0)
 		return -1;
 	unsigned status = api_query_parse(&r->query, args, (size_t)n, &times, err, sizeof(err));
 
-	request_times_end(&times);
+	api_times_done(&times);
 
 	if (status)
 		return request_refuse(r, status, err,
@@ -277,8 +264,41 @@ static int api_query(struct request *r)
 	return wait_for(r, job, ENDPOINT_QUERY);
 }
 
-static int finish_query(struct request *r, struct job *job)
+/* What a job that only renders is for: rank and held. */
+static int api_past(struct request *r, struct job *job, void (*render)(struct job *))
 {
+	if (job)
+		job->render = render;
+	return wait_for(r, job, ENDPOINT_PAST);
+}
+
+static int api_rank(struct request *r)
+{
+	char *args[REQUEST_ARGS_MAX], err[256];
+	struct rank_request rq;
+	struct api_times times;
+	struct job *job;
+	unsigned status;
+	int n = request_args(r, args);
+
+	if (n < 0 || api_times_open(&times, r->server) < 0)
+		return -1;
+	status = api_rank_parse(&rq, args, (size_t)n, &times, err, sizeof(err));
+	api_times_done(&times);
+	if (status)
+		return request_refuse(r, status, err,
+				      "example: /api/v1/rank?from=-5m&to=-4m (or: strobe rank)");
+	job = job_new(JOB_RANK, r);
+	if (job)
+		job->rank_request = rq;
+	return api_past(r, job, api_render_rank);
+}
+
+static int finish_query(struct request *r, struct job *job, enum endpoint endpoint)
+{
+	if (job->r == -ENODATA)
+		return request_refuse(r, 404, "nothing is held of that range, or of its baseline",
+				      "/api/v1/held says what is");
 	if (job->r == -ENOENT)
 		return request_refuse(r, 404, "no such metric",
 				      "/api/v1/metrics (or: strobe metrics) lists the names");
@@ -295,7 +315,8 @@ static int finish_query(struct request *r, struct job *job)
 	job->text = (struct buf){0};
 	r->body.max = 0;
 	return respond_body(r, HTTP_STATUS_OK,
-			    r->query.csv ? "text/csv; charset=utf-8" : "application/json");
+			    endpoint == ENDPOINT_QUERY && r->query.csv ? "text/csv; charset=utf-8"
+								       : "application/json");
 }
 
 /* A job of this request may be done: answers it. */
@@ -309,7 +330,7 @@ static int finish_pending(struct request *r)
 	forget_body(r);
 	r->answer = job;
 	if (endpoint != ENDPOINT_STATUS)
-		return finish_query(r, job);
+		return finish_query(r, job, endpoint);
 	api_status_json(&r->body, r->server, job->r < 0 ? NULL : job->result);
 	return respond_body(r, HTTP_STATUS_OK, "application/json");
 }
@@ -337,15 +358,19 @@ static int api(struct request *r, const char *path)
 		return wait_for(r, api_status_job(r->server, r), ENDPOINT_STATUS);
 	if (strcmp(path, "query") == 0)
 		return api_query(r);
+	if (strcmp(path, "rank") == 0)
+		return api_rank(r);
+	if (strcmp(path, "held") == 0)
+		return api_past(r, job_new(JOB_HELD, r), api_render_held);
 	if (strcmp(path, "metrics") == 0) {
 		api_metrics_json(&r->body, &r->server->tail.encoder.mirror);
 		return respond_body(r, HTTP_STATUS_OK, "application/json");
 	}
 	if (strcmp(path, "capture") == 0)
 		return download_begin(r);
-	return request_refuse(
-		r, 404, "no such endpoint",
-		"there are /api/v1/status, /api/v1/metrics, /api/v1/query and /api/v1/capture");
+	return request_refuse(r, 404, "no such endpoint",
+			      "there are /api/v1/status, /api/v1/metrics, /api/v1/query, "
+			      "/api/v1/rank, /api/v1/held and /api/v1/capture");
 }
 
 static int route(struct request *r, const char *path)

@@ -8,7 +8,13 @@
 
 enum { REQUEST_ARGS_MAX = 300, REQUEST_CHUNK = 64 << 10, REQUEST_SEND_TIMEOUT_S = 20 };
 
-enum endpoint { ENDPOINT_NONE, ENDPOINT_QUERY, ENDPOINT_STATUS, ENDPOINT_CAPTURE };
+enum endpoint {
+	ENDPOINT_NONE,
+	ENDPOINT_QUERY,
+	ENDPOINT_STATUS,
+	ENDPOINT_PAST, /* rank, held */
+	ENDPOINT_CAPTURE
+};
 
 struct download;
 
@@ -47,9 +53,5 @@ int download_begin(struct request *);
 /* The socket takes more. */
 int download_send(struct request *);
 void download_free(struct request *);
-
-/* By which times in arguments are found. 0 or -ENOMEM. */
-int request_times(struct request *, struct api_times *ret);
-void request_times_end(struct api_times *);
 
 #endif

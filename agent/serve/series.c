@@ -148,11 +148,9 @@ static unsigned parse_arg(struct api_query *q, struct time_args *times, char *ar
 	return 0;
 }
 
-/* The range of two arguments. 0 or 400. */
-static unsigned parse_range(const struct time_args *a, const struct api_times *times,
-			    const char *const names[2], int64_t ret[2], char *err, size_t err_len)
+unsigned api_range_parse(const char *const v[2], const char *const names[2],
+			 const struct api_times *times, int64_t ret[2], char *err, size_t err_len)
 {
-	const char *const v[2] = {a->from, a->to};
 	char what[80];
 
 	for (int i = 0; i < 2; i++) {
@@ -162,7 +160,7 @@ static unsigned parse_range(const struct time_args *a, const struct api_times *t
 			return bad(err, err_len, what, v[i]);
 	}
 	snprintf(what, sizeof(what), "%s is not before %s", names[0], names[1]);
-	return ret[0] >= ret[1] ? bad(err, err_len, what, a->from) : 0;
+	return ret[0] >= ret[1] ? bad(err, err_len, what, v[0]) : 0;
 }
 
 unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct api_times *t,
@@ -184,7 +182,8 @@ unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const 
 	if (!q->n_metrics)
 		return bad(err, err_len, "no metric: add metric=NAME, names are in",
 			   "/api/v1/metrics");
-	status = parse_range(&times, t, names, range, err, err_len);
+	status = api_range_parse((const char *const[]){times.from, times.to}, names, t, range, err,
+				 err_len);
 	if (status)
 		return status;
 	q->from_us = range[0];
@@ -211,7 +210,7 @@ static struct conversion conversion_of(const struct api_query *q, const struct m
 	return c;
 }
 
-static void time_json(struct buf *b, const char *key, int64_t wall_us)
+void api_time_json(struct buf *b, const char *key, int64_t wall_us)
 {
 	char s[WALLTIME_LEN];
 
@@ -231,7 +230,7 @@ static void point_json(struct buf *b, const struct query_point *p, double scale,
 	char iso[WALLTIME_LEN];
 
 	json_open(b, '{');
-	time_json(b, "t", wall_us);
+	api_time_json(b, "t", wall_us);
 	walltime_iso(iso, wall_us);
 	json_key_text(b, "time", iso);
 	json_key_int(b, "n", p->n);
@@ -249,9 +248,9 @@ void api_query_json(struct buf *b, const struct api_query *q, const struct query
 	const struct mirror *m = result->catalog;
 
 	json_open(b, '{');
-	time_json(b, "from", query_wall_us(result, req->from_us));
-	time_json(b, "to", query_wall_us(result, req->to_us));
-	time_json(b, "oldest", query_wall_us(result, result->oldest_us));
+	api_time_json(b, "from", query_wall_us(result, req->from_us));
+	api_time_json(b, "to", query_wall_us(result, req->to_us));
+	api_time_json(b, "oldest", query_wall_us(result, result->oldest_us));
 	json_key_double(b, "step_s", (double)result->step_us / 1e6);
 	json_key_int(b, "points", req->points);
 	json_key(b, "truncated");

@@ -160,6 +160,17 @@ struct block; /* an opened block: one thread at a time */
 /* `data` outlives it. Verifies the head and the directory. 0, -EBADMSG, -EPROTONOSUPPORT, -ENOMEM. */
 int block_open(struct block **ret, const uint8_t *data, size_t len);
 void block_close(struct block *); /* NULL is fine */
+/* The same for a reader of many blocks, one after the other: keeps what compressed pages need from one
+ * to the next, which costs as much to make as a page to read (zstd asks the CPU what it can, and that
+ * is slow in a virtual machine). Zeroed at first; it belongs to the block until that is closed. */
+struct block_tools {
+	void *zstd;
+	_Atomic uint64_t
+		*checked; /* which pages of this data (bit i: page i) were found sound already
+				    * and need no second look; NULL: nobody remembers */
+};
+int block_open_with(struct block **ret, const uint8_t *data, size_t len, struct block_tools *);
+void block_tools_done(struct block_tools *);
 const struct block_head *block_head(const struct block *);
 
 /* The times and instances of a group; *ret is NULL when nothing was read of it. Kept until

@@ -36,9 +36,11 @@ struct block {
 	struct page *pages;	     /* META first */
 	uint32_t n_meta, n_values, n_ticks, n_cells;
 	size_t meta_len, ticks_len, frames_at, frames_len;
-	void *zstd;	   /* a ZSTD_DCtx, once a page was compressed */
-	uint8_t *own_meta; /* META as one row, when its pages are compressed */
-	uint64_t *tick_us; /* NULL: not looked at yet */
+	void *zstd;		   /* a ZSTD_DCtx, once a page was compressed */
+	_Atomic uint64_t *checked; /* as in block_tools */
+	struct block_tools *tools; /* it goes back there; NULL: it is this block's own */
+	uint8_t *own_meta;	   /* META as one row, when its pages are compressed */
+	uint64_t *tick_us;	   /* NULL: not looked at yet */
 	struct {
 		uint32_t page,
 			cell; /* the item that holds the cell looked at last begins with cell */

@@ -1,5 +1,6 @@
 #include <endian.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -208,7 +209,8 @@ static int open_directory(struct block *b, const struct sizes *s)
 	if (s->plain) {
 		b->directory = b->own_directory = malloc(s->plain);
 		b->directory_len = s->plain;
-		b->zstd = ZSTD_createDCtx();
+		if (!b->zstd)
+			b->zstd = ZSTD_createDCtx();
 		if (!b->own_directory || !b->zstd)
 			return -ENOMEM;
 		if (ZSTD_decompressDCtx(b->zstd, b->own_directory, s->plain, stored,
@@ -221,7 +223,7 @@ static int open_directory(struct block *b, const struct sizes *s)
 	return r < 0 ? r : read_pages(b, &in, BLOCK_HEAD_SIZE + (size_t)s->directory);
 }
 
-int block_open(struct block **ret, const uint8_t *data, size_t len)
+int block_open_with(struct block **ret, const uint8_t *data, size_t len, struct block_tools *tools)
 {
 	struct block *b = calloc(1, sizeof(*b));
 	struct sizes s;
@@ -229,6 +231,12 @@ int block_open(struct block **ret, const uint8_t *data, size_t len)
 
 	if (!b)
 		return -ENOMEM;
+	if (tools) {
+		b->tools = tools;
+		b->zstd = tools->zstd;
+		tools->zstd = NULL;
+		b->checked = tools->checked;
+	}
 	b->data = data;
 	b->len = len;
 	b->place.page = UINT32_MAX;
@@ -243,6 +251,17 @@ int block_open(struct block **ret, const uint8_t *data, size_t len)
 	return 0;
 }
 
+int block_open(struct block **ret, const uint8_t *data, size_t len)
+{
+	return block_open_with(ret, data, len, NULL);
+}
+
+void block_tools_done(struct block_tools *t)
+{
+	ZSTD_freeDCtx(t->zstd);
+	t->zstd = NULL;
+}
+
 void block_close(struct block *b)
 {
 	if (!b)
@@ -253,7 +272,10 @@ void block_close(struct block *b)
 	}
 	for (uint32_t i = 0; b->pages && i < b->n_meta + b->n_values; i++)
 		free(b->pages[i].own);
-	ZSTD_freeDCtx(b->zstd);
+	if (b->tools)
+		b->tools->zstd = b->zstd;
+	else
+		ZSTD_freeDCtx(b->zstd);
 	free(b->groups);
 	free(b->pages);
 	free(b->own_directory);
@@ -269,6 +291,21 @@ const struct block_head *block_head(const struct block *b)
 
 /* ---- pages ---- */
 
+/* Is the page as it was written? Of the first 64 it is remembered. */
+static bool is_sound(struct block *b, uint32_t i)
+{
+	const struct page *page = &b->pages[i];
+	uint64_t bit = i < 64 && b->checked ? UINT64_C(1) << i : 0;
+
+	if (bit && atomic_load_explicit(b->checked, memory_order_relaxed) & bit)
+		return true;
+	if (crc32c(0, b->data + page->at, page->stored) != page->crc)
+		return false;
+	if (bit)
+		atomic_fetch_or_explicit(b->checked, bit, memory_order_relaxed);
+	return true;
+}
+
 int block_page(struct block *b, uint32_t i, const uint8_t **ret)
 {
 	struct page *page = &b->pages[i];
@@ -279,7 +316,7 @@ int block_page(struct block *b, uint32_t i, const uint8_t **ret)
 		*ret = page->plain;
 		return 0;
 	}
-	if (crc32c(0, stored, page->stored) != page->crc)
+	if (!is_sound(b, i))
 		return -EBADMSG;
 	if (!page->is_compressed) {
 		*ret = page->plain = stored;

@@ -160,22 +160,21 @@ struct run {
 	size_t cost;
 };
 
-static struct run plan_run(const int64_t *r, uint32_t n)
+/* The width that is cheapest above a reference; what lies below it costs most. */
+static struct run plan_width(const int64_t *r, uint32_t n, int64_t ref)
 {
+	struct run best = {.ref = ref, .cost = SIZE_MAX};
 	uint8_t count[65] = {0};
-	struct run best = {.ref = r[0], .cost = SIZE_MAX};
 	unsigned most = 0;
 	size_t head;
 
-	for (uint32_t i = 1; i < n; i++)
-		best.ref = r[i] < best.ref ? r[i] : best.ref;
 	for (uint32_t i = 0; i < n; i++) {
-		unsigned bits = bits_of((uint64_t)r[i] - (uint64_t)best.ref);
+		unsigned bits = bits_of((uint64_t)r[i] - (uint64_t)ref);
 
 		count[bits]++;
 		most = bits > most ? bits : most;
 	}
-	head = varint_size(zigzag_encode(best.ref)) + 2;
+	head = varint_size(zigzag_encode(ref)) + 2;
 	for (unsigned w = 0; w <= most && w <= RUN_WIDTH_MAX; w++) {
 		size_t cost = head + (n * w + 7) / 8;
 
@@ -187,6 +186,27 @@ static struct run plan_run(const int64_t *r, uint32_t n)
 		}
 	}
 	return best;
+}
+
+static struct run plan_run(const int64_t *r, uint32_t n)
+{
+	int64_t min = r[0], next = INT64_MAX, max = r[0];
+	struct run plan, other;
+
+	for (uint32_t i = 1; i < n; i++) {
+		if (r[i] < min) {
+			next = min;
+			min = r[i];
+		} else if (r[i] < next && r[i] > min) {
+			next = r[i];
+		}
+		max = r[i] > max ? r[i] : max;
+	}
+	plan = plan_width(r, n, min);
+	if (n < 3 || next > max || (uint64_t)next - (uint64_t)min <= (uint64_t)max - (uint64_t)next)
+		return plan;
+	other = plan_width(r, n, next); /* the smallest stands far from the others */
+	return other.cost < plan.cost ? other : plan;
 }
 
 static size_t runs_cost(const int64_t *r, uint32_t n, size_t limit)

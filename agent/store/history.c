@@ -1,124 +1,10 @@
 #include "store/history.h"
 
-#include "base/clock.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/history_internal.h"
-
-/* ---- boots and logs ---- */
-
-/* Offset of the wall clock by the running log; false: it does not say. */
-static bool log_offset(struct log *l, int64_t *ret)
-{
-	uint8_t head[CURSOR_HEAD];
-	uint64_t from, to;
-	struct clock_frame clock;
-	struct frame f;
-	struct cursor c;
-	bool found = false;
-
-	if (!l || cursor_open_seq(&c, l, log_newest(l)) < 0)
-		return false;
-	while (cursor_peek(&c, head) == 1) {
-		if (head[0] != FRAME_CLOCK) {
-			cursor_skip(&c);
-			continue;
-		}
-		if (cursor_next(&c, &f, &from, &to) != 1)
-			break;
-		if (frame_read_clock(&f, &clock) == 0) {
-			*ret = clock.real_off_us;
-			found = true;
-		}
-	}
-	cursor_close(&c);
-	return found;
-}
-
-static struct held_boot *find_boot(struct history *h, const char *id)
-{
-	for (size_t i = h->n_boots; i > 0; i--)
-		if (strcmp(h->boots[i - 1].id, id) == 0)
-			return &h->boots[i - 1];
-	return NULL;
-}
-
-static void shift_held(const struct history *h, struct held *b)
-{
-	b->shift_us = h->boots[b->boot_number].shift_us;
-	b->from_us = (int64_t)b->head.from_us + b->shift_us;
-	b->to_us = (int64_t)b->head.to_us + b->shift_us;
-}
-
-/* Puts each boot where the wall clock says that it was, and before the one that came after it. */
-static void place_boots(struct history *h)
-{
-	struct held_boot *now = find_boot(h, h->boot_id);
-	size_t i = now ? (size_t)(now - h->boots) : h->n_boots;
-	int64_t off_us, next_us = 0;
-
-	if (!log_offset(h->config.log, &off_us))
-		off_us = now ? now->real_off_us
-			     : (int64_t)(clock_ns(CLOCK_REALTIME) / 1000 - clock_mono_us());
-	if (now)
-		now->shift_us = 0;
-	for (; i > 0; i--) {
-		struct held_boot *b = &h->boots[i - 1];
-
-		b->shift_us = b->real_off_us - off_us;
-		if (b->shift_us + (int64_t)b->last_us >= next_us)
-			b->shift_us = next_us - (int64_t)b->last_us - 1;
-		next_us = b->shift_us;
-	}
-	for (i = 0; i < h->full.n; i++)
-		shift_held(h, h->full.v[i]);
-	for (i = 0; i < h->rollups.n; i++)
-		shift_held(h, h->rollups.v[i]);
-}
-
-/* The number of a boot, its newest offset noted. -ENOMEM. */
-static int number_boot(struct history *h, const struct block_head *head, uint32_t *ret)
-{
-	struct held_boot *b = find_boot(h, head->boot_id);
-
-	if (!b) {
-		b = realloc(h->boots, (h->n_boots + 1) * sizeof(*b));
-		if (!b)
-			return -ENOMEM;
-		h->boots = b;
-		b = &h->boots[h->n_boots++];
-		*b = (struct held_boot){0};
-		memcpy(b->id, head->boot_id, sizeof(b->id) - 1);
-	}
-	if (head->to_us >= b->last_us) {
-		b->last_us = head->to_us;
-		b->real_off_us = head->real_off_us;
-	}
-	*ret = (uint32_t)(b - h->boots);
-	return 0;
-}
-
-static int number_log(struct history *h, const uint8_t *id, uint32_t *ret)
-{
-	uint8_t(*logs)[LOG_ID_LEN];
-	size_t i = h->n_logs;
-
-	while (i > 0 && memcmp(h->logs[i - 1], id, LOG_ID_LEN) != 0)
-		i--;
-	if (i == 0) {
-		logs = realloc(h->logs, (h->n_logs + 1) * sizeof(*logs));
-		if (!logs)
-			return -ENOMEM;
-		h->logs = logs;
-		memcpy(h->logs[h->n_logs++], id, LOG_ID_LEN);
-		i = h->n_logs;
-	}
-	*ret = (uint32_t)(i - 1);
-	return 0;
-}
 
 /* ---- the lists ---- */
 
@@ -143,8 +29,8 @@ int history_insert(struct history *h, struct held *b)
 		l->v = v;
 		l->cap = cap;
 	}
-	if (number_boot(h, &b->head, &b->boot_number) < 0 ||
-	    number_log(h, b->head.log_id, &b->log_number) < 0)
+	if (history_number_boot(h, &b->head, &b->boot_number) < 0 ||
+	    history_number_log(h, b->head.log_id, &b->log_number) < 0)
 		return -ENOMEM;
 	while (at > 0 && before(b, l->v[at - 1]))
 		at--;
@@ -153,8 +39,8 @@ int history_insert(struct history *h, struct held *b)
 	l->n++;
 	b->refs++;
 	if (h->n_boots != n_boots)
-		place_boots(h);
-	shift_held(h, b);
+		history_place_boots(h);
+	history_shift(h, b);
 	if (!b->rollup && h->config.log && b->head.last_seq > h->sealed_seq &&
 	    memcmp(b->head.log_id, log_id(h->config.log), LOG_ID_LEN) == 0) {
 		h->sealed_seq = b->head.last_seq;
@@ -188,12 +74,13 @@ void history_remove(struct history *h, struct held *b)
 /* ---- the ring ---- */
 
 /* What was written over is on the disk no longer. */
-static void forget_evicted(struct history *h, struct held_list *l, uint64_t oldest_seq)
+static void forget_evicted(struct history *h, struct held_list *l, const struct ring *ring,
+			   uint64_t oldest_seq)
 {
 	for (size_t i = 0; i < l->n;) {
 		struct held *b = l->v[i];
 
-		if (b->on_disk && b->entry.seq < oldest_seq) {
+		if (b->on_disk && b->ring == ring && b->entry.seq < oldest_seq) {
 			b->on_disk = false;
 			if (!b->data) {
 				history_remove(h, b);
@@ -217,10 +104,10 @@ static struct held *find_added(const struct held_list *l, const struct block_hea
 	return NULL;
 }
 
-static int list_block(struct history *h, const struct ring_entry *e)
+static int list_block(struct history *h, struct ring *ring, const struct ring_entry *e)
 {
 	bool rollup = e->type == RING_ROLLUP;
-	struct held *b = rollup ? NULL : find_added(&h->full, &e->block);
+	struct held *b = find_added(rollup ? &h->rollups : &h->full, &e->block);
 	int r = 0;
 
 	if (!b) {
@@ -236,42 +123,50 @@ static int list_block(struct history *h, const struct ring_entry *e)
 		}
 	}
 	b->on_disk = true;
+	b->ring = ring;
 	b->entry = *e;
 	return 0;
 }
 
-void history_list(struct history *h)
+static void list_ring(struct history *h, struct held_ring *ring)
 {
-	bool first = !h->listed_seq;
 	struct ring_entry *list;
 	size_t n;
 
-	if (!h->ring || !h->stale)
-		return;
-	list = h->ring_list(h->ring, &n);
+	list = h->ring_list(ring->ring, &n);
 	if (!list)
 		return; /* next time */
-	forget_evicted(h, &h->full, n ? list[0].seq : UINT64_MAX);
-	forget_evicted(h, &h->rollups, n ? list[0].seq : UINT64_MAX);
-	h->stale = false;
+	forget_evicted(h, &h->full, ring->ring, n ? list[0].seq : UINT64_MAX);
+	forget_evicted(h, &h->rollups, ring->ring, n ? list[0].seq : UINT64_MAX);
+	ring->stale = false;
 	for (size_t i = 0; i < n; i++) {
 		const struct ring_entry *e = &list[i];
 		int r;
 
-		if (e->seq <= h->listed_seq)
+		if (e->seq <= ring->listed_seq)
 			continue;
 		r = e->type == RING_CATALOG
-			    ? history_keep_catalog(h, e->catalog_crc, NULL, e->len, e)
-			    : list_block(h, e);
+			    ? history_keep_catalog(h, e->catalog_crc, NULL, e->len, ring->ring, e)
+			    : list_block(h, ring->ring, e);
 		if (r < 0) {
-			h->stale = true;
+			ring->stale = true;
 			break;
 		}
-		h->listed_seq = e->seq;
+		ring->listed_seq = e->seq;
 	}
 	free(list);
-	if (first && h->n_boots)
-		place_boots(h); /* by the last offset of each */
+}
+
+void history_list(struct history *h)
+{
+	for (size_t i = 0; i < h->n_rings; i++) {
+		bool first = !h->rings[i].listed_seq;
+
+		if (h->rings[i].stale)
+			list_ring(h, &h->rings[i]);
+		if (first && h->n_boots)
+			history_place_boots(h); /* by the last offset of each */
+	}
 }
 
 /* ---- life ---- */
@@ -312,6 +207,10 @@ void history_close(struct history *h)
 		free(c->payload);
 		free(c);
 	}
+	while (h->n_spare) {
+		block_tools_done(h->spare[--h->n_spare]);
+		free(h->spare[h->n_spare]);
+	}
 	free(h->catalogs);
 	free(h->boots);
 	free(h->logs);
@@ -332,19 +231,22 @@ int history_add(struct history *h, struct sealed *s, bool on_disk)
 	if (!b)
 		return r;
 	b->head = s->head;
+	b->rollup = s->head.bucket_us != 0;
 	b->data = s->data;
 	b->len = s->len;
 	pthread_mutex_lock(&h->lock);
-	if (!on_disk || !h->ring || s->catalog)
-		r = history_keep_catalog(h, s->head.catalog_crc, s->catalog, s->catalog_len, NULL);
+	if (s->catalog)
+		r = history_keep_catalog(h, s->head.catalog_crc, s->catalog, s->catalog_len, NULL,
+					 NULL);
 	else
-		r = 0;
+		r = 0; /* it is known, or the disk has it */
 	if (r == 0)
 		r = history_insert(h, b);
 	if (r == 0) {
 		b->used = ++h->uses;
 		h->bytes += b->len;
-		h->stale |= on_disk;
+		for (size_t i = 0; i < h->n_rings && on_disk; i++)
+			h->rings[i].stale = true;
 		history_list(h);
 		history_trim(h);
 	}

@@ -30,12 +30,18 @@ struct history_config {
 int history_open(struct history **ret, const struct history_config *);
 void history_close(struct history *); /* NULL is fine */
 /* Blocks of `ring` become part of it; new ones are written there by the caller, which says so to
- * history_add(). Before the first of these, and once. The ring outlives it. 0 or -ENOMEM. */
+ * history_add(). Before the first of these; one ring of blocks, then one of rollups. The rings outlive
+ * it. 0; -EBUSY: there are two already; -ENOMEM. */
 int history_attach(struct history *, struct ring *);
 /* Takes the block over (s->data); a sealer's sink. on_disk: the ring has it, memory need not. 0;
  * -ENOMEM: s->data stays the caller's. */
 int history_add(struct history *, struct sealed *s, bool on_disk);
 struct log *history_log(struct history *); /* of the config */
+
+/* Compresses a block that only memory has and that is behind the newest HISTORY_WARM, if there is one:
+ * those are read most. For the thread that adds, once in a while. */
+enum { HISTORY_WARM = 72 /* more than an hour */ };
+void history_cool(struct history *);
 
 /* One block of the timeline, opened. */
 struct history_block {
@@ -47,7 +53,7 @@ struct history_block {
 	uint32_t log_number;	/* tells logs apart: rises along the timeline */
 	uint32_t boot_number;
 	bool rollup;
-	void *owner; /* private */
+	void *owner, *tools; /* private */
 };
 /* The n-th block that overlaps [from_us, to_us) of the timeline, oldest first: 1 with *ret filled;
  * 0: there are not that many; -errno (-EBADMSG: damaged, go on with the next). Blocks that come and
@@ -88,6 +94,7 @@ int history_catalog(struct history *, struct mirror *to);
 /* Frames of the running log up to this one are in blocks; what follows is read from the log. */
 uint64_t history_sealed_seq(struct history *);
 int64_t history_oldest_us(struct history *); /* INT64_MAX: nothing is held */
+int64_t history_rolled_us(struct history *); /* up to where there are rollups; INT64_MIN: none */
 
 /* Wall clock = timeline + real_off_us, in force from from_us on; oldest first, one at least for each
  * boot. What the running log has is not among them: its clock records say it better. */

@@ -2,10 +2,15 @@
 #include "base/crc32c.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/history_internal.h"
+
+enum {
+	ROLLUP_SHARE = 4
+}; /* of the memory rollups take a quarter at most, while there are others */
 
 /* ---- catalogs ---- */
 
@@ -18,13 +23,15 @@ static struct held_catalog *find_catalog(const struct history *h, uint32_t crc)
 }
 
 int history_keep_catalog(struct history *h, uint32_t crc, const uint8_t *payload, size_t len,
-			 const struct ring_entry *e)
+			 struct ring *ring, const struct ring_entry *e)
 {
 	struct held_catalog *c = find_catalog(h, crc), **list;
 
 	if (c) {
-		if (e && !c->payload)
+		if (e && !c->payload && (c->ring == ring || !c->ring)) {
+			c->ring = ring;
 			c->entry = *e; /* written again, where it stays longer */
+		}
 		return 0;
 	}
 	c = calloc(1, sizeof(*c));
@@ -41,6 +48,7 @@ int history_keep_catalog(struct history *h, uint32_t crc, const uint8_t *payload
 		memcpy(c->payload, payload, len);
 	if (e)
 		c->entry = *e;
+	c->ring = ring;
 	c->crc = crc;
 	c->len = len;
 	h->catalogs[h->n_catalogs++] = c;
@@ -63,6 +71,7 @@ static int load_catalog(struct history *h, uint32_t crc, struct mirror **ret)
 	struct held_catalog *c;
 	struct ring_entry e = {0};
 	uint8_t *payload = NULL, *copy = NULL;
+	struct ring *ring = NULL;
 	struct mirror *m = NULL;
 	size_t len = 0;
 	int r = -EBADMSG;
@@ -73,6 +82,7 @@ static int load_catalog(struct history *h, uint32_t crc, struct mirror **ret)
 		m = c->mirror;
 		payload = c->payload;
 		len = c->len;
+		ring = c->ring;
 		e = c->entry;
 	}
 	pthread_mutex_unlock(&h->lock);
@@ -86,7 +96,7 @@ static int load_catalog(struct history *h, uint32_t crc, struct mirror **ret)
 	if (!m || (!payload && !copy))
 		r = -ENOMEM;
 	else if (copy)
-		r = h->ring_read(h->ring, &e, copy);
+		r = h->ring_read(ring, &e, copy);
 	else
 		r = 0;
 	if (r == 0)
@@ -161,7 +171,7 @@ int history_catalog(struct history *h, struct mirror *to)
 
 	uint8_t *copy = malloc(c->len ? c->len : 1);
 
-	r = copy ? h->ring_read(h->ring, &c->entry, copy) : -ENOMEM;
+	r = copy ? h->ring_read(c->ring, &c->entry, copy) : -ENOMEM;
 	if (r == 0)
 		r = parse_catalog(to, crc, copy, c->len);
 	free(copy);
@@ -174,21 +184,27 @@ int history_catalog(struct history *h, struct mirror *to)
  * oldest block that is nowhere else. */
 static struct held *find_victim(struct history *h)
 {
-	struct held *victim = NULL, *oldest = NULL;
+	struct held *victim = NULL, *oldest[2] = {NULL};
 	struct held_list *lists[] = {&h->rollups, &h->full};
+	uint64_t rollups = 0;
 
 	for (size_t k = 0; k < 2; k++)
 		for (size_t i = 0; i < lists[k]->n; i++) {
 			struct held *b = lists[k]->v[i];
 
+			rollups += b->data && b->rollup ? b->len : 0;
 			if (!b->data || b->pins)
 				continue;
 			if (!b->on_disk)
-				oldest = oldest ? oldest : b;
+				oldest[k] = oldest[k] ? oldest[k] : b;
 			else if (!victim || b->used < victim->used)
 				victim = b;
 		}
-	return victim ? victim : oldest;
+	if (victim)
+		return victim;
+	return oldest[0] && (!oldest[1] || rollups > h->config.memory_bytes / ROLLUP_SHARE)
+		       ? oldest[0]
+		       : oldest[1];
 }
 
 void history_trim(struct history *h)
@@ -204,6 +220,55 @@ void history_trim(struct history *h)
 		if (!b->on_disk)
 			history_remove(h, b);
 	}
+}
+
+static struct held *find_warm(struct history *h)
+{
+	for (size_t i = h->full.n > HISTORY_WARM ? h->full.n - HISTORY_WARM : 0; i > 0; i--) {
+		struct held *b = h->full.v[i - 1];
+
+		if (b->cold)
+			return NULL; /* and so are those before it */
+		if (b->data && !b->on_disk)
+			return b;
+	}
+	return NULL;
+}
+
+void history_cool(struct history *h)
+{
+	uint8_t *data = NULL, *old = NULL;
+	struct held *b;
+	size_t len = 0;
+	int r = -ENOENT;
+
+	pthread_mutex_lock(&h->lock);
+	b = find_warm(h);
+	if (b) {
+		b->pins++;
+		b->refs++;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (!b)
+		return;
+	r = block_compress(b->data, b->len, &data, &len);
+	pthread_mutex_lock(&h->lock);
+	b->cold = true; /* or cannot be: not tried again */
+	if (r == 0 && b->pins == 1 && len < b->len) {
+		old = b->data;
+		h->bytes -= b->len - len;
+		b->data = data;
+		b->len = len;
+		atomic_store(&b->checked, 0);
+		data = NULL;
+	} else if (r == 0 && b->pins > 1) {
+		b->cold = false; /* it is being read: another time */
+	}
+	b->pins--;
+	history_unref(h, b);
+	pthread_mutex_unlock(&h->lock);
+	free(old);
+	free(data);
 }
 
 /* Has the bytes of a block in memory and pinned. 0; -ESTALE: it is gone; -EBADMSG, -ENOMEM, -errno. */
@@ -225,17 +290,18 @@ static int pin(struct history *h, struct held *b)
 	if (r <= 0)
 		return r;
 	data = malloc(e.len);
-	r = data ? h->ring_read(h->ring, &e, data) : -ENOMEM;
+	r = data ? h->ring_read(b->ring, &e, data) : -ENOMEM;
 	pthread_mutex_lock(&h->lock);
 	if (r < 0) {
 		free(data);
-		if (r == -ESTALE)
-			h->stale = true;
+		for (size_t i = 0; i < h->n_rings && r == -ESTALE; i++)
+			h->rings[i].stale = true;
 	} else {
 		if (b->data) {
 			free(data);
 		} else {
 			b->data = data;
+			atomic_store(&b->checked, 0);
 			b->len = e.len;
 			h->bytes += e.len;
 		}
@@ -256,6 +322,34 @@ static void unpin(struct history *h, struct held *b)
 	pthread_mutex_unlock(&h->lock);
 }
 
+static struct block_tools *take_tools(struct history *h)
+{
+	struct block_tools *t = NULL;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->n_spare)
+		t = h->spare[--h->n_spare];
+	pthread_mutex_unlock(&h->lock);
+	return t ? t : calloc(1, sizeof(*t)); /* NULL: the block makes its own */
+}
+
+static void give_tools(struct history *h, struct block_tools *t)
+{
+	if (!t)
+		return;
+	t->checked = NULL;
+	pthread_mutex_lock(&h->lock);
+	if (h->n_spare < HISTORY_TOOLS) {
+		h->spare[h->n_spare++] = t;
+		t = NULL;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (t) {
+		block_tools_done(t);
+		free(t);
+	}
+}
+
 int history_load(struct history *h, struct held *b, struct history_block *ret)
 {
 	struct history_block o = {.owner = b};
@@ -269,15 +363,19 @@ int history_load(struct history *h, struct held *b, struct history_block *ret)
 	o.log_number = b->log_number;
 	o.boot_number = b->boot_number;
 	o.rollup = b->rollup;
-	o.from_us = b->from_us;
+	o.from_us = b->from_us - b->head.bucket_us; /* a bucket's time is when it began */
 	o.to_us = b->to_us + 1;
 	if (b->rollup && h->full.n && h->full.v[0]->from_us < o.to_us)
-		o.to_us = h->full.v[0]->from_us;
+		o.to_us = h->full.v[0]->from_us - b->head.bucket_us + 1;
 	pthread_mutex_unlock(&h->lock);
 	r = load_catalog(h, b->head.catalog_crc, &o.catalog);
+	o.tools = take_tools(h);
+	if (o.tools)
+		((struct block_tools *)o.tools)->checked = &b->checked;
 	if (r == 0)
-		r = block_open(&o.block, b->data, b->len);
+		r = block_open_with(&o.block, b->data, b->len, o.tools);
 	if (r < 0) {
+		give_tools(h, o.tools);
 		unpin(h, b);
 		return r;
 	}
@@ -288,6 +386,7 @@ int history_load(struct history *h, struct held *b, struct history_block *ret)
 void history_release(struct history *h, struct history_block *b)
 {
 	block_close(b->block);
+	give_tools(h, b->tools);
 	unpin(h, b->owner);
 	*b = (struct history_block){0};
 }
@@ -327,7 +426,7 @@ int history_catalog_bytes(struct history *h, const struct history_block *b, uint
 	if (payload)
 		memcpy(copy, payload, n);
 	else
-		r = h->ring_read(h->ring, &e, copy);
+		r = h->ring_read(c->ring, &e, copy);
 	if (r == 0 && crc32c(0, copy, n) != held->head.catalog_crc)
 		r = -EBADMSG;
 	if (r < 0) {

@@ -6,16 +6,19 @@
 
 int history_attach(struct history *h, struct ring *ring)
 {
+	struct held_ring *held = &h->rings[h->n_rings];
 	int r;
 
+	if (h->n_rings == HISTORY_RINGS)
+		return -EBUSY;
 	pthread_mutex_lock(&h->lock);
-	h->ring = ring;
 	h->ring_list = ring_list;
 	h->ring_read = ring_read;
 	h->ring_stats = ring_stats;
-	h->stale = true;
+	*held = (struct held_ring){.ring = ring, .stale = true};
+	h->n_rings++;
 	history_list(h);
-	r = h->stale ? -ENOMEM : 0;
+	r = held->stale ? -ENOMEM : 0;
 	pthread_mutex_unlock(&h->lock);
 	return r;
 }

@@ -221,12 +221,12 @@ void history_stats(struct history *h, struct history_stats *ret)
 	if (h->rollups.n && h->rollups.v[0]->from_us < s.oldest_us)
 		s.oldest_us = h->rollups.v[0]->from_us;
 	pthread_mutex_unlock(&h->lock);
-	if (h->ring) {
+	for (size_t i = 0; i < h->n_rings; i++) {
 		struct ring_stats r;
 
-		h->ring_stats(h->ring, &r);
-		s.disk_size_bytes = r.size_bytes;
-		s.disk_used_bytes = r.used_bytes;
+		h->ring_stats(h->rings[i].ring, &r);
+		s.disk_size_bytes += r.size_bytes;
+		s.disk_used_bytes += r.used_bytes;
 	}
 	*ret = s;
 }
@@ -243,4 +243,15 @@ int64_t history_oldest_us(struct history *h)
 		oldest_us = h->rollups.v[0]->from_us;
 	pthread_mutex_unlock(&h->lock);
 	return oldest_us;
+}
+
+int64_t history_rolled_us(struct history *h)
+{
+	int64_t us;
+
+	pthread_mutex_lock(&h->lock);
+	history_list(h);
+	us = h->rollups.n ? h->rollups.v[h->rollups.n - 1]->to_us : INT64_MIN;
+	pthread_mutex_unlock(&h->lock);
+	return us;
 }

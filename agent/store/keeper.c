@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/stats.h"
+#include "store/rollup.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,6 +18,11 @@ enum { ROUND_MS = 1000, REFUSALS_MAX = 30 /* of one block, a round each */ };
 struct keeper {
 	struct keeper_config c;
 	struct sealer *sealer;
+	struct rollup *rollup;
+	struct mirror catalog; /* of the newest block, as its payload says */
+	uint32_t catalog_crc;
+	uint8_t *payload;
+	size_t payload_len;
 	struct cursor journal; /* of the frames for the ring's journal */
 	bool journal_open;
 	struct frame frame; /* read and not yet in the journal; the cursor's */
@@ -25,6 +31,7 @@ struct keeper {
 	unsigned refusals;	/* of the block at hand */
 	int refused;		/* why the ring did not take the newest block; 0: it did */
 	bool has_block;		/* of this log, in the ring */
+	bool caught_up;		/* all blocks of before are rolled up */
 	uint64_t journaled_us;	/* CLOCK_MONOTONIC of the newest tick that was synced */
 	uint64_t pending_us;	/* of the newest tick handed to the journal */
 	int stop_fd;
@@ -34,14 +41,15 @@ struct keeper {
 
 /* ---- blocks ---- */
 
-static int append_block(struct keeper *k, const struct sealed *s)
+/* With its catalog first, where the ring does not have that. */
+static int append(struct ring *ring, enum ring_type type, const struct sealed *s)
 {
-	int r = ring_append(k->c.ring, RING_BLOCK, s->data, s->len);
+	int r = ring_append(ring, type, s->data, s->len);
 
 	if (r == -ENOENT) {
-		r = ring_append(k->c.ring, RING_CATALOG, s->catalog, s->catalog_len);
+		r = ring_append(ring, RING_CATALOG, s->catalog, s->catalog_len);
 		if (r == 0)
-			r = ring_append(k->c.ring, RING_BLOCK, s->data, s->len);
+			r = ring_append(ring, type, s->data, s->len);
 	}
 	return r;
 }
@@ -65,8 +73,13 @@ static void note_error(struct keeper *k, int r)
  * forget its frames. Of a replay the journal stays whole for the next start. */
 static int keep_on_disk(struct keeper *k, const struct sealed *s)
 {
-	int r = append_block(k, s);
+	struct sealed copy = *s;
+	int r = block_compress(s->data, s->len, &copy.data, &copy.len);
 
+	if (r == 0) {
+		r = append(k->c.ring, RING_BLOCK, &copy);
+		free(copy.data);
+	}
 	k->refused = r;
 	if (r == 0) {
 		k->has_block = true;
@@ -80,6 +93,89 @@ static int keep_on_disk(struct keeper *k, const struct sealed *s)
 	return r;
 }
 
+/* ---- rollups ---- */
+
+static int take_rollup(void *arg, struct sealed *s)
+{
+	struct keeper *k = arg;
+	int r = -ENODEV;
+
+	s->catalog = k->payload;
+	s->catalog_len = k->payload_len;
+	if (k->c.rollups) {
+		r = append(k->c.rollups, RING_ROLLUP, s);
+		if (r < 0)
+			STAT_ADD(history_errors, 1);
+	}
+	return history_add(k->c.history, s, r == 0);
+}
+
+/* The catalog of the blocks to come; a rollup of those before goes first. 0 or -errno. */
+static int set_catalog(struct keeper *k, const struct sealed *s)
+{
+	const struct frame f = {.data = s->catalog, .len = s->catalog_len};
+	uint8_t *copy;
+	int r = k->payload ? rollup_flush(k->rollup) : 0;
+
+	if (r < 0)
+		return r;
+	copy = malloc(s->catalog_len ? s->catalog_len : 1);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, s->catalog, s->catalog_len);
+	free(k->payload);
+	k->payload = copy;
+	k->payload_len = s->catalog_len;
+	k->catalog_crc = s->head.catalog_crc;
+	mirror_done(&k->catalog);
+	mirror_init(&k->catalog);
+	return mirror_apply(&k->catalog, &f);
+}
+
+/* What cannot be rolled up is only kept in full. */
+static void roll_up(struct keeper *k, const struct sealed *s)
+{
+	struct block *b;
+
+	if ((!k->payload || k->catalog_crc != s->head.catalog_crc) && set_catalog(k, s) < 0)
+		return;
+	if (block_open(&b, s->data, s->len) < 0)
+		return;
+	rollup_add(k->rollup, b, &k->catalog);
+	block_close(b);
+}
+
+/* Blocks that an earlier agent left without a rollup: it was killed before one was full. */
+static void catch_up(struct keeper *k)
+{
+	struct history *h = k->c.history;
+	int64_t from_us = history_rolled_us(h);
+	struct history_walk walk;
+	struct history_block b;
+	int r;
+
+	k->caught_up = true;
+	if (history_walk_begin(h, from_us, INT64_MAX, &walk) < 0)
+		return;
+	while ((r = history_walk_next(h, &walk, &b)) != 0) {
+		struct sealed s = {0};
+		uint8_t *catalog;
+
+		if (r < 0)
+			continue;
+		s.head = *block_head(b.block);
+		s.data = (uint8_t *)(uintptr_t)history_bytes(&b, &s.len);
+		if (!b.rollup && (int64_t)s.head.from_us + b.shift_us > from_us &&
+		    history_catalog_bytes(h, &b, &catalog, &s.catalog_len) == 0) {
+			s.catalog = catalog;
+			roll_up(k, &s);
+			free(catalog);
+		}
+		history_release(h, &b);
+	}
+	history_walk_end(h, &walk);
+}
+
 static int take_block(void *arg, struct sealed *s)
 {
 	struct keeper *k = arg;
@@ -90,6 +186,7 @@ static int take_block(void *arg, struct sealed *s)
 		r = keep_on_disk(k, s);
 	if (r == -EAGAIN)
 		return r;
+	roll_up(k, s);
 	r = history_add(k->c.history, s, r == 0);
 	if (r < 0)
 		return r;
@@ -190,6 +287,8 @@ static void publish(struct keeper *k)
 
 static void round_of(struct keeper *k)
 {
+	if (k->c.rollups && !k->caught_up)
+		catch_up(k);
 	seal_all(k);
 	if (k->c.ring && !k->has_block) /* write_journal() waits for one */
 		sealer_flush(k->sealer);
@@ -198,6 +297,7 @@ static void round_of(struct keeper *k)
 
 		note_error(k, r < 0 ? r : k->refused);
 	}
+	history_cool(k->c.history);
 	publish(k);
 }
 
@@ -215,8 +315,12 @@ void keeper_finish(struct keeper *k)
 {
 	seal_all(k);
 	sealer_flush(k->sealer);
+	if (k->payload)
+		rollup_flush(k->rollup);
 	if (k->c.ring)
 		ring_sync(k->c.ring);
+	if (k->c.rollups)
+		ring_sync(k->c.rollups);
 }
 
 void keeper_stop(struct keeper *k)
@@ -306,10 +410,16 @@ int keeper_open(struct keeper **ret, const struct keeper_config *config)
 	if (!k)
 		return -ENOMEM;
 	k->c = *config;
+	mirror_init(&k->catalog);
 	k->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (k->stop_fd < 0) {
 		r = -errno;
 		free(k);
+		return r;
+	}
+	r = rollup_open(&k->rollup, &(struct rollup_config){.sink = take_rollup, .arg = k});
+	if (r < 0) {
+		keeper_close(k);
 		return r;
 	}
 	if (k->c.ring) {
@@ -339,6 +449,9 @@ void keeper_close(struct keeper *k)
 	if (!k)
 		return;
 	sealer_close(k->sealer);
+	rollup_close(k->rollup);
+	mirror_done(&k->catalog);
+	free(k->payload);
 	if (k->journal_open)
 		cursor_close(&k->journal);
 	close(k->stop_fd);

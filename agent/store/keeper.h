@@ -1,7 +1,7 @@
 /*
  * The keeper: what makes history of the log. On a thread of its own, once a second, it has the sealer
- * make blocks, hands them to the history and to the ring on disk, and writes the frames that are in no
- * block yet to the ring's journal.
+ * make blocks, hands them to the history and to the ring on disk, makes rollups of them, and writes the
+ * frames that are in no block yet to the ring's journal.
  *
  * Invariants
  *  - The sampler never waits for it; where the keeper falls behind a lap of the log, that is a gap.
@@ -19,6 +19,7 @@ struct keeper_config {
 	const char *boot_id;
 	struct history *history; /* both outlive the keeper */
 	struct ring *ring;	 /* NULL: memory only. Attached to the history already */
+	struct ring *rollups;	 /* the same for rollups; NULL: they stay in memory */
 	int round_ms;		 /* how long keeper_step() waits; 0: a second */
 };
 

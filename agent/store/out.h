@@ -41,12 +41,12 @@ static inline uint8_t *out_room(struct out *o, size_t n)
 
 static inline void out_bytes(struct out *o, const void *data, size_t len)
 {
-	uint8_t *p = out_room(o, len);
+	uint8_t *p = len ? out_room(o, len) : NULL;
 
-	if (p && len)
-		memcpy(p, data, len);
-	if (p)
-		o->len += len;
+	if (!p)
+		return;
+	memcpy(p, data, len);
+	o->len += len;
 }
 
 static inline void out_u8(struct out *o, uint8_t v)

@@ -5,8 +5,7 @@
 
 #include "store/query_internal.h"
 #include "store/rate.h"
-
-enum { NOWHERE = UINT32_MAX, ROLLUP_CELLS = 6 };
+#include "store/rollup.h"
 
 /* A series that was met in a block: where it is looked for in the next. */
 struct met {
@@ -27,6 +26,7 @@ struct part {
 	bool whole[BLOCK_MINIS_MAX]; /* summaries of which one point has all */
 	uint32_t point[BLOCK_READS];
 	int64_t values[BLOCK_READS];
+	struct block_mini buckets[BLOCK_READS];
 };
 
 struct blocks {
@@ -116,16 +116,10 @@ static int note(struct met_list *l, const struct block_instance *in, uint32_t me
 
 /* ---- samples ---- */
 
-static void add_summary(struct part *x, const struct watch *w, const struct block_mini *m,
-			uint32_t k)
+static void add_mini(struct query_point *p, const struct block_mini *m, int64_t last_us)
 {
-	uint32_t last = (k + 1) * BLOCK_MINI - 1;
-	struct query_point *p;
-
 	if (!m->n)
 		return;
-	last = last < x->g->n_reads ? last : x->g->n_reads - 1;
-	p = &w->series.points[x->point[last]];
 	if (!p->n)
 		p->first = m->first;
 	p->min = p->n && p->min < m->min ? p->min : m->min;
@@ -133,69 +127,82 @@ static void add_summary(struct part *x, const struct watch *w, const struct bloc
 	p->last = m->last;
 	p->sum += m->sum;
 	p->n += m->n;
-	p->last_us = (int64_t)x->g->at_us[last] + x->b->shift_us;
+	p->last_us = last_us;
+}
+
+static void add_summary(struct part *x, const struct watch *w, const struct block_mini *m,
+			uint32_t k)
+{
+	uint32_t last = (k + 1) * BLOCK_MINI - 1;
+
+	last = last < x->g->n_reads ? last : x->g->n_reads - 1;
+	add_mini(&w->series.points[x->point[last]], m, (int64_t)x->g->at_us[last] + x->b->shift_us);
+}
+
+/* The end of the reads, from j on and before `to`, that are in one point. */
+static uint32_t point_end(const struct part *x, uint32_t j, uint32_t to)
+{
+	uint32_t point = x->point[j];
+
+	while (j < to && x->point[j] == point)
+		j++;
+	return j;
+}
+
+/* The rates of reads [j, end) into one point. */
+static void add_rates(const struct part *x, struct query_point *to, const int64_t *values,
+		      int64_t before, uint32_t j, uint32_t end)
+{
+	const uint64_t *dt_us = x->g->dt_us;
+	struct query_point p = *to;
+
+	for (; j < end; j++) {
+		int64_t v = *values++, was = before;
+
+		before = v;
+		if (v == VALUE_ABSENT || was == VALUE_ABSENT || !dt_us[j] || v < was)
+			continue;
+		query_add(&p, v == was ? 0 : rate_of((uint64_t)v - (uint64_t)was, dt_us[j]),
+			  (int64_t)x->g->at_us[j] + x->b->shift_us);
+	}
+	*to = p;
 }
 
 /* Reads [from, to) of the group, those that the instance was there for. */
 static void add_values(struct part *x, const struct watch *w, const struct block_instance *in,
 		       int64_t base, uint32_t from, uint32_t to)
 {
-	const int64_t *values = x->values;
-
 	from = from > in->first ? from : in->first;
 	to = to < in->first + in->n ? to : in->first + in->n;
-	for (uint32_t j = from; j < to; j++) {
-		int64_t v = values[j - in->first], before;
+	for (uint32_t j = from, end; j < to; j = end) {
+		struct query_point *at = &w->series.points[x->point[j]], p = *at;
+		const int64_t *v = &x->values[j - in->first];
 
-		if (v == VALUE_ABSENT)
-			continue;
+		end = point_end(x, j, to);
 		if (w->rate) {
-			before = j > in->first ? values[j - in->first - 1] : base;
-			if (before == VALUE_ABSENT || !x->g->dt_us[j] || v < before)
-				continue;
-			v = v == before ? 0
-					: rate_of((uint64_t)v - (uint64_t)before, x->g->dt_us[j]);
+			add_rates(x, at, v, j > in->first ? v[-1] : base, j, end);
+			continue;
 		}
-		query_add(&w->series.points[x->point[j]], v,
-			  (int64_t)x->g->at_us[j] + x->b->shift_us);
+		for (uint32_t k = j; k < end; k++, v++)
+			if (*v != VALUE_ABSENT)
+				query_add(&p, *v, (int64_t)x->g->at_us[k] + x->b->shift_us);
+		*at = p;
 	}
 }
 
-/* Buckets instead of reads: number of values, first, then differences from it. */
-static int add_buckets(struct part *x, const struct watch *w, uint32_t i, uint32_t metric)
+/* Of a rollup: buckets instead of reads. */
+static int add_buckets(struct part *x, const struct watch *w, uint32_t i, uint32_t metric,
+		       bool counter)
 {
 	const struct block_instance *in = &x->g->instances[i];
-	uint32_t to = in->first + in->n < x->hi ? in->first + in->n : x->hi;
-	static const uint32_t order[ROLLUP_CELLS] = {0, 1, 2, 3, 4, 5};
-	int64_t *cell[ROLLUP_CELLS], base;
-	int r = 0;
+	uint32_t from = x->lo > in->first ? x->lo : in->first, to = in->first + in->n;
+	int r = rollup_buckets(x->b->block, x->g, i, metric, counter, x->buckets);
 
-	cell[0] = malloc(sizeof(x->values) * ROLLUP_CELLS);
-	if (!cell[0])
-		return -ENOMEM;
-	for (uint32_t k = 0; k < ROLLUP_CELLS && r == 0; k++) {
-		cell[k] = cell[0] + (size_t)k * BLOCK_READS;
-		r = block_values(x->b->block, x->g, i, metric * ROLLUP_CELLS + order[k], &base,
-				 cell[k]);
-	}
-	for (uint32_t j = x->lo > in->first ? x->lo : in->first; r == 0 && j < to; j++) {
-		uint32_t at = j - in->first;
-		int64_t n = cell[0][at], first = cell[1][at];
-		struct query_point *p = &w->series.points[x->point[j]];
-
-		if (n <= 0 || n > UINT32_MAX - (int64_t)p->n)
-			continue;
-		if (!p->n)
-			p->first = p->min = p->max = first;
-		p->min = first - cell[2][at] < p->min ? first - cell[2][at] : p->min;
-		p->max = first + cell[3][at] > p->max ? first + cell[3][at] : p->max;
-		p->last = first + cell[4][at];
-		p->sum += (double)n * (double)first + (double)cell[5][at];
-		p->n += (uint32_t)n;
-		p->last_us = (int64_t)x->g->at_us[j] + x->b->shift_us;
-	}
-	free(cell[0]);
-	return r;
+	to = to < x->hi ? to : x->hi;
+	for (uint32_t j = from; r == 0 && j < to; j++)
+		add_mini(&w->series.points[x->point[j]], &x->buckets[j - in->first],
+			 (int64_t)x->g->at_us[j] + x->b->shift_us);
+	return r == -EBADMSG ? 0 : r;
 }
 
 /* All samples of one series in the block. */
@@ -205,17 +212,18 @@ static int take_series(struct scan *s, struct part *x, uint32_t i, uint32_t metr
 	struct watch *w = &s->watch[watch];
 	struct block_mini minis[BLOCK_MINIS_MAX];
 	bool summaries = false;
+	bool counter;
 	int64_t base;
 	int r = 0;
 
 	if (in->first >= x->hi || in->first + in->n <= x->lo || !query_need_points(s, w))
 		return 0; /* it was there, but no read of it is in the range */
 	s->n_samples += in->n;
-	if (x->b->rollup)
-		return w->rate || s->m->groups[w->series.group].metrics[w->series.metric].sem !=
-					       SEM_COUNTER
-			       ? add_buckets(x, w, i, metric)
-			       : 0;
+	if (x->b->rollup) { /* which has rates only of counters */
+		counter =
+			s->m->groups[w->series.group].metrics[w->series.metric].sem == SEM_COUNTER;
+		return w->rate || !counter ? add_buckets(x, w, i, metric, counter) : 0;
+	}
 	for (uint32_t k = 0; k * BLOCK_MINI < x->g->n_reads; k++)
 		summaries |= x->whole[k];
 	if (x->partial)
@@ -288,6 +296,7 @@ static int meet(struct blocks *y, struct part *x, uint32_t i)
 	const struct block_instance *in = &x->g->instances[i];
 	struct scan *s = y->s;
 	struct query_series series = {.slot = in->slot, .gen = in->gen};
+	uint32_t n_metrics = x->b->rollup ? rollup_n_metrics(x->g) : x->g->n_metrics;
 	bool named = false;
 
 	for (size_t k = 0; k < s->rq->n_selectors; k++) {
@@ -296,7 +305,7 @@ static int meet(struct blocks *y, struct part *x, uint32_t i)
 		int64_t watch;
 		int r;
 
-		if (y->selected[2 * k] != x->g->group + 1 || metric >= x->g->n_metrics ||
+		if (y->selected[2 * k] != x->g->group + 1 || metric >= n_metrics ||
 		    (want && (*want != *in->name || strcmp(want, in->name) != 0)))
 			continue;
 		if (!named)

@@ -26,7 +26,7 @@ enum { RANK_MIN_SAMPLES = 30, RANK_ROWS_MAX = 200 };
 struct rank_request {
 	int64_t from_us, to_us;
 	int64_t base_from_us, base_to_us; /* both 0: ten times the range before it, at least
-					     RANK_MIN_SAMPLES samples long */
+					     RANK_MIN_SAMPLES seconds long */
 	uint32_t limit;			  /* rows wanted, 1..RANK_ROWS_MAX */
 };
 struct rank_row {

@@ -6,90 +6,6 @@
 #include "store/rate.h"
 #include "store/rollup_internal.h"
 
-/* ---- what is told ---- */
-
-static int tell(struct rollup *r, struct rollup_group *rg, const struct rollup_row *row,
-		uint32_t cell, int64_t v)
-{
-	struct gather_group *g = &rg->g;
-	struct gather_event *e =
-		gather_grow(g->events, &g->cap_events, g->n_events + 1, sizeof(*e));
-
-	if (!e)
-		return -ENOMEM;
-	g->events = e;
-	g->events[g->n_events++] = (struct gather_event){.to = v,
-							 .instance = row->instance,
-							 .metric = (uint16_t)cell,
-							 .read = (uint16_t)row->open};
-	g->instances[row->instance].n_events++;
-	r->n_events++;
-	return 0;
-}
-
-static void fields_of_values(const struct rollup_cell *c, int64_t *f)
-{
-	f[FIELD_FIRST] = c->first;
-	f[FIELD_MIN] = (int64_t)((uint64_t)c->first - (uint64_t)c->min);
-	f[FIELD_MAX] = (int64_t)((uint64_t)c->max - (uint64_t)c->first);
-	f[FIELD_LAST] = (int64_t)((uint64_t)c->last - (uint64_t)c->first);
-	f[FIELD_SUM] = (int64_t)((uint64_t)c->sum - c->n * (uint64_t)c->first);
-}
-
-static void fields_of_rates(const struct rollup_cell *c, int64_t *f)
-{
-	f[FIELD_FIRST] = (int64_t)rollup_code((uint64_t)c->first, RATE_BITS);
-	f[FIELD_MIN] = (int64_t)rollup_code((uint64_t)c->min, RATE_BITS);
-	f[FIELD_MAX] = (int64_t)rollup_code((uint64_t)c->max, RATE_BITS);
-	f[FIELD_LAST] = (int64_t)rollup_code((uint64_t)c->last, RATE_BITS);
-	f[FIELD_SUM] = (int64_t)(rollup_code((uint64_t)c->sum / c->n, MEAN_BITS) -
-				 rollup_mean_of((uint64_t)f[FIELD_MAX], c->n));
-	if (f[FIELD_SUM] >= -MEAN_NEAR && f[FIELD_SUM] <= MEAN_NEAR)
-		f[FIELD_SUM] = 0; /* as in most buckets of what moves seldom */
-}
-
-static int tell_cell(struct rollup *r, struct rollup_group *rg, const struct rollup_row *row,
-		     uint32_t metric)
-{
-	struct rollup_cell *c = &row->cells[metric];
-	bool of_rates = rg->of_rates[metric];
-	int64_t now[ROLLUP_FIELDS] = {
-		[FIELD_MISSING] = (int64_t)(of_rates ? row->n_rates : row->n_values) - c->n};
-
-	if (c->n && of_rates)
-		fields_of_rates(c, now);
-	else if (c->n)
-		fields_of_values(c, now);
-	for (uint32_t k = 0; k < (c->n ? ROLLUP_FIELDS : FIELD_FIRST); k++) {
-		if (now[k] == c->told[k])
-			continue;
-		if (tell(r, rg, row, ROLLUP_LEAD + k * rg->n_metrics + metric, now[k]) < 0)
-			return -ENOMEM;
-		c->told[k] = now[k];
-	}
-	c->n = 0;
-	return 0;
-}
-
-/* All of the row's bucket. */
-static int tell_row(struct rollup *r, struct rollup_group *rg, struct rollup_row *row)
-{
-	const int64_t now[ROLLUP_LEAD] = {
-		[ROLLUP_NO_VALUE] = (int64_t)rg->counts[row->open] - row->n_values,
-		[ROLLUP_NO_RATE] = (int64_t)rg->counts[row->open] - row->n_rates};
-
-	for (uint32_t k = 0; k < ROLLUP_LEAD; k++) {
-		if (now[k] != row->told[k] && tell(r, rg, row, k, now[k]) < 0)
-			return -ENOMEM;
-		row->told[k] = now[k];
-	}
-	for (uint32_t m = 0; m < rg->n_metrics; m++)
-		if (tell_cell(r, rg, row, m) < 0)
-			return -ENOMEM;
-	row->n_values = row->n_rates = 0;
-	return 0;
-}
-
 /* ---- rows ---- */
 
 static int new_instance(struct rollup_group *rg, const struct block_instance *in, uint32_t first,
@@ -218,7 +134,7 @@ static int close_row(struct rollup *r, struct rollup_group *rg, struct rollup_ro
 		row->used = false;
 		return 0;
 	}
-	e = tell_row(r, rg, row);
+	e = rollup_tell(r, rg, row);
 	if (e < 0 || !row->ended)
 		return e;
 	in->ended = true;
@@ -373,7 +289,7 @@ static int take_ranges(const struct taking *t, struct rollup_row *row,
 
 		if (x->from >= last || x->to <= in->first)
 			continue;
-		if (x->bucket != row->open && tell_row(t->r, t->rg, row) < 0)
+		if (x->bucket != row->open && rollup_tell(t->r, t->rg, row) < 0)
 			return -ENOMEM;
 		row->open = x->bucket;
 		take_reads(t, row, in, from, to);
@@ -455,18 +371,6 @@ int rollup_group_add(struct rollup *r, struct rollup_group *rg, struct block *b,
 	}
 	free(t.values);
 	return e;
-}
-
-void rollup_group_compact(struct rollup *r, struct rollup_group *rg)
-{
-	struct gather_group *g = &rg->g;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < g->n_events; i++)
-		if (!g->instances[g->events[i].instance].left_out)
-			g->events[n++] = g->events[i];
-	r->n_events -= g->n_events - n;
-	g->n_events = n;
 }
 
 /* ---- the end ---- */

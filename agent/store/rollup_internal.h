@@ -91,6 +91,8 @@ static inline uint64_t rollup_mean_of(uint64_t max_code, uint32_t n)
 	return rollup_code(rollup_decode(max_code, RATE_BITS) / n, MEAN_BITS);
 }
 
+/* Keeps all of the row's bucket, which is over. 0 or -ENOMEM. */
+int rollup_tell(struct rollup *, struct rollup_group *, struct rollup_row *);
 /* Forgets what was told of instances that are left out. */
 void rollup_group_compact(struct rollup *, struct rollup_group *);
 int rollup_group_add(struct rollup *, struct rollup_group *, struct block *,

@@ -149,7 +149,7 @@ static int take_catalog(struct sealer *s, const struct frame *f)
 static bool is_new_catalog(const struct sealer *s, const struct frame *f)
 {
 	const uint8_t *p = f->data + 1;
-	uint32_t version;
+	uint32_t version = 0;
 
 	return frame_type(f) == FRAME_CATALOG && s->m.version &&
 	       varint_get_u32(&p, f->data + f->len, &version) && version != s->m.version;

@@ -6,8 +6,9 @@
  *  - Blocks follow each other without overlap: each frame of the log is in one block, or was lost
  *    to a lap of the log before it was read (then the next block begins after the gap and says no
  *    rate across it).
- *  - A block ends after BLOCK_READS reads of the most often read group, after 60 s, at a new
- *    catalog, or when sealer_flush() asks for it.
+ *  - A block ends after BLOCK_READS ticks (so no group has more reads), after 60 s, at a new catalog,
+ *    when half a million changes are gathered, which bounds the memory, or when sealer_flush() asks
+ *    for it.
  */
 #ifndef STROBE_STORE_SEAL_H
 #define STROBE_STORE_SEAL_H

@@ -185,8 +185,6 @@ int main(int argc, char **argv)
 	FEEDER_CHECK(sealer_flush(lap.sealer) == 0);
 	lap.span_us = lap.plain[lap.n - 1].head.to_us + 100000;
 
-	if (getenv("ONLYRANK")) { h = open_laps(RANK_LAPS, lap.plain); static const int spans[] = {1, 5, 15, 30, 60, 120, 300, 600};for (int i = 0; i < 8; i++) {fprintf(stderr,"%d: ", spans[i]);bench_rank("rank_5000_ms", h, spans[i]*1000000ll);} return 0; }
-	if (getenv("ONLY24")) { h = open_laps(DAY_LAPS, getenv("PLAIN") ? lap.plain : lap.small); for (int i = 0; i < 10; i++) bench_query("query_24h_1_series_ms", h, 1, 86400ll * 1000000, 20); return 0; }
 	h = open_laps(HOUR_LAPS, lap.plain);
 	bench_query("query_1h_ms", h, HOUR_SERIES, 3600000000, 5);
 	history_close(h);
@@ -194,8 +192,11 @@ int main(int argc, char **argv)
 	bench_rank("rank_5000_ms", h, 5000000);
 	bench_rank("rank_5000_10min_ms", h, 600000000);
 	history_close(h);
-	h = open_laps(DAY_LAPS, lap.small);
+	h = open_laps(DAY_LAPS, lap.plain);
 	bench_query("query_24h_1_series_ms", h, 1, 86400ll * 1000000, 20);
+	history_close(h);
+	h = open_laps(DAY_LAPS, lap.small);
+	bench_query("query_24h_1_series_zstd_ms", h, 1, 86400ll * 1000000, 100);
 	history_close(h);
 
 	sealer_close(lap.sealer);

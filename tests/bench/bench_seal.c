@@ -216,7 +216,8 @@ static void bench_rollup(struct recording *b, struct log *l, const char *path)
 	      0.010);
 	print("rollup_zstd_bytes_per_sample", (double)rolled.small_bytes / (double)rolled.n_samples,
 	      "By", 0.008);
-	print("rollup_bytes_per_bucket", (double)rolled.bytes / (double)rolled.n_buckets, "By", 3.5);
+	print("rollup_bytes_per_bucket", (double)rolled.bytes / (double)rolled.n_buckets, "By",
+	      3.5);
 	print("rollup_ns_per_sample", (double)rolled.ns / (double)rolled.n_samples, "ns", 8);
 	rollup_close(rolled.rollup);
 	mirror_done(&rolled.catalog);

@@ -9,13 +9,20 @@
 #include "block_slow.h"
 #include "store.h"
 #include "store/block_internal.h"
-#include "store/seal.h"
+#include "store/rollup.h"
 
 enum { CELLS_MAX = 1 << 17 };
 
+static struct {
+	struct rollup *rollup;
+	struct mirror catalog;
+} rolled;
+
 static int seed(void *arg, struct sealed *s)
 {
+	struct frame catalog = {.data = s->catalog, .len = s->catalog_len};
 	unsigned *n = arg;
+	struct block *b;
 	char name[32];
 	uint8_t *small;
 	size_t len;
@@ -26,6 +33,12 @@ static int seed(void *arg, struct sealed *s)
 	snprintf(name, sizeof(name), "block-%u", (*n)++);
 	fuzz_seed(name, small, len);
 	free(small);
+	if (catalog.data) { /* not a rollup itself */
+		FUZZ_CHECK(mirror_apply(&rolled.catalog, &catalog) == 0);
+		FUZZ_CHECK(block_open(&b, s->data, s->len) == 0);
+		FUZZ_CHECK(rollup_add(rolled.rollup, b, &rolled.catalog) == 0);
+		block_close(b);
+	}
 	free(s->data);
 	return 0;
 }
@@ -35,9 +48,11 @@ static void fuzz_seeds(void)
 	static struct feeder f;
 	unsigned n = 0;
 	struct sealer_config c = {.boot_id = "fuzz", .sink = seed, .arg = &n};
+	struct rollup_config rc = {.sink = seed, .arg = &n};
 	struct sealer *sealer;
 
 	c.log = fuzz_log(&f);
+	FUZZ_CHECK(rollup_open(&rolled.rollup, &rc) == 0);
 	FUZZ_CHECK(sealer_open(&sealer, &c) == 0);
 	for (unsigned i = 0; i < 200; i++) {
 		fuzz_tick(&f, i);
@@ -51,6 +66,9 @@ static void fuzz_seeds(void)
 			FUZZ_CHECK(sealer_flush(sealer) == 0);
 		}
 	}
+	FUZZ_CHECK(rollup_flush(rolled.rollup) == 0);
+	rollup_close(rolled.rollup);
+	mirror_done(&rolled.catalog);
 	sealer_close(sealer);
 	log_close(f.log);
 	feeder_close(&f);
@@ -170,9 +188,25 @@ static void check_instance(struct block *b, const struct block_group *g, uint32_
 	}
 }
 
+static void check_buckets(struct block *b, const struct block_group *g)
+{
+	struct block_mini buckets[BLOCK_READS];
+
+	if (!block_head(b)->bucket_us || g->n_metrics < 2)
+		return;
+	for (uint32_t i = 0; i < g->n_instances; i++)
+		for (uint32_t m = 0; m < rollup_n_metrics(g); m++) {
+			int r = rollup_buckets(b, g, i, m, m % 2, buckets);
+
+			FUZZ_CHECK(r == 0 || r == -EBADMSG);
+		}
+}
+
 static void check_group(struct block *b, const struct block_group *g, const struct slow_group *s)
 {
 	int r = block_attrs(b, g);
+
+	check_buckets(b, g);
 
 	FUZZ_CHECK(r == 0 || (r == -EBADMSG && !s));
 	if (s) {

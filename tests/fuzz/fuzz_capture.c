@@ -10,6 +10,7 @@
 #include "feeder.h"
 #include "serve/capture_meta.h"
 #include "store/capture_log.h"
+#include "store/seal.h"
 
 enum { SECTION_HEAD = 24, SEGMENTS_MAX = 8 };
 
@@ -66,6 +67,26 @@ static struct log *new_log(uint64_t segments)
 	return l;
 }
 
+static int put_block(void *arg, struct sealed *s)
+{
+	FUZZ_CHECK(capture_section(arg, CAPTURE_CATALOG, s->catalog, s->catalog_len) == 0);
+	FUZZ_CHECK(capture_section(arg, CAPTURE_BLOCK, s->data, s->len) == 0);
+	free(s->data);
+	return 0;
+}
+
+static void put_blocks(struct log *l, struct capture_writer *w)
+{
+	const struct sealer_config c = {.log = l, .boot_id = "fuzz", .sink = put_block, .arg = w};
+	struct sealer *s;
+
+	FUZZ_CHECK(sealer_open(&s, &c) == 0);
+	while (sealer_step(s) == 1)
+		;
+	FUZZ_CHECK(sealer_flush(s) == 0);
+	sealer_close(s);
+}
+
 static void make_capture(void)
 {
 	static struct feeder f;
@@ -92,6 +113,7 @@ static void make_capture(void)
 	FUZZ_CHECK(capture_begin(&w) == 0);
 	capture_meta_put(&text, &meta);
 	FUZZ_CHECK(capture_section(&w, CAPTURE_META, text.p, text.len) == 0);
+	put_blocks(l, &w);
 	FUZZ_CHECK(capture_cut_open(&cut, &c) == 0);
 	while (capture_cut_step(cut, &w) == 1)
 		;
@@ -232,6 +254,10 @@ static void read_all(const uint8_t *p, size_t len, struct capture_fill *fill, st
 		FUZZ_CHECK(got == 1 || got == -EBADMSG || got == -ENOMEM);
 		if (got == 1 && type == CAPTURE_META)
 			capture_meta_parse(data, n, &meta);
+		if (got == 1 && tell && type == CAPTURE_CATALOG)
+			samples_catalog(samples, data, n);
+		if (got == 1 && tell && type == CAPTURE_BLOCK)
+			samples_block(samples, data, n, 0);
 		if (got != 1 || type != CAPTURE_FRAMES)
 			continue;
 		got = capture_fill_section(fill, data, n);

@@ -72,14 +72,14 @@ test('the agent is found by STROBE_URL, by its token alone, or not at all, with 
 });
 
 test('what is wrong is said with what is right', async () => {
-  const cases = [[['get', '--url', url], 2, /which metric/], [['get', 'no.such', '--url', url], 1, /no\.such.*strobe metrics/s], [['get', 'mem.util.free', '--instance', 'cpu9999', '--url', url], 1, /instance/], [['get', 'mem.util.free', '--from', 'yesterday', '--url', url], 1, /from is no time/], [['get', 'mem.util.free', '--points', '0', '--url', url], 1, /points/], [['get', '--nonsense'], 2, /--help/], [['status', 'extra'], 2, /--help/], [['get', 'mem.util.free', '--csv', '--json'], 2, /not both/]];
+  const cases = [[['get', '--url', url], 2, /which metric/], [['get', 'no.such', '--url', url], 1, /no\.such.*strobe metrics/s], [['get', 'mem.util.free', '--instance', 'cpu9999', '--url', url], 1, /instance/], [['get', 'mem.util.free', '--from', 'yesterday', '--url', url], 1, /from is no time/], [['get', 'mem.util.free', '--points', '0', '--url', url], 1, /points/], [['get', '--nonsense'], 2, /--help/], [['status', 'extra'], 2, /--help/], [['get', 'mem.util.free', '--csv', '--json'], 2, /not both/], [['rank', '--nonsense'], 2, /--help/], [['rank', 'extra'], 2, /--help/], [['rank', '--limit', '0', '--url', url], 1, /limit/], [['rank', '--from', 'yesterday', '--url', url], 1, /is no time/], [['rank', '--from', 'now', '--to', '-5s', '--url', url], 1, /before/], [['rank', '--baseline-from', '-1h', '--url', url], 1, /baseline_to/]];
   for (const [args, status, words] of cases) {
     const r = await strobe(args);
     assert.equal(r.status, status, `${args}: ${r.stderr}`);
     assert.match(r.stderr, words, args.join(' '));
     assert.equal(r.stdout, '');
   }
-  for (const verb of ['status', 'get']) assert.match((await strobe([verb, '--help'])).stdout, /^usage: strobe /);
+  for (const verb of ['status', 'get', 'rank']) assert.match((await strobe([verb, '--help'])).stdout, /^usage: strobe /);
 });
 
 test('over a unix socket, too', async () => {

@@ -25,6 +25,8 @@ const PING_MS = 10_000;
 const SILENT_MS = 12_000;
 const AWAIT_MS = 3000;
 const SOON_MS = 50;
+/** The first picture is painted so long after the first data, also on a slow machine. */
+const PAINTED_MS = 1000;
 const EVENTS_KEPT = 2000;
 /** Events that a subscription brings. */
 const EVENTS_US = 3_600_000_000;
@@ -74,6 +76,7 @@ export class Feed implements SocketEvents, BatchVisitor {
   private seq = 0;
   private ready = false;
   private askedTexts = false;
+  private dataSinceMs = Number.POSITIVE_INFINITY;
   private hidden = false;
   private lastMessageMs = 0;
   private lastPingMs = 0;
@@ -226,7 +229,8 @@ export class Feed implements SocketEvents, BatchVisitor {
       return;
     }
     if (this.ready && now - this.lastPingMs >= PING_MS) this.ping(now);
-    if (this.ready && this.newest > 0 && !this.askedTexts) this.askedTexts = this.wire.send(textsBytes());
+    if (this.ready && !this.askedTexts && now - this.dataSinceMs >= PAINTED_MS)
+      this.askedTexts = this.wire.send(textsBytes());
   }
 
   private ping(now: number): void {
@@ -243,6 +247,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     try {
       const seq = readBatch(bytes, this);
       if (seq >= 0) {
+        this.dataSinceMs = Math.min(this.dataSinceMs, atMs);
         if (seq > this.seq) this.seq = seq;
         this.bump();
       } else this.control(bytes);
