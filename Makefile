@@ -178,7 +178,7 @@ script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o 
 	! -path 'tests/vm/*' 2>/dev/null))
 
 check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
-	$(Q)$(test_env) TEST_TRIES=2 FUZZERS='$(fuzzers)' \
+	$(Q)$(test_env) TEST_TRIES=2 FUZZ_JOBS=$$((2 * $$(nproc))) FUZZERS='$(fuzzers)' \
 		PLANTED='$(planted_fuzzers)' tests/run.sh $(tests) $(script_tests) \
 		tests/fuzz/run.sh tests/fuzz/selftest.sh
 
@@ -187,7 +187,7 @@ check-unit: $(tests) ## the C unit tests alone, or those of UNIT="log query"
 
 # What several threads of the agent share.
 threaded := log log_file mirror query sampler blocking supervise process process_host process_lock \
-	interface jobs wire ring_kill
+	interface jobs wire ring_kill history query_blocks keeper
 
 check-tsan: ## the C tests of what threads share, under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory SAN=thread UNIT='$(threaded)' check-unit

@@ -42,8 +42,7 @@ struct feeder {
 static inline void feeder_open(struct feeder *f, struct log *log, const struct group *groups,
 			       size_t n)
 {
-	*f = (struct feeder){
-		.log = log, .n = n, .real_off_us = 1700000000000000, .version = 1};
+	*f = (struct feeder){.log = log, .n = n, .real_off_us = 1700000000000000, .version = 1};
 	FEEDER_CHECK(n <= FEEDER_GROUPS_MAX);
 	f->buf = malloc(FEEDER_BUFFER);
 	f->aside = malloc(FEEDER_BUFFER);

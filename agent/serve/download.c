@@ -101,8 +101,7 @@ static int refuse_range(struct request *r, const struct api_times *times, int64_
 
 	if (held_us == INT64_MAX)
 		return request_refuse(r, 404, "nothing is held yet", hint);
-	walltime_iso(at,
-			  history_wall_us(times->clocks, times->n_clocks, times->mirror, held_us));
+	walltime_iso(at, history_wall_us(times->clocks, times->n_clocks, times->mirror, held_us));
 	snprintf(text, sizeof(text), "nothing is held of this range in full: that begins at %s",
 		 at);
 	return request_refuse(r, 404, text, hint);

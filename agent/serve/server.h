@@ -35,7 +35,7 @@ struct server_config {
 	const char *capture_name; /* of its file; NULL: this is no capture */
 	const char *kernel;	  /* uname -r of its host; NULL: of this one */
 	uint64_t now_us;	  /* its end, where time stands still; 0: CLOCK_MONOTONIC */
-	size_t result_bytes; /* for all results of queries together; 0: 64 MiB, the most */
+	size_t result_bytes;	  /* for all results of queries together; 0: 64 MiB, the most */
 };
 
 /* Binds and listens; the strings of the config must outlive the server. 0; -EADDRINUSE, -EACCES,

@@ -11,12 +11,12 @@ struct held {
 	struct block_head head;
 	int64_t from_us, to_us, shift_us; /* on the timeline: first and last read */
 	uint32_t log_number, boot_number;
-	uint32_t refs; /* the list and walks */
-	uint32_t pins; /* readers of `data` */
+	uint32_t refs;		    /* the list and walks */
+	uint32_t pins;		    /* readers of `data` */
 	bool rollup, on_disk, cold; /* cold: compressed */
-	struct ring *ring;	 /* on_disk: which */
-	struct ring_entry entry; /* and where in it */
-	uint8_t *data;		 /* NULL: it has to be read from the disk, or is gone */
+	struct ring *ring;	    /* on_disk: which */
+	struct ring_entry entry;    /* and where in it */
+	uint8_t *data;		    /* NULL: it has to be read from the disk, or is gone */
 	size_t len;
 	_Atomic uint64_t checked; /* pages of `data` that are known to be sound */
 	uint64_t used;		  /* the larger the later */
