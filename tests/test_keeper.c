@@ -7,6 +7,7 @@
 
 #include "base/stats.h"
 #include "store/keeper.h"
+#include "store/query.h"
 
 enum { RING_BYTES = 6 << 20, METRICS = 3, TICK_US = 100000 };
 #define LIFE_US 1000000000u
@@ -355,6 +356,71 @@ START_TEST(failing_disk_is_told_and_memory_goes_on)
 }
 END_TEST
 
+/* Of the ticks in [from, to) of life 1: how many, and the ends of t.level. */
+static void expect(const struct query_point *p, uint64_t from_us, uint64_t to_us, uint64_t n_ticks)
+{
+	int64_t min = INT64_MAX, max = INT64_MIN;
+	uint32_t n = 0;
+
+	for (uint64_t tick = 1; tick <= n_ticks; tick++) {
+		uint64_t at_us = LIFE_US + tick * TICK_US;
+		int64_t v = value_of(1, tick, 1);
+
+		if (at_us < from_us || at_us >= to_us)
+			continue;
+		n++;
+		min = v < min ? v : min;
+		max = v > max ? v : max;
+	}
+	ck_assert_uint_eq(p->n, n);
+	if (n) {
+		ck_assert_int_eq(p->min, min);
+		ck_assert_int_eq(p->max, max);
+	}
+}
+
+START_TEST(what_memory_cannot_keep_in_full_is_rolled_up)
+{
+	struct history_config hc = {.memory_bytes = 768 << 10};
+	struct keeper_config kc = {.round_ms = 1};
+	struct query_selector sel = {.metric = "t.level"};
+	struct query_request rq = {.selectors = &sel, .n_selectors = 1, .points = 20};
+	struct query_result *res;
+	struct history_stats h;
+	struct life l;
+
+	open_log(&l, 1);
+	hc.log = kc.log = l.log;
+	hc.boot_id = kc.boot_id = l.boot_id;
+	ck_assert_int_eq(history_open(&l.history, &hc), 0);
+	kc.history = l.history;
+	ck_assert_int_eq(keeper_open(&l.keeper, &kc), 0);
+	for (unsigned i = 0; i < 800; i++) {
+		ticks(&l, 500);
+		ck_assert_int_eq(keeper_step(l.keeper), 0);
+	}
+	keeper_finish(l.keeper);
+	history_stats(l.history, &h);
+	ck_assert_int_lt(h.oldest_us, (int64_t)LIFE_US + 20000000);   /* all of it is held ... */
+	ck_assert_int_gt(h.oldest_full_us, h.oldest_us + 2000000000); /* ... but not in full */
+	ck_assert_uint_le(h.bytes_memory, hc.memory_bytes);
+
+	/* Points of ten buckets each, from a bucket's beginning on: all before the full blocks. */
+	rq.from_us = ((int64_t)LIFE_US / 10000000 + 2) * 10000000;
+	rq.to_us = rq.from_us + 20 * 100000000ll;
+	ck_assert_int_lt(rq.to_us, h.oldest_full_us);
+	ck_assert_int_eq(query_run(l.history, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->n_series, 1);
+	for (unsigned i = 0; i < rq.points; i++)
+		expect(&res->series[0].points[i], (uint64_t)rq.from_us + i * 100000000ull,
+		       (uint64_t)rq.from_us + (i + 1) * 100000000ull, l.tick);
+	query_free(res);
+	keeper_close(l.keeper);
+	history_close(l.history);
+	close_log(&l);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -363,6 +429,7 @@ int main(void)
 		log_that_was_continued_is_replayed_once,
 		block_that_the_disk_refused_for_a_moment_is_not_passed_over,
 		failing_disk_is_told_and_memory_goes_on,
+		what_memory_cannot_keep_in_full_is_rolled_up,
 	};
 
 	return lab_run("keeper", tests, sizeof(tests) / sizeof(*tests));
