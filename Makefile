@@ -8,7 +8,7 @@ Q       := $(if $(V),,@)
 comma   := ,
 
 VERSION := $(shell cat agent/VERSION)
-PKGS    := libwebsockets libprotobuf-c jansson zlib openssl
+PKGS    := libwebsockets libprotobuf-c jansson zlib libzstd openssl
 
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wundef -Wvla -Wcast-qual -Wwrite-strings \
@@ -112,7 +112,7 @@ fuzz_lib_c  := $(lib_c) $(gen_c)
 fuzz_lib_o  := $(addprefix $(F)/,$(addsuffix .o,$(basename $(fuzz_lib_c))))
 fuzzers     := $(patsubst tests/fuzz/fuzz_%.c,$(F)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Faults put into copies of product code, each to be found by the fuzzer of that name.
-planted     := softnet frame interrupts
+planted     := softnet frame interrupts column block
 
 $(F)/%.o: %.c $(B)/gen/strobe.pb-c.h
 	@echo "  FUZZCC  $<"
@@ -149,7 +149,7 @@ fuzz: $(fuzzers) ## fuzz every parser and decoder, FUZZ_SECONDS (30) each
 
 # ---- what a machine needs; `make run` and `make check` call these -----------------------------
 deps_build := gcc libc6-dev pkg-config libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev \
-	protobuf-c-compiler protobuf-compiler libjansson-dev zlib1g-dev gzip ca-certificates
+	protobuf-c-compiler protobuf-compiler libjansson-dev zlib1g-dev libzstd-dev gzip ca-certificates
 deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-format clang-tidy chromium \
 	fonts-dejavu-core sysstat pcp iproute2 util-linux procps curl socat strace zstd openssh-server \
 	openssh-client
@@ -178,7 +178,7 @@ script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o 
 	! -path 'tests/vm/*' 2>/dev/null))
 
 check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
-	$(Q)$(test_env) TEST_TRIES=2 FUZZERS='$(fuzzers)' \
+	$(Q)$(test_env) TEST_TRIES=2 FUZZ_JOBS=$$((2 * $$(nproc))) FUZZERS='$(fuzzers)' \
 		PLANTED='$(planted_fuzzers)' tests/run.sh $(tests) $(script_tests) \
 		tests/fuzz/run.sh tests/fuzz/selftest.sh
 
@@ -187,7 +187,7 @@ check-unit: $(tests) ## the C unit tests alone, or those of UNIT="log query"
 
 # What several threads of the agent share.
 threaded := log log_file mirror query sampler blocking supervise process process_host process_lock \
-	interface jobs wire
+	interface jobs wire ring_kill history query_blocks keeper
 
 check-tsan: ## the C tests of what threads share, under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory SAN=thread UNIT='$(threaded)' check-unit
@@ -213,7 +213,7 @@ peers: all ## strobe beside the other agents that are installed
 $(B)/strobe-static: $(B)/agent/main.o $(lib)
 	@echo "  LINK    $@"
 	$(Q)$(CC) -static -Wl,-z,relro -o $@ $< $(lib) -lwebsockets -lprotobuf-c -ljansson -lssl -lcrypto \
-		-lcap -lz -lpthread -lm 2>&1 | grep -v -e 'in function' -e 'statically linked applications' || true
+		-lcap -lz -lzstd -lpthread -lm 2>&1 | grep -v -e 'in function' -e 'statically linked applications' || true
 	$(Q)strip $@
 
 static: $(B)/strobe-static ## one binary without libraries, for a host where nothing is installed

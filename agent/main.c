@@ -14,8 +14,13 @@ static const struct verb {
 	{"run", cmd_run, "sample this host and serve its dashboard (the default)"},
 	{"status", cmd_status, "how the running agent fares"},
 	{"get", cmd_get, "values of metrics of the running agent"},
+	{"rank", cmd_rank, "what changed in a range, the most first"},
 	{"collectors", cmd_collectors, "what can be read on this host, and why not"},
 	{"metrics", cmd_metrics, "the metric reference: name, unit, semantics, source"},
+	{"record", cmd_record, "save a range of this host as a file"},
+	{"open", cmd_open, "serve a saved file in the dashboard"},
+	{"export", cmd_export, "the samples of a saved file as text"},
+
 };
 enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
@@ -66,8 +71,8 @@ static int unknown(const char *word)
 	return 2;
 }
 
-/* Where a parent closed one of them, the next file opened would get its number, and the messages.
- */
+/* Where a parent closed one of them, the next file opened would get its number, and the
+ * messages. */
 static void fill_standard_fds(void)
 {
 	int fd;

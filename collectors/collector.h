@@ -1,11 +1,12 @@
 /*
  * The contract between a collector and the agent. A collector is one .c file (or a folder of its
- *own with one .c beside it) that ends in
+ * own with one .c beside it) that ends in
  *
  *	const struct collector collector_NAME = { .name = "NAME", ... };
  *
  * NAME is the file's stem. The registry is generated from the files of this folder; nothing else is
- *edited. A collector may include base/ and its own headers only: it knows neither store nor wire.
+ * edited. A collector may include base/ and its own headers only: it knows neither store nor
+ * wire.
  *
  * Call order: probe, then open, sample..., close, and again after a failure (close always follows
  * open, also a failed one). Within a tick the due groups of one collector are sampled in the order
@@ -24,8 +25,7 @@ enum { COLLECTOR_REASON_MAX = 160 };
 
 struct collector_report {
 	const char *tier; /* static string: which way of reading was chosen; or NULL */
-	char reason[COLLECTOR_REASON_MAX]; /* path, kernel option, what to do; "" when all is well
-					    */
+	char reason[COLLECTOR_REASON_MAX]; /* path, kernel option, what to do; "" if all is well */
 };
 
 struct collector {
@@ -36,8 +36,8 @@ struct collector {
 	size_t state_size;  /* the agent allocates it, zeroed */
 	unsigned n_workers; /* threads that run work(); 0: none */
 	bool blocking; /* sample() may wait for a lock of others: it runs on a thread of its own */
-	/* Is there such a source here? 0, or -errno with the reason filled in. Keeps nothing open.
-	 */
+	/* Is there such a source here? 0, or -errno with the reason filled in. Keeps nothing
+	 * open. */
 	int (*probe)(const struct host *, struct collector_report *);
 	/* Opens what sample() reads; may allocate. 0 or -errno with the reason. */
 	int (*open)(void *state, const struct host *, struct collector_report *);
@@ -48,8 +48,7 @@ struct collector {
 	void (*close)(void *state);
 	/* One step of worker `worker`: waits at most 500 ms for something to do, does it, returns
 	 * 0; < 0 ends the thread. May block on a foreign process's locks: then only this worker
-	 * waits. Runs between open and close, concurrently with sample(). NULL when n_workers is 0.
-	 */
+	 * waits. Runs between open and close, concurrently with sample(). NULL if n_workers is 0. */
 	int (*work)(void *state, unsigned worker, const struct host *);
 };
 

@@ -113,8 +113,8 @@ static int64_t hold_small_fall(int64_t before, int64_t now)
 	return now < before && before - now < 100 ? before : now;
 }
 
-/* Reads the times at p into the row; the start of the next line, or NULL when the line is cut off.
- */
+/* Reads the times at p into the row; the start of the next line, or NULL when the line is cut
+ * off. */
 static const char *parse_times(const char *p, int64_t *row)
 {
 	int64_t v[N_TIMES];

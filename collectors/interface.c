@@ -192,8 +192,8 @@ static void list_links(struct interface_state *s, DIR *d)
 	}
 }
 
-/* Reads the state of the links, on a host with thousands a part of them in turn, and publishes it.
- */
+/* Reads the state of the links, on a host with thousands a part of them in turn, and publishes
+ * it. */
 static void read_links(struct interface_state *s, const struct host *h)
 {
 	int fd = host_file(h, ROOT_SYS, "class/net");

@@ -151,6 +151,7 @@ struct process_state {
 	struct procfs scan;
 	struct select select;
 	struct attrs attrs;
+	uint32_t said_denied, said_of; /* in the reason */
 };
 
 static int probe(const struct host *h, struct collector_report *report)
@@ -186,8 +187,24 @@ static int open_processes(void *state, const struct host *h, struct collector_re
 	return r;
 }
 
+/* The number of all changes in every pass: what is said keeps one that is near, so that the reason is
+ * not a new one each time. */
+static void explain_io(struct process_state *s, struct collector_report *report)
+{
+	uint32_t n = s->table.n, off = n > s->said_of ? n - s->said_of : s->said_of - n;
+
+	if (s->said_denied != s->scan.n_io_denied || off > s->said_of / 8) {
+		s->said_denied = s->scan.n_io_denied;
+		s->said_of = n;
+	}
+	snprintf(report->reason, sizeof(report->reason),
+		 "/proc/PID/io is denied for %u of %u processes (another user's needs "
+		 "CAP_SYS_PTRACE)",
+		 s->said_denied, s->said_of);
+}
+
 /* What is missing, in words; the number of things. */
-static int explain(const struct process_state *s, struct collector_report *report)
+static int explain(struct process_state *s, struct collector_report *report)
 {
 	const struct attrs *a = &s->attrs;
 
@@ -202,10 +219,7 @@ static int explain(const struct process_state *s, struct collector_report *repor
 		snprintf(report->reason, sizeof(report->reason),
 			 "more than %d processes: the rest is not followed", PROCS_MAX);
 	else if (s->scan.n_io_denied)
-		snprintf(report->reason, sizeof(report->reason),
-			 "/proc/PID/io of %u processes may not be read (other users' need "
-			 "CAP_SYS_PTRACE)",
-			 s->scan.n_io_denied);
+		explain_io(s, report);
 	else
 		return 0;
 	return 1;

@@ -1,4 +1,5 @@
 /* What the agent itself costs and achieves, and how each collector fares. Source: base/stats.h. */
+#include "base/clock.h"
 #include "base/stats.h"
 #include "collectors/collector.h"
 
@@ -24,6 +25,15 @@ enum agent_metric {
 	LOG_HELD,
 	LOG_CAPACITY,
 	LOG_RETENTION,
+	HISTORY_RETENTION,
+	HISTORY_MEMORY,
+	HISTORY_DISK,
+	HISTORY_DISK_SIZE,
+	HISTORY_BLOCKS,
+	HISTORY_SAMPLES,
+	HISTORY_SAMPLE_BYTES,
+	HISTORY_LAG,
+	HISTORY_ERRORS,
 	CLIENTS,
 	CLIENTS_SLOW,
 	CLIENT_BYTES,
@@ -72,6 +82,24 @@ static const struct metric agent_metrics[N_AGENT_METRICS] = {
 	[LOG_CAPACITY] = INSTANT("log.capacity", "byte", 1, "the log", "Size of the log."),
 	[LOG_RETENTION] = INSTANT("log.retention", "millisec", 1000, "the log",
 				  "Age of the oldest tick that the log holds."),
+	[HISTORY_RETENTION] = INSTANT("history.retention", "millisec", 1000, "the history",
+				      "Age of the oldest sample held, in memory or on disk."),
+	[HISTORY_MEMORY] = INSTANT("history.memory_bytes", "byte", 1, "the history",
+				   "Sealed blocks held in memory."),
+	[HISTORY_DISK] = INSTANT("history.disk_bytes", "byte", 1, "the history",
+				 "Bytes of the ring on disk that hold something."),
+	[HISTORY_DISK_SIZE] = INSTANT("history.disk_size_bytes", "byte", 1, "the history",
+				      "Size of the ring on disk; 0: there is none."),
+	[HISTORY_BLOCKS] = COUNTER("history.sealed", "count", 1, "the history", "Blocks sealed."),
+	[HISTORY_SAMPLES] = COUNTER("history.samples", "count", 1, "the history",
+				    "Values that were sealed into blocks."),
+	[HISTORY_SAMPLE_BYTES] = COUNTER("history.sealed_bytes", "byte", 1, "the history",
+					 "Bytes of the blocks that were sealed."),
+	[HISTORY_LAG] = INSTANT("history.flush_lag", "microsec", 1, "the history",
+				"How old the newest tick is that a loss of power would spare; 0 "
+				"without a ring on disk."),
+	[HISTORY_ERRORS] = COUNTER("history.errors", "count", 1, "the history",
+				   "Writes to the ring on disk that failed."),
 	[CLIENTS] = INSTANT("client.count", "count", 1, "the server", "Live clients."),
 	[CLIENTS_SLOW] =
 		INSTANT("client.slow", "count", 1, "the server",
@@ -192,6 +220,13 @@ static int64_t to_us(struct timeval t)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
 }
 
+static int64_t lag_us(void)
+{
+	uint64_t safe_us = STAT_GET(history_safe_us), now_us = clock_mono_us();
+
+	return safe_us && safe_us < now_us ? (int64_t)(now_us - safe_us) : 0;
+}
+
 static void sample_agent(const struct state *s, struct batch *b)
 {
 	int64_t *row = batch_row(b);
@@ -212,6 +247,15 @@ static void sample_agent(const struct state *s, struct batch *b)
 	row[LOG_HELD] = (int64_t)STAT_GET(log_bytes_held);
 	row[LOG_CAPACITY] = (int64_t)STAT_GET(log_capacity_bytes);
 	row[LOG_RETENTION] = (int64_t)STAT_GET(retention_us);
+	row[HISTORY_RETENTION] = (int64_t)STAT_GET(history_retention_us);
+	row[HISTORY_MEMORY] = (int64_t)STAT_GET(history_memory_bytes);
+	row[HISTORY_DISK] = (int64_t)STAT_GET(history_disk_bytes);
+	row[HISTORY_DISK_SIZE] = (int64_t)STAT_GET(history_disk_size_bytes);
+	row[HISTORY_BLOCKS] = (int64_t)STAT_GET(history_blocks);
+	row[HISTORY_SAMPLES] = (int64_t)STAT_GET(history_samples);
+	row[HISTORY_SAMPLE_BYTES] = (int64_t)STAT_GET(history_sample_bytes);
+	row[HISTORY_LAG] = lag_us();
+	row[HISTORY_ERRORS] = (int64_t)STAT_GET(history_errors);
 	row[CLIENTS] = (int64_t)STAT_GET(clients);
 	row[CLIENTS_SLOW] = (int64_t)STAT_GET(slow_clients);
 	row[CLIENT_BYTES] = (int64_t)STAT_GET(bytes_sent);

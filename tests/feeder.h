@@ -23,7 +23,9 @@ struct feeder {
 	bool read[FEEDER_GROUPS_MAX]; /* in the tick being written */
 	int64_t off_us[FEEDER_GROUPS_MAX];
 	uint64_t mono_us, tick;
+	int64_t real_off_us; /* of the CLOCK records */
 	unsigned since_key;
+	uint32_t version; /* of the catalog */
 	struct frame_writer w;
 	uint8_t *buf, *aside;
 	uint64_t n_ticks_bytes;
@@ -40,7 +42,7 @@ struct feeder {
 static inline void feeder_open(struct feeder *f, struct log *log, const struct group *groups,
 			       size_t n)
 {
-	*f = (struct feeder){.log = log, .n = n};
+	*f = (struct feeder){.log = log, .n = n, .real_off_us = 1700000000000000, .version = 1};
 	FEEDER_CHECK(n <= FEEDER_GROUPS_MAX);
 	f->buf = malloc(FEEDER_BUFFER);
 	f->aside = malloc(FEEDER_BUFFER);
@@ -77,10 +79,11 @@ static inline void feeder_key(struct feeder *f)
 static inline void feeder_segment(struct feeder *f)
 {
 	log_next_segment(f->log, f->mono_us);
-	feeder_append(f, f->aside, frame_catalog(f->aside, FEEDER_BUFFER, 1, f->groups, f->n));
+	feeder_append(f, f->aside,
+		      frame_catalog(f->aside, FEEDER_BUFFER, f->version, f->groups, f->n));
 	feeder_append(
 		f, f->aside,
-		frame_clock(f->aside, FEEDER_BUFFER, f->mono_us, 1700000000000000, 5, CLOCK_START));
+		frame_clock(f->aside, FEEDER_BUFFER, f->mono_us, f->real_off_us, 5, CLOCK_START));
 	for (size_t g = 0; g < f->n; g++)
 		for (uint32_t s = 0; s < f->batch[g].n_slots; s++)
 			for (uint32_t k = 0; k < f->batch[g].n_attrs && f->batch[g].inst[s].live;

@@ -1,5 +1,5 @@
-/* For the tests of the log: frames whose contents follow from their number, and ways to open one.
- */
+/* For the tests of the log: frames whose contents follow from their number, and ways to open
+ * one. */
 #ifndef STROBE_TESTS_LOG_FRAMES_H
 #define STROBE_TESTS_LOG_FRAMES_H
 

@@ -45,19 +45,39 @@ static inline struct log *open_log(unsigned segments)
 	return l;
 }
 
+/* A history of nothing but a log. */
+static inline struct history *open_history(struct log *l)
+{
+	struct history *h;
+
+	ck_assert_int_eq(history_open(&h, &(struct history_config){.log = l, .boot_id = "test"}),
+			 0);
+	return h;
+}
+
+static inline int query_log(struct log *l, const struct query_request *rq,
+			    struct query_result **ret, const _Atomic bool *cancel)
+{
+	struct history *h = open_history(l);
+	int r = query_run(h, rq, ret, cancel);
+
+	history_close(h);
+	return r;
+}
+
 static inline struct query_result *ask(struct log *l, const char *metric, const char *instance,
-				       uint64_t from, uint64_t to, uint32_t points, bool raw)
+				       int64_t from, int64_t to, uint32_t points, bool raw)
 {
 	struct query_selector sel = {metric, instance};
-	struct query_request rq = {&sel, 1, from, to, points, raw};
+	struct query_request rq = {&sel, 1, from, to, points, raw, 0};
 	struct query_result *res;
 
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), 0);
 	return res;
 }
 
 struct read {
-	uint64_t at_us;
+	int64_t at_us;
 	uint32_t group;
 	bool joined; /* no hole before it */
 	uint32_t n_slots;
@@ -66,13 +86,13 @@ struct read {
 	int64_t rows[64 * 3];
 };
 
-struct history {
+struct past {
 	struct read *reads;
 	size_t n, cap;
 	uint64_t period_ms[N_GROUPS], last_us[N_GROUPS];
 };
 
-static inline void remember(struct history *h, const struct feeder *f, uint32_t g, uint64_t at_us,
+static inline void remember(struct past *h, const struct feeder *f, uint32_t g, uint64_t at_us,
 			    int32_t period_ms)
 {
 	const struct batch *b = &f->batch[g];
@@ -89,7 +109,7 @@ static inline void remember(struct history *h, const struct feeder *f, uint32_t 
 		h->period_ms[g] = (uint64_t)period_ms;
 	}
 	r = &h->reads[h->n++];
-	*r = (struct read){.at_us = at_us, .group = g, .n_slots = b->n_slots};
+	*r = (struct read){.at_us = (int64_t)at_us, .group = g, .n_slots = b->n_slots};
 	r->joined = h->last_us[g] && (double)(at_us - h->last_us[g]) <= 2.5e3 * (double)limit;
 	h->last_us[g] = at_us;
 	for (uint32_t s = 0; s < b->n_slots; s++) {
@@ -99,7 +119,68 @@ static inline void remember(struct history *h, const struct feeder *f, uint32_t 
 	memcpy(r->rows, b->rows, (size_t)b->n_slots * b->n_metrics * sizeof(int64_t));
 }
 
-static inline void add(struct query_point *p, int64_t v, uint64_t at_us)
+/* ---- random ticks, `at` is when the last one was ---- */
+
+static inline void random_row(int64_t *row, uint32_t n, uint64_t *rnd)
+{
+	for (uint32_t m = 0; m < n; m++) {
+		uint64_t r = feeder_random(rnd);
+
+		if (row[m] == VALUE_ABSENT && r % 3)
+			continue;
+		if (r % 97 == 0)
+			row[m] = VALUE_ABSENT;
+		else if (r % 89 == 0)
+			row[m] = (int64_t)(r >> 50); /* a reset, often */
+		else if (r % 83 == 0)
+			row[m] = row[m] == VALUE_ABSENT ? 0 : row[m] / 2 + INT64_MAX / 2;
+		else if (r % 3 == 0)
+			row[m] = row[m] == VALUE_ABSENT ? 5 : row[m] / 2 * 2 + (int64_t)(r >> 48);
+	}
+}
+
+static inline void random_history(struct feeder *f, struct past *h, unsigned ticks, uint64_t *rnd,
+				  uint64_t *at)
+{
+	uint64_t mono = *at;
+
+	for (uint32_t g = 0; g < N_GROUPS && !h->n; g++)
+		h->period_ms[g] = f->source[g].period_ms;
+	for (unsigned i = 0; i < ticks; i++) {
+		uint64_t r = feeder_random(rnd);
+
+		if (i % 190 == 189)
+			feeder_segment(f);
+		mono += 60000 + r % 80000 + (r % 50 == 0 ? 400000 : 0);
+		feeder_tick(f, mono);
+		for (uint32_t g = 0; g < 2; g++) {
+			struct batch *b;
+			uint64_t q = feeder_random(rnd);
+			int64_t off = (int64_t)(q % 20000) - 2000;
+			int32_t period = q % 301 == 0 ? 100 + (int32_t)(q >> 60) * 40 : -1;
+
+			if (q % 23 == 0)
+				continue;
+			b = feeder_batch(f, g);
+			if (g == 0)
+				random_row(batch_row(b), 2, rnd);
+			for (unsigned k = 0; g == 1 && k < 5; k++)
+				if (feeder_random(rnd) % 40)
+					random_row(batch_row_named(b,
+								   (const char *[]){"sda", "sdb",
+										    "sdc", "sdd",
+										    "sde"}[k],
+								   3),
+						   3, rnd);
+			feeder_group(f, g, off, period);
+			remember(h, f, g, mono + (uint64_t)off, period);
+		}
+		feeder_end(f);
+	}
+	*at = mono;
+}
+
+static inline void add(struct query_point *p, int64_t v, int64_t at_us)
 {
 	if (!p->n++)
 		p->first = p->min = p->max = v;
@@ -110,7 +191,7 @@ static inline void add(struct query_point *p, int64_t v, uint64_t at_us)
 	p->last_us = at_us;
 }
 
-static inline void expect(const struct history *h, const struct query_request *rq, uint64_t step,
+static inline void expect(const struct past *h, const struct query_request *rq, uint64_t step,
 			  const struct query_series *s, struct query_point *out)
 {
 	const struct group *g = &groups[s->group];
@@ -142,12 +223,12 @@ static inline void expect(const struct history *h, const struct query_request *r
 
 			v = rate < 9.2e18L ? (int64_t)(rate + 0.5L) : INT64_MAX;
 		}
-		add(&out[(r->at_us - rq->from_us) / step], v, r->at_us);
+		add(&out[(uint64_t)(r->at_us - rq->from_us) / step], v, r->at_us);
 	}
 }
 
 /* Was (slot, gen) under that name there in the range? */
-static inline bool existed(const struct history *h, const struct query_request *rq, uint32_t group,
+static inline bool existed(const struct past *h, const struct query_request *rq, uint32_t group,
 			   uint32_t slot, uint32_t gen)
 {
 	bool live = false, ever = false;
@@ -195,8 +276,8 @@ static inline void assert_point(const struct query_point *have, const struct que
 	     have->sum <= want->sum + 1 + want->sum * 1e-12);
 }
 
-static inline void compare(struct log *l, const struct history *h, const char *metric,
-			   const char *instance, uint64_t from, uint64_t to, uint32_t points,
+static inline void compare(struct log *l, const struct past *h, const char *metric,
+			   const char *instance, int64_t from, int64_t to, uint32_t points,
 			   bool raw)
 {
 	struct query_request rq = {.from_us = from, .to_us = to, .points = points, .raw = raw};

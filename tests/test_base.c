@@ -229,6 +229,24 @@ START_TEST(numbers_and_checksums)
 }
 END_TEST
 
+/* However it is cut up: short pieces go byte by byte, long ones in lanes. */
+START_TEST(crc32c_of_any_length)
+{
+	static uint8_t data[20000];
+	uint32_t bytewise = 7;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 2654435761u >> 13);
+	for (size_t i = 0; i < sizeof(data); i++) {
+		if (i % 97 == 0 || (i % 3072 < 9))
+			ck_assert_uint_eq(crc32c(7, data, i), bytewise);
+		bytewise = crc32c(bytewise, data + i, 1);
+	}
+	ck_assert_uint_eq(crc32c(crc32c(7, data, 6145), data + 6145, sizeof(data) - 6145),
+			  bytewise);
+}
+END_TEST
+
 START_TEST(kept_file_follows_a_file_that_grows)
 {
 	char dir[64], big[9000];
@@ -272,6 +290,7 @@ int main(void)
 	tcase_add_test(t, attributes_are_clean_utf8);
 	tcase_add_test(t, restore_keeps_slots_and_generations);
 	tcase_add_test(t, numbers_and_checksums);
+	tcase_add_test(t, crc32c_of_any_length);
 	tcase_add_test(t, kept_file_follows_a_file_that_grows);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

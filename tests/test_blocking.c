@@ -1,5 +1,5 @@
-/* Collectors that may wait for others: their passes run on a thread of their own and cost no tick.
- */
+/* Collectors that may wait for others: their passes run on a thread of their own and cost no
+ * tick. */
 #include "sampler_lab.h"
 
 #include <errno.h>
@@ -159,8 +159,8 @@ static struct mirror_instance *instance(struct mirror_group *g, const char *name
 	return NULL;
 }
 
-/* Ticks until the log holds a pass that began in one of them; at most 100 (late ones come later).
- */
+/* Ticks until the log holds a pass that began in one of them; at most 100 (late ones come
+ * later). */
 static void ticks_until(struct lab *lab, struct lab_view *v, int64_t passes)
 {
 	for (int i = 0; i < 100; i++) {

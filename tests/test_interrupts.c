@@ -245,8 +245,8 @@ START_TEST(changing_sides_steps_neither_the_source_nor_others)
 	}
 	ck_assert_int_eq(source(&r, "79:q79"), counts[N - 1]);
 	ck_assert_str_eq(description(&r, "79:q79"), "PCI 79-edge q79");
-	/* Opened again, as after a failure or by an agent that found its log: "others" counts on.
-	 */
+	/* Opened again, as after a failure or by an agent that found its log: "others" counts
+	 * on. */
 	r.c->close(r.state);
 	memset(r.state, 0, r.c->state_size);
 	ck_assert_int_eq(r.c->open(r.state, &r.host, &r.report), 0);

@@ -1,4 +1,6 @@
 /* The query thread's queue: its places, and what becomes of jobs nobody waits for any more. */
+#include "feeder.h"
+#include "serve/api.h"
 #include "serve/jobs.h"
 
 #include <check.h>
@@ -41,9 +43,11 @@ START_TEST(places_of_abandoned_jobs_are_free_again)
 {
 	struct log *log = make_log();
 	int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), owner, other;
+	struct history *history;
 	struct jobs j;
 
-	jobs_init(&j, log, wake);
+	ck_assert_int_eq(history_open(&history, &(struct history_config){.log = log}), 0);
+	jobs_init(&j, history, wake);
 	for (int round = 0; round < 3; round++) {
 		fill(&j, &owner);
 		jobs_abandon(&j, &owner); /* the owner is gone and never takes anything */
@@ -60,6 +64,156 @@ START_TEST(places_of_abandoned_jobs_are_free_again)
 	ck_assert_int_eq(job->r, -ENOENT); /* of an empty log */
 	job_free(job);
 	jobs_done(&j);
+	history_close(history);
+	log_close(log);
+	close(wake);
+}
+END_TEST
+
+/* ---- results, and what they may take together ---- */
+
+enum { SERIES = 64, TICKS = 80, POINTS = 1000, BUDGET = 8 << 20 };
+#define FIRST_US 100000000ull
+
+static const struct metric cell_metrics[] = {
+	{"c.level", "1", 1, 1, "x", "A level.", SEM_INSTANT, 0, NULL}};
+static const struct group cell_group = {"c", "thing", cell_metrics, 1, 0, SERIES, false, NULL};
+
+/* A log with SERIES instances that are there for TICKS ticks of 100 ms. */
+static struct log *make_full_log(void)
+{
+	struct log *log = make_log();
+	struct feeder f;
+
+	feeder_open(&f, log, &cell_group, 1);
+	for (unsigned t = 0; t < TICKS; t++) {
+		feeder_tick(&f, FIRST_US + t * 100000);
+		feeder_batch(&f, 0);
+		for (unsigned i = 0; i < SERIES; i++) {
+			char name[8];
+			int len = snprintf(name, sizeof(name), "t%u", i);
+
+			batch_row_named(&f.batch[0], name, (size_t)len)[0] = (int64_t)(t * i);
+		}
+		feeder_group(&f, 0, 0, -1);
+		feeder_end(&f);
+		if (t == 0)
+			feeder_segment(&f);
+	}
+	feeder_close(&f);
+	return log;
+}
+
+/* What becomes of a query for the first `n` series; the job stays alive, for it is being sent. */
+static struct job *ask(struct jobs *j, const void *owner, unsigned n, uint32_t points,
+		       void (*render)(struct job *))
+{
+	static char names[SERIES][8];
+	struct query_selector s[SERIES];
+	struct job *job = job_new(JOB_RANGE, owner);
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "t%u", i);
+		s[i] = (struct query_selector){"c.level", names[i]};
+	}
+	ck_assert_int_eq(job_set_selectors(job, s, n), 0);
+	job->request.from_us = FIRST_US;
+	job->request.to_us = FIRST_US + TICKS * 100000;
+	job->request.points = points;
+	job->render = render;
+	ck_assert_int_eq(jobs_add(j, job), 0);
+	ck_assert_int_eq(jobs_step(j), 0);
+	ck_assert_ptr_eq(jobs_take(j, owner), job);
+	ck_assert_uint_le(j->held, j->budget);
+	return job;
+}
+
+START_TEST(results_share_a_budget)
+{
+	struct log *log = make_full_log();
+	int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), owner;
+	struct job *job, *kept[8];
+	unsigned n = 0;
+	struct jobs j;
+
+	struct history *history;
+
+	ck_assert_int_eq(history_open(&history, &(struct history_config){.log = log}), 0);
+	jobs_init(&j, history, wake);
+	ck_assert_uint_eq(j.budget, JOBS_BYTES);
+	j.budget = BUDGET;
+
+	/* 64 x 1000 points are 3.6 MB: beyond half of 8 MiB less the room for what is beside. */
+	job = ask(&j, &owner, SERIES, POINTS, NULL);
+	ck_assert_int_eq(job->r, -E2BIG);
+	ck_assert_ptr_null(job->result);
+	job_free(job);
+	job = ask(&j, &owner, 1, QUERY_POINTS_MAX, NULL);
+	ck_assert_int_eq(job->r, 0);
+	job_free(job);
+	ck_assert_uint_eq(j.held, 0);
+
+	/* 2.2 MB each, kept: those that have no room are refused, not made. */
+	while (n < 8 && (kept[n] = ask(&j, &owner, 40, POINTS, NULL))->r == 0)
+		n++;
+	ck_assert_uint_eq(n, 3);
+	ck_assert_int_eq(kept[n]->r, -EBUSY);
+	ck_assert_ptr_null(kept[n]->result);
+	job_free(kept[n]);
+	ck_assert_uint_eq(kept[0]->result->n_series, 40);
+	job = ask(&j, &owner, 4, 100, NULL);
+	ck_assert_int_eq(job->r, 0); /* a small one still has */
+	job_free(job);
+	job_free(kept[0]);
+	job = ask(&j, &owner, 40, POINTS, NULL);
+	ck_assert_int_eq(job->r, 0);
+	job_free(job);
+	while (n-- > 1)
+		job_free(kept[n]);
+	ck_assert_uint_eq(j.held, 0);
+	jobs_done(&j);
+	history_close(history);
+	log_close(log);
+	close(wake);
+}
+END_TEST
+
+START_TEST(a_rendered_result_counts_until_it_is_sent)
+{
+	struct log *log = make_full_log();
+	int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), owner;
+	struct job *kept[JOBS_MAX], *job;
+	unsigned n = 0;
+	struct jobs j;
+
+	struct history *history;
+
+	ck_assert_int_eq(history_open(&history, &(struct history_config){.log = log}), 0);
+	jobs_init(&j, history, wake);
+	j.budget = BUDGET / 2;
+	while (n < JOBS_MAX &&
+	       (kept[n] = ask(&j, &owner, SERIES, TICKS, api_render_json))->r == 0) {
+		ck_assert_ptr_null(kept[n]->result);
+		ck_assert_uint_ge(kept[n]->text.len, SERIES * TICKS * 50);
+		n++;
+	}
+	ck_assert_uint_ge(n, 3);
+	ck_assert_uint_lt(n, JOBS_MAX);
+	ck_assert_int_eq(kept[n]->r, -EBUSY);
+	for (; n < JOBS_MAX; n--)
+		job_free(kept[n]);
+	ck_assert_uint_eq(j.held, 0);
+
+	/* Room for the points, and not for their text. */
+	j.budget = 2 * 920000;
+	job = ask(&j, &owner, SERIES, TICKS, NULL);
+	ck_assert_int_eq(job->r, 0);
+	job_free(job);
+	job = ask(&j, &owner, SERIES, TICKS, api_render_json);
+	ck_assert_int_eq(job->r, -E2BIG);
+	job_free(job);
+	jobs_done(&j);
+	history_close(history);
 	log_close(log);
 	close(wake);
 }
@@ -71,6 +225,8 @@ int main(void)
 	TCase *t = tcase_create("jobs");
 
 	tcase_add_test(t, places_of_abandoned_jobs_are_free_again);
+	tcase_add_test(t, results_share_a_budget);
+	tcase_add_test(t, a_rendered_result_counts_until_it_is_sent);
 	suite_add_tcase(s, t);
 
 	SRunner *sr = srunner_create(s);

@@ -150,13 +150,17 @@ START_TEST(watchers_are_woken_only_while_they_watch)
 	eventfd_t n;
 
 	append_to(l, 1);
+	log_wake(l);
 	ck_assert_int_eq(poll(&p, 1, 0), 0);
 	log_watch(l, true);
 	append_to(l, 3);
+	ck_assert_int_eq(poll(&p, 1, 0), 0); /* there may be more to come in this tick */
+	log_wake(l);
 	ck_assert_int_eq(poll(&p, 1, 0), 1);
 	ck_assert_int_eq(eventfd_read(p.fd, &n), 0);
 	log_watch(l, false);
 	append_to(l, 4);
+	log_wake(l);
 	ck_assert_int_eq(poll(&p, 1, 0), 0);
 	log_close(l);
 }

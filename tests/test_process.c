@@ -396,6 +396,65 @@ START_TEST(unreadable_io_is_absent)
 }
 END_TEST
 
+/* Root may read anything. */
+static void be_nobody(bool nobody)
+{
+	static bool root;
+
+	root |= geteuid() == 0;
+	if (root)
+		ck_assert_int_eq(seteuid(nobody ? 65534 : 0), 0);
+}
+
+/* A pass of the collector: the reason it gives. */
+static const char *pass_reason(struct fake *f, void *state, struct collector_report *report)
+{
+	be_nobody(true);
+	batch_begin(&f->batch, ++f->tick);
+	ck_assert_int_eq(collector_process.sample(state, 0, &f->batch, report), 1);
+	batch_finish(&f->batch);
+	batch_commit(&f->batch);
+	be_nobody(false);
+	return report->reason;
+}
+
+START_TEST(denied_io_is_counted_in_words)
+{
+	struct fake f = {0};
+	struct fake_proc a = {.pid = 100, .comm = "one", .start = 10};
+	void *state = calloc(1, collector_process.state_size);
+	struct collector_report report = {0};
+	char path[128];
+
+	support_dir(f.dir);
+	for (; a.pid < 140; a.pid++)
+		write_proc(&f, &a);
+	write_last_pid(&f, 139, 40);
+	snprintf(path, sizeof(path), "%s/100/io", f.dir);
+	ck_assert_int_eq(chmod(f.dir, 0755), 0);
+	ck_assert_int_eq(chmod(path, 0), 0);
+	ck_assert_int_eq(host_open(&f.host, f.dir, NULL, NULL), 0);
+	be_nobody(true);
+	ck_assert_int_eq(collector_process.open(state, &f.host, &report), 0);
+	ck_assert_int_eq(batch_init(&f.batch, &collector_process.groups[0], 0), 0);
+	ck_assert_ptr_nonnull(strstr(pass_reason(&f, state, &report),
+				     "/proc/PID/io is denied for 1 of 40 processes"));
+	for (; a.pid < 143; a.pid++) /* a few more are no other reason */
+		write_proc(&f, &a);
+	write_last_pid(&f, 142, 43);
+	ck_assert_ptr_nonnull(strstr(pass_reason(&f, state, &report), " 1 of 40 "));
+	for (; a.pid < 150; a.pid++)
+		write_proc(&f, &a);
+	write_last_pid(&f, 149, 50);
+	ck_assert_ptr_nonnull(strstr(pass_reason(&f, state, &report), " 1 of 50 "));
+	collector_process.close(state);
+	batch_done(&f.batch);
+	host_close(&f.host);
+	free(state);
+	support_rm(f.dir);
+}
+END_TEST
+
 START_TEST(churn_leaks_no_entry)
 {
 	struct procs t;
@@ -445,6 +504,7 @@ int main(void)
 	tcase_add_test(t, others_count_newborns_whole);
 	tcase_add_test(t, restored_instances_are_adopted);
 	tcase_add_test(t, unreadable_io_is_absent);
+	tcase_add_test(t, denied_io_is_counted_in_words);
 	tcase_add_test(t, churn_leaks_no_entry);
 	suite_add_tcase(s, t);
 	srunner_run_all(sr, CK_NORMAL);

@@ -3,76 +3,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static void random_row(int64_t *row, uint32_t n, uint64_t *rnd)
-{
-	for (uint32_t m = 0; m < n; m++) {
-		uint64_t r = feeder_random(rnd);
-
-		if (row[m] == VALUE_ABSENT && r % 3)
-			continue;
-		if (r % 97 == 0)
-			row[m] = VALUE_ABSENT;
-		else if (r % 89 == 0)
-			row[m] = (int64_t)(r >> 50); /* a reset, often */
-		else if (r % 83 == 0)
-			row[m] = row[m] == VALUE_ABSENT ? 0 : row[m] / 2 + INT64_MAX / 2;
-		else if (r % 3 == 0)
-			row[m] = row[m] == VALUE_ABSENT ? 5 : row[m] / 2 * 2 + (int64_t)(r >> 48);
-	}
-}
-
-static void random_history(struct feeder *f, struct history *h, unsigned ticks, uint64_t *rnd)
-{
-	uint64_t mono = 50 * SECOND;
-
-	for (uint32_t g = 0; g < N_GROUPS; g++)
-		h->period_ms[g] = f->source[g].period_ms;
-	for (unsigned i = 0; i < ticks; i++) {
-		uint64_t r = feeder_random(rnd);
-
-		if (i % 190 == 189)
-			feeder_segment(f);
-		mono += 60000 + r % 80000 + (r % 50 == 0 ? 400000 : 0);
-		feeder_tick(f, mono);
-		for (uint32_t g = 0; g < 2; g++) {
-			struct batch *b;
-			uint64_t q = feeder_random(rnd);
-			int64_t off = (int64_t)(q % 20000) - 2000;
-			int32_t period = q % 301 == 0 ? 100 + (int32_t)(q >> 60) * 40 : -1;
-
-			if (q % 23 == 0)
-				continue;
-			b = feeder_batch(f, g);
-			if (g == 0)
-				random_row(batch_row(b), 2, rnd);
-			for (unsigned k = 0; g == 1 && k < 5; k++)
-				if (feeder_random(rnd) % 40)
-					random_row(batch_row_named(b,
-								   (const char *[]){"sda", "sdb",
-										    "sdc", "sdd",
-										    "sde"}[k],
-								   3),
-						   3, rnd);
-			feeder_group(f, g, off, period);
-			remember(h, f, g, mono + (uint64_t)off, period);
-		}
-		feeder_end(f);
-	}
-}
-
 START_TEST(answers_equal_a_naive_reading_of_everything)
 {
 	struct log *l = open_log(12);
-	struct history h = {0};
+	struct past h = {0};
 	struct feeder f;
-	uint64_t rnd = 7, first, last;
+	uint64_t rnd = 7, first, last, mono = 50 * SECOND;
 	const char *const metrics[] = {"cpu.user", "cpu.load", "disk.bytes", "disk.queue",
 				       "disk.mode"};
 
 	feeder_open(&f, l, groups, N_GROUPS);
-	random_history(&f, &h, 1500, &rnd);
-	first = h.reads[0].at_us;
-	last = h.reads[h.n - 1].at_us;
+	random_history(&f, &h, 1500, &rnd, &mono);
+	first = (uint64_t)h.reads[0].at_us;
+	last = (uint64_t)h.reads[h.n - 1].at_us;
 	for (unsigned i = 0; i < 60; i++) {
 		uint64_t a = first + feeder_random(&rnd) % (last - first);
 		uint64_t b = first + feeder_random(&rnd) % (last - first + 5 * SECOND);
@@ -285,7 +228,7 @@ START_TEST(several_series_in_one_scan_come_in_the_order_asked)
 	struct query_selector sel[] = {{"disk.queue", "sdb"}, {"cpu.load", NULL},
 				       {"disk.queue", NULL},  {"disk.bytes", "sda"},
 				       {"no.such", NULL},     {"disk.bytes", "sdx"}};
-	struct query_request rq = {sel, 6, t, t + SECOND, 10, false};
+	struct query_request rq = {sel, 6, t, t + SECOND, 10, false, 0};
 	struct query_result *res;
 
 	feeder_open(&f, l, groups, N_GROUPS);
@@ -293,7 +236,7 @@ START_TEST(several_series_in_one_scan_come_in_the_order_asked)
 		disk_tick(&f, t + i * 100000, "sda", "sdb", (int64_t)i * 100, -1);
 		cpu_tick(&f, t + i * 100000 + 10, 1, (int64_t)i);
 	}
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), 0);
 	ck_assert_uint_eq(res->n_series, 4); /* what two selectors ask comes once */
 	ck_assert_str_eq(res->series[0].instance, "sdb");
 	ck_assert_str_eq(res->series[1].instance, "");
@@ -310,7 +253,7 @@ START_TEST(several_series_in_one_scan_come_in_the_order_asked)
 	ck_assert_str_eq(res->catalog->groups[1].metrics[0].name, "disk.bytes");
 	query_free(res);
 	sel[0] = (struct query_selector){"disk.queue", NULL};
-	rq = (struct query_request){sel, 1, t, t + SECOND, QUERY_POINTS_MAX, false};
+	rq = (struct query_request){sel, 1, t, t + SECOND, QUERY_POINTS_MAX, false, 0};
 	for (unsigned i = 0; i < 60; i++) {
 		char name[2][8];
 
@@ -318,7 +261,7 @@ START_TEST(several_series_in_one_scan_come_in_the_order_asked)
 		snprintf(name[1], sizeof(name[1]), "b%u", i);
 		disk_tick(&f, t + 1000 + i * 10, name[0], name[1], 1, -1);
 	}
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), 0);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), 0);
 	ck_assert(res->truncated);
 	ck_assert_uint_eq(res->n_series, (1 << 20) / QUERY_POINTS_MAX);
 	query_free(res);
@@ -343,13 +286,13 @@ static void *keep_asking(void *arg)
 {
 	struct asker *a = arg;
 	struct query_selector sel[] = {{"cpu.user", NULL}, {"cpu.load", NULL}};
-	struct query_request rq = {sel, 2, 0, 0, 50, false};
+	struct query_request rq = {sel, 2, 0, 0, 50, false, 0};
 	struct query_result *res;
 
 	while (!atomic_load(a->done)) {
-		rq.from_us = log_oldest_us(a->log);
-		rq.to_us = rq.from_us + 1000000ull * SECOND;
-		if (!rq.from_us || query_run(a->log, &rq, &res, NULL) < 0)
+		rq.from_us = (int64_t)log_oldest_us(a->log);
+		rq.to_us = rq.from_us + 1000000ll * SECOND;
+		if (!rq.from_us || query_log(a->log, &rq, &res, NULL) < 0)
 			continue;
 		for (uint32_t i = 0; res->n_series == 2 && i < rq.points; i++) {
 			const struct query_point *user = &res->series[0].points[i];
@@ -395,24 +338,24 @@ START_TEST(wrong_questions_are_refused)
 {
 	struct log *l = open_log(4);
 	struct query_selector sel = {"no.such", NULL};
-	struct query_request rq = {&sel, 1, 1, 2, 1, false};
+	struct query_request rq = {&sel, 1, 1, 2, 1, false, 0};
 	struct query_result *res = NULL;
 	_Atomic bool cancel = true;
 	struct feeder f;
 
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -ENOENT); /* an empty log */
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -ENOENT); /* an empty log */
 	feeder_open(&f, l, groups, N_GROUPS);
 	cpu_tick(&f, SECOND, 1, 1);
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -ENOENT);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -ENOENT);
 	sel.metric = "cpu.user";
-	ck_assert_int_eq(query_run(l, &rq, &res, &cancel), -ECANCELED);
+	ck_assert_int_eq(query_log(l, &rq, &res, &cancel), -ECANCELED);
 	rq.points = 0;
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -EINVAL);
 	rq.points = QUERY_POINTS_MAX + 1;
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -EINVAL);
 	rq.points = 1;
 	rq.to_us = rq.from_us;
-	ck_assert_int_eq(query_run(l, &rq, &res, NULL), -EINVAL);
+	ck_assert_int_eq(query_log(l, &rq, &res, NULL), -EINVAL);
 	ck_assert_ptr_null(res);
 	feeder_close(&f);
 	log_close(l);

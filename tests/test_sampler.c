@@ -419,8 +419,8 @@ START_TEST(budget_gives_back_when_there_is_room)
 	struct budget b = {.limit_ppm = 5000};
 	unsigned n = 0;
 
-	/* 250 + 500 ppm: the first to 1 Hz (1000), the second to 4 (2000), 8 would be 4000 + 1000
-	 */
+	/* 250 + 500 ppm: the first to 1 Hz (1000), the second to 4 (2000), 8 would be 4000 +
+	 * 1000 */
 	for (int i = 1; i < BUDGET_CALM_WINDOWS; i++)
 		ck_assert(!budget_judge(&b, 750, g, 2, 10));
 	ck_assert(budget_judge(&b, 750, g, 2, 10));

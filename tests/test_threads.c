@@ -17,6 +17,7 @@ static const struct metric calm_metrics[] = {METRIC("calm.passes", SEM_COUNTER)}
 static const struct group calm_groups[] = {
 	{.name = "calm", .metrics = calm_metrics, .n_metrics = 1, .max_instances = 1}};
 static _Atomic int64_t calm_passes;
+static _Atomic int calm_policy, pass_policy, work_policy;
 
 static int calm_open(void *state, const struct host *h, struct collector_report *r)
 {
@@ -28,6 +29,7 @@ static int calm_sample(void *state, unsigned g, struct batch *b, struct collecto
 {
 	(void)state, (void)g, (void)r;
 	batch_row(b)[0] = ++calm_passes;
+	calm_policy = sched_getscheduler(0);
 	return 0;
 }
 
@@ -66,6 +68,7 @@ static int threaded_work(void *state, unsigned worker, const struct host *h)
 {
 	(void)state, (void)worker, (void)h;
 	atomic_fetch_add(&n_inside, 1);
+	work_policy = sched_getscheduler(0);
 	if (atomic_fetch_add(&n_steps, 1) == 0)
 		sem_post(&in_work);
 	if (block_work)
@@ -103,6 +106,29 @@ static const struct collector threaded = {.name = "threaded",
 					  .sample = threaded_sample,
 					  .close = threaded_close,
 					  .work = threaded_work};
+
+/* ---- one whose passes have a thread of their own ---- */
+
+static const struct metric passing_metrics[] = {METRIC("passing.passes", SEM_COUNTER)};
+static const struct group passing_groups[] = {
+	{.name = "passing", .metrics = passing_metrics, .n_metrics = 1, .max_instances = 1}};
+static _Atomic uint64_t n_passes;
+
+static int passing_sample(void *state, unsigned g, struct batch *b, struct collector_report *r)
+{
+	(void)state, (void)g, (void)r;
+	pass_policy = sched_getscheduler(0);
+	batch_row(b)[0] = (int64_t)++n_passes;
+	return 0;
+}
+
+static const struct collector passing = {.name = "passing",
+					 .groups = passing_groups,
+					 .n_groups = 1,
+					 .blocking = true,
+					 .open = calm_open,
+					 .sample = passing_sample,
+					 .close = calm_close};
 
 struct crew {
 	struct host host;
@@ -227,6 +253,31 @@ START_TEST(close_waits_for_the_worker)
 }
 END_TEST
 
+/* Where the sampler may be real-time at all: a long pass at that priority would hold up the host. */
+START_TEST(only_the_sampler_is_real_time)
+{
+	static const struct collector *const c[] = {&calm, &passing};
+	static const struct collector *const d[] = {&calm, &threaded};
+	struct crew w;
+
+	crew_start(&w, c, 2, NULL, 100);
+	await(&w, &n_passes, 5);
+	crew_stop(&w);
+	ck_assert_int_eq(calm_policy == (SCHED_FIFO | SCHED_RESET_ON_FORK),
+			 !strcmp(stats.sampler_tier, "SCHED_FIFO 1"));
+	ck_assert_int_eq(pass_policy, SCHED_OTHER);
+	crew_close(&w);
+
+	work_policy = -1;
+	sem_init(&in_work, 0, 0);
+	crew_start(&w, d, 2, NULL, 100);
+	sem_wait(&in_work);
+	crew_stop(&w);
+	ck_assert_int_eq(work_policy, SCHED_OTHER);
+	crew_close(&w);
+}
+END_TEST
+
 START_TEST(stops_at_once_and_says_so)
 {
 	static const struct collector *const c[] = {&calm};
@@ -292,7 +343,8 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = {an_open_that_blocks_costs_no_tick, close_waits_for_the_worker,
-				stops_at_once_and_says_so, stopped_and_killed};
+				only_the_sampler_is_real_time, stops_at_once_and_says_so,
+				stopped_and_killed};
 
 	return support_run("threads", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -459,8 +459,8 @@ START_TEST(a_reset_row_is_the_mirror)
 }
 END_TEST
 
-/* Frames with flipped bits, cut off or too long: refused or taken, never a crash or a read outside.
- */
+/* Frames with flipped bits, cut off or too long: refused or taken, never a crash or a read
+ * outside. */
 START_TEST(damaged_frames_do_no_harm)
 {
 	static const struct encoder_sink sink = {0};

@@ -4,7 +4,7 @@
  * Invariants
  *  - A slot is a row index; an instance is (slot, gen). gen rises each time the slot is given to
  *    another instance and is 1 for the first. A slot freed in one pass is given away in a later
- * one.
+ *    one.
  *  - Everything is reserved by batch_init(); no other function allocates, locks, blocks or logs.
  *  - `rows` holds the newest values, `prev` those of the last committed tick.
  *
@@ -67,8 +67,8 @@ void batch_done(struct batch *); /* NULL and zeroed are fine */
 void batch_begin(struct batch *, uint64_t tick);
 /* After a successful sample(): in a group that is not managed, ends what this pass did not read. */
 void batch_finish(struct batch *);
-/* After the rows were written to the log: prev = rows of what was touched, lists and dirty cleared.
- */
+/* After the rows were written to the log: prev = rows of what was touched, lists and dirty
+ * cleared. */
 void batch_commit(struct batch *);
 
 /* Where the collector fills a batch on another thread: makes `to`, a batch of the same group that

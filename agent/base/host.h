@@ -45,8 +45,8 @@ struct kept_file {
 	uint64_t tick; /* of the last read + 1; 0: none yet */
 };
 
-/* Opens and reads once to size the buffer with room to grow (twice the size + 4 KiB). 0 or -errno.
- */
+/* Opens and reads once to size the buffer with room to grow (twice the size + 4 KiB). 0 or
+ * -errno. */
 int kept_open(struct kept_file *, const struct host *, enum host_root, const char *path);
 /* Reads the whole file from offset 0 unless it was read for this tick already. 0; -EFBIG: it has
  * outgrown the buffer (reopen to resize); or -errno of pread. Never allocates. */

@@ -3,8 +3,8 @@
  *
  * Invariants
  *  - The order of the lines is learned in one full pass. Later passes step over the lines that
- * nobody wants, compare the key of each wanted line where it is expected, and learn again when one
- * moved.
+ *    nobody wants, compare the key of each wanted line where it is expected, and learn again when
+ *    one moved.
  *  - A key that is not in the file is VALUE_ABSENT, as is a number cut off by the end of the file.
  */
 #ifndef STROBE_BASE_KEYED_H

@@ -38,14 +38,12 @@ struct metric {
 	const char *source; /* file and field, for the reference page */
 	const char *help;   /* one sentence */
 	enum semantics sem;
-	int64_t quantum; /* smallest step the source can show, stored units; 0 = exact */
-	const char *const
-		*names; /* state-like metric: the word for each value, NULL-ended; or NULL */
+	int64_t quantum;	  /* smallest step the source can show, stored units; 0 = exact */
+	const char *const *names; /* the word for each value of a state, NULL-ended; or NULL */
 };
 
 struct group {
-	const char
-		*name; /* unique in the agent: "cpu.percpu", "disk.dev"; never shown as a metric */
+	const char *name;  /* unique in the agent: "cpu.percpu", "disk.dev"; no metric's name */
 	const char *indom; /* "cpu" "disk" "interface" "process" ...; NULL: singular, one row */
 	const struct metric *metrics;
 	uint32_t n_metrics;

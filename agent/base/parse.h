@@ -58,8 +58,8 @@ static inline bool parse_i64(const char **p, int64_t *ret)
 	return true;
 }
 
-/* "12.34" as 1234 with frac = 2: missing digits count as 0, further ones are cut. False as above.
- */
+/* "12.34" as 1234 with frac = 2: missing digits count as 0, further ones are cut. False as
+ * above. */
 static inline bool parse_fixed(const char **p, unsigned frac, int64_t *ret)
 {
 	const char *q = *p;

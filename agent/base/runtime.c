@@ -37,8 +37,8 @@ int runtime_place(const char *listen, unsigned n, char *ret, size_t size)
 	return n ? -ERANGE : 0;
 }
 
-/* The path of the i-th base; -ERANGE past the end, -ENOENT when the environment does not name it.
- */
+/* The path of the i-th base; -ERANGE past the end, -ENOENT when the environment does not name
+ * it. */
 static int base_path(unsigned i, const char *dir, char ret[RUNTIME_PATH_MAX])
 {
 	const char *env = getenv(i == 0 ? "RUNTIME_DIRECTORY" : "XDG_RUNTIME_DIR");
@@ -217,8 +217,8 @@ static bool listens_on(const struct runtime_agent *a, const char *listen)
 static void scan_base(const char *base, const char *listen, struct timespec *best,
 		      struct runtime_agent *ret)
 {
-	/* Only root can make /run/strobe: what a service user keeps there is good for root to read.
-	 */
+	/* Only root can make /run/strobe: what a service user keeps there is good for root to
+	 * read. */
 	bool trusted = geteuid() == 0 && strcmp(base, "/run/strobe") == 0;
 	char path[RUNTIME_PATH_MAX + NAME_MAX + 32], err[1];
 	int fd = base_open(base, !trusted, err, sizeof(err));

@@ -2,14 +2,13 @@
  * Where a running agent keeps what must outlive a crash of it, and how clients on the host find it.
  *
  *	BASE/PLACE/log          the log (store/log.h)
- *	BASE/PLACE/agent.json   0600 {"url", "token", "pid", "log_id", "socket"}; there while it
- *runs
+ *	BASE/PLACE/agent.json   0600 {"url", "token", "pid", "log_id", "socket"} while it runs
  *
  * BASE is the first of $RUNTIME_DIRECTORY, /run/strobe, $XDG_RUNTIME_DIR/strobe,
  * /dev/shm/strobe-UID that is a real directory (no symlink) on tmpfs, ours, closed to others (0700)
- *and writable. PLACE says where the agent listens, so that a restart finds its log again and two
- *agents never share one: "9820" for 127.0.0.1:9820, "unix-<hash>" for a socket, "auto", "auto-2",
- *... for port 0 (the first that no other agent has locked).
+ * and writable. PLACE says where the agent listens, so that a restart finds its log again and two
+ * agents never share one: "9820" for 127.0.0.1:9820, "unix-<hash>" for a socket, "auto", "auto-2",
+ * ... for port 0 (the first that no other agent has locked).
  */
 #ifndef STROBE_BASE_RUNTIME_H
 #define STROBE_BASE_RUNTIME_H

@@ -11,14 +11,14 @@
 
 enum { STATS_COLLECTORS_MAX = 64 };
 
-enum collector_state { /* the words are in collectors/strobe.c */
-		       COLLECTOR_OK,
-		       COLLECTOR_REDUCED, /* its period is stretched by the budget */
-		       COLLECTOR_PARTIAL, /* some sources fail, the rest is good */
-		       COLLECTOR_FAILED,  /* disabled, tried again with back-off */
-		       COLLECTOR_ABSENT,  /* no such source on this host; probed again once a minute
-					   */
-		       COLLECTOR_OFF	  /* left out by --collectors */
+/* The words are in collectors/strobe.c. */
+enum collector_state {
+	COLLECTOR_OK,
+	COLLECTOR_REDUCED, /* its period is stretched by the budget */
+	COLLECTOR_PARTIAL, /* some sources fail, the rest is good */
+	COLLECTOR_FAILED,  /* disabled, tried again with back-off */
+	COLLECTOR_ABSENT,  /* no such source on this host; probed again once a minute */
+	COLLECTOR_OFF	   /* left out by --collectors */
 };
 
 struct collector_stat {
@@ -42,11 +42,16 @@ struct stats {
 	_Atomic uint64_t samples;     /* values read so far */
 	_Atomic uint64_t series;      /* values in the newest full tick */
 	_Atomic uint64_t log_bytes, log_frames, log_bytes_held, log_capacity_bytes, retention_us;
+	_Atomic uint64_t history_memory_bytes, history_disk_bytes, history_disk_size_bytes,
+		history_blocks, history_samples, history_sample_bytes, history_retention_us,
+		history_safe_us; /* CLOCK_MONOTONIC of the newest tick that a loss of power would
+				    spare; 0: there is no ring */
+	_Atomic uint64_t history_errors; /* writes to the ring that failed */
 	_Atomic uint64_t clients, bytes_sent, batches_sent, gaps_sent, slow_clients, http_requests,
 		refused_requests;
 	_Atomic uint64_t queries, query_us;
-	const char *sampler_tier,
-		*sampler_reason; /* its priority; sampler thread only, NULL before it runs */
+	/* The sampler's priority; of its thread only, NULL before it runs. */
+	const char *sampler_tier, *sampler_reason;
 	struct collector_stat collectors[STATS_COLLECTORS_MAX];
 };
 

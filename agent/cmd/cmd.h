@@ -6,10 +6,14 @@
 #ifndef STROBE_CMD_CMD_H
 #define STROBE_CMD_CMD_H
 
-int cmd_run(int argc, char **argv);    /* the agent itself; the only place that creates threads */
-int cmd_status(int argc, char **argv); /* the running agent, for people */
-int cmd_get(int argc, char **argv);    /* METRIC... of the running agent */
+int cmd_run(int argc, char **argv);	   /* the agent itself */
+int cmd_status(int argc, char **argv);	   /* the running agent, for people */
+int cmd_get(int argc, char **argv);	   /* METRIC... of the running agent */
+int cmd_rank(int argc, char **argv);	   /* what changed in a range, of the running agent */
 int cmd_collectors(int argc, char **argv); /* what can be read on this host; needs no agent */
 int cmd_metrics(int argc, char **argv);	   /* the metric reference from the tables */
+int cmd_record(int argc, char **argv);	   /* a range of this host into a file */
+int cmd_open(int argc, char **argv);	   /* serves such a file */
+int cmd_export(int argc, char **argv);	   /* prints its samples */
 
 #endif

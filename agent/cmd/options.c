@@ -56,6 +56,29 @@ int option_number(const char *what, const char *text, uint32_t min, uint32_t max
 	return 0;
 }
 
+int option_duration(const char *what, const char *text, uint64_t *ret_us, char *err, size_t err_len)
+{
+	static const struct {
+		const char *name;
+		double us;
+	} units[] = {{"ms", 1e3},  {"s", 1e6},	 {"", 1e6},	{"m", 6e7},
+		     {"min", 6e7}, {"h", 3.6e9}, {"d", 8.64e10}};
+	char *end;
+	double v = strtod(text, &end);
+
+	for (size_t i = 0; end != text && i < sizeof(units) / sizeof(*units); i++)
+		if (!strcmp(end, units[i].name)) {
+			v *= units[i].us;
+			if (!(v >= 1 && v <= 366 * 8.64e10))
+				break;
+			*ret_us = (uint64_t)v;
+			return 0;
+		}
+	snprintf(err, err_len, "%s '%s': a length of time is wanted, as in 30s, 10m or 1h", what,
+		 text);
+	return -EINVAL;
+}
+
 int option_percent(const char *text, uint32_t *ret_ppm, char *err, size_t err_len)
 {
 	char *end;

@@ -19,6 +19,9 @@ int option_size(const char *text, uint64_t *ret, char *err, size_t err_len);
 /* A whole number in [min, max]. */
 int option_number(const char *what, const char *text, uint32_t min, uint32_t max, uint32_t *ret,
 		  char *err, size_t err_len);
+/* "90s", "10m", "1.5h", "500ms"; without a unit seconds. More than 0, at most a year. */
+int option_duration(const char *what, const char *text, uint64_t *ret_us, char *err,
+		    size_t err_len);
 /* Percent of a core ("2", "0.5") as millionths of a core. */
 int option_percent(const char *text, uint32_t *ret_ppm, char *err, size_t err_len);
 

@@ -1,63 +1,43 @@
-/* strobe run: the agent. The only place that creates threads. */
+/* strobe run: the agent. */
 #include "base/clock.h"
 #include "base/msg.h"
 #include "base/runtime.h"
+#include "cmd/agent.h"
 #include "cmd/cmd.h"
+#include "cmd/face.h"
+#include "cmd/keep.h"
 #include "cmd/run_options.h"
-#include "sample/sampler.h"
-#include "serve/server.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/random.h>
-#include <sys/resource.h>
 
 enum {
+	RESULTS_MIN = 16 << 20,
 	MEMORY_DEFAULT_MIN = 64 << 20,
 	MEMORY_DEFAULT_MAX = 512 << 20,
-	N_OPENERS = 2,
-	THREADS_MAX = 64,
-	BEGIN_MS = 2000,
-	JOIN_MS = 2000,
-	FILES_WANTED = 65536,
-	FILES_LEAST = 200
+	BEGIN_MS = 2000
 };
 
-struct thread {
-	pthread_t id;
-	const char *name;
-	void (*body)(struct thread *);
-	struct agent *agent;
-	unsigned number;
-};
-
-struct agent {
+struct run {
 	struct run_options o;
-	struct host host;
-	struct log *log;
+	struct agent agent;
+	struct keep keep;
 	enum log_state log_state;
 	char place[RUNTIME_PATH_MAX]; /* of agent.json, and of the log unless it is in a memfd; "":
 					 none */
-	char token[129];
-	struct sampler *sampler;
+	char token[FACE_TOKEN_MAX];
 	struct server *server;
-	struct thread threads[THREADS_MAX];
-	size_t n_threads, n_ended;
-	pthread_mutex_t lock; /* of n_ended, with `end` */
-	pthread_cond_t end;
+	struct threads threads;
 	bool stuck; /* a thread does not end: what it may touch is left to exit() */
 };
 
 /* ---- log ---- */
 
-static uint64_t memory_size(const struct agent *a)
+static uint64_t memory_size(const struct run *a)
 {
-	uint64_t size = a->host.mem_total_bytes / 200;
+	uint64_t size = a->agent.host.mem_total_bytes / 200;
 
 	if (a->o.memory)
 		return a->o.memory;
@@ -73,9 +53,9 @@ static int say_running(const struct runtime_agent *other)
 	return -EBUSY;
 }
 
-/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the next.
- */
-static int open_log_in(struct agent *a, unsigned base, struct log_config *c, char *err,
+/* Tries one base directory. 0; -EBUSY: an agent on this address runs (said so); else try the
+ * next. */
+static int open_log_in(struct run *a, unsigned base, struct log_config *c, char *err,
 		       size_t err_len)
 {
 	struct runtime_agent other;
@@ -87,7 +67,7 @@ static int open_log_in(struct agent *a, unsigned base, struct log_config *c, cha
 		if (r < 0)
 			break;
 		c->dir = a->place;
-		r = log_open(&a->log, c, &a->log_state, err, err_len);
+		r = log_open(&a->agent.log, c, &a->log_state, err, err_len);
 		if (r != -EBUSY)
 			break;
 		if (runtime_place(a->o.listen, n + 1, place, sizeof(place)) == -ERANGE) {
@@ -99,9 +79,9 @@ static int open_log_in(struct agent *a, unsigned base, struct log_config *c, cha
 	return r;
 }
 
-/* With the log in memory agent.json may lie on any file system. a->place is "" when there is none.
- */
-static void find_place(struct agent *a)
+/* With the log in memory agent.json may lie on any file system. a->place is "" when there is
+ * none. */
+static void find_place(struct run *a)
 {
 	struct runtime_agent other;
 	char err[512], place[64];
@@ -117,13 +97,13 @@ static void find_place(struct agent *a)
 	a->place[0] = 0;
 }
 
-static int open_log_in_memory(struct agent *a, struct log_config *c)
+static int open_log_in_memory(struct run *a, struct log_config *c)
 {
 	char err[512];
 	int r;
 
 	c->dir = NULL;
-	r = log_open(&a->log, c, &a->log_state, err, sizeof(err));
+	r = log_open(&a->agent.log, c, &a->log_state, err, sizeof(err));
 	if (r < 0)
 		msg(MSG_ERROR, "%s", err);
 	else
@@ -134,9 +114,10 @@ static int open_log_in_memory(struct agent *a, struct log_config *c)
 	return r;
 }
 
-static int open_log(struct agent *a)
+static int open_log(struct run *a)
 {
-	struct log_config c = {.size_bytes = memory_size(a) / 2, .boot_id = a->host.boot_id};
+	struct log_config c = {.size_bytes = keep_log_bytes(memory_size(a)),
+			       .boot_id = a->agent.host.boot_id};
 	char err[512];
 	int r;
 
@@ -157,9 +138,9 @@ static int open_log(struct agent *a)
 	return open_log_in_memory(a, &c);
 }
 
-static void say_recovered(const struct agent *a, uint64_t now_us)
+static void say_recovered(const struct run *a, uint64_t now_us)
 {
-	const struct recovered *f = sampler_recovered(a->sampler);
+	const struct recovered *f = sampler_recovered(a->agent.sampler);
 
 	double held_s = (double)(f->to_us - f->from_us) / 1e6;
 
@@ -177,52 +158,18 @@ static void say_recovered(const struct agent *a, uint64_t now_us)
 
 /* ---- set-up ---- */
 
-static int make_token(struct agent *a)
+static int open_server(struct run *a, uint64_t started_us)
 {
-	const char *env = getenv("STROBE_TOKEN");
-	uint8_t random[16];
-
-	if (env && *env) {
-		if (strlen(env) >= sizeof(a->token)) {
-			msg(MSG_ERROR, "STROBE_TOKEN is too long: at most 128 characters");
-			return -EINVAL;
-		}
-		strcpy(a->token, env);
-		return 0;
-	}
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return -EIO;
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(a->token + 2 * i, 3, "%02x", random[i]);
-	return 0;
-}
-
-/* Kept files of many processes need room; the rest of the agent is content with little. */
-static void raise_file_limit(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		return;
-	l.rlim_cur = l.rlim_max < FILES_WANTED ? l.rlim_max : FILES_WANTED;
-	setrlimit(RLIMIT_NOFILE, &l);
-	if (l.rlim_cur < FILES_LEAST)
-		msg(MSG_WARN,
-		    "only %llu files may be open: collectors will fail and clients get no answer; "
-		    "allow "
-		    "more (ulimit -n 4096)",
-		    (unsigned long long)l.rlim_cur);
-}
-
-static int open_server(struct agent *a, uint64_t started_us)
-{
+	uint64_t memory = memory_size(a);
 	struct server_config c = {.listen = a->o.listen,
 				  .token = a->token,
-				  .log = a->log,
-				  .host = &a->host,
+				  .log = a->agent.log,
+				  .history = a->keep.history,
+				  .host = &a->agent.host,
 				  .rate_hz = a->o.rate_hz,
 				  .started_us = started_us,
-				  .recoverable = log_is_persistent(a->log)};
+				  .recoverable = log_is_persistent(a->agent.log),
+				  .result_bytes = memory < RESULTS_MIN ? RESULTS_MIN : memory};
 	struct runtime_agent other;
 	char err[512] = "";
 	int r = server_open(&a->server, &c, err, sizeof(err));
@@ -235,165 +182,72 @@ static int open_server(struct agent *a, uint64_t started_us)
 	return r;
 }
 
-static int set_up(struct agent *a)
+static void on_failure(void *server)
+{
+	server_stop(server);
+}
+
+static int set_up(struct run *a)
 {
 	uint64_t started_us = clock_mono_us();
-	struct sampler_config c = {.host = &a->host,
-				   .collectors = collectors,
-				   .n_collectors = n_collectors,
-				   .rate_hz = a->o.rate_hz,
-				   .budget_ppm = a->o.budget_ppm,
-				   .off = a->o.off,
-				   .period_ms = a->o.period_ms};
-	int r = host_open(&a->host, a->o.proc, a->o.sys, a->o.cgroup);
+	const struct agent_config c = {.proc = a->o.proc,
+				       .sys = a->o.sys,
+				       .cgroup = a->o.cgroup,
+				       .rate_hz = a->o.rate_hz,
+				       .budget_ppm = a->o.budget_ppm,
+				       .off = a->o.off,
+				       .period_ms = a->o.period_ms};
+	int r = agent_open_host(&a->agent, &c);
 
-	if (r < 0) {
-		msg(MSG_ERROR, "cannot open the roots to watch (%s): %s",
-		    a->o.proc ? a->o.proc : "/proc", strerrordesc_np(-r));
-		return r;
-	}
-	raise_file_limit();
-	r = make_token(a);
+	if (!r)
+		r = face_make_token(a->token);
 	if (!r)
 		r = open_log(a);
+	if (!r)
+		r = agent_open_sampler(&a->agent, &c, a->log_state == LOG_CONTINUED);
 	if (r < 0)
 		return r;
-	c.log = a->log;
-	c.continued = a->log_state == LOG_CONTINUED;
-	r = sampler_open(&a->sampler, &c);
-	if (r < 0) {
-		msg(MSG_ERROR, "cannot set up the sampler: %s", strerrordesc_np(-r));
+	const struct keep_config k = {.log = a->agent.log,
+				      .boot_id = a->agent.host.boot_id,
+				      .memory_bytes = memory_size(a),
+				      .dir = a->o.history,
+				      .size_bytes = a->o.history_size};
+
+	r = keep_open(&a->keep, &k);
+	if (r < 0)
 		return r;
-	}
 	say_recovered(a, started_us);
-	return open_server(a, started_us);
-}
-
-/* ---- threads ---- */
-
-static void sampler_thread(struct thread *t)
-{
-	int r;
-
-	r = sampler_run(t->agent->sampler);
-	if (r < 0) {
-		msg(MSG_ERROR, "the sampler has stopped: %s", strerrordesc_np(-r));
-		server_stop(t->agent->server);
-	}
-}
-
-static void opener_thread(struct thread *t)
-{
-	while (sampler_opener_step(t->agent->sampler) >= 0)
-		;
-}
-
-static void worker_thread(struct thread *t)
-{
-	while (sampler_worker_step(t->agent->sampler, t->number) >= 0)
-		;
-}
-
-static void query_thread(struct thread *t)
-{
-	while (server_query_step(t->agent->server) >= 0)
-		;
-}
-
-/* What ends the agent. What was ignored at the start (nohup) stays so: sigwait() would take it. */
-static void end_signals(sigset_t *ret)
-{
-	static const int signals[] = {SIGINT, SIGHUP};
-	struct sigaction was;
-
-	sigemptyset(ret);
-	sigaddset(ret, SIGTERM);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-		if (sigaction(signals[i], NULL, &was) < 0 || was.sa_handler != SIG_IGN)
-			sigaddset(ret, signals[i]);
-}
-
-static void signal_thread(struct thread *t)
-{
-	sigset_t set;
-	int sig;
-
-	end_signals(&set);
-	sigwait(&set, &sig);
-	server_stop(t->agent->server);
-}
-
-static void *run_thread(void *arg)
-{
-	struct thread *t = arg;
-
-	prctl(PR_SET_NAME, t->name);
-	t->body(t);
-	pthread_mutex_lock(&t->agent->lock);
-	t->agent->n_ended++;
-	pthread_cond_signal(&t->agent->end);
-	pthread_mutex_unlock(&t->agent->lock);
-	return NULL;
-}
-
-static int start(struct agent *a, const char *name, void (*body)(struct thread *), unsigned number)
-{
-	struct thread *t = &a->threads[a->n_threads];
-	int r;
-
-	if (a->n_threads == THREADS_MAX)
-		return -EAGAIN;
-	*t = (struct thread){.name = name, .body = body, .agent = a, .number = number};
-	r = pthread_create(&t->id, NULL, run_thread, t);
-	if (r)
-		msg(MSG_ERROR, "cannot start the thread %s: %s", name, strerrordesc_np(r));
-	else
-		a->n_threads++;
-	return -r;
-}
-
-static int start_all(struct agent *a)
-{
-	int r = start(a, "strobe-signals", signal_thread, 0); /* the first: stop_all() wakes it */
-
-	if (!r)
-		r = start(a, "strobe-query", query_thread, 0);
-	for (unsigned i = 0; !r && i < N_OPENERS; i++)
-		r = start(a, "strobe-opener", opener_thread, i);
-	for (unsigned i = 0; !r && i < sampler_n_workers(a->sampler); i++)
-		r = start(a, "strobe-worker", worker_thread, i);
-	if (!r)
-		r = start(a, "strobe-sampler", sampler_thread, 0);
+	r = open_server(a, started_us);
+	a->agent.failed = on_failure;
+	a->agent.failed_arg = a->server;
 	return r;
 }
 
-static void stop_all(struct agent *a)
+static int start_all(struct run *a)
 {
-	struct timespec until;
-	int r = 0;
+	int r = face_start(a->server, &a->threads);
 
-	server_stop(a->server);
-	sampler_stop(a->sampler);
-	if (a->n_threads)
-		pthread_kill(a->threads[0].id, SIGTERM);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += JOIN_MS / 1000;
-	pthread_mutex_lock(&a->lock);
-	while (!r && a->n_ended < a->n_threads)
-		r = pthread_cond_clockwait(&a->end, &a->lock, CLOCK_MONOTONIC, &until);
-	pthread_mutex_unlock(&a->lock);
-	for (size_t i = 0; i < a->n_threads; i++)
-		if (!r)
-			pthread_join(a->threads[i].id, NULL);
-	a->stuck = r != 0;
+	if (!r)
+		r = keep_start(&a->keep, &a->threads);
+	return r < 0 ? r : agent_start(&a->agent, &a->threads);
+}
+
+static void stop_all(struct run *a)
+{
+	agent_stop(&a->agent);
+	keep_stop(&a->keep);
+	face_stop(a->server, &a->threads);
+	a->stuck = !threads_join(&a->threads);
+	if (!a->stuck)
+		keep_finish(&a->keep);
 }
 
 /* ---- the verb ---- */
 
-static void announce(const struct agent *a)
+static void announce(const struct run *a)
 {
 	struct runtime_agent self = {.pid = getpid()};
-	const uint8_t *id = log_id(a->log);
+	const uint8_t *id = log_id(a->agent.log);
 	const char *url = server_url(a->server);
 	int r = 0;
 
@@ -408,39 +262,36 @@ static void announce(const struct agent *a)
 	if (r < 0)
 		msg(MSG_WARN, "%s/agent.json cannot be written (%s): give clients --url", a->place,
 		    strerrordesc_np(-r));
-	printf("strobe: listening on %s#token=%s\n", url, a->token);
-	fflush(stdout);
+	face_announce(a->server, a->token);
 }
 
 /* A log that never held anything need not stay in memory. */
-static void remove_unused(const struct agent *a)
+static void remove_unused(const struct run *a)
 {
 	char path[RUNTIME_PATH_MAX + 8];
 
 	snprintf(path, sizeof(path), "%s/log", a->place);
-	if (a->log_state == LOG_NEW && log_is_persistent(a->log))
+	if (a->log_state == LOG_NEW && log_is_persistent(a->agent.log))
 		unlink(path);
 	rmdir(a->place);
 }
 
-static void tear_down(struct agent *a)
+static void tear_down(struct run *a)
 {
 	if (a->server && a->place[0])
 		runtime_remove_agent(a->place);
-	else if (a->log && a->place[0])
+	else if (a->agent.log && a->place[0])
 		remove_unused(a);
 	if (a->stuck)
 		return;
 	server_close(a->server);
-	sampler_close(a->sampler);
-	log_close(a->log);
-	host_close(&a->host);
+	keep_close(&a->keep);
+	agent_close(&a->agent);
 }
 
 int cmd_run(int argc, char **argv)
 {
-	struct agent *a = calloc(1, sizeof(*a));
-	sigset_t set;
+	struct run *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
@@ -450,17 +301,13 @@ int cmd_run(int argc, char **argv)
 		free(a);
 		return r;
 	}
-	signal(SIGPIPE, SIG_IGN);
-	end_signals(&set);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	a->host = (struct host){.fd = {-1, -1, -1}};
-	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->end, NULL);
+	end_signals_block();
+	threads_init(&a->threads);
 	r = set_up(a);
 	if (!r) {
 		r = start_all(a);
 		if (!r) {
-			sampler_wait_begun(a->sampler, BEGIN_MS);
+			sampler_wait_begun(a->agent.sampler, BEGIN_MS);
 			announce(a);
 			r = server_run(a->server);
 		}

@@ -1,12 +1,13 @@
 #include "cmd/run_options.h"
 
 #include "base/runtime.h"
-#include "sample/sampler.h"
+#include "cmd/agent.h"
+#include "store/ring.h"
 
 #include <getopt.h>
 #include <stdio.h>
 
-enum { MEMORY_MIN = 8 << 20, BUDGET_PPM = 20000 };
+enum { MEMORY_MIN = 8 << 20, HISTORY_DEFAULT = 256 << 20 };
 
 static void usage(void)
 {
@@ -17,8 +18,13 @@ static void usage(void)
 	     "  --rate HZ              ticks a second, 1 to 100 (default 10)\n"
 	     "  --collectors LIST      cpu,disk: only these; -process: all but this\n"
 	     "  --period NAME=MS       read a collector at this period, never slower (repeatable)\n"
-	     "  --memory SIZE          of the whole agent; half of it is the log\n"
-	     "                         (default 0.5 % of RAM, 64M to 512M)\n"
+	     "  --memory SIZE          of the whole agent, most of it history\n"
+	     "                         (default 0.5 % of RAM, 64M to 512M); results of queries "
+	     "take\n"
+	     "                         as much again at most while they last, never more than 64M\n"
+	     "  --history DIR          keep history on disk too, in a ring of fixed size in DIR:\n"
+	     "                         it outlives the agent, a crash and a reboot\n"
+	     "  --history-size SIZE    of that ring (default 256M)\n"
 	     "  --cpu-budget PERCENT   of one core for sampling; above it the dearest collectors "
 	     "are\n"
 	     "                         read less often, visibly (default 2, more above 10 Hz)\n"
@@ -37,6 +43,8 @@ static const struct option long_options[] = {
 	{"collectors", required_argument, NULL, 'c'},
 	{"period", required_argument, NULL, 'p'},
 	{"memory", required_argument, NULL, 'm'},
+	{"history", required_argument, NULL, 'H'},
+	{"history-size", required_argument, NULL, 'z'},
 	{"cpu-budget", required_argument, NULL, 'b'},
 	{"runtime-dir", required_argument, NULL, 'd'},
 	{"proc", required_argument, NULL, 'P'},
@@ -60,6 +68,11 @@ static int set_option(struct run_options *o, int c, const char *arg, char *err, 
 		return option_periods(arg, o->period_ms, err, err_len);
 	case 'm':
 		return option_size(arg, &o->memory, err, err_len);
+	case 'H':
+		o->history = arg;
+		return 0;
+	case 'z':
+		return option_size(arg, &o->history_size, err, err_len);
 	case 'b':
 		return option_percent(arg, &o->budget_ppm, err, err_len);
 	case 'd':
@@ -114,7 +127,19 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 		fprintf(stderr, "strobe: --memory must be at least 8M\n");
 		return 2;
 	}
+	if (o->history_size && !o->history) {
+		fprintf(stderr,
+			"strobe: --history-size needs --history DIR, the folder of the ring\n");
+		return 2;
+	}
+	if (o->history_size && o->history_size < RING_SIZE_MIN) {
+		fprintf(stderr, "strobe: --history-size must be at least %dM\n",
+			RING_SIZE_MIN >> 20);
+		return 2;
+	}
+	if (!o->history_size)
+		o->history_size = HISTORY_DEFAULT;
 	if (!o->budget_ppm)
-		o->budget_ppm = o->rate_hz > 10 ? BUDGET_PPM / 10 * o->rate_hz : BUDGET_PPM;
+		o->budget_ppm = agent_budget_ppm(o->rate_hz);
 	return -1;
 }

@@ -7,7 +7,9 @@
 struct run_options {
 	const char *listen, *runtime_dir, *proc, *sys, *cgroup;
 	uint32_t rate_hz, budget_ppm;
-	uint64_t memory; /* bytes; 0: the default */
+	uint64_t memory;       /* bytes; 0: the default */
+	const char *history;   /* folder of the ring on disk; NULL: none */
+	uint64_t history_size; /* bytes of it */
 	bool off[STATS_COLLECTORS_MAX];
 	uint32_t period_ms[STATS_COLLECTORS_MAX];
 };

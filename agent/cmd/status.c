@@ -65,15 +65,37 @@ static void print_collectors(const json_t *list)
 	}
 }
 
+static void print_history(const json_t *h)
+{
+	double size = number(h, "disk_size_bytes"), errors = number(h, "errors");
+
+	printf("%-14s%.0f blocks, %.1f MiB of them in memory", "history", number(h, "blocks"),
+	       number(h, "memory_bytes") / 1048576);
+	if (number(h, "bytes_per_sample") > 0)
+		printf(", %.3f bytes a sample", number(h, "bytes_per_sample"));
+	if (size > 0)
+		printf("\n%-14s%.1f of %.0f MiB, the newest %.1f s not yet durable", "disk ring",
+		       number(h, "disk_used_bytes") / 1048576, size / 1048576,
+		       number(h, "flush_lag_s"));
+	else
+		printf("\n%-14snone: --history DIR keeps history over restarts", "disk ring");
+	printf("\n");
+	if (errors > 0)
+		printf("%-14s%.0f writes to the ring failed\n", "", errors);
+}
+
 static void print_status(const json_t *o, const char *url)
 {
 	printf("strobe %s on %s, %s\n\n", text(o, "version"), text(o, "host"), url);
+	if (*text(o, "capture"))
+		printf("%-14s%s: figures are those of its end\n", "capture", text(o, "capture"));
 	print_span("running", number(o, "uptime_s"));
 	printf("%-14s%.0f Hz, %.0f series, %.0f samples a second\n", "sampling",
 	       number(o, "rate_hz"), number(o, "series"), number(o, "samples_per_s"));
 	printf("%-14s%.2f %% of one core, %.1f MiB resident\n", "cost", number(o, "cpu_percent"),
 	       number(o, "rss_bytes") / 1048576);
-	print_span("log holds", number(o, "retention_s"));
+	print_span("holds", number(o, "retention_s"));
+	print_history(json_object_get(o, "history"));
 	printf("%-14s%.0f late, %.0f missed\n", "ticks", number(o, "late_ticks"),
 	       number(o, "missed_ticks"));
 	printf("%-14s%.0f\n", "clients", number(o, "clients"));

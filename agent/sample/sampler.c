@@ -16,6 +16,8 @@
  * file. */
 enum { IDLE_MS = 500, LONG_MS = 60000, OPEN_WAIT_MS = 1000 };
 
+enum { PASS_NICE = -5 };
+
 static uint64_t real_now_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
@@ -333,7 +335,7 @@ unsigned sampler_n_workers(const struct sampler *s)
 	return s->n_workers;
 }
 
-/* Of the calling thread. What was reached. */
+/* Of the sampler's thread, which never runs for long. What was reached. */
 static const char *raise_priority(void)
 {
 	struct sched_param fifo = {.sched_priority = 1};
@@ -363,9 +365,11 @@ static void pass_step(struct sampler *s, struct source_worker *w)
 {
 	struct timespec until = deadline(LONG_MS);
 
-	if (!w->raised)
-		raise_priority();
-	w->raised = true;
+	/* A pass over thousands of processes takes long: where there is one CPU, or the others are
+	 * busy, everybody else must get their turn in between. It is favoured a little at most. */
+	if (!w->favoured)
+		setpriority(PRIO_PROCESS, 0, PASS_NICE); /* of this thread, on Linux */
+	w->favoured = true;
 	sem_clockwait(&w->source->pass.wanted, CLOCK_MONOTONIC, &until);
 	source_pass(w->source, s->config.now_ns, s->config.cpu_ns);
 }
@@ -436,6 +440,7 @@ void sampler_begin(struct sampler *s)
 			   "the agent was not running: nothing was recorded for %.3f s",
 			   (double)(now_us - was->to_us) / 1e6);
 	writer_notices(&s->writer, &s->notices);
+	log_wake(s->config.log);
 	sem_post(&s->begun);
 }
 
@@ -452,6 +457,7 @@ void sampler_finish(struct sampler *s)
 	notice_add(&s->notices, s->config.now_ns() / 1000, EVENT_AGENT_STOP, SEVERITY_INFO,
 		   "strobe", "strobe stopped");
 	writer_notices(&s->writer, &s->notices);
+	log_wake(s->config.log);
 }
 
 int sampler_run(struct sampler *s)

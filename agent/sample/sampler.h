@@ -4,12 +4,13 @@
  *
  * Invariants
  *  - Ticks lie on multiples of the period of CLOCK_MONOTONIC. One that begins more than 10 % late
- * is counted, one that was skipped too; more than two skipped in a row are an event.
+ *    is counted, one that was skipped too; more than two skipped in a row are an event.
  *  - After sampler_open() the sampler thread allocates nothing, takes no lock and waits for nobody
- * but its timer. What may block has threads of its own: openers run probe(), open() and close();
- * workers run a collector's work(), or all of its sample() when it is `blocking`. Such a pass is
- * asked for at the beginning of a tick and taken at its end, after a quarter of the period at most;
- * one that takes longer comes with a later tick under its own time.
+ *    but its timer. What may block has threads of its own: openers run probe(), open() and close();
+ *    workers run a collector's work(), or all of its sample() when it is `blocking`. Such a pass is
+ *    asked for at the beginning of a tick and taken at its end, after a quarter of the period at
+ *    most; one that takes longer comes with a later tick under its own time.
+ *  - Only the sampler thread itself has a real-time priority: the others share the CPUs fairly.
  *  - The catalog holds every group of the build, in registry order, whatever is on or off.
  *
  * Life cycle: sampler_open; then threads that call sampler_run (one), sampler_opener_step (two or

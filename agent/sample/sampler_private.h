@@ -13,7 +13,7 @@
 struct source_worker {
 	struct source *source;
 	bool passes;	 /* it runs the passes of a blocking collector; else work() */
-	bool raised;	 /* its priority */
+	bool favoured;	 /* its priority was asked for */
 	unsigned number; /* among the workers of its source */
 	uint32_t ended;	 /* see source_work() */
 };

@@ -7,7 +7,7 @@
  *    CLOSED), or an opener thread (WANT_*, OPENING, CLOSING). The owner alone touches the rest, and
  *    hands over by a release store.
  *  - sample() runs on the sampler in RUNNING only; probe(), open() and close() on an opener only,
- * so that a source that blocks while it opens costs no tick.
+ *    so that a source that blocks while it opens costs no tick.
  *  - work() runs while `usable` is the same non-zero number; close() waits until `busy` is 0.
  */
 #ifndef STROBE_SAMPLE_SOURCE_H

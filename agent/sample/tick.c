@@ -446,6 +446,7 @@ void sampler_tick(struct sampler *s, uint64_t now_ns)
 	write_attrs(s);
 	mind_budget(s, now_ns);
 	writer_rest(&s->writer, &s->notices);
+	log_wake(s->config.log);
 	count_log(s);
 	if (atomic_load_explicit(&s->notices.written, memory_order_relaxed) !=
 	    atomic_load_explicit(&s->notices.printed, memory_order_relaxed))

@@ -4,8 +4,8 @@
  *
  * Invariants
  *  - A segment begins with CATALOG, CLOCK, the live ATTRs and KEY, all of the newest committed
- * state. A TICK that finds no room opens a segment and stands in it after the KEY of the tick
- * before: so batches are committed after writer_tick_end() only.
+ *    state. A TICK that finds no room opens a segment and stands in it after the KEY of the tick
+ *    before: so batches are committed after writer_tick_end() only.
  *  - keys[g].period_ms is what the log says of group g; 0: not read.
  */
 #ifndef STROBE_SAMPLE_WRITER_H
@@ -40,8 +40,8 @@ struct writer {
 int writer_open(struct writer *, struct log *, const struct batch *const *batches, size_t n);
 void writer_close(struct writer *); /* zeroed is fine */
 
-/* Begins a segment: to be called once before the first tick. `number`: of the newest tick so far.
- */
+/* Begins a segment: to be called once before the first tick. `number`: of the newest tick so
+ * far. */
 void writer_begin(struct writer *, uint64_t mono_us, uint64_t number);
 
 /* One tick: tick_begin; frame_tick_group(&w->frame, ...) and frame_tick_period; tick_end, which

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <math.h>
 
-static const uint64_t status_window_us = 10000000;
+static const int64_t status_window_us = 10000000;
 
 static const struct query_selector status_rates[] = {
 	{.metric = "strobe.cpu.user"},
@@ -100,9 +100,8 @@ void api_metrics_json(struct buf *b, const struct mirror *m)
 struct job *api_status_job(const struct server *s, const void *owner)
 {
 	struct job *job = job_new(JOB_RANGE, owner);
-	uint64_t now_us = clock_mono_us();
+	int64_t now_us = (int64_t)server_now_us(s);
 
-	(void)s;
 	if (!job)
 		return NULL;
 	if (job_set_selectors(job, status_rates, sizeof(status_rates) / sizeof(*status_rates)) <
@@ -110,7 +109,7 @@ struct job *api_status_job(const struct server *s, const void *owner)
 		job_free(job);
 		return NULL;
 	}
-	job->request.from_us = now_us > status_window_us ? now_us - status_window_us : 0;
+	job->request.from_us = now_us - status_window_us;
 	job->request.to_us = now_us;
 	job->request.points = 1;
 	return job;
@@ -197,10 +196,29 @@ static void collectors_json(struct buf *b, struct mirror *m)
 	json_close(b, ']');
 }
 
+static void history_json(struct buf *b, struct history *h, double lag_us)
+{
+	struct history_stats s;
+
+	history_stats(h, &s);
+	json_key(b, "history");
+	json_open(b, '{');
+	json_key_int(b, "blocks", (int64_t)(s.blocks_memory + s.blocks_disk));
+	json_key_int(b, "memory_bytes", (int64_t)s.bytes_memory);
+	json_key_int(b, "disk_used_bytes", (int64_t)s.disk_used_bytes);
+	json_key_int(b, "disk_size_bytes", (int64_t)s.disk_size_bytes);
+	json_key_double(b, "bytes_per_sample",
+			s.samples ? (double)s.sample_bytes / (double)s.samples : 0);
+	json_key_double(b, "flush_lag_s", lag_us / 1e6);
+	json_key_int(b, "errors", (int64_t)STAT_GET(history_errors));
+	json_close(b, '}');
+}
+
 void api_status_json(struct buf *b, struct server *s, const struct query_result *result)
 {
 	struct mirror *m = &s->tail.encoder.mirror;
-	uint64_t now_us = clock_mono_us();
+	uint64_t now_us = server_now_us(s);
+	int64_t oldest_us = history_oldest_us(s->config.history);
 	double cpu = rate_of(result, "strobe.cpu.user") + rate_of(result, "strobe.cpu.sys");
 
 	json_open(b, '{');
@@ -216,8 +234,8 @@ void api_status_json(struct buf *b, struct server *s, const struct query_result 
 			round(cpu * 1000) / 10000); /* millisec a second, in % of one core */
 	json_key_double(b, "rss_bytes", newest(m, "strobe.mem.rss"));
 	json_key_double(b, "retention_s",
-			m->mono_us && log_oldest_us(s->config.log)
-				? (double)(m->mono_us - log_oldest_us(s->config.log)) / 1e6
+			m->mono_us && oldest_us != INT64_MAX
+				? (double)((int64_t)m->mono_us - oldest_us) / 1e6
 				: 0);
 	json_key_double(b, "late_ticks", newest(m, "strobe.tick.late"));
 	json_key_double(b, "missed_ticks", newest(m, "strobe.tick.missed"));
@@ -225,7 +243,10 @@ void api_status_json(struct buf *b, struct server *s, const struct query_result 
 	json_key(b, "recoverable");
 	json_bool(b, s->config.recoverable);
 	json_key_double(b, "newest_us_ago",
-			m->mono_us ? (double)(clock_mono_us() - m->mono_us) : 0);
+			m->mono_us && now_us > m->mono_us ? (double)(now_us - m->mono_us) : 0);
+	if (s->config.capture_name)
+		json_key_text(b, "capture", s->config.capture_name);
+	history_json(b, s->config.history, newest(m, "strobe.history.flush_lag"));
 	collectors_json(b, m);
 	json_close(b, '}');
 	buf_text(b, "\n");

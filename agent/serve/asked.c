@@ -1,4 +1,4 @@
-/* What a client asks for: Subscribe, RangeRequest, Ping. */
+/* What a client asks for: Subscribe, requests about the past, TextsRequest, Ping. */
 #include "base/stats.h"
 #include "serve/message.h"
 #include "serve/session.h"
@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-enum { SERIES_MAX = 256, JOBS_A_SESSION = 8 };
+enum { SERIES_MAX = 256, JOBS_A_SESSION = 8, RANK_ROWS = 20, TOTALS_ROWS = 50 };
 
 static const uint64_t window_max_us = 300000000;
 
@@ -112,37 +112,113 @@ static int subscribe(struct session *s, const Strobe__V1__Subscribe *m)
 	return r < 0 ? -1 : 0;
 }
 
-static void request_range(struct session *s, const Strobe__V1__RangeRequest *m)
+/* Queues a job for this request, or says why not: `bad` (400), or that too many wait. */
+static void queue_job(struct session *s, struct job *job, uint32_t req, int r, const char *bad)
 {
-	struct query_selector selectors[SERIES_MAX];
-
-	if (!m->n_series || m->n_series > SERIES_MAX || !m->points ||
-	    m->points > QUERY_POINTS_MAX || m->from_us >= m->to_us) {
-		session_error(
-			s, m->req, 400,
-			"RangeRequest: 1 to 256 series, 1 to 10,000 points, from_us before to_us");
+	if (bad) {
+		job_free(job);
+		session_error(s, req, 400, bad);
 		return;
 	}
-	for (size_t i = 0; i < m->n_series; i++)
-		selectors[i] = (struct query_selector){
-			m->series[i]->metric,
-			m->series[i]->instance[0] ? m->series[i]->instance : NULL};
-	struct job *job = s->n_jobs < JOBS_A_SESSION ? job_new(JOB_RANGE, s) : NULL;
-
-	if (job && job_set_selectors(job, selectors, m->n_series) == 0) {
-		job->req = m->req;
-		job->request.from_us = m->from_us;
-		job->request.to_us = m->to_us;
-		job->request.points = m->points;
-		job->request.raw = m->raw;
+	if (job && r == 0 && s->n_jobs < JOBS_A_SESSION) {
+		job->req = req;
 		if (jobs_add(&s->server->jobs, job) == 0) {
 			s->n_jobs++;
 			return;
 		}
 	}
 	job_free(job);
-	session_error(s, m->req, 429,
-		      "too many range requests are waiting: ask again when one is answered");
+	session_error(s, req, 429, "too many requests are waiting: ask again when one is answered");
+}
+
+static void request_range(struct session *s, const Strobe__V1__RangeRequest *m)
+{
+	struct query_selector selectors[SERIES_MAX];
+	struct job *job;
+	int r;
+
+	if (!m->n_series || m->n_series > SERIES_MAX || !m->points ||
+	    m->points > QUERY_POINTS_MAX || m->from_us >= m->to_us) {
+		queue_job(s, NULL, m->req, 0,
+			  "RangeRequest: 1 to 256 series, 1 to 10,000 points, from_us before "
+			  "to_us");
+		return;
+	}
+	for (size_t i = 0; i < m->n_series; i++)
+		selectors[i] = (struct query_selector){
+			m->series[i]->metric,
+			m->series[i]->instance[0] ? m->series[i]->instance : NULL};
+	job = job_new(JOB_RANGE, s);
+	r = job ? job_set_selectors(job, selectors, m->n_series) : -ENOMEM;
+	if (r == 0) {
+		job->request.from_us = m->from_us;
+		job->request.to_us = m->to_us;
+		job->request.points = m->points;
+		job->request.raw = m->raw;
+	}
+	queue_job(s, job, m->req, r, NULL);
+}
+
+static void request_held(struct session *s, const Strobe__V1__HeldRequest *m)
+{
+	queue_job(s, job_new(JOB_HELD, s), m->req, 0, NULL);
+}
+
+/* Is this a range, or, where it may be left out, both 0? */
+static bool is_range(int64_t from_us, int64_t to_us, bool optional)
+{
+	return from_us < to_us || (optional && !from_us && !to_us);
+}
+
+static void request_rank(struct session *s, const Strobe__V1__RankRequest *m)
+{
+	struct job *job = job_new(JOB_RANK, s);
+	const char *bad = NULL;
+
+	if (!is_range(m->from_us, m->to_us, false) ||
+	    !is_range(m->base_from_us, m->base_to_us, true) || m->limit > RANK_ROWS_MAX)
+		bad = "RankRequest: from_us before to_us, so the baseline's, at most 200 rows";
+	if (job)
+		job->rank_request =
+			(struct rank_request){m->from_us, m->to_us, m->base_from_us, m->base_to_us,
+					      m->limit ? m->limit : RANK_ROWS};
+	queue_job(s, job, m->req, 0, bad);
+}
+
+static void request_totals(struct session *s, const Strobe__V1__TotalsRequest *m)
+{
+	struct job *job = NULL;
+	const char *bad = NULL;
+	int r = 0;
+
+	if (!m->n_metrics || m->n_metrics > TOTALS_METRICS_MAX ||
+	    !is_range(m->from_us, m->to_us, false) ||
+	    !is_range(m->base_from_us, m->base_to_us, true) || m->limit > TOTALS_ROWS_MAX)
+		bad = "TotalsRequest: 1 to 16 metrics, from_us before to_us, so the baseline's, at "
+		      "most 500 rows";
+	else
+		job = job_new(JOB_TOTALS, s);
+	if (job) {
+		r = job_set_totals(job, m->group, m->metrics, m->n_metrics);
+		job->totals_request.from_us = m->from_us;
+		job->totals_request.to_us = m->to_us;
+		job->totals_request.base_from_us = m->base_from_us;
+		job->totals_request.base_to_us = m->base_to_us;
+		job->totals_request.limit = m->limit ? m->limit : TOTALS_ROWS;
+	}
+	queue_job(s, job, m->req, r, bad);
+}
+
+static void request_events(struct session *s, const Strobe__V1__EventsRequest *m)
+{
+	struct job *job = job_new(JOB_PAST_EVENTS, s);
+
+	if (job) {
+		job->from_us = m->from_us;
+		job->to_us = m->to_us;
+	}
+	queue_job(s, job, m->req, 0,
+		  m->from_us < m->to_us ? NULL : "EventsRequest: from_us before to_us");
 }
 
 int session_on_message(struct session *s, const uint8_t *p, size_t len)
@@ -165,10 +241,26 @@ int session_on_message(struct session *s, const uint8_t *p, size_t len)
 	case STROBE__V1__CLIENT_MESSAGE__OF_RANGE:
 		request_range(s, m->range);
 		break;
+	case STROBE__V1__CLIENT_MESSAGE__OF_HELD:
+		request_held(s, m->held);
+		break;
+	case STROBE__V1__CLIENT_MESSAGE__OF_RANK:
+		request_rank(s, m->rank);
+		break;
+	case STROBE__V1__CLIENT_MESSAGE__OF_TOTALS:
+		request_totals(s, m->totals);
+		break;
+	case STROBE__V1__CLIENT_MESSAGE__OF_EVENTS:
+		request_events(s, m->events);
+		break;
 	case STROBE__V1__CLIENT_MESSAGE__OF_PING:
-		message_pong(&b, m->ping->id);
+		message_pong(&b, m->ping->id, server_now_us(s->server));
 		session_queue(s, &b);
 		buf_done(&b);
+		break;
+	case STROBE__V1__CLIENT_MESSAGE__OF_TEXTS:
+		s->texts_due = true;
+		session_ask(s);
 		break;
 	case STROBE__V1__CLIENT_MESSAGE__OF__NOT_SET:
 	case _STROBE__V1__CLIENT_MESSAGE__OF__CASE_IS_INT_SIZE:

@@ -2,8 +2,8 @@
  * A growing byte buffer and the protobuf encodings that are written by hand into it.
  *
  * Invariants
- *  - After an allocation failed `failed` is set and every later write is dropped; look once, at the
- * end.
+ *  - After an allocation failed, or `max` bytes did not suffice, `failed` is set and every later write is dropped; look once, at the
+ *    end.
  *  - Zeroed is empty and valid. Capacity only grows until buf_done or buf_trim.
  */
 #ifndef STROBE_SERVE_BUF_H
@@ -20,6 +20,7 @@
 struct buf {
 	uint8_t *p;
 	size_t len, cap;
+	size_t max; /* of cap; 0: no limit */
 	bool failed;
 };
 
@@ -56,7 +57,9 @@ static inline uint8_t *buf_room(struct buf *b, size_t n)
 
 		while (cap - b->len < n)
 			cap *= 2;
-		uint8_t *p = realloc(b->p, cap);
+		if (b->max && cap > b->max)
+			cap = b->max;
+		uint8_t *p = cap >= b->len && cap - b->len >= n ? realloc(b->p, cap) : NULL;
 
 		if (!p) {
 			b->failed = true;
@@ -108,6 +111,12 @@ static inline void pb_uint(struct buf *b, uint32_t field, uint64_t v)
 		pb_tag(b, field, PB_VARINT);
 		buf_varint(b, v);
 	}
+}
+
+/* An int64, which may be negative. */
+static inline void pb_int(struct buf *b, uint32_t field, int64_t v)
+{
+	pb_uint(b, field, (uint64_t)v);
 }
 
 static inline void pb_sint(struct buf *b, uint32_t field, int64_t v)

@@ -12,7 +12,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-enum { ANSWER_MAX = 256 << 20, TIMEOUT_S = 30 };
+enum { ANSWER_MAX = 256 << 20, HEAD_MAX = 64 << 10, TIMEOUT_S = 30 };
 
 /* ---- which agent ---- */
 
@@ -138,7 +138,7 @@ static int dial(const struct client *c)
 	return TAKE_FD(fd);
 }
 
-static int exchange(int fd, const struct client *c, const char *target, struct buf *answer)
+static int send_request(int fd, const struct client *c, const char *target)
 {
 	struct buf request = {0};
 	int r = 0;
@@ -165,20 +165,36 @@ static int exchange(int fd, const struct client *c, const char *target, struct b
 			r = -errno;
 	}
 	buf_done(&request);
-	while (r == 0) {
-		uint8_t *p = buf_room(answer, 64 << 10);
-		ssize_t n = p ? recv(fd, p, 64 << 10, 0) : -1;
-
-		if (n == 0)
-			break;
-		if (n > 0)
-			answer->len += (size_t)n;
-		else if (!p || errno != EINTR)
-			r = !p ? -ENOMEM : errno == EAGAIN ? -ETIMEDOUT : -errno;
-		if (answer->len > ANSWER_MAX)
-			r = -EMSGSIZE;
-	}
 	return r;
+}
+
+/* Some more of the answer: how many bytes, 0 at its end, -errno. */
+static ssize_t receive(int fd, struct buf *answer)
+{
+	uint8_t *p = buf_room(answer, 64 << 10);
+	ssize_t n;
+
+	if (!p)
+		return -ENOMEM;
+	do
+		n = recv(fd, p, 64 << 10, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	answer->len += (size_t)n;
+	return n;
+}
+
+static int exchange(int fd, const struct client *c, const char *target, struct buf *answer)
+{
+	ssize_t n = send_request(fd, c, target);
+
+	if (n < 0)
+		return (int)n;
+	do
+		n = answer->len > ANSWER_MAX ? -EMSGSIZE : receive(fd, answer);
+	while (n > 0);
+	return (int)n;
 }
 
 /* The sentence of a refusal: its "error" and "hint". */
@@ -195,6 +211,14 @@ static void explain(const char *body, unsigned status, char *err, size_t err_len
 	json_decref(o);
 }
 
+static void explain_errno(const struct client *c, int r, char *err, size_t err_len)
+{
+	snprintf(err, err_len, "%s: %s%s", c->shown, strerror(-r),
+		 r == -ECONNREFUSED || r == -ENOENT
+			 ? "; is the agent running? ('strobe run' starts it)"
+			 : "");
+}
+
 int client_get(const struct client *c, const char *target, char **ret, char *err, size_t err_len)
 {
 	struct buf answer = {0};
@@ -203,10 +227,7 @@ int client_get(const struct client *c, const char *target, char **ret, char *err
 	int r = fd < 0 ? fd : exchange(fd, c, target, &answer);
 
 	if (r < 0) {
-		snprintf(err, err_len, "%s: %s%s", c->shown, strerror(-r),
-			 r == -ECONNREFUSED || r == -ENOENT
-				 ? "; is the agent running? ('strobe run' starts it)"
-				 : "");
+		explain_errno(c, r, err, err_len);
 		buf_done(&answer);
 		return r;
 	}
@@ -227,6 +248,153 @@ int client_get(const struct client *c, const char *target, char **ret, char *err
 	explain(text, status, err, err_len);
 	buf_done(&answer);
 	return status == 401 ? -EACCES : -EREMOTEIO;
+}
+
+/* ---- an answer that is read while it comes ---- */
+
+struct client_stream {
+	int fd;
+	struct buf in; /* received and not read, from `at` on */
+	size_t at;
+	bool chunked, over;
+	size_t left; /* of the chunk */
+};
+
+void client_stream_close(struct client_stream *s)
+{
+	if (!s)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	buf_done(&s->in);
+	free(s);
+}
+
+static ssize_t more(struct client_stream *s)
+{
+	s->in.len -= s->at;
+	if (s->in.len)
+		memmove(s->in.p, s->in.p + s->at, s->in.len);
+	s->at = 0;
+	return receive(s->fd, &s->in);
+}
+
+/* Receives until `end` stands in what is unread: where. -EPIPE: the answer ended before. */
+static ssize_t find(struct client_stream *s, const char *end)
+{
+	for (;;) {
+		size_t unread = s->in.len - s->at;
+		const uint8_t *p =
+			unread ? memmem(s->in.p + s->at, unread, end, strlen(end)) : NULL;
+
+		if (p)
+			return p - s->in.p;
+		ssize_t n = unread > HEAD_MAX ? -EPROTO : more(s);
+
+		if (n <= 0)
+			return n < 0 ? n : -EPIPE;
+	}
+}
+
+/* Status and headers. 0; -EREMOTEIO and -EACCES with a sentence; -errno. */
+static int read_head(struct client_stream *s, char *err, size_t err_len)
+{
+	ssize_t end = find(s, "\r\n\r\n");
+	unsigned status = 0;
+
+	if (end < 0)
+		return (int)end;
+	s->in.p[end] = '\0';
+	if (sscanf((const char *)s->in.p, "HTTP/1.%*1[01] %3u", &status) != 1)
+		return -EPROTO;
+	s->chunked = strcasestr((const char *)s->in.p, "\r\ntransfer-encoding: chunked");
+	s->at = (size_t)end + 4;
+	if (status == 200)
+		return 0;
+	while (s->in.len < HEAD_MAX && receive(s->fd, &s->in) > 0)
+		;
+	buf_put(&s->in, "", 1);
+	if (!s->in.failed)
+		explain((const char *)s->in.p + s->at, status, err, err_len);
+	return status == 401 ? -EACCES : -EREMOTEIO;
+}
+
+int client_stream_open(struct client_stream **ret, const struct client *c, const char *target,
+		       char *err, size_t err_len)
+{
+	struct client_stream *s = calloc(1, sizeof(*s));
+	int r = -ENOMEM;
+
+	*err = '\0';
+	if (s) {
+		s->fd = dial(c);
+		r = s->fd < 0 ? s->fd : send_request(s->fd, c, target);
+	}
+	if (r == 0)
+		r = read_head(s, err, err_len);
+	if (r == -EPROTO)
+		snprintf(err, err_len, "%s: this is no strobe agent", c->shown);
+	else if (r < 0 && !*err)
+		explain_errno(c, r, err, err_len);
+	if (r < 0)
+		client_stream_close(s);
+	else
+		*ret = s;
+	return r;
+}
+
+/* To the bytes of the next chunk; at the last one s->over. */
+static int next_chunk(struct client_stream *s)
+{
+	ssize_t end = find(s, "\r\n");
+	unsigned long n;
+	char *after;
+
+	if (end == (ssize_t)s->at) { /* what ends the chunk before */
+		s->at += 2;
+		end = find(s, "\r\n");
+	}
+	if (end < 0)
+		return (int)end;
+	s->in.p[end] = '\0';
+	n = strtoul((const char *)s->in.p + s->at, &after, 16);
+	if (after == (const char *)s->in.p + s->at || n > ANSWER_MAX)
+		return -EPROTO;
+	s->at = (size_t)end + 2;
+	s->left = n;
+	s->over = n == 0;
+	return 0;
+}
+
+int client_stream_read(void *stream, void *to, size_t len)
+{
+	struct client_stream *s = stream;
+	size_t n;
+
+	while (s->chunked && !s->left && !s->over) {
+		int r = next_chunk(s);
+
+		if (r < 0)
+			return r;
+	}
+	if (s->over || !len)
+		return 0;
+	if (s->at == s->in.len) {
+		ssize_t r = more(s);
+
+		if (r <= 0)
+			return r == 0 && s->chunked ? -EPIPE : (int)r;
+	}
+	n = s->in.len - s->at;
+	n = n < len ? n : len;
+	n = n < INT32_MAX ? n : INT32_MAX;
+	if (s->chunked) {
+		n = n < s->left ? n : s->left;
+		s->left -= n;
+	}
+	memcpy(to, s->in.p + s->at, n);
+	s->at += n;
+	return (int)n;
 }
 
 int client_escape(char *out, size_t out_size, const char *text)

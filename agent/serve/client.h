@@ -24,6 +24,14 @@ int client_find(const char *url, struct client *ret, char *err, size_t err_len);
  * reached. */
 int client_get(const struct client *, const char *target, char **ret, char *err, size_t err_len);
 
+/* The same for an answer of any size that is read while it comes: client_stream_read() gives 1 to len
+ * bytes, 0 at its end, -EPIPE where it was cut short, -ETIMEDOUT after 30 s without a byte, -errno. */
+struct client_stream;
+int client_stream_open(struct client_stream **ret, const struct client *, const char *target,
+		       char *err, size_t err_len);
+int client_stream_read(void *stream, void *to, size_t len);
+void client_stream_close(struct client_stream *); /* NULL is fine */
+
 /* Appends the percent-encoded text to the string at out (of size out_size). 0 or -ENOBUFS. */
 int client_escape(char *out, size_t out_size, const char *text);
 

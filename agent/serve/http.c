@@ -1,33 +1,18 @@
 #include "base/stats.h"
 #include "serve/access.h"
-#include "serve/api.h"
 #include "serve/assets.h"
-#include "serve/private.h"
+#include "serve/request.h"
 
 #include <errno.h>
 
-enum {
-	CHUNK = 64 << 10,
-	HEADERS_MAX = 4096,
-	ARGS_MAX = 300,
-	KEEP_BODY = 64 << 10,
-	SEND_TIMEOUT_S = 20
-};
+enum { HEADERS_MAX = 4096, KEEP_BODY = 64 << 10 };
 
-enum endpoint { ENDPOINT_NONE, ENDPOINT_QUERY, ENDPOINT_STATUS };
-
-struct request { /* of one connection; one at a time */
-	struct server *server;
-	struct lws *wsi;
-	struct request *next; /* in server->waiting */
-	enum endpoint pending;
-	struct api_query query;
-	char *args; /* what query points into */
-	bool head, close;
-	const uint8_t *data; /* the body: of an asset, or of `body` */
-	size_t len, sent;
-	struct buf body;
-};
+static void forget_body(struct request *r)
+{
+	buf_trim(&r->body, KEEP_BODY);
+	job_free(r->answer);
+	r->answer = NULL;
+}
 
 /* ---- responses ---- */
 
@@ -53,7 +38,7 @@ static int respond(struct request *r, unsigned status, const char *mime, const s
 	r->sent = r->head ? r->len : 0;
 	if (r->sent == r->len)
 		return r->close || lws_http_transaction_completed(r->wsi) ? -1 : 0;
-	lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_TIMEOUT_S);
+	lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_SEND_TIMEOUT_S);
 	lws_callback_on_writable(r->wsi);
 	return 0;
 }
@@ -70,7 +55,7 @@ static int respond_body(struct request *r, unsigned status, const char *mime)
 	return respond(r, status, mime, extra, 1);
 }
 
-static int refuse(struct request *r, unsigned status, const char *error, const char *hint)
+int request_refuse(struct request *r, unsigned status, const char *error, const char *hint)
 {
 	static const struct extra unauthorized[] = {{"cache-control:", "no-store"},
 						    {"www-authenticate:", "Bearer"}};
@@ -93,11 +78,11 @@ static int send_some(struct request *r)
 {
 	struct buf *out = &r->server->out;
 	size_t n = r->len - r->sent;
-	bool last = n <= CHUNK;
+	bool last = n <= REQUEST_CHUNK;
 
 	if (r->sent == r->len)
 		return 0;
-	n = last ? n : CHUNK;
+	n = last ? n : REQUEST_CHUNK;
 	out_begin(r->server);
 	buf_put(out, r->data + r->sent, n);
 	if (out->failed)
@@ -107,12 +92,12 @@ static int send_some(struct request *r)
 		return -1;
 	r->sent += n;
 	if (!last) {
-		lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_TIMEOUT_S);
+		lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_SEND_TIMEOUT_S);
 		lws_callback_on_writable(r->wsi);
 		return 0;
 	}
 	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
-	buf_trim(&r->body, KEEP_BODY);
+	forget_body(r);
 	return r->close || lws_http_transaction_completed(r->wsi) ? -1 : 0;
 }
 
@@ -167,11 +152,11 @@ static int respond_asset(struct request *r, const struct asset *a)
 
 /* ---- the API ---- */
 
-static int wait_for(struct request *r, struct job *job, enum endpoint endpoint)
+int request_wait(struct request *r, struct job *job, enum endpoint endpoint)
 {
 	if (!job || jobs_add(&r->server->jobs, job) < 0) {
 		job_free(job);
-		return refuse(r, 429, "too many queries are waiting", "try again in a second");
+		return -EAGAIN;
 	}
 	r->pending = endpoint;
 	r->next = r->server->waiting;
@@ -180,14 +165,37 @@ static int wait_for(struct request *r, struct job *job, enum endpoint endpoint)
 	return 0;
 }
 
-/* Reads the arguments into one allocation, NUL-ended each. The number of them, or -ENOMEM. */
-static int copy_args(struct request *r, char **args)
+struct job *request_job(struct request *r)
+{
+	struct job *job = jobs_take(&r->server->jobs, r);
+
+	if (!job)
+		return NULL;
+	for (struct request **p = &r->server->waiting; *p; p = &(*p)->next)
+		if (*p == r) {
+			*p = r->next;
+			break;
+		}
+	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
+	r->pending = ENDPOINT_NONE;
+	return job;
+}
+
+static int wait_for(struct request *r, struct job *job, enum endpoint endpoint)
+{
+	return request_wait(r, job, endpoint) == 0
+		       ? 0
+		       : request_refuse(r, 429, "too many queries are waiting",
+					"try again in a second");
+}
+
+int request_args(struct request *r, char *args[REQUEST_ARGS_MAX])
 {
 	size_t total = 0;
 	int n = 0, len;
 	char *p;
 
-	while (n < ARGS_MAX &&
+	while (n < REQUEST_ARGS_MAX &&
 	       (len = lws_hdr_fragment_length(r->wsi, WSI_TOKEN_HTTP_URI_ARGS, n)) > 0) {
 		total += (size_t)len + 1;
 		n++;
@@ -210,18 +218,23 @@ static int copy_args(struct request *r, char **args)
 static int api_query(struct request *r)
 {
 	struct query_selector selectors[API_METRICS_MAX];
-	char *args[ARGS_MAX], err[256];
-	int n = copy_args(r, args);
+	char *args[REQUEST_ARGS_MAX], err[256];
+	int n = request_args(r, args);
 
 	if (n < 0)
 		return -1;
-	unsigned status = api_query_parse(&r->query, args, (size_t)n,
-					  &r->server->tail.encoder.mirror, err, sizeof(err));
+	struct api_times times;
+
+	if (api_times_open(&times, r->server) < 0)
+		return -1;
+	unsigned status = api_query_parse(&r->query, args, (size_t)n, &times, err, sizeof(err));
+
+	api_times_done(&times);
 
 	if (status)
-		return refuse(r, status, err,
-			      "see /api/v1/metrics for the names; example: "
-			      "/api/v1/query?metric=kernel.all.load&from=-30s&points=30");
+		return request_refuse(r, status, err,
+				      "see /api/v1/metrics for the names; example: "
+				      "/api/v1/query?metric=kernel.all.load&from=-30s&points=30");
 	for (size_t i = 0; i < r->query.n_metrics; i++) {
 		uint32_t group, metric;
 
@@ -229,8 +242,9 @@ static int api_query(struct request *r)
 					&group, &metric)) {
 			snprintf(err, sizeof(err), "no metric is called %.128s",
 				 r->query.metrics[i]);
-			return refuse(r, 404, err,
-				      "/api/v1/metrics (or: strobe metrics) lists the names");
+			return request_refuse(
+				r, 404, err,
+				"/api/v1/metrics (or: strobe metrics) lists the names");
 		}
 		selectors[i] = (struct query_selector){r->query.metrics[i], r->query.instance};
 	}
@@ -250,48 +264,75 @@ static int api_query(struct request *r)
 	return wait_for(r, job, ENDPOINT_QUERY);
 }
 
-static int finish_query(struct request *r, struct job *job)
+/* What a job that only renders is for: rank and held. */
+static int api_past(struct request *r, struct job *job, void (*render)(struct job *))
 {
+	if (job)
+		job->render = render;
+	return wait_for(r, job, ENDPOINT_PAST);
+}
+
+static int api_rank(struct request *r)
+{
+	char *args[REQUEST_ARGS_MAX], err[256];
+	struct rank_request rq;
+	struct api_times times;
+	struct job *job;
+	unsigned status;
+	int n = request_args(r, args);
+
+	if (n < 0 || api_times_open(&times, r->server) < 0)
+		return -1;
+	status = api_rank_parse(&rq, args, (size_t)n, &times, err, sizeof(err));
+	api_times_done(&times);
+	if (status)
+		return request_refuse(r, status, err,
+				      "example: /api/v1/rank?from=-5m&to=-4m (or: strobe rank)");
+	job = job_new(JOB_RANK, r);
+	if (job)
+		job->rank_request = rq;
+	return api_past(r, job, api_render_rank);
+}
+
+static int finish_query(struct request *r, struct job *job, enum endpoint endpoint)
+{
+	if (job->r == -ENODATA)
+		return request_refuse(r, 404, "nothing is held of that range, or of its baseline",
+				      "/api/v1/held says what is");
 	if (job->r == -ENOENT)
-		return refuse(r, 404, "no such metric",
-			      "/api/v1/metrics (or: strobe metrics) lists the names");
+		return request_refuse(r, 404, "no such metric",
+				      "/api/v1/metrics (or: strobe metrics) lists the names");
 	if (job->r == -ENOMEM || job->r == -E2BIG)
-		return refuse(r, 413, "the result is too large",
-			      "ask for fewer points, metrics or instances");
+		return request_refuse(r, 413, "the result is too large",
+				      "ask for fewer points, metrics or instances");
+	if (job->r == -EBUSY)
+		return request_refuse(r, 429, "the results of other queries are still being sent",
+				      "try again in a second");
 	if (job->r < 0)
-		return refuse(r, 400, "the query cannot be run", strerror(-job->r));
+		return request_refuse(r, 400, "the query cannot be run", strerror(-job->r));
 	buf_done(&r->body);
 	r->body = job->text;
 	job->text = (struct buf){0};
+	r->body.max = 0;
 	return respond_body(r, HTTP_STATUS_OK,
-			    r->query.csv ? "text/csv; charset=utf-8" : "application/json");
+			    endpoint == ENDPOINT_QUERY && r->query.csv ? "text/csv; charset=utf-8"
+								       : "application/json");
 }
 
 /* A job of this request may be done: answers it. */
 static int finish_pending(struct request *r)
 {
-	struct server *s = r->server;
-	struct job *job = jobs_take(&s->jobs, r);
-	int ret;
+	enum endpoint endpoint = r->pending;
+	struct job *job = request_job(r);
 
 	if (!job)
 		return 0;
-	for (struct request **p = &s->waiting; *p; p = &(*p)->next)
-		if (*p == r) {
-			*p = r->next;
-			break;
-		}
-	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
-	buf_clear(&r->body);
-	if (r->pending == ENDPOINT_STATUS) {
-		api_status_json(&r->body, s, job->r < 0 ? NULL : job->result);
-		ret = respond_body(r, HTTP_STATUS_OK, "application/json");
-	} else {
-		ret = finish_query(r, job);
-	}
-	r->pending = ENDPOINT_NONE;
-	job_free(job);
-	return ret;
+	forget_body(r);
+	r->answer = job;
+	if (endpoint != ENDPOINT_STATUS)
+		return finish_query(r, job, endpoint);
+	api_status_json(&r->body, r->server, job->r < 0 ? NULL : job->result);
+	return respond_body(r, HTTP_STATUS_OK, "application/json");
 }
 
 void http_wake(struct server *s)
@@ -307,21 +348,29 @@ static int api(struct request *r, const char *path)
 	if (lws_hdr_copy(r->wsi, authorization, sizeof(authorization),
 			 WSI_TOKEN_HTTP_AUTHORIZATION) < 0 ||
 	    !access_bearer_ok(authorization, r->server->config.token))
-		return refuse(r, 401, "the token is missing or wrong",
-			      "send the header Authorization: Bearer TOKEN, with the token of the "
-			      "URL that the agent "
-			      "printed");
+		return request_refuse(
+			r, 401, "the token is missing or wrong",
+			"send the header Authorization: Bearer TOKEN, with the token of the "
+			"URL that the agent "
+			"printed");
 	stream_advance(r->server);
 	if (strcmp(path, "status") == 0)
 		return wait_for(r, api_status_job(r->server, r), ENDPOINT_STATUS);
 	if (strcmp(path, "query") == 0)
 		return api_query(r);
+	if (strcmp(path, "rank") == 0)
+		return api_rank(r);
+	if (strcmp(path, "held") == 0)
+		return api_past(r, job_new(JOB_HELD, r), api_render_held);
 	if (strcmp(path, "metrics") == 0) {
 		api_metrics_json(&r->body, &r->server->tail.encoder.mirror);
 		return respond_body(r, HTTP_STATUS_OK, "application/json");
 	}
-	return refuse(r, 404, "no such endpoint",
-		      "there are /api/v1/status, /api/v1/metrics and /api/v1/query");
+	if (strcmp(path, "capture") == 0)
+		return download_begin(r);
+	return request_refuse(r, 404, "no such endpoint",
+			      "there are /api/v1/status, /api/v1/metrics, /api/v1/query, "
+			      "/api/v1/rank, /api/v1/held and /api/v1/capture");
 }
 
 static int route(struct request *r, const char *path)
@@ -335,13 +384,14 @@ static int route(struct request *r, const char *path)
 	r->head = method == LWSHUMETH_HEAD;
 	r->close = method != LWSHUMETH_GET && method != LWSHUMETH_HEAD; /* its body is not read */
 	if (status)
-		return refuse(r, status, "this host name or origin is not served",
-			      "open the agent as http://127.0.0.1:PORT/ or http://localhost:PORT/, "
-			      "directly or "
-			      "through an SSH tunnel");
+		return request_refuse(
+			r, status, "this host name or origin is not served",
+			"open the agent as http://127.0.0.1:PORT/ or http://localhost:PORT/, "
+			"directly or "
+			"through an SSH tunnel");
 	if (r->close)
-		return refuse(r, 405, "only GET and HEAD are answered",
-			      "nothing here can be changed over HTTP");
+		return request_refuse(r, 405, "only GET and HEAD are answered",
+				      "nothing here can be changed over HTTP");
 	if (strcmp(path, "/healthz") == 0) {
 		buf_text(&r->body, "ok");
 		return respond_body(r, HTTP_STATUS_OK, "text/plain");
@@ -351,7 +401,7 @@ static int route(struct request *r, const char *path)
 	asset = asset_find(path);
 	if (asset)
 		return respond_asset(r, asset);
-	return refuse(r, 404, "nothing is here", "the dashboard is at /");
+	return request_refuse(r, 404, "nothing is here", "the dashboard is at /");
 }
 
 static void request_free(struct request *r)
@@ -366,7 +416,9 @@ static void request_free(struct request *r)
 				break;
 			}
 	}
+	download_free(r);
 	buf_done(&r->body);
+	job_free(r->answer);
 	free(r->args);
 	free(r);
 }
@@ -382,14 +434,14 @@ static int begin(struct lws *wsi, struct request **slot, const char *path, size_
 	}
 	struct request *r = *slot;
 
-	if (r->pending)
+	if (r->pending || r->download)
 		return -1; /* pipelined on one that is not answered yet */
 	r->server = server_of(wsi);
 	r->wsi = wsi;
 	r->len = r->sent = 0;
-	buf_clear(&r->body);
+	forget_body(r);
 	if (len >= sizeof(copy))
-		return refuse(r, 414, "the path is too long", "the dashboard is at /");
+		return request_refuse(r, 414, "the path is too long", "the dashboard is at /");
 	memcpy(copy, path, len);
 	copy[len] = '\0';
 	return route(r, copy);
@@ -432,6 +484,8 @@ int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		if (!slot || !*slot)
 			return 0;
+		if ((*slot)->download)
+			return download_send(*slot);
 		return (*slot)->pending ? finish_pending(*slot) : send_some(*slot);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return confirm_upgrade(wsi, in);

@@ -3,12 +3,17 @@
 #include "base/clock.h"
 #include "base/stats.h"
 #include "serve/message.h"
+#include "store/past.h"
 
 #include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX_BYTES = 192 << 10 };
+enum {
+	EVENTS_MAX_BYTES = 192 << 10,
+	CATALOG_BYTES = 256 << 10, /* that a result has with it */
+	BESIDE_POINTS = CATALOG_BYTES + QUERY_SERIES_MAX * sizeof(struct query_series)
+};
 
 static const uint64_t events_window_us = 3600ull * 1000000;
 
@@ -48,11 +53,39 @@ int job_set_selectors(struct job *job, const struct query_selector *s, size_t n)
 	return 0;
 }
 
+int job_set_totals(struct job *job, const char *group, char *const *metrics, size_t n)
+{
+	struct query_selector all[TOTALS_METRICS_MAX + 1] = {{.metric = group}};
+
+	if (n > TOTALS_METRICS_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		all[i + 1].metric = metrics[i];
+	job->names = calloc(n + 1, sizeof(*job->names));
+	if (!job->names || job_set_selectors(job, all, n + 1) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		job->names[i] = job->selectors[i + 1].metric;
+	job->totals_request.group = job->selectors[0].metric;
+	job->totals_request.metrics = job->names;
+	job->totals_request.n_metrics = n;
+	return 0;
+}
+
 void job_free(struct job *job)
 {
 	if (!job)
 		return;
+	if (job->jobs)
+		atomic_fetch_sub(&job->jobs->held, job->held_bytes);
 	query_free(job->result);
+	rank_free(job->rank);
+	totals_free(job->totals);
+	free(job->held.spans);
+	free(job->held.clocks);
+	free(job->names);
+	if (job->arg)
+		job->free_arg(job->arg);
 	buf_done(&job->events);
 	buf_done(&job->text);
 	free(job->selectors);
@@ -60,11 +93,14 @@ void job_free(struct job *job)
 	free(job);
 }
 
-int jobs_init(struct jobs *j, struct log *log, int wake_fd)
+int jobs_init(struct jobs *j, struct history *history, int wake_fd)
 {
 	pthread_condattr_t attr;
 
-	*j = (struct jobs){.log = log, .wake_fd = wake_fd};
+	*j = (struct jobs){.history = history,
+			   .log = history_log(history),
+			   .wake_fd = wake_fd,
+			   .budget = JOBS_BYTES};
 	j->waiting_end = &j->waiting;
 	pthread_mutex_init(&j->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -213,7 +249,7 @@ static void events_trim(struct buf *b, uint64_t now_us)
 
 static void find_events(struct jobs *j, struct job *job)
 {
-	uint64_t now_us = clock_mono_us(), from, to;
+	uint64_t now_us = j->now_us ? j->now_us : clock_mono_us(), from, to;
 	struct event_frame e;
 	struct frame f;
 	int r;
@@ -233,11 +269,126 @@ static void find_events(struct jobs *j, struct job *job)
 		if (r < 0)
 			break;
 		if (frame_type(&f) == FRAME_EVENT && frame_read_event(&f, &e) == 0)
-			put_event(&j->events, 1, f.seq, &e);
+			put_event(&j->events, 1, f.seq, (int64_t)e.mono_us, &e);
 	}
 	if (j->events.len)
 		events_trim(&j->events, now_us);
 	buf_put(&job->events, j->events.p, j->events.len);
+}
+
+static int put_past_event(void *arg, uint64_t seq, int64_t at_us, const struct event_frame *e)
+{
+	struct buf *b = arg;
+
+	put_event(b, 1, seq, at_us, e);
+	return b->failed ? -ENOMEM : b->len > EVENTS_MAX_BYTES ? -E2BIG : 0;
+}
+
+/* What is held, and the clocks of the running log behind those of the blocks. */
+static int find_held(struct history *h, struct held_result *held)
+{
+	struct history_clock *clocks;
+	struct mirror m;
+	int r;
+
+	history_stats(h, &held->stats);
+	held->spans = history_spans(h, &held->n_spans);
+	held->clocks = history_clocks(h, &held->n_clocks);
+	if (!held->spans || !held->clocks)
+		return -ENOMEM;
+	mirror_init(&m);
+	r = history_catalog(h, &m);
+	clocks = realloc(held->clocks, (held->n_clocks + m.n_clocks + 1) * sizeof(*clocks));
+	if (clocks)
+		held->clocks = clocks;
+	for (uint32_t i = 0; clocks && r == 0 && i < m.n_clocks; i++)
+		clocks[held->n_clocks++] = (struct history_clock){(int64_t)m.clocks[i].mono_us,
+								  m.clocks[i].real_off_us};
+	mirror_done(&m);
+	return !clocks ? -ENOMEM : r == -ENOENT ? 0 : r;
+}
+
+static size_t cells_bytes(const struct job *job)
+{
+	const struct query_result *res = job->result;
+
+	return res ? CATALOG_BYTES +
+			       res->n_series * (sizeof(*res->series) +
+						job->request.points * sizeof(*res->series->points))
+		   : 0;
+}
+
+/* Was a series left out because its points had no room? */
+static bool is_cut(const struct job *job)
+{
+	return job->result->truncated &&
+	       (job->result->n_series + 1) * job->request.points > job->request.cells_max;
+}
+
+static void run_range(struct jobs *j, struct job *job)
+{
+	size_t held = atomic_load(&j->held), left = j->budget > held ? j->budget - held : 0;
+	bool shared = left < j->budget / 2;
+	size_t may = shared ? left : j->budget / 2;
+	size_t cells = may > BESIDE_POINTS ? (may - BESIDE_POINTS) / sizeof(struct query_point) : 0;
+
+	job->request.cells_max = cells < UINT32_MAX ? (uint32_t)cells : UINT32_MAX;
+	job->r = cells < job->request.points
+			 ? -E2BIG
+			 : query_run(j->history, &job->request, &job->result, &job->cancel);
+	if (job->r == 0 && is_cut(job)) {
+		query_free(job->result);
+		job->result = NULL;
+		job->r = -E2BIG;
+	} else if (job->r == 0 && job->render) {
+		job->text.max = may - cells_bytes(job);
+		job->render(job);
+		if (job->text.failed)
+			job->r = -E2BIG;
+	}
+	if (job->r == -E2BIG && shared)
+		job->r = -EBUSY;
+}
+
+static void hold(struct jobs *j, struct job *job)
+{
+	job->jobs = j;
+	job->held_bytes = cells_bytes(job) + job->text.cap + job->events.cap;
+	atomic_fetch_add(&j->held, job->held_bytes);
+}
+
+static void run_job(struct jobs *j, struct job *job)
+{
+	struct history *h = job->history = j->history;
+
+	switch (job->kind) {
+	case JOB_RANGE:
+		run_range(j, job);
+		break;
+	case JOB_EVENTS:
+		find_events(j, job);
+		break;
+	case JOB_PAST_EVENTS:
+		job->r = past_events(h, job->from_us, job->to_us, put_past_event, &job->events,
+				     &job->cancel);
+		if (job->r == -E2BIG)
+			job->r = 0; /* the oldest of very many */
+		break;
+	case JOB_HELD:
+		job->r = find_held(h, &job->held);
+		break;
+	case JOB_RANK:
+		job->r = rank_run(h, &job->rank_request, &job->rank, &job->cancel);
+		break;
+	case JOB_CALL:
+		job->r = job->call(job);
+		break;
+	case JOB_TOTALS:
+		job->r = totals_run(h, &job->totals_request, &job->totals, &job->cancel);
+		break;
+	}
+	if (job->kind != JOB_RANGE && job->r == 0 && job->render)
+		job->render(job);
 }
 
 static struct job *wait_for_job(struct jobs *j)
@@ -272,12 +423,9 @@ int jobs_step(struct jobs *j)
 
 	if (atomic_load(&job->cancel))
 		job->r = -ECANCELED;
-	else if (job->kind == JOB_EVENTS)
-		find_events(j, job);
 	else
-		job->r = query_run(j->log, &job->request, &job->result, &job->cancel);
-	if (job->kind == JOB_RANGE && job->r == 0 && job->render)
-		job->render(job);
+		run_job(j, job);
+	hold(j, job);
 	STAT_ADD(queries, 1);
 	STAT_ADD(query_us, clock_mono_us() - begin_us);
 

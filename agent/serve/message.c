@@ -6,12 +6,12 @@
 
 enum { CATALOG_INSTANCES_MAX = 512 << 10, RANGE_MESSAGE = 256 << 10 };
 
-void put_clock(struct buf *b, uint32_t field, uint64_t mono_us, int64_t real_off_us,
+void put_clock(struct buf *b, uint32_t field, int64_t mono_us, int64_t real_off_us,
 	       int64_t boot_off_us, uint32_t reason)
 {
 	size_t at = pb_open(b, field);
 
-	pb_uint(b, 1, mono_us);
+	pb_int(b, 1, mono_us);
 	pb_sint(b, 2, real_off_us);
 	pb_sint(b, 3, boot_off_us);
 	pb_uint(b, 4, reason);
@@ -21,6 +21,7 @@ void put_clock(struct buf *b, uint32_t field, uint64_t mono_us, int64_t real_off
 void message_hello(struct buf *b, const struct server_config *config, const struct mirror *m)
 {
 	size_t at = pb_open(b, MESSAGE_HELLO);
+	int64_t oldest_us = history_oldest_us(config->history);
 	struct utsname uts;
 
 	pb_uint(b, 1, 1);
@@ -32,19 +33,25 @@ void message_hello(struct buf *b, const struct server_config *config, const stru
 	pb_uint(b, 7, log_oldest(config->log));
 	pb_uint(b, 8, log_newest(config->log));
 	pb_uint(b, 9, log_oldest_us(config->log));
-	pb_uint(b, 10, clock_mono_us());
+	pb_uint(b, 10, config->now_us ? config->now_us : clock_mono_us());
 	for (uint32_t i = 0; i < m->n_clocks; i++) {
 		const struct mirror_clock *c = &m->clocks[i];
 
-		put_clock(b, 11, c->mono_us, c->real_off_us, c->boot_off_us, c->reason);
+		put_clock(b, 11, (int64_t)c->mono_us, c->real_off_us, c->boot_off_us, c->reason);
 	}
 	pb_uint(b, 12, config->rate_hz);
 	pb_uint(b, 13, config->host->n_cpus);
 	pb_uint(b, 14, config->host->mem_total_bytes);
 	pb_uint(b, 15, config->started_us);
-	if (uname(&uts) == 0)
+	if (config->kernel)
+		pb_string(b, 16, config->kernel);
+	else if (uname(&uts) == 0)
 		pb_string(b, 16, uts.release);
 	pb_uint(b, 17, config->recoverable);
+	if (oldest_us != INT64_MAX)
+		pb_int(b, 18, oldest_us);
+	pb_uint(b, 19, config->capture_name != NULL);
+	pb_string(b, 20, config->capture_name);
 	pb_close(b, at);
 }
 
@@ -58,8 +65,6 @@ static void put_metric(struct buf *b, const struct mirror_metric *m)
 	pb_uint(b, 4, m->div);
 	pb_uint(b, 5, m->sem); /* enum semantics and Semantics have one order */
 	pb_sint(b, 6, m->quantum);
-	pb_string(b, 7, m->source);
-	pb_string(b, 8, m->help);
 	for (uint32_t i = 0; i < m->n_names; i++) {
 		size_t name = pb_open(b, 9); /* an empty word counts, too */
 
@@ -103,6 +108,28 @@ void message_catalog(struct buf *b, const struct mirror *m)
 	pb_close(b, at);
 }
 
+void message_texts(struct buf *b, const struct mirror *m)
+{
+	size_t at = pb_open(b, MESSAGE_TEXTS);
+
+	pb_uint(b, 1, m->version);
+	for (uint32_t i = 0; i < m->n_groups; i++) {
+		const struct mirror_group *g = &m->groups[i];
+		size_t group = pb_open(b, 2);
+
+		pb_uint(b, 1, i);
+		for (uint32_t k = 0; k < g->n_metrics; k++) {
+			size_t metric = pb_open(b, 2); /* an empty one counts, too */
+
+			pb_string(b, 1, g->metrics[k].source);
+			pb_string(b, 2, g->metrics[k].help);
+			pb_close(b, metric);
+		}
+		pb_close(b, group);
+	}
+	pb_close(b, at);
+}
+
 void message_gap(struct buf *b, uint64_t from_seq, uint64_t to_seq, uint64_t from_us,
 		 uint64_t to_us, enum gap_reason reason)
 {
@@ -135,12 +162,12 @@ void message_level(struct buf *b, uint32_t ticks, enum level_reason reason)
 	pb_close(b, at);
 }
 
-void message_pong(struct buf *b, uint64_t id)
+void message_pong(struct buf *b, uint64_t id, uint64_t now_us)
 {
 	size_t at = pb_open(b, MESSAGE_PONG);
 
 	pb_uint(b, 1, id);
-	pb_uint(b, 2, clock_mono_us());
+	pb_uint(b, 2, now_us);
 	pb_close(b, at);
 }
 
@@ -156,12 +183,13 @@ void put_attr_change(struct buf *b, uint32_t field, const struct attr_frame *a)
 	pb_close(b, at);
 }
 
-void put_event(struct buf *b, uint32_t field, uint64_t seq, const struct event_frame *e)
+void put_event(struct buf *b, uint32_t field, uint64_t seq, int64_t at_us,
+	       const struct event_frame *e)
 {
 	size_t at = pb_open(b, field);
 
 	pb_uint(b, 1, seq);
-	pb_uint(b, 2, e->mono_us);
+	pb_int(b, 2, at_us);
 	pb_uint(b, 3, e->kind);
 	pb_uint(b, 4, e->severity);
 	pb_bytes(b, 5, e->source.s, e->source.len);
@@ -249,12 +277,12 @@ void message_range(struct buf *b, uint32_t req, const struct query_request *requ
 	size_t at = pb_open(b, MESSAGE_RANGE);
 
 	pb_uint(b, 1, req);
-	pb_uint(b, 2, request->from_us);
+	pb_int(b, 2, request->from_us);
 	pb_uint(b, 3, result->step_us);
 	pb_uint(b, 4, request->points);
 	while (*next < result->n_series && b->len < RANGE_MESSAGE)
 		put_series(b, request, result, &result->series[(*next)++]);
 	pb_uint(b, 6, *next == result->n_series);
-	pb_uint(b, 7, result->oldest_us);
+	pb_int(b, 7, result->oldest_us);
 	pb_close(b, at);
 }

@@ -5,6 +5,7 @@
 #ifndef STROBE_SERVE_PRIVATE_H
 #define STROBE_SERVE_PRIVATE_H
 
+#include "base/clock.h"
 #include "serve/jobs.h"
 #include "serve/server.h"
 #include "serve/tail.h"
@@ -15,6 +16,8 @@
 
 /* Room in front of a message: what lws wants, and the tag and length that wrap it. */
 enum { OUT_HEAD = LWS_PRE + 16 };
+
+enum { DOWNLOADS_MAX = 4 };
 
 struct session;
 struct request;
@@ -35,6 +38,7 @@ struct server {
 	uint32_t n_sessions;
 	struct jobs jobs;
 	struct request *waiting; /* HTTP requests that wait for a job */
+	unsigned n_downloads;	 /* captures being sent */
 	uint8_t **plain;	 /* inflated assets, one each; NULL: not asked for yet */
 };
 
@@ -56,6 +60,11 @@ void http_wake(struct server *);
 /* ---- server.c ---- */
 
 struct server *server_of(struct lws *);
+/* The time that is "now" to clients. */
+static inline uint64_t server_now_us(const struct server *s)
+{
+	return s->config.now_us ? s->config.now_us : clock_mono_us();
+}
 /* Host and Origin of the request, and its method. 0, or the HTTP status to refuse it with. */
 unsigned server_check_request(struct lws *);
 /* Starts the message to come in server->out; the bytes of its body follow. */

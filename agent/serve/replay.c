@@ -130,7 +130,7 @@ static void on_event(void *arg, uint64_t seq, const struct event_frame *e)
 	struct replay *r = arg;
 
 	if (r->running)
-		put_event(&r->events, 1, seq, e);
+		put_event(&r->events, 1, seq, (int64_t)e->mono_us, e);
 }
 
 static void on_clock(void *arg, uint64_t seq, const struct clock_frame *c)
@@ -140,7 +140,7 @@ static void on_clock(void *arg, uint64_t seq, const struct clock_frame *c)
 	(void)seq;
 	if (!r->running)
 		return;
-	put_clock(&r->session->server->out, 3, c->mono_us, c->real_off_us, c->boot_off_us,
+	put_clock(&r->session->server->out, 3, (int64_t)c->mono_us, c->real_off_us, c->boot_off_us,
 		  c->reason);
 	r->any = true;
 }
@@ -157,15 +157,17 @@ static const struct encoder_sink replay_sink = {
 
 static void queue_gap(struct session *s, uint64_t from_seq, uint64_t to_seq, enum gap_reason reason)
 {
+	struct log *log = s->server->config.log;
+	bool oldest = to_seq <= log_oldest(log) || reason != GAP_EVICTED; /* else damage in it */
 	struct buf b = {0};
 
-	message_gap(&b, from_seq, to_seq, 0, log_oldest_us(s->server->config.log), reason);
+	message_gap(&b, from_seq, to_seq, 0, oldest ? log_oldest_us(log) : 0, reason);
 	session_queue(s, &b);
 	buf_done(&b);
 	STAT_ADD(gaps_sent, 1);
 }
 
-static int open_window(struct replay *r, uint64_t start_us)
+static void set_window(struct replay *r, uint64_t start_us)
 {
 	r->from = REPLAY_WINDOW;
 	r->running = false;
@@ -176,6 +178,11 @@ static int open_window(struct replay *r, uint64_t start_us)
 		r->since[g] = UINT64_MAX;
 	}
 	update_take(r);
+}
+
+static int open_window(struct replay *r, uint64_t start_us)
+{
+	set_window(r, start_us);
 	return cursor_open_time(&r->cursor, r->session->server->config.log, start_us);
 }
 
@@ -238,7 +245,8 @@ int replay_begin(struct session *s, enum replay_from from, uint64_t seq, uint64_
 		 const bool *fresh)
 {
 	uint64_t now_us = clock_mono_us();
-	uint64_t start_us = now_us > window_us ? now_us - window_us : 0;
+	uint64_t end_us = server_now_us(s->server),
+		 start_us = end_us > window_us ? end_us - window_us : 0;
 	int ret;
 
 	replay_free(s);
@@ -375,11 +383,7 @@ static int read_frames(struct replay *r)
 		if (ret == -ESTALE) {
 			queue_gap(r->session, from, to, GAP_EVICTED);
 			encoder_reset(&r->encoder);
-			cursor_close(&r->cursor);
-			r->cursor = (struct cursor){0};
-			ret = open_window(r, 0);
-			if (ret < 0)
-				return ret;
+			set_window(r, 0); /* the cursor stands where it goes on */
 			continue;
 		}
 		if (ret <= 0)

@@ -1,6 +1,6 @@
 #include "serve/api.h"
 
-#include "base/clock.h"
+#include "base/walltime.h"
 #include "serve/json.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 /* ---- arguments ---- */
 
-static bool relative_time(const char *s, uint64_t now_us, uint64_t *ret)
+static bool relative_time(const char *s, int64_t now_us, int64_t *ret)
 {
 	static const struct {
 		const char *name;
@@ -26,7 +26,7 @@ static bool relative_time(const char *s, uint64_t now_us, uint64_t *ret)
 			continue;
 		double us = -v * units[i].us;
 
-		*ret = us >= (double)now_us ? 0 : now_us - (uint64_t)us;
+		*ret = now_us - (us < 1e17 ? (int64_t)us : (int64_t)1e17);
 		return true;
 	}
 	return false;
@@ -64,17 +64,17 @@ static bool iso_time(const char *s, int64_t *ret_us)
 	return true;
 }
 
-bool api_time_parse(const char *s, const struct mirror *m, uint64_t now_us, uint64_t *ret)
+bool api_time_parse(const char *s, const struct api_times *t, int64_t *ret)
 {
 	char *end;
 	int64_t us;
 
 	if (strcmp(s, "now") == 0) {
-		*ret = now_us;
+		*ret = t->now_us;
 		return true;
 	}
 	if (*s == '-')
-		return relative_time(s, now_us, ret);
+		return relative_time(s, t->now_us, ret);
 	if (!iso_time(s, &us)) {
 		double v = strtod(s, &end);
 
@@ -82,7 +82,7 @@ bool api_time_parse(const char *s, const struct mirror *m, uint64_t now_us, uint
 			return false;
 		us = (int64_t)(v * 1e6 + 0.5);
 	}
-	*ret = mirror_mono_us(m, us);
+	*ret = history_at_us(t->clocks, t->n_clocks, t->mirror, us);
 	return true;
 }
 
@@ -148,14 +148,28 @@ static unsigned parse_arg(struct api_query *q, struct time_args *times, char *ar
 	return 0;
 }
 
-unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct mirror *m,
+unsigned api_range_parse(const char *const v[2], const char *const names[2],
+			 const struct api_times *times, int64_t ret[2], char *err, size_t err_len)
+{
+	char what[80];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(what, sizeof(what),
+			 "%s is no time (now, -30s, -5m, unix seconds or ISO 8601)", names[i]);
+		if (!api_time_parse(v[i], times, &ret[i]))
+			return bad(err, err_len, what, v[i]);
+	}
+	snprintf(what, sizeof(what), "%s is not before %s", names[0], names[1]);
+	return ret[0] >= ret[1] ? bad(err, err_len, what, v[0]) : 0;
+}
+
+unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const struct api_times *t,
 			 char *err, size_t err_len)
 {
-	static const char no_time[] = "is no time (now, -30s, -5m, unix seconds or ISO 8601)";
+	static const char *const names[2] = {"from", "to"};
 	struct time_args times = {"-10s", "now"};
-	uint64_t now_us = clock_mono_us();
+	int64_t range[2];
 	unsigned status;
-	char what[80];
 
 	*q = (struct api_query){.points = API_POINTS_DEFAULT, .rate = true};
 	for (size_t i = 0; i < n_args; i++) {
@@ -168,14 +182,12 @@ unsigned api_query_parse(struct api_query *q, char **args, size_t n_args, const 
 	if (!q->n_metrics)
 		return bad(err, err_len, "no metric: add metric=NAME, names are in",
 			   "/api/v1/metrics");
-	snprintf(what, sizeof(what), "from %s", no_time);
-	if (!api_time_parse(times.from, m, now_us, &q->from_us))
-		return bad(err, err_len, what, times.from);
-	snprintf(what, sizeof(what), "to %s", no_time);
-	if (!api_time_parse(times.to, m, now_us, &q->to_us))
-		return bad(err, err_len, what, times.to);
-	if (q->from_us >= q->to_us)
-		return bad(err, err_len, "from is not before to", times.from);
+	status = api_range_parse((const char *const[]){times.from, times.to}, names, t, range, err,
+				 err_len);
+	if (status)
+		return status;
+	q->from_us = range[0];
+	q->to_us = range[1];
 	return 0;
 }
 
@@ -198,34 +210,28 @@ static struct conversion conversion_of(const struct api_query *q, const struct m
 	return c;
 }
 
-static void iso_text(char ret[40], int64_t wall_us)
+void api_time_json(struct buf *b, const char *key, int64_t wall_us)
 {
-	time_t t = (time_t)(wall_us / 1000000);
-	struct tm tm;
-	char s[24];
+	char s[WALLTIME_LEN];
 
-	gmtime_r(&t, &tm);
-	strftime(s, sizeof(s), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret, 40, "%s.%06dZ", s, (int)(wall_us % 1000000));
-}
-
-static void time_json(struct buf *b, const char *key, int64_t wall_us)
-{
-	char s[40];
-
-	snprintf(s, sizeof(s), "%lld.%06d", (long long)(wall_us / 1000000),
-		 (int)(wall_us % 1000000));
+	walltime_seconds(s, wall_us);
 	json_key(b, key);
 	buf_text(b, s);
 }
 
+static int64_t point_wall_us(const struct query_request *req, const struct query_result *result,
+			     uint32_t point)
+{
+	return query_wall_us(result, (int64_t)((uint64_t)req->from_us + point * result->step_us));
+}
+
 static void point_json(struct buf *b, const struct query_point *p, double scale, int64_t wall_us)
 {
-	char iso[40];
+	char iso[WALLTIME_LEN];
 
 	json_open(b, '{');
-	time_json(b, "t", wall_us);
-	iso_text(iso, wall_us);
+	api_time_json(b, "t", wall_us);
+	walltime_iso(iso, wall_us);
 	json_key_text(b, "time", iso);
 	json_key_int(b, "n", p->n);
 	json_key_double(b, "first", (double)p->first * scale);
@@ -242,9 +248,9 @@ void api_query_json(struct buf *b, const struct api_query *q, const struct query
 	const struct mirror *m = result->catalog;
 
 	json_open(b, '{');
-	time_json(b, "from", mirror_wall_us(m, req->from_us));
-	time_json(b, "to", mirror_wall_us(m, req->to_us));
-	time_json(b, "oldest", mirror_wall_us(m, result->oldest_us));
+	api_time_json(b, "from", query_wall_us(result, req->from_us));
+	api_time_json(b, "to", query_wall_us(result, req->to_us));
+	api_time_json(b, "oldest", query_wall_us(result, result->oldest_us));
 	json_key_double(b, "step_s", (double)result->step_us / 1e6);
 	json_key_int(b, "points", req->points);
 	json_key(b, "truncated");
@@ -268,7 +274,7 @@ void api_query_json(struct buf *b, const struct api_query *q, const struct query
 		for (uint32_t k = 0; k < req->points; k++)
 			if (s->points[k].n)
 				point_json(b, &s->points[k], c.scale,
-					   mirror_wall_us(m, req->from_us + k * result->step_us));
+					   point_wall_us(req, result, k));
 		json_close(b, ']');
 		json_close(b, '}');
 	}
@@ -296,7 +302,7 @@ void api_query_csv(struct buf *b, const struct api_query *q, const struct query_
 		   const struct query_result *result)
 {
 	const struct mirror *m = result->catalog;
-	char line[320], iso[40];
+	char line[320], iso[WALLTIME_LEN], seconds[WALLTIME_LEN];
 
 	buf_text(b, "metric,instance,unit,time,t,n,first,min,avg,max,last\n");
 	for (size_t i = 0; i < result->n_series; i++) {
@@ -306,22 +312,21 @@ void api_query_csv(struct buf *b, const struct api_query *q, const struct query_
 
 		for (uint32_t k = 0; k < req->points; k++) {
 			const struct query_point *p = &s->points[k];
-			int64_t wall_us = mirror_wall_us(m, req->from_us + k * result->step_us);
+			int64_t wall_us = point_wall_us(req, result, k);
 
 			if (!p->n)
 				continue;
-			iso_text(iso, wall_us);
+			walltime_iso(iso, wall_us);
+			walltime_seconds(seconds, wall_us);
 			csv_text(b, metric->name);
 			buf_text(b, ",");
 			csv_text(b, s->instance);
 			buf_text(b, ",");
 			csv_text(b, c.unit);
-			snprintf(line, sizeof(line),
-				 ",%s,%lld.%06d,%u,%.15g,%.15g,%.15g,%.15g,%.15g\n", iso,
-				 (long long)(wall_us / 1000000), (int)(wall_us % 1000000), p->n,
-				 (double)p->first * c.scale, (double)p->min * c.scale,
-				 p->sum / p->n * c.scale, (double)p->max * c.scale,
-				 (double)p->last * c.scale);
+			snprintf(line, sizeof(line), ",%s,%s,%u,%.15g,%.15g,%.15g,%.15g,%.15g\n",
+				 iso, seconds, p->n, (double)p->first * c.scale,
+				 (double)p->min * c.scale, p->sum / p->n * c.scale,
+				 (double)p->max * c.scale, (double)p->last * c.scale);
 			buf_text(b, line);
 		}
 	}

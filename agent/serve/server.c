@@ -109,8 +109,8 @@ static int listen_on(struct server *s, char *err, size_t err_len)
 	return 0;
 }
 
-/* Connections may take a quarter of the files this process may open: the rest is the collectors'.
- */
+/* Connections may take a quarter of the files this process may open: the rest is the
+ * collectors'. */
 static uint32_t connections_max(void)
 {
 	struct rlimit l;
@@ -140,8 +140,8 @@ static void accept_some(struct server *s)
 		}
 		lws_adopt_socket_vhost(s->vhost, fd); /* closes it on failure */
 	}
-	/* Without files or memory the listening socket stays readable: look again a little later.
-	 */
+	/* Without files or memory the listening socket stays readable: look again a little
+	 * later. */
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
 		lws_rx_flow_control(s->listen_wsi, 0);
 		lws_set_timer_usecs(s->listen_wsi, ACCEPT_PAUSE_US);
@@ -316,7 +316,10 @@ int server_open(struct server **ret, const struct server_config *config, char *e
 	s->config = *config;
 	s->listen_fd = -1;
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	jobs_init(&s->jobs, config->log, s->wake_fd);
+	jobs_init(&s->jobs, config->history, s->wake_fd);
+	s->jobs.now_us = config->now_us;
+	if (config->result_bytes && config->result_bytes < s->jobs.budget)
+		s->jobs.budget = config->result_bytes;
 	tail_init(&s->tail, config->log);
 
 	int r = s->wake_fd < 0 ? -errno : listen_on(s, err, err_len);

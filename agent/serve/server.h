@@ -14,7 +14,7 @@
 #define STROBE_SERVE_SERVER_H
 
 #include "base/host.h"
-#include "store/log.h"
+#include "store/history.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,13 +23,19 @@
 struct server;
 
 struct server_config {
-	const char *listen; /* "127.0.0.1:9820", "[::1]:0", "localhost:0" or "unix:/path" */
-	const char *token;  /* 16 to 96 characters of [A-Za-z0-9_-] */
-	struct log *log;    /* outlives the server */
+	const char *listen;	 /* "127.0.0.1:9820", "[::1]:0", "localhost:0" or "unix:/path" */
+	const char *token;	 /* 16 to 96 characters of [A-Za-z0-9_-] */
+	struct log *log;	 /* outlives the server */
+	struct history *history; /* with that log; outlives the server */
 	const struct host *host;
 	uint32_t rate_hz;    /* ticks a second */
 	uint64_t started_us; /* CLOCK_MONOTONIC of the agent's start */
 	bool recoverable;    /* the log survives a crash of the agent */
+	/* Of a capture: */
+	const char *capture_name; /* of its file; NULL: this is no capture */
+	const char *kernel;	  /* uname -r of its host; NULL: of this one */
+	uint64_t now_us;	  /* its end, where time stands still; 0: CLOCK_MONOTONIC */
+	size_t result_bytes;	  /* for all results of queries together; 0: 64 MiB, the most */
 };
 
 /* Binds and listens; the strings of the config must outlive the server. 0; -EADDRINUSE, -EACCES,
@@ -37,8 +43,8 @@ struct server_config {
  * sentence that says what to do in err[err_len]. */
 int server_open(struct server **ret, const struct server_config *, char *err, size_t err_len);
 
-/* "http://127.0.0.1:PORT/" with the port the kernel picked; "unix:/path". Valid until server_close.
- */
+/* "http://127.0.0.1:PORT/" with the port the kernel picked; "unix:/path". Valid until
+ * server_close. */
 const char *server_url(const struct server *);
 
 /* The loop; returns 0 after server_stop, or -errno. */

@@ -20,6 +20,7 @@ struct session {
 	struct lws *wsi;
 	struct session *next, **link;
 	bool hello_sent, catalog_sent, live, broken;
+	bool texts_due; /* asked for and not sent yet */
 	/* The subscription, per group of the catalog. */
 	uint32_t n_groups, n_order;
 	uint32_t *order;      /* subscribed groups as asked */
@@ -40,7 +41,7 @@ struct session {
 	uint64_t moved_us;	  /* waiting: when `unread` was last seen to change */
 	int unread;		  /* bytes in the socket that the client has not taken */
 	uint32_t n_errors, n_jobs;
-	struct job *range;  /* being sent */
+	struct job *range;  /* being sent: a JOB_RANGE or JOB_TOTALS */
 	struct buf in;	    /* a message that comes in pieces */
 	struct buf control; /* whole messages to send first, each after its length */
 };

@@ -89,7 +89,8 @@ static bool has_work(const struct session *s)
 {
 	if (!s->hello_sent || !s->catalog_sent)
 		return s->server->tail.encoder.mirror.version != 0;
-	return s->control.len || replay_has_work(s) || live_has_work(s) || s->range || s->broken;
+	return s->control.len || replay_has_work(s) || live_has_work(s) || s->texts_due ||
+	       s->range || s->broken;
 }
 
 static int close_with(struct session *s, int code, const char *why)
@@ -136,19 +137,27 @@ static int send_control(struct session *s)
 	return r < 0 ? -1 : 1;
 }
 
+/* A part of the answer to a RangeRequest or TotalsRequest. */
 static int send_range(struct session *s)
 {
 	struct job *job = s->range;
 	struct buf *b = &s->server->out;
+	bool last;
 
 	out_begin(s->server);
-	message_range(b, job->req, &job->request, job->result, &job->next);
+	if (job->kind == JOB_TOTALS) {
+		message_totals(b, job->req, &job->totals_request, job->totals, &job->next);
+		last = job->next == job->totals->n_rows;
+	} else {
+		message_range(b, job->req, &job->request, job->result, &job->next);
+		last = job->next == job->result->n_series;
+	}
 	if (b->failed)
 		return -1;
 	int r = lws_write(s->wsi, b->p + OUT_HEAD, b->len - OUT_HEAD, LWS_WRITE_BINARY);
 
 	STAT_ADD(bytes_sent, b->len - OUT_HEAD);
-	if (job->next == job->result->n_series) {
+	if (last) {
 		s->range = NULL;
 		job_free(job);
 	}
@@ -158,86 +167,135 @@ static int send_range(struct session *s)
 
 static const char *query_error(int r, uint32_t *code)
 {
-	*code = r == -ENOENT ? 404 : r == -EINVAL ? 400 : r == -ENOMEM || r == -E2BIG ? 413 : 500;
+	*code = r == -ENOENT || r == -ENODATA ? 404
+		: r == -EINVAL		      ? 400
+		: r == -ENOMEM || r == -E2BIG ? 413
+		: r == -EBUSY		      ? 429
+					      : 500;
+	if (r == -ENODATA)
+		return "nothing is held of that range, or of its baseline";
 	switch (*code) {
 	case 404:
-		return "RangeRequest names a metric that the Catalog does not have";
+		return "the request names a metric or group that the Catalog does not have";
 	case 400:
-		return "RangeRequest: the range or the number of points cannot be served";
+		return "the range or the number of points or rows cannot be served";
 	case 413:
-		return "the result is too large: ask for fewer points or series";
+		return "the result is too large: ask for a shorter range, fewer points or series";
+	case 429:
+		return "the results of other queries are still being sent: ask again in a second";
 	default:
 		return "the query was not finished: ask again";
 	}
 }
 
+/* Sends what fits into one message. 1 or -1: close. */
+static int send_job(struct session *s, struct job *job)
+{
+	struct buf b = {0};
+	int r;
+
+	switch (job->kind) {
+	case JOB_HELD:
+		message_held(&b, job->req, &job->held);
+		break;
+	case JOB_RANK:
+		message_rank(&b, job->req, job->rank);
+		break;
+	case JOB_PAST_EVENTS:
+	case JOB_EVENTS: /* up to 192 KiB: more than the control queue may hold */
+	case JOB_RANGE:
+	case JOB_TOTALS:
+	case JOB_CALL:
+		message_past_events(&b, job->req, &job->events);
+		break;
+	}
+	r = b.failed ? -1 : out_send_whole(s->server, s->wsi, b.p, b.len);
+	buf_done(&b);
+	return r < 0 ? -1 : 1;
+}
+
 /* Takes finished jobs of this session, one range at a time. As send_next. */
 static int collect_jobs(struct session *s)
 {
-	struct buf b = {0};
 	struct job *job;
 	uint32_t code;
+	int r = 0;
 
-	while (s->n_jobs && !s->range && (job = jobs_take(&s->server->jobs, s))) {
+	while (r == 0 && s->n_jobs && !s->range && (job = jobs_take(&s->server->jobs, s))) {
 		s->n_jobs--;
-		if (job->kind == JOB_RANGE && job->r == 0) {
+		if (job->r == 0 && (job->kind == JOB_RANGE || job->kind == JOB_TOTALS)) {
 			s->range = job;
 			break;
 		}
-		if (job->kind == JOB_RANGE) {
+		if (job->kind == JOB_EVENTS && !job->events.len) {
+			job_free(job); /* there were none */
+			continue;
+		}
+		if (job->r < 0 && job->kind != JOB_EVENTS) {
 			const char *text = query_error(job->r, &code);
 
 			session_error(s, job->req, code, text);
-		}
-		if (job->kind == JOB_EVENTS && job->events.len) {
-			/* Up to 192 KiB: more than the control queue may hold. */
-			size_t at = pb_open(&b, MESSAGE_EVENTS);
-
-			buf_put(&b, job->events.p, job->events.len);
-			pb_close(&b, at);
-			int r = b.failed ? -1 : out_send_whole(s->server, s->wsi, b.p, b.len);
-
-			buf_done(&b);
-			job_free(job);
-			return r < 0 ? -1 : 1;
+		} else {
+			r = send_job(s, job);
 		}
 		job_free(job);
 	}
-	return 0;
+	return r;
+}
+
+/* What a client begins with: Hello, then the Catalog. As send_next. */
+static int send_opening(struct session *s)
+{
+	struct server *server = s->server;
+	const struct mirror *m = &server->tail.encoder.mirror;
+	struct buf b = {0};
+
+	if (!m->version)
+		return 0;
+	if (!s->hello_sent)
+		message_hello(&b, &server->config, m);
+	else
+		message_catalog(&b, m);
+	int r = b.failed ? -1 : out_send_whole(server, s->wsi, b.p, b.len);
+
+	buf_done(&b);
+	s->catalog_sent = s->hello_sent;
+	s->hello_sent = true;
+	return r < 0 ? -1 : 1;
+}
+
+static int send_texts(struct session *s)
+{
+	struct buf b = {0};
+
+	message_texts(&b, &s->server->tail.encoder.mirror);
+	int r = b.failed ? -1 : out_send_whole(s->server, s->wsi, b.p, b.len);
+
+	buf_done(&b);
+	s->texts_due = false;
+	return r < 0 ? -1 : 1;
 }
 
 /* One message. 1, 0: nothing to send now, -1: close. */
 static int send_next(struct session *s)
 {
-	struct server *server = s->server;
 	int r = 0;
 
 	if (s->broken)
 		return close_with(s, CLOSE_POLICY, "too many bad or unread messages");
-	if (!s->hello_sent || !s->catalog_sent) {
-		if (!server->tail.encoder.mirror.version)
-			return 0;
-		struct buf b = {0};
-
-		if (!s->hello_sent)
-			message_hello(&b, &server->config, &server->tail.encoder.mirror);
-		else
-			message_catalog(&b, &server->tail.encoder.mirror);
-		r = b.failed ? -1 : out_send_whole(server, s->wsi, b.p, b.len);
-		buf_done(&b);
-		s->catalog_sent = s->hello_sent;
-		s->hello_sent = true;
-		return r < 0 ? -1 : 1;
-	}
+	if (!s->hello_sent || !s->catalog_sent)
+		return send_opening(s);
 	if (s->control.len)
 		return send_control(s);
 	if (s->replay)
 		r = replay_send(s);
 	else if (s->live)
 		r = live_send(s);
-	if (r != 0)
-		return r;
-	return s->range ? send_range(s) : 0;
+	if (r == 0 && s->texts_due)
+		r = send_texts(s);
+	if (r == 0 && s->range)
+		r = send_range(s);
+	return r;
 }
 
 static int on_writeable(struct session *s)

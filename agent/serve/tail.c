@@ -73,7 +73,7 @@ static void on_event(void *arg, uint64_t seq, const struct event_frame *e)
 	struct tail *t = arg;
 
 	buf_clear(&t->scratch);
-	put_event(&t->scratch, 1, seq, e);
+	put_event(&t->scratch, 1, seq, (int64_t)e->mono_us, e);
 	add_scratch(t, ITEM_EVENT, 0);
 }
 
@@ -83,7 +83,7 @@ static void on_clock(void *arg, uint64_t seq, const struct clock_frame *c)
 
 	(void)seq;
 	buf_clear(&t->scratch);
-	put_clock(&t->scratch, 3, c->mono_us, c->real_off_us, c->boot_off_us, c->reason);
+	put_clock(&t->scratch, 3, (int64_t)c->mono_us, c->real_off_us, c->boot_off_us, c->reason);
 	add_scratch(t, ITEM_CLOCK, 0);
 }
 

@@ -43,8 +43,8 @@ void wire_put_group(struct buf *, const struct tick_group *);
 /* Appends a blob that resets a client to the group's state in the mirror. mono_us: the time its
  * Tick will say. */
 void wire_put_reset(struct buf *, uint32_t group, const struct mirror_group *, uint64_t mono_us);
-/* Appends message Instance as field `field`; attrs of the instance in the mirror, or none for NULL.
- */
+/* Appends message Instance as field `field`; attrs of the instance in the mirror, or none for
+ * NULL. */
 void wire_put_instance(struct buf *, uint32_t field, uint32_t slot, uint32_t gen, const char *name,
 		       size_t name_len, char *const *attrs, uint32_t n_attrs);
 /* Appends a `ticks` field of Batch: header and the blobs for which take[group] == take_level.

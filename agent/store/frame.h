@@ -1,3 +1,4 @@
+/* clang-format off */
 /*
  * The frames of the log: one tick, key rows, catalog, attributes, events, clock records. This
  * comment is the format; the encoder and the decoder are written from it.
@@ -19,24 +20,40 @@
  *           An index is slot * n_metrics + metric; a gap is index - previous index - 1 (the first:
  *           the index itself). Order of effect: ends, starts, absent, changes. What is in the group
  *           and not listed was read and has not changed; only a body with PERIOD 0 was not read.
- *           A change is gap and zigzag delta: a byte of {bits 0-3: the delta's low 4 bits, bits
- * 4-6: the gap, or 7: v gap - 7 follows, bit 7: v delta >> 4 follows (after the gap)}. KEY      u64
- * mono_us, v tick, v n_groups, then per group (all of the catalog): v body length and v group, v
- * period_ms, v age_us (mono_us - acquisition of the values; v 0 if never read), v n_slots, v
- * n_live, n_live x (v gap of slots, v gen, v id, string name, ceil(n_metrics / 8) bytes of bits:
- * values that are not 0; for each of them v zigzag value + 1, 0: absent), v n_dead, n_dead x (v gap
- * of slots, v gen): slots in use by nobody, for their generations A reader may start here and
- * forget everything it knew of instances. CATALOG  v version, v plain bytes (0: the rest is plain,
- * else zlib's deflate of so many), v n_groups, per group: string name, string indom, v
- * max_instances, v flags (1 managed), v period_ms, v n_attrs, strings; v n_metrics, per metric:
- * string name, unit, source, help; v sem, v mul, v div, z quantum, v n_names, strings ATTR     v
- * group, v slot, v gen, v key (index), string value EVENT    u64 mono_us, v kind, v severity,
- * string source, string text (<= 256 B each) CLOCK    u64 mono_us, z realtime_us - mono_us, z
- * boottime_us - mono_us, v reason (enum clock_reason)
+ *           A change is gap and zigzag delta, a byte and what it says follows:
+ *             bits 0-3: the delta's low 4 bits
+ *             bits 4-6: the gap, or 7: v gap - 7 follows
+ *             bit 7:    v delta >> 4 follows (after the gap)
+ *
+ *  KEY      u64 mono_us, v tick, v n_groups, then per group (all of the catalog): v body length and
+ *             v group, v period_ms,
+ *             v age_us (mono_us - acquisition of the values; v 0 if never read),
+ *             v n_slots,
+ *             v n_live, n_live x (v gap of slots, v gen, v id, string name,
+ *               ceil(n_metrics / 8) bytes of bits: values that are not 0;
+ *               for each of them v zigzag value + 1, 0: absent),
+ *             v n_dead, n_dead x (v gap of slots, v gen): slots in use by nobody, for their
+ *               generations
+ *           A reader may start here and forget everything it knew of instances.
+ *
+ *  CATALOG  v version, v plain bytes (0: the rest is plain, else zlib's deflate of so many),
+ *           v n_groups, per group:
+ *             string name, string indom, v max_instances, v flags (1 managed), v period_ms,
+ *             v n_attrs, strings;
+ *             v n_metrics, per metric: string name, unit, source, help; v sem, v mul, v div,
+ *               z quantum, v n_names, strings
+ *
+ *  ATTR     v group, v slot, v gen, v key (index), string value
+ *
+ *  EVENT    u64 mono_us, v kind, v severity, string source, string text (<= 256 B each)
+ *
+ *  CLOCK    u64 mono_us, z realtime_us - mono_us, z boottime_us - mono_us,
+ *           v reason (enum clock_reason)
  *
  * Decoders take any bytes: they return -EBADMSG for what the format does not allow and never read
  * outside the payload.
  */
+/* clang-format on */
 #ifndef STROBE_STORE_FRAME_H
 #define STROBE_STORE_FRAME_H
 
@@ -74,7 +91,8 @@ enum event_kind {
 	EVENT_COLLECTOR_OK,
 	EVENT_REDUCED, /* a period was stretched to stay in the budget */
 	EVENT_OOM_KILL,
-	EVENT_INSTANCE /* a CPU, disk or interface came or went */
+	EVENT_INSTANCE, /* a CPU, disk or interface came or went */
+	EVENT_MARK	/* of whoever recorded a capture: its command begins, ends */
 };
 enum event_severity { SEVERITY_INFO = 0, SEVERITY_WARN, SEVERITY_CRITICAL };
 enum clock_reason { CLOCK_START = 0, CLOCK_PERIODIC, CLOCK_STEP, CLOCK_SUSPEND };

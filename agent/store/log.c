@@ -126,9 +126,18 @@ int64_t log_append(struct log *l, const void *payload, size_t len)
 	atomic_store_explicit(&l->newest, seq, memory_order_release);
 	atomic_fetch_add_explicit(&l->bytes_held, size, memory_order_relaxed);
 	atomic_fetch_add_explicit(&l->bytes_total, size, memory_order_relaxed);
+	return (int64_t)seq;
+}
+
+void log_wake(struct log *l)
+{
 	if (atomic_load_explicit(&l->watched, memory_order_relaxed))
 		eventfd_write(l->event_fd, 1);
-	return (int64_t)seq;
+}
+
+void log_skip(struct log *l)
+{
+	l->next_seq++;
 }
 
 bool log_segment_empty(const struct log *l)
@@ -207,7 +216,9 @@ int log_reset(struct log *l)
 
 	for (uint32_t s = 0; s < l->n_segments; s++)
 		log_store(log_header(l, s, WORD_EPOCH), 0);
-	if (getrandom(l->id, sizeof(l->id), 0) != (ssize_t)sizeof(l->id))
+	if (l->fixed_id)
+		memcpy(l->id, l->fixed_id, sizeof(l->id));
+	else if (getrandom(l->id, sizeof(l->id), 0) != (ssize_t)sizeof(l->id))
 		return -EIO;
 	memcpy(h.magic, FILE_MAGIC, sizeof(h.magic));
 	memcpy(h.id, l->id, sizeof(h.id));
@@ -365,7 +376,9 @@ static int open_into(struct log *l, const struct log_config *c, enum log_state *
 		fresh = true;
 	}
 	if (fresh) {
+		l->fixed_id = c->log_id;
 		r = log_reset(l);
+		l->fixed_id = NULL;
 		if (r < 0)
 			return r;
 	}

@@ -7,8 +7,9 @@
  *  - seq rises by one a frame and never repeats within a log_id. Only where recovery met damaged
  *    memory does it skip ahead; cursors report what is missing there as lost.
  *  - A segment begins with CATALOG, CLOCK, the live ATTRs and KEY: a reader may start at any
- * segment. One may begin before any frame, so a tick's ATTRs are appended before its TICK, and its
- * rows are committed right after it: KEY is always the state of the TICKs that stand before it.
+ *    segment. One may begin before any frame, so a tick's ATTRs are appended before its TICK, and
+ *    its rows are committed right after it: KEY is always the state of the TICKs that stand before
+ *    it.
  *  - A committed frame survives the death of the process at any instruction; a frame torn by it is
  *    not returned by recovery.
  *  - A cursor that is overrun gets -ESTALE once, with the range it lost, never a torn frame.
@@ -44,10 +45,11 @@ enum {
 struct log; /* the writer's and all readers' shared object; the functions below say who may call */
 
 struct log_config {
-	const char *dir;     /* directory for the file "log"; NULL: a memfd, no crash recovery */
-	uint64_t size_bytes; /* of all segments together; rounded down, at least 4 segments */
-	const char *boot_id; /* a log of another boot is not continued */
-	bool create_fresh;   /* never continue what is there */
+	const char *dir;       /* directory for the file "log"; NULL: a memfd, no crash recovery */
+	uint64_t size_bytes;   /* of all segments together; rounded down, at least 4 segments */
+	const char *boot_id;   /* a log of another boot is not continued */
+	bool create_fresh;     /* never continue what is there */
+	const uint8_t *log_id; /* LOG_ID_LEN bytes, of one that is new; NULL: random */
 };
 
 enum log_state { LOG_NEW, LOG_CONTINUED };
@@ -71,6 +73,11 @@ int log_reset(struct log *);
 int64_t log_append(struct log *, const void *payload, size_t len);
 /* Writer. Seals the segment and takes the oldest one. first_mono_us: time of its first tick. */
 void log_next_segment(struct log *, uint64_t first_mono_us);
+/* Writer, before log_next_segment. Frames are missing here: leaves a seq out, so that cursors say
+ * they are lost. */
+void log_skip(struct log *);
+/* Wakes who watches: once for all frames of a tick, since each wake-up costs more than a frame. */
+void log_wake(struct log *);
 bool log_segment_empty(const struct log *);  /* also true before the first segment */
 size_t log_segment_room(const struct log *); /* bytes of payload that still fit, as one frame */
 
@@ -84,7 +91,7 @@ uint64_t log_bytes_total(const struct log *);
 uint64_t log_oldest_us(const struct log *);
 uint64_t log_capacity(const struct log *);
 bool log_is_persistent(const struct log *); /* false: memfd */
-/* An eventfd that becomes readable after each append while log_watch(true) is in force. */
+/* An eventfd that becomes readable with each log_wake() while log_watch(true) is in force. */
 int log_eventfd(const struct log *);
 void log_watch(struct log *, bool on);
 

@@ -33,6 +33,7 @@ struct log {
 	uint32_t n_segments;
 	bool persistent;
 	uint8_t id[LOG_ID_LEN];
+	const uint8_t *fixed_id; /* while it is opened */
 	char boot_id[40];
 
 	/* the writer's own */

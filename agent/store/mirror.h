@@ -7,7 +7,7 @@
  * Invariants
  *  - Values mean something only once `keyed`; ticks before the first KEY are passed over.
  *  - A row of an instance that is not live is all VALUE_ABSENT; its (gen, name, attrs) stay until
- * the slot is given away again.
+ *    the slot is given away again.
  */
 #ifndef STROBE_STORE_MIRROR_H
 #define STROBE_STORE_MIRROR_H
@@ -74,8 +74,8 @@ void mirror_init(struct mirror *);
 void mirror_done(struct mirror *);
 /* 0; -EBADMSG: the frame is malformed (state unchanged for that frame's unread rest); -ENOMEM. */
 int mirror_apply(struct mirror *, const struct frame *);
-/* One group of a TICK, for readers that walk it themselves: mirror_apply_head, then this for each.
- */
+/* One group of a TICK, for readers that walk it themselves: mirror_apply_head, then this for
+ * each. */
 void mirror_apply_head(struct mirror *, const struct frame *, const struct tick_head *);
 int mirror_apply_group(struct mirror *, const struct tick_head *, const struct tick_group *);
 

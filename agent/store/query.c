@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "store/query_internal.h"
+#include "store/rate.h"
 
 enum {
 	LEAD_US = 1000000,  /* scanned before the range: reads that were late, and the first base */
@@ -25,7 +26,7 @@ static int scan_instances(struct scan *s, const struct tick_head *h, const struc
 
 		frame_walk_start(&starts, &start);
 		query_unwatch_slot(s, f, start.slot, at_us);
-		if (at_us < s->rq->to_us && query_watch_slot(s, t->group, start.slot) < 0)
+		if ((int64_t)at_us < s->rq->to_us && query_watch_slot(s, t->group, start.slot) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -53,10 +54,7 @@ static int scan_group(struct scan *s, const struct tick_head *h, const struct ti
 	}
 	if (g->period_ms > period_ms)
 		period_ms = g->period_ms;
-	dt_us = !f->resting && before_us && g->acquired_us > before_us ? g->acquired_us - before_us
-								       : 0;
-	if (period_ms && dt_us > period_ms * 2500)
-		dt_us = 0;
+	dt_us = f->resting ? 0 : rate_step_us(before_us, g->acquired_us, period_ms);
 	f->resting = false;
 	query_take(s, t->group, g->acquired_us, dt_us);
 	return 0;
@@ -72,8 +70,9 @@ static int scan_tick(struct scan *s, const struct frame *f)
 
 	if (e < 0 || !s->m->keyed)
 		return e;
-	if (h.mono_us > s->rq->to_us && h.mono_us - s->rq->to_us > LAG_US)
+	if ((int64_t)h.mono_us > s->rq->to_us && (int64_t)h.mono_us - s->rq->to_us > LAG_US)
 		return 1;
+	s->quiet = f->seq <= s->after_seq;
 	mirror_apply_head(s->m, f, &h);
 	while ((e = frame_seek_group(&r, s->wanted, s->n_groups)) == 1) {
 		e = frame_next_group_unread(&r, &t);
@@ -112,8 +111,9 @@ static int scan_frame(struct scan *s, const struct frame *f)
 	}
 }
 
-/* The frame of the last KEY of the cursor's segment that is not after at_us; 0: none. */
-static uint64_t find_key(struct cursor c, uint64_t at_us)
+/* The frame of the last KEY of the cursor's segment that is not after at_us, or not after frame
+ * after_seq; 0: none. */
+static uint64_t find_key(struct cursor c, int64_t at_us, uint64_t after_seq)
 {
 	uint8_t head[CURSOR_HEAD];
 	uint64_t seq = 0, mono_us;
@@ -124,7 +124,7 @@ static uint64_t find_key(struct cursor c, uint64_t at_us)
 		if (head[0] != FRAME_TICK && head[0] != FRAME_KEY)
 			continue;
 		frame_get_u64(&p, head + sizeof(head), &mono_us);
-		if (mono_us > at_us)
+		if ((int64_t)mono_us > at_us && c.next_seq > after_seq)
 			break;
 		if (head[0] == FRAME_KEY)
 			seq = c.next_seq;
@@ -142,9 +142,9 @@ static void skip_to(struct cursor *c, uint64_t key)
 		cursor_skip(c);
 }
 
-static int scan_log(struct scan *s, struct cursor *c, uint64_t start_us, const _Atomic bool *cancel)
+static int scan_log(struct scan *s, struct cursor *c, int64_t start_us)
 {
-	uint64_t key = find_key(*c, start_us), lost_from, lost_to;
+	uint64_t key = find_key(*c, start_us, s->after_seq), lost_from, lost_to;
 	struct frame f;
 
 	for (unsigned n = 0;; n++) {
@@ -154,7 +154,7 @@ static int scan_log(struct scan *s, struct cursor *c, uint64_t start_us, const _
 		r = cursor_next(c, &f, &lost_from, &lost_to);
 		if (r == 0)
 			return 0;
-		if (cancel && n % CANCEL_EVERY == 0 && *cancel)
+		if (s->cancel && n % CANCEL_EVERY == 0 && *s->cancel)
 			return -ECANCELED;
 		if (r == 1)
 			r = scan_frame(s, &f);
@@ -206,28 +206,83 @@ static int collect(struct scan *s)
 	return 0;
 }
 
-static int run(struct scan *s, struct log *l, const _Atomic bool *cancel)
+/* Where the log's part begins: at start_us, or with what is in no block. */
+static int open_cursor(struct cursor *c, struct log *l, int64_t start_us, uint64_t after_seq)
+{
+	struct cursor after;
+	int r = cursor_open_time(c, l, start_us < 0 ? 0 : (uint64_t)start_us);
+
+	if (r < 0 || !after_seq)
+		return r;
+	r = cursor_open_seq(&after, l, after_seq);
+	if (r == 0 && after.next_seq > c->next_seq) {
+		cursor_close(c);
+		*c = after;
+	} else if (r == 0) {
+		cursor_close(&after);
+	} else {
+		cursor_close(c);
+	}
+	return r;
+}
+
+static int take_log(struct scan *s, struct log *l, const struct history_walk *w)
+{
+	int64_t from_us = s->rq->from_us, start_us = from_us < LEAD_US ? 0 : from_us - LEAD_US;
+	struct cursor c;
+	int r;
+
+	if (!l || s->rq->to_us < 0 || (w->after_seq && w->after_us - LAG_US > s->rq->to_us))
+		return 0;
+	r = open_cursor(&c, l, start_us, w->after_seq);
+	if (r < 0)
+		return r == -ENOENT && s->joins ? 0 : r;
+	s->need_key = true;
+	s->m->n_clocks = 0; /* they come again, in order */
+	s->after_seq = w->after_seq;
+	s->log_number = w->log_number;
+	r = scan_log(s, &c, start_us);
+	cursor_close(&c);
+	return r;
+}
+
+static int take_blocks(struct scan *s, struct history_walk *w)
+{
+	int r = history_catalog(s->h, s->m);
+
+	s->joins = true;
+	if (r == 0)
+		r = query_resolve(s);
+	return r < 0 ? r : query_blocks(s, w);
+}
+
+static int run(struct scan *s)
 {
 	const struct query_request *rq = s->rq;
-	uint64_t start_us = rq->from_us > LEAD_US ? rq->from_us - LEAD_US : 0;
-	struct cursor c;
-	int r = cursor_open_time(&c, l, start_us);
+	struct history_walk w;
+	int r = history_walk_begin(s->h, rq->from_us, rq->to_us, &w);
 
 	if (r < 0)
 		return r;
-	s->res->oldest_us = log_oldest_us(l);
-	s->need_key = true;
-	r = scan_log(s, &c, start_us, cancel);
-	cursor_close(&c);
+	s->res->oldest_us = history_oldest_us(s->h);
+	s->res->clocks = history_clocks(s->h, &s->res->n_clocks);
+	if (!s->res->clocks)
+		r = -ENOMEM;
+	/* Without the log's part the blocks' catalog is all there is. */
+	if (r == 0 && (w.n || w.after_seq || !history_log(s->h) || rq->to_us < 0))
+		r = take_blocks(s, &w);
+	if (r == 0)
+		r = take_log(s, history_log(s->h), &w);
+	history_walk_end(s->h, &w);
 	if (r < 0)
 		return r;
 	return s->resolved ? collect(s) : -ENOENT;
 }
 
-int query_run(struct log *l, const struct query_request *rq, struct query_result **ret,
+int query_run(struct history *h, const struct query_request *rq, struct query_result **ret,
 	      const _Atomic bool *cancel)
 {
-	struct scan s = {.rq = rq};
+	struct scan s = {.rq = rq, .h = h, .cancel = cancel};
 	int r = -ENOMEM;
 
 	if (!rq->n_selectors || rq->n_selectors > QUERY_SERIES_MAX || rq->from_us >= rq->to_us ||
@@ -238,14 +293,15 @@ int query_run(struct log *l, const struct query_request *rq, struct query_result
 	s.selected = calloc(rq->n_selectors, 2 * sizeof(*s.selected));
 	if (s.res && s.m && s.selected) {
 		s.res->catalog = s.m;
-		s.res->step_us = (rq->to_us - rq->from_us - 1) / rq->points + 1;
-		r = run(&s, l, cancel);
+		s.res->step_us = ((uint64_t)rq->to_us - (uint64_t)rq->from_us - 1) / rq->points + 1;
+		r = run(&s);
 	}
 	if (s.m)
 		query_forget_groups(&s);
 	for (uint32_t i = 0; i < s.n_watch; i++)
 		free(s.watch[i].series.points);
 	free(s.watch);
+	free(s.found);
 	free(s.selected);
 	if (r < 0) {
 		if (!s.res || !s.res->catalog)
@@ -264,8 +320,14 @@ void query_free(struct query_result *res)
 	for (size_t i = 0; i < res->n_series; i++)
 		free(res->series[i].points);
 	free(res->series);
+	free(res->clocks);
 	if (res->catalog)
 		mirror_done(res->catalog);
 	free(res->catalog);
 	free(res);
+}
+
+int64_t query_wall_us(const struct query_result *res, int64_t at_us)
+{
+	return history_wall_us(res->clocks, res->n_clocks, res->catalog, at_us);
 }

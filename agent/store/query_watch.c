@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "store/query_internal.h"
+#include "store/rate.h"
 
 static void *grown(void *a, uint32_t *cap, uint32_t need, size_t size)
 {
@@ -127,52 +128,147 @@ static void deactivate(struct follow *f, uint32_t cell)
 	memmove(f->cell + at, f->cell + at + 1, n * sizeof(*f->cell));
 }
 
-static int add_watch(struct scan *s, uint32_t group, uint32_t slot, uint32_t metric,
-		     size_t selector)
+/* A new watch, of nothing yet: its number, or -ENOMEM. */
+static int64_t add_watch(struct scan *s, size_t selector, const struct query_series *series)
 {
-	const struct mirror_group *g = &s->m->groups[group];
-	struct follow *f = &s->follow[group];
+	const struct mirror_metric *m = &s->m->groups[series->group].metrics[series->metric];
 	struct watch *w = grown(s->watch, &s->cap_watch, s->n_watch + 1, sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
 	s->watch = w;
 	w = &s->watch[s->n_watch];
-	*w = (struct watch){.selector = selector, .next = f->by_slot[slot]};
-	w->cell = slot * g->n_metrics + metric;
-	w->rate = g->metrics[metric].sem == SEM_COUNTER && !s->rq->raw;
-	w->series = (struct query_series){
-		.group = group, .metric = metric, .slot = slot, .gen = g->inst[slot].gen};
-	memcpy(w->series.instance, g->inst[slot].name, INSTANCE_NAME_MAX);
-	if (activate(f, s->n_watch, w->cell) < 0)
-		return -ENOMEM;
-	f->by_slot[slot] = ++s->n_watch;
+	*w = (struct watch){.selector = selector, .series = *series};
+	w->rate = m->sem == SEM_COUNTER && !s->rq->raw;
 	s->n_kept++;
+	return s->n_watch++;
+}
+
+/* The instance in a slot is watched from here on. */
+static int attach_watch(struct scan *s, struct follow *f, uint32_t watch, uint32_t n_metrics)
+{
+	struct watch *w = &s->watch[watch];
+	uint32_t slot = w->series.slot;
+
+	w->cell = slot * n_metrics + w->series.metric;
+	w->has_base = false;
+	if (activate(f, watch, w->cell) < 0)
+		return -ENOMEM;
+	w->next = f->by_slot[slot];
+	f->by_slot[slot] = watch + 1;
 	return 0;
 }
 
 int query_watch_slot(struct scan *s, uint32_t group, uint32_t slot)
 {
-	const char *name = s->m->groups[group].inst[slot].name;
+	const struct mirror_group *g = &s->m->groups[group];
+	struct query_series series = {.group = group, .slot = slot, .gen = g->inst[slot].gen};
 
+	memcpy(series.instance, g->inst[slot].name, INSTANCE_NAME_MAX);
 	if (need_slots(&s->follow[group], slot + 1) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->rq->n_selectors; i++) {
 		const char *want = s->rq->selectors[i].instance;
-		int r;
+		int64_t watch;
 
-		if (s->selected[2 * i] != group + 1 || (want && strcmp(want, name) != 0) ||
-		    find_watch(s, &s->follow[group], slot, s->selected[2 * i + 1]))
+		series.metric = s->selected[2 * i + 1];
+		if (s->selected[2 * i] != group + 1 ||
+		    (want && strcmp(want, series.instance) != 0) ||
+		    find_watch(s, &s->follow[group], slot, series.metric))
 			continue;
-		if (s->n_kept == QUERY_SERIES_MAX) {
+		if (s->joins)
+			watch = query_find(s, i, &series, g->inst[slot].id);
+		else if (s->n_kept < QUERY_SERIES_MAX)
+			watch = add_watch(s, i, &series);
+		else
+			watch = UINT32_MAX;
+		if (watch == UINT32_MAX) {
 			s->res->truncated = true;
 			return 0;
 		}
-		r = add_watch(s, group, slot, s->selected[2 * i + 1], i);
-		if (r < 0)
-			return r;
+		if (watch < 0 ||
+		    attach_watch(s, &s->follow[group], (uint32_t)watch, g->n_metrics) < 0)
+			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* ---- series of blocks ---- */
+
+static uint32_t hash_of(const struct query_series *q)
+{
+	uint32_t h = q->group * 31 + q->metric;
+
+	for (const char *p = q->instance; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619;
+	return h ^ h >> 15;
+}
+
+static bool same_series(const struct query_series *a, const struct query_series *b)
+{
+	return a->metric == b->metric && a->group == b->group &&
+	       strcmp(a->instance, b->instance) == 0;
+}
+
+static int grow_found(struct scan *s)
+{
+	uint32_t n = s->n_found ? 2 * s->n_found : 64, *found = calloc(n, sizeof(*found));
+
+	if (!found)
+		return -ENOMEM;
+	free(s->found);
+	s->found = found;
+	s->n_found = n;
+	for (uint32_t i = 0; i < s->n_watch; i++) {
+		uint32_t *at = &found[hash_of(&s->watch[i].series) & (n - 1)];
+
+		s->watch[i].chain = *at;
+		*at = i + 1;
+	}
+	return 0;
+}
+
+int64_t query_find(struct scan *s, size_t selector, const struct query_series *series, uint64_t id)
+{
+	uint32_t hash = hash_of(series), newest = 0;
+	int64_t watch;
+
+	if (s->n_watch >= s->n_found && grow_found(s) < 0)
+		return -ENOMEM;
+	for (uint32_t i = s->found[hash & (s->n_found - 1)]; i; i = s->watch[i - 1].chain) {
+		const struct watch *w = &s->watch[i - 1];
+
+		if (!same_series(&w->series, series))
+			continue;
+		newest = newest ? newest : i;
+		if (w->log_number == s->log_number && w->series.slot == series->slot &&
+		    w->series.gen == series->gen)
+			return i - 1;
+	}
+	if (newest && s->watch[newest - 1].log_number != s->log_number &&
+	    s->watch[newest - 1].id == id) { /* the same thing, in the log before */
+		struct watch *w = &s->watch[newest - 1];
+
+		w->log_number = s->log_number;
+		w->series.slot = series->slot;
+		w->series.gen = series->gen;
+		return newest - 1;
+	}
+	if (s->n_kept >= QUERY_SERIES_MAX) {
+		s->res->truncated = true;
+		return UINT32_MAX;
+	}
+	watch = add_watch(s, selector, series);
+	if (watch >= 0) {
+		uint32_t *at = &s->found[hash & (s->n_found - 1)];
+		struct watch *w = &s->watch[watch];
+
+		w->log_number = s->log_number;
+		w->id = id;
+		w->chain = *at;
+		*at = (uint32_t)watch + 1;
+	}
+	return watch;
 }
 
 void query_unwatch_slot(struct scan *s, struct follow *f, uint32_t slot, uint64_t at_us)
@@ -182,7 +278,7 @@ void query_unwatch_slot(struct scan *s, struct follow *f, uint32_t slot, uint64_
 	for (uint32_t i = f->by_slot[slot]; i; i = s->watch[i - 1].next) {
 		struct watch *w = &s->watch[i - 1];
 
-		if (!w->series.points && at_us < s->rq->from_us) {
+		if (!w->series.points && (int64_t)at_us < s->rq->from_us) {
 			w->dropped = true;
 			s->n_kept--;
 		}
@@ -202,7 +298,7 @@ static int sync_group(struct scan *s, uint32_t group)
 		    (slot >= g->n_slots || !g->inst[slot].live ||
 		     s->watch[f->by_slot[slot] - 1].series.gen != g->inst[slot].gen))
 			query_unwatch_slot(s, f, slot, s->m->mono_us);
-	for (uint32_t slot = 0; slot < g->n_slots && s->m->mono_us < s->rq->to_us; slot++)
+	for (uint32_t slot = 0; slot < g->n_slots && (int64_t)s->m->mono_us < s->rq->to_us; slot++)
 		if (g->inst[slot].live && query_watch_slot(s, group, slot) < 0)
 			return -ENOMEM;
 	for (uint32_t i = 0; i < f->n_active; i++) {
@@ -261,36 +357,13 @@ int query_apply(struct scan *s, const struct tick_group *t)
 	return 0;
 }
 
-/* Thousandths a second. */
-static int64_t rate_of(uint64_t delta, uint64_t dt_us)
-{
-	double r;
-
-	if (delta <= INT64_MAX / 1000000000)
-		return (int64_t)((delta * 1000000000 + dt_us / 2) / dt_us);
-	r = (double)delta * 1e9 / (double)dt_us;
-	return r < 9.2e18 ? (int64_t)r : INT64_MAX;
-}
-
-static void add_sample(struct query_point *p, int64_t v, uint64_t at_us)
-{
-	if (!p->n) {
-		p->first = p->min = p->max = v;
-	} else {
-		p->min = v < p->min ? v : p->min;
-		p->max = v > p->max ? v : p->max;
-	}
-	p->last = v;
-	p->sum += (double)v;
-	p->last_us = at_us;
-	p->n++;
-}
-
 bool query_need_points(struct scan *s, struct watch *w)
 {
 	if (w->series.points)
 		return true;
-	if (s->n_cells + s->rq->points > CELLS_MAX) {
+	uint32_t max = s->rq->cells_max;
+
+	if (s->n_cells + s->rq->points > (max && max < CELLS_MAX ? max : CELLS_MAX)) {
 		s->res->truncated = true;
 		return false;
 	}
@@ -302,8 +375,9 @@ bool query_need_points(struct scan *s, struct watch *w)
 void query_take(struct scan *s, uint32_t group, uint64_t at_us, uint64_t dt_us)
 {
 	struct follow *f = &s->follow[group];
-	bool in_range = at_us >= s->rq->from_us && at_us < s->rq->to_us;
-	size_t point = in_range ? (at_us - s->rq->from_us) / s->res->step_us : 0;
+	int64_t at = (int64_t)at_us;
+	bool in_range = !s->quiet && at >= s->rq->from_us && at < s->rq->to_us;
+	size_t point = in_range ? (at_us - (uint64_t)s->rq->from_us) / s->res->step_us : 0;
 
 	for (uint32_t i = 0; i < f->n_active; i++) {
 		struct watch *w = &s->watch[f->active[i]];
@@ -320,6 +394,6 @@ void query_take(struct scan *s, uint32_t group, uint64_t at_us, uint64_t dt_us)
 			v = v == base ? 0 : rate_of((uint64_t)v - (uint64_t)base, dt_us);
 		}
 		if (query_need_points(s, w))
-			add_sample(&w->series.points[point], v, at_us);
+			query_add(&w->series.points[point], v, at);
 	}
 }

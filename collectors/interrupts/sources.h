@@ -3,11 +3,11 @@
  *
  * Invariants
  *  - A source's total never falls and never jumps: CPUs that go offline keep their part of it, and
- * 32-bit counts of the kernel wrap unseen.
+ *    32-bit counts of the kernel wrap unseen.
  *  - "others" rises by what hidden sources rise by, so that a source that changes sides steps
- * neither.
+ *    neither.
  *  - At most SOURCES_SHOWN sources and "others" are shown. Where there are more, the busiest of the
- * last SOURCES_RANK_PASSES passes take the places of the idlest.
+ *    last SOURCES_RANK_PASSES passes take the places of the idlest.
  */
 #ifndef STROBE_COLLECTORS_INTERRUPTS_SOURCES_H
 #define STROBE_COLLECTORS_INTERRUPTS_SOURCES_H

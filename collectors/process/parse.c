@@ -115,8 +115,8 @@ int parse_proc_status(const char *text, struct proc_status *ret)
 {
 	const char *p = text;
 
-	/* The name is the first line and has its newlines escaped, so no process can forge a field.
-	 */
+	/* The name is the first line and has its newlines escaped, so no process can forge a
+	 * field. */
 	ret->uid = LINE(&p, "Uid");
 	ret->swap_kb = LINE(&p, "VmSwap");
 	ret->vctxsw = LINE(&p, "voluntary_ctxt_switches");

@@ -20,8 +20,7 @@ struct proc_stat {
 	int64_t state; /* index into "RSDZTtIXP" */
 	int64_t ppid, flags, minflt, majflt, utime, stime, priority, nice, threads, start, vsize,
 		rss;
-	int64_t exec_mark; /* start of code ^ of stack: another after an exec; 0 where not permitted
-			    */
+	int64_t exec_mark;   /* start of code ^ of stack: another after an exec; 0: not permitted */
 	int64_t exit_signal; /* -1: a thread, not a process */
 	int64_t processor;
 };

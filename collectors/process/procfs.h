@@ -7,15 +7,15 @@
  *
  * Detectors, and why what they call unmoved may be inferred unchanged
  *  - "cpu-clock": the process's CPU clock (clock_gettime), 0.2 us, unprivileged. It is the sum of
- * what all its threads, ended ones too, have run, in ns. Equal twice: none has run in between (but
- * for less than one scheduler tick of a slice that still lasts and is seen in the next pass). A
- * process that did not run made no fault, no I/O, no system call, no thread and no context switch.
- * Not seen until the rotation: what others do to it (pages reclaimed or swapped out, renice, a
- *    changed parent), and that it was woken but still waits for a CPU.
+ *    what all its threads, ended ones too, have run, in ns. Equal twice: none has run in between
+ *    (but for less than one scheduler tick of a slice that still lasts and is seen in the next
+ *    pass). A process that did not run made no fault, no I/O, no system call, no thread and no
+ *    context switch. Not seen until the rotation: what others do to it (pages reclaimed or swapped
+ *    out, renice, a changed parent), and that it was woken but still waits for a CPU.
  *  - "stat": stat of each process, 2.6 us, where the clock cannot be asked (the /proc of another
- * pid namespace, a captured tree). Moved means: other times, faults, threads, state, memory,
- * priority or CPU, or running. Not seen until the rotation, besides: having run for less than a
- * clock tick (10 ms) without a fault.
+ *    pid namespace, a captured tree). Moved means: other times, faults, threads, state, memory,
+ *    priority or CPU, or running. Not seen until the rotation, besides: having run for less than a
+ *    clock tick (10 ms) without a fault.
  */
 #ifndef STROBE_COLLECTORS_PROCESS_PROCFS_H
 #define STROBE_COLLECTORS_PROCESS_PROCFS_H

@@ -71,8 +71,8 @@ void read_drop_files(struct procfs *s, struct proc *p)
 
 int64_t read_clock(int32_t pid)
 {
-	/* As clock_getcpuclockid() makes it, without its system call: scheduler clock of a process.
-	 */
+	/* As clock_getcpuclockid() makes it, without its system call: scheduler clock of a
+	 * process. */
 	clockid_t id = (clockid_t)(~(uint32_t)pid << 3 | 2);
 	struct timespec ts;
 

@@ -27,8 +27,8 @@ int64_t read_clock(int32_t pid);
  * process. */
 bool read_would_wait(struct procfs *, int32_t pid, int *status_fd);
 
-/* stat of entry i. 0; -ESRCH: gone, also when the pid is another process's now; or another -errno.
- */
+/* stat of entry i. 0; -ESRCH: gone, also when the pid is another process's now; or another
+ * -errno. */
 int read_stat(struct procfs *, uint32_t i, struct proc_stat *ret);
 
 /* Does stat itself show that the process did something since it was last read? */
@@ -39,8 +39,8 @@ bool read_stat_moved(const struct procfs *, const struct proc *, const struct pr
  * tried. */
 void read_all(struct procfs *, uint32_t i, const struct proc_stat *, int64_t clock_ns, bool due);
 
-/* Of a newborn among many only what identifies it; the rest follows in the next pass if it lives.
- */
+/* Of a newborn among many only what identifies it; the rest follows in the next pass if it
+ * lives. */
 void read_some(struct procfs *, uint32_t i, const struct proc_stat *, int64_t clock_ns);
 
 /* Of a process whose clock stood still: stat, and status if its memory changed (nothing else of it

@@ -1,11 +1,11 @@
 /*
  * The floor: does again, at the same rate, exactly the reads that a trace of the agent shows, with
- *the same files, sizes and offsets through kept fds, and parses nothing.
+ * the same files, sizes and offsets through kept fds, and parses nothing.
  *
  *	tool_floor PLAN SECONDS HZ
  *
  * PLAN: a line "T" begins a tick, "R SIZE OFFSET PATH" is a pread in it; the ticks are repeated in
- *a circle. Prints "floor US_PER_TICK PERCENT_OF_A_CORE TICKS".
+ * a circle. Prints "floor US_PER_TICK PERCENT_OF_A_CORE TICKS".
  */
 #include "base/clock.h"
 

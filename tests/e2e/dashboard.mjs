@@ -3,7 +3,7 @@
 // address, the keyboard, every page, both themes checked by axe.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { assert, axeSource, equal, near, onEnd, openPage, sleep, startAgent, tests } from './lib.mjs';
+import { assert, axeSource, equal, near, onEnd, openPage, sleep, startAgent, tests, until } from './lib.mjs';
 
 const t = tests();
 const mode = (page, want, timeout = 15000) =>
@@ -98,9 +98,10 @@ t('a drag pauses, opens the drawer and shows min, avg, max equal to the API', as
   await page.mouse.up();
   await mode(page, 'range');
   await page.waitForSelector('[data-drawer]');
+  await page.waitForSelector('table[data-table="changed"] tbody tr');
   const text = await page.locator('[data-drawer]').innerText();
   assert(/ms|\bs\b/.test(text), 'the drawer does not say how long the range is');
-  assert(/switches/i.test(text), 'the drawer lists no series');
+  assert(/What changed/i.test(text), 'the drawer lists no series');
   // every chart shows the band
   await page.keyboard.press('Enter');
   await sleep(300);
@@ -177,6 +178,24 @@ t('the keyboard alone: charts by Tab, a range by arrows and Enter, help, palette
   await page.keyboard.press('Enter');
   await sleep(1500);
   assert(/retranssegs/.test(await page.locator('body').innerText()), 'the metric is not shown');
+  await context.close();
+});
+
+t('what a metric means stands in the list of all metrics, in the palette and over its chart', async () => {
+  const known = (await agent.json('api/v1/metrics')).groups.flatMap((g) => g.metrics);
+  const { source, help } = known.find((m) => m.name === 'network.tcp.retranssegs');
+  assert(source && help, 'the agent does not say what it is');
+  // Opened at once with that page: the words come after the first picture, and are shown then.
+  const { page, context } = await openPage(`${agent.base}#page=raw&q=network.tcp.retranssegs&token=${agent.token}`);
+  const says = (sel, text) => until(`${text} in ${sel}`, () => page.evaluate(([s, x]) =>
+    [...document.querySelectorAll(s)].some((e) => `${e.textContent}${e.title}`.includes(x)), [sel, text]));
+  await says('ul[aria-label=Metrics] button.name small', help);
+  await says('ul[aria-label=Metrics] button.name', `Source: ${source}`);
+  await says('h2', help);
+  await page.keyboard.press('Control+k');
+  await page.waitForSelector('dialog[open]');
+  await page.keyboard.type('retranssegs');
+  await says('dialog[open]', help);
   await context.close();
 });
 

@@ -11,6 +11,7 @@ enum { ARGS_MAX = 300, SMALL_POINTS = 500 };
 
 static struct log *the_log;
 static struct mirror mirror;
+static struct history *history;
 
 static void fuzz_seeds(void)
 {
@@ -48,6 +49,7 @@ static void prepare(void)
 	while (cursor_next(&c, &fr, &from, &to) == 1)
 		FUZZ_CHECK(mirror_apply(&mirror, &fr) == 0);
 	cursor_close(&c);
+	FUZZ_CHECK(history_open(&history, &(struct history_config){.log = the_log}) == 0);
 }
 
 static void check_body(const struct api_query *q, const struct query_request *request,
@@ -83,7 +85,7 @@ static void run(const struct api_query *q)
 
 	for (size_t i = 0; i < q->n_metrics; i++)
 		selectors[i] = (struct query_selector){q->metrics[i], q->instance};
-	if (query_run(the_log, &request, &result, NULL) == 0)
+	if (query_run(history, &request, &result, NULL) == 0)
 		check_body(q, &request, result);
 	query_free(result);
 }
@@ -93,17 +95,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = malloc(size + 1), *args[ARGS_MAX], *save, err[256] = "";
 	struct api_query q;
 	size_t n = 0;
-	uint64_t us;
+	int64_t us;
 
 	if (!the_log)
 		prepare();
 	memcpy(text, data, size);
 	text[size] = 0;
-	api_time_parse(text, &mirror, clock_mono_us(), &us);
+	const struct api_times times = {.now_us = (int64_t)clock_mono_us(), .mirror = &mirror};
+
+	api_time_parse(text, &times, &us);
 	for (char *arg = strtok_r(text, "\n", &save); arg && n < ARGS_MAX;
 	     arg = strtok_r(NULL, "\n", &save))
 		args[n++] = arg;
-	unsigned status = api_query_parse(&q, args, n, &mirror, err, sizeof(err));
+	unsigned status = api_query_parse(&q, args, n, &times, err, sizeof(err));
 
 	FUZZ_CHECK(!status ||
 		   ((status == 400 || status == 413) && err[0] && memchr(err, 0, sizeof(err))));

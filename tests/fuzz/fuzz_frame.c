@@ -142,9 +142,14 @@ static void ask(struct log *l)
 {
 	static const struct query_selector sel[] = {
 		{"t.count", NULL}, {"t.level", "sda"}, {"t.state", NULL}, {"t.level", NULL}};
-	struct query_request rq = {sel, 4, 1000000, 3000000, 20, false};
+	struct query_request rq = {sel, 4, 1000000, 3000000, 20, false, 0};
 	struct query_result *res;
-	int r = query_run(l, &rq, &res, NULL);
+	struct history *h;
+	int r;
+
+	FUZZ_CHECK(history_open(&h, &(struct history_config){.log = l}) == 0);
+	r = query_run(h, &rq, &res, NULL);
+	history_close(h);
 
 	FUZZ_CHECK(r == 0 || r == -ENOENT);
 	for (size_t i = 0; r == 0 && i < res->n_series; i++)

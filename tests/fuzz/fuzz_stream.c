@@ -26,6 +26,7 @@ static struct server server;
 static struct client clients[CLIENTS];
 static struct feeder feeder;
 static struct log *the_log;
+static struct history *history;
 static unsigned n_ticks;
 
 static struct client *client_of(struct lws *wsi)
@@ -266,10 +267,9 @@ static void fuzz_seeds(void)
 {
 	static const uint32_t levels[] = {1, 2, 10};
 	Strobe__V1__Ping ping = STROBE__V1__PING__INIT;
+	Strobe__V1__TextsRequest texts = STROBE__V1__TEXTS_REQUEST__INIT;
 	Strobe__V1__ClientMessage m = STROBE__V1__CLIENT_MESSAGE__INIT;
 
-	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_PING;
-	m.ping = &ping;
 	for (unsigned k = 0; k < 3; k++) {
 		struct script s = {.len = 0};
 		char name[8];
@@ -283,6 +283,11 @@ static void fuzz_seeds(void)
 			add_step(&s, i % 3 ? WRITEABLE : TICK);
 		add_range(&s);
 		add_step(&s, QUERY);
+		m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_PING;
+		m.ping = &ping;
+		add_message(&s, &m);
+		m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_TEXTS;
+		m.texts = &texts;
 		add_message(&s, &m);
 		for (int i = 0; i < 4; i++)
 			add_step(&s, WRITEABLE);
@@ -303,14 +308,16 @@ static void begin(void)
 	if (!the_log)
 		the_log = fuzz_log(&feeder);
 	FUZZ_CHECK(log_reset(the_log) == 0);
+	FUZZ_CHECK(history_open(&history, &(struct history_config){.log = the_log}) == 0);
 	server = (struct server){
 		.config = {.token = "0123456789abcdef",
 			   .log = the_log,
+			   .history = history,
 			   .host = &host,
 			   .rate_hz = 10},
 	};
 	tail_init(&server.tail, the_log);
-	FUZZ_CHECK(jobs_init(&server.jobs, the_log, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0);
+	FUZZ_CHECK(jobs_init(&server.jobs, history, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == 0);
 	tick(1);
 }
 
@@ -328,6 +335,7 @@ static void end(void)
 	FUZZ_CHECK(!server.n_sessions && !server.sessions);
 	close(server.jobs.wake_fd);
 	jobs_done(&server.jobs);
+	history_close(history);
 	tail_done(&server.tail);
 	buf_done(&server.out);
 }

@@ -9,8 +9,12 @@ interrupts) # more CPUs appear than were there when it was opened
 	file=collectors/interrupts/table.c fault='s/if (t->n_cpus == t->cap_cpus)/if (0)/' ;;
 frame) # a string longer than what is left of its frame
 	file=agent/store/frame_read.c fault='s/ || len > (uint64_t)(end - q))/)/' ;;
+column) # packed bits longer than their payload
+	file=agent/store/column_read.c fault='s/if ((size_t)(end - p) < len)$/if (0)/' ;;
+block) # an item longer than its page, in a block whose checksums are right
+	file=agent/store/block_values.c fault='s/&len) || len > (size_t)(end - \*p))/\&len))/' ;;
 *)
-	echo "usage: plant.sh softnet|interrupts|frame" >&2
+	echo "usage: plant.sh softnet|interrupts|frame|column|block" >&2
 	exit 2 ;;
 esac
 sed "$fault" "$file" | if cmp -s - "$file"; then

@@ -13,10 +13,11 @@ export const binary = process.env.STROBE ?? path.join(root, 'build/strobe');
 
 // ---- an agent of this test's own ----
 
-export async function startAgent({ args = [], env = {}, dir, listen = '127.0.0.1:0', token } = {}) {
+// verb: what serves; the options of a runtime directory are run's own.
+export async function startAgent({ args = [], env = {}, dir, listen = '127.0.0.1:0', token, verb = 'run' } = {}) {
   const own = dir ?? fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'strobe-protocol-'));
   token ??= crypto.randomBytes(16).toString('hex');
-  const child = spawn(binary, ['run', '--listen', listen, '--runtime-dir', own, ...args],
+  const child = spawn(binary, [verb, '--listen', listen, ...(verb === 'run' ? ['--runtime-dir', own] : []), ...args],
     { env: { ...process.env, STROBE_TOKEN: token, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '', err = '';
   child.stderr.on('data', (d) => { err += d; });
@@ -84,6 +85,7 @@ export class Stream {
     this.closed = null; // {code, reason}
     this.bytes = 0;
     this.largest = 0;
+    this.payloads = new Map(); // the newest of each kind, undecoded
   }
 
   static open(agent, { head = {}, protocols, target = '/stream', token = agent.token } = {}) {
@@ -144,6 +146,7 @@ export class Stream {
         if (!(b[0] & 128)) throw new Error('a message came in pieces');
         this.largest = Math.max(this.largest, len);
         const m = decode('ServerMessage', payload);
+        this.payloads.set(Object.keys(m).find((k) => m[k]), Buffer.from(payload));
         if (this.wanted) { const w = this.wanted; this.wanted = null; w(m); } else this.queue.push(m);
       } else if (op === 8) {
         this.onClose({ code: len >= 2 ? payload.readUInt16BE(0) : 1005, reason: payload.subarray(2).toString() });

@@ -27,11 +27,15 @@ test('a range over all of time is answered', async () => {
   };
 
   for (let held = 0; !held;) held = (await ask(1n, 2n ** 62n, 1)).range?.series[0]?.count[0];
-  for (const [fromUs, toUs] of [[0n, 2n ** 64n - 1n], [1n, 2n ** 64n - 1n], [2n ** 63n, 2n ** 64n - 1n], [0n, 2n ** 63n]])
+  // Times are signed: before 0 lies what an earlier boot recorded.
+  const least = -(2n ** 63n), most = 2n ** 63n - 1n;
+  for (const [fromUs, toUs] of [[0n, most], [1n, most], [least, most], [least, 0n], [most - 1n, most], [5n, 5n], [most, least]])
     for (const points of [1, 3, 10000]) {
       const m = await ask(fromUs, toUs, points);
       assert.ok(m, `the agent went away: ${fromUs} ${toUs} ${points}`);
-      if (fromUs < 2n) assert.equal(m.range.series[0].gap[0], 0);
+      if (fromUs >= toUs) assert.equal(m.error.code, 400);
+      else if (fromUs < 2n && toUs === most) assert.equal(m.range.series[0].gap.length, 1, `${fromUs} ${toUs} ${points}`);
+      else assert.ok(m.range.series.every((s) => s.gap.length === 0), `${fromUs} ${toUs} ${points}`);
     }
   c.stream.close();
 });

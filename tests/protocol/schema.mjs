@@ -1,12 +1,15 @@
 // The messages of proto/strobe.proto as tables, written from that file alone: field number ->
-// [name, type, repeated]. Types: u unsigned, s zigzag, b bool, t text, y bytes, d double, or a message.
+// [name, type, repeated]. Types: u unsigned, i signed, s zigzag, b bool, t text, y bytes, d double, or a message.
 export const M = {
-  ServerMessage: { 1: ['hello', 'Hello'], 2: ['catalog', 'Catalog'], 3: ['batch', 'Batch'], 4: ['attrs', 'AttrList'], 5: ['events', 'EventList'], 6: ['range', 'Range'], 7: ['gap', 'Gap'], 8: ['error', 'Error'], 9: ['level', 'Level'], 10: ['pong', 'Pong'] },
-  Hello: { 1: ['protocol', 'u'], 2: ['version', 't'], 3: ['log_id', 'y'], 4: ['boot_id', 't'], 5: ['host', 't'], 6: ['machine_id', 't'], 7: ['oldest_seq', 'u'], 8: ['newest_seq', 'u'], 9: ['oldest_us', 'u'], 10: ['now_us', 'u'], 11: ['clocks', 'Clock', 1], 12: ['rate_hz', 'u'], 13: ['n_cpus', 'u'], 14: ['mem_total_bytes', 'u'], 15: ['started_us', 'u'], 16: ['kernel', 't'], 17: ['recoverable', 'b'] },
-  Clock: { 1: ['mono_us', 'u'], 2: ['real_off_us', 's'], 3: ['boot_off_us', 's'], 4: ['reason', 'u'] },
+  ServerMessage: { 1: ['hello', 'Hello'], 2: ['catalog', 'Catalog'], 3: ['batch', 'Batch'], 4: ['attrs', 'AttrList'], 5: ['events', 'EventList'], 6: ['range', 'Range'], 7: ['gap', 'Gap'], 8: ['error', 'Error'], 9: ['level', 'Level'], 10: ['pong', 'Pong'], 11: ['held', 'Held'], 12: ['rank', 'Rank'], 13: ['totals', 'Totals'], 14: ['texts', 'Texts'] },
+  Hello: { 1: ['protocol', 'u'], 2: ['version', 't'], 3: ['log_id', 'y'], 4: ['boot_id', 't'], 5: ['host', 't'], 6: ['machine_id', 't'], 7: ['oldest_seq', 'u'], 8: ['newest_seq', 'u'], 9: ['oldest_us', 'u'], 10: ['now_us', 'u'], 11: ['clocks', 'Clock', 1], 12: ['rate_hz', 'u'], 13: ['n_cpus', 'u'], 14: ['mem_total_bytes', 'u'], 15: ['started_us', 'u'], 16: ['kernel', 't'], 17: ['recoverable', 'b'], 18: ['history_oldest_us', 'i'], 19: ['capture', 'b'], 20: ['capture_name', 't'] },
+  Clock: { 1: ['mono_us', 'i'], 2: ['real_off_us', 's'], 3: ['boot_off_us', 's'], 4: ['reason', 'u'] },
   Catalog: { 1: ['version', 'u'], 2: ['groups', 'Group', 1] },
   Group: { 1: ['id', 'u'], 2: ['name', 't'], 3: ['indom', 't'], 4: ['period_ms', 'u'], 6: ['metrics', 'Metric', 1], 7: ['attr_keys', 't', 1], 8: ['instances', 'Instance', 1], 9: ['collector', 't'] },
-  Metric: { 1: ['name', 't'], 2: ['unit', 't'], 3: ['mul', 'u'], 4: ['div', 'u'], 5: ['semantics', 'u'], 6: ['quantum', 's'], 7: ['source', 't'], 8: ['help', 't'], 9: ['names', 't', 1] },
+  Metric: { 1: ['name', 't'], 2: ['unit', 't'], 3: ['mul', 'u'], 4: ['div', 'u'], 5: ['semantics', 'u'], 6: ['quantum', 's'], 9: ['names', 't', 1] },
+  Texts: { 1: ['version', 'u'], 2: ['groups', 'GroupTexts', 1] },
+  GroupTexts: { 1: ['group', 'u'], 2: ['metrics', 'MetricTexts', 1] },
+  MetricTexts: { 1: ['source', 't'], 2: ['help', 't'] },
   Instance: { 1: ['slot', 'u'], 2: ['gen', 'u'], 3: ['name', 't'], 4: ['attrs', 'Attr', 1] },
   Attr: { 1: ['key', 'u'], 2: ['value', 't'] },
   Batch: { 1: ['ticks', 'Tick', 1], 2: ['seq', 'u'], 3: ['clocks', 'Clock', 1] },
@@ -14,12 +17,18 @@ export const M = {
   GroupTick: { 1: ['group', 'u'], 2: ['off_us', 's'], 3: ['reset', 'b'], 4: ['period_ms', 'u'], 5: ['ends', 'u', 1], 6: ['starts', 'Instance', 1], 7: ['absent', 'u', 1], 8: ['gap', 'u', 1], 9: ['delta', 's', 1], 10: ['lo', 's', 1], 11: ['hi', 's', 1], 12: ['sum', 's', 1], 13: ['n', 'u'], 14: ['span_us', 'u'] },
   AttrList: { 1: ['attrs', 'AttrChange', 1] },
   AttrChange: { 1: ['group', 'u'], 2: ['slot', 'u'], 3: ['gen', 'u'], 4: ['key', 'u'], 5: ['value', 't'] },
-  EventList: { 1: ['events', 'Event', 1] },
-  Event: { 1: ['seq', 'u'], 2: ['mono_us', 'u'], 3: ['kind', 'u'], 4: ['severity', 'u'], 5: ['source', 't'], 6: ['text', 't'] },
+  EventList: { 1: ['events', 'Event', 1], 2: ['req', 'u'] },
+  Event: { 1: ['seq', 'u'], 2: ['mono_us', 'i'], 3: ['kind', 'u'], 4: ['severity', 'u'], 5: ['source', 't'], 6: ['text', 't'] },
   Gap: { 1: ['from_seq', 'u'], 2: ['to_seq', 'u'], 3: ['from_us', 'u'], 4: ['to_us', 'u'], 5: ['reason', 'u'] },
   Level: { 1: ['ticks', 'u'], 2: ['reason', 'u'] },
-  Range: { 1: ['req', 'u'], 2: ['from_us', 'u'], 3: ['step_us', 'u'], 4: ['points', 'u'], 5: ['series', 'RangeSeries', 1], 6: ['last', 'b'], 7: ['oldest_us', 'u'] },
+  Range: { 1: ['req', 'u'], 2: ['from_us', 'i'], 3: ['step_us', 'u'], 4: ['points', 'u'], 5: ['series', 'RangeSeries', 1], 6: ['last', 'b'], 7: ['oldest_us', 'i'] },
   RangeSeries: { 1: ['metric', 't'], 2: ['instance', 't'], 3: ['group', 'u'], 4: ['metric_index', 'u'], 5: ['slot', 'u'], 6: ['gen', 'u'], 7: ['gap', 'u', 1], 8: ['count', 'u', 1], 9: ['first', 's', 1], 10: ['min', 's', 1], 11: ['max', 's', 1], 12: ['last', 's', 1], 13: ['mean', 'd', 1] },
+  Held: { 1: ['req', 'u'], 2: ['spans', 'Span', 1], 3: ['oldest_us', 'i'], 4: ['full_us', 'i'], 5: ['bytes', 'u'], 6: ['disk_size_bytes', 'u'], 7: ['disk_used_bytes', 'u'], 8: ['clocks', 'Clock', 1], 9: ['bytes_per_sample', 'd'] },
+  Span: { 1: ['from_us', 'i'], 2: ['to_us', 'i'], 3: ['boot_id', 't'], 4: ['log_id', 'y'], 5: ['rollup', 'b'] },
+  Rank: { 1: ['req', 'u'], 2: ['base_from_us', 'i'], 3: ['base_to_us', 'i'], 4: ['n_series', 'u'], 5: ['n_scored', 'u'], 6: ['rows', 'RankRow', 1] },
+  RankRow: { 1: ['metric', 't'], 2: ['instance', 't'], 3: ['group', 'u'], 4: ['metric_index', 'u'], 5: ['others', 'u'], 6: ['score', 'd'], 7: ['before', 's'], 8: ['now', 's'], 9: ['min', 's'], 10: ['max', 's'], 11: ['n', 'u'], 12: ['n_before', 'u'] },
+  Totals: { 1: ['req', 'u'], 2: ['rows', 'TotalsRow', 1], 3: ['n_instances', 'u'], 4: ['last', 'b'] },
+  TotalsRow: { 1: ['instance', 't'], 2: ['attrs', 'Attr', 1], 3: ['deltas', 's', 1], 4: ['before', 'd', 1], 5: ['started', 'b'], 6: ['ended', 'b'] },
   Error: { 1: ['req', 'u'], 2: ['text', 't'], 3: ['code', 'u'] },
   Pong: { 1: ['id', 'u'], 2: ['now_us', 'u'] },
 };
@@ -38,6 +47,7 @@ function varint(b, at) {
 function scalar(type, raw) {
   if (type === 's') return BigInt.asIntN(64, (raw >> 1n) ^ -(raw & 1n));
   if (type === 'b') return raw !== 0n;
+  if (type === 'i') return Number(BigInt.asIntN(64, raw));
   return Number(raw);
 }
 
@@ -46,7 +56,7 @@ export function decode(name, b) {
   const at = { i: 0 };
   for (const [field, type, repeated] of Object.values(schema)) {
     if (repeated) ret[field] = [];
-    else ret[field] = { u: 0, s: 0n, b: false, t: '', y: Buffer.alloc(0) }[type];
+    else ret[field] = { u: 0, i: 0, d: 0, s: 0n, b: false, t: '', y: Buffer.alloc(0) }[type];
   }
   while (at.i < b.length) {
     const tag = Number(varint(b, at)), wire = tag & 7, def = schema[tag >> 3];
@@ -63,7 +73,8 @@ export function decode(name, b) {
     if (!def) continue;
     const [field, type, repeated] = def;
     if (type === 'd') {
-      for (let i = 0; i < bytes.length; i += 8) ret[field].push(bytes.readDoubleLE(i));
+      if (!repeated) ret[field] = bytes.readDoubleLE(0);
+      else for (let i = 0; i < bytes.length; i += 8) ret[field].push(bytes.readDoubleLE(i));
     } else if (type === 't' || type === 'y') {
       const v = type === 't' ? new TextDecoder('utf-8', { fatal: true }).decode(bytes) : Buffer.from(bytes);
       if (repeated) ret[field].push(v); else ret[field] = v;
@@ -113,4 +124,13 @@ export function rangeRequest({ req, series, fromUs, toUs, points, raw }) {
   const list = series.map((s) => [2, message([1, s.metric], [2, s.instance])]);
   return message([2, message([1, req], ...list, [3, fromUs], [4, toUs], [5, points], [6, raw])]);
 }
+export function heldRequest(req) { return message([4, message([1, req])]); }
+export function rankRequest({ req, fromUs, toUs, baseFromUs, baseToUs, limit }) {
+  return message([5, message([1, req], [2, fromUs], [3, toUs], [4, baseFromUs], [5, baseToUs], [6, limit])]);
+}
+export function totalsRequest({ req, group, metrics, fromUs, toUs, baseFromUs, baseToUs, limit }) {
+  return message([6, message([1, req], [2, group], ...metrics.map((m) => [3, m]), [4, fromUs], [5, toUs], [6, baseFromUs], [7, baseToUs], [8, limit])]);
+}
+export function eventsRequest({ req, fromUs, toUs }) { return message([7, message([1, req], [2, fromUs], [3, toUs])]); }
 export function ping(id) { return message([3, message([1, id])]); }
+export function texts() { return message([8, message()]); }

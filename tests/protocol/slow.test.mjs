@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
-import { connect, follow, getJson, startAgent } from './client.mjs';
-import { subscribe } from './schema.mjs';
+import { connect, follow, getJson, request, startAgent } from './client.mjs';
+import { rangeRequest, subscribe } from './schema.mjs';
 
 let agent;
 before(async () => { agent = await startAgent({ args: ['--rate', '100', '--cpu-budget', '60'] }); });
@@ -106,4 +106,49 @@ test('a client that never reads again is let go; a backfill it asked for waits i
   assert.ok(most - before_ < 10 * (1 << 20) + (8 << 20), `${(most - before_) / (1 << 20)} MiB for ten stuck clients`);
   for (const c of stuck) c.stream.close();
   control.stream.close();
+});
+
+// --memory 8M: 16 MiB for all results, 8 for one. 13 series of 10,000 points are 7.3 MB.
+test('large results nobody takes do not add up: further ones are refused until those are gone', limit, async (t) => {
+  // A unix socket holds a fixed amount on the way: what is stuffed into it first keeps the rest in the agent.
+  const dir = fs.mkdtempSync('/dev/shm/strobe-slow-');
+  const own = await startAgent({ listen: `unix:${dir}/s`, args: ['--memory', '8M', '--rate', '100', '--cpu-budget', '60'] });
+  t.after(async () => { await own.stop(); fs.rmSync(dir, { recursive: true }); });
+  const c = await connect(own), rss = async () => (await getJson(own, '/api/v1/status')).rss_bytes;
+  c.stream.send(subscribe({ groups: [{ group: c.group('strobe') }] }));
+  await follow(c, () => c.model.ticks.length > 150);
+  const names = c.model.byName.get('memory.util').metrics.map((m) => m.name);
+  const ask = (n, points) => rangeRequest({ req: n, series: names.slice(0, n).map((metric) => ({ metric })), fromUs: c.hello.now_us - 1e6, toUs: c.hello.now_us + 1e6, points });
+  const answer = async (on, m) => {
+    on.stream.send(m);
+    for (;;) {
+      const r = await on.stream.next();
+      assert.ok(r, JSON.stringify(on.stream.closed));
+      if (r.error) return r.error;
+      if (r.range?.last) return null;
+    }
+  };
+  const tooLarge = await answer(c, ask(20, 10000));
+  assert.equal(tooLarge.code, 413, tooLarge.text);
+  const before_ = await rss(), hogs = [];
+  for (let i = 0; i < 12; i++) {
+    const hog = await connect(own);
+    hog.stream.socket.pause();
+    for (let k = 0; k < 8; k++) hog.stream.send(k < 4 ? ask(names.length, 200) : ask(13, 10000));
+    hogs.push(hog);
+  }
+  const q = `/api/v1/query?${names.slice(0, 13).map((n) => `metric=${n}`).join('&')}&from=-10s&points=10000`;
+  let refused = null;
+  for (let i = 0; i < 50 && !refused; i++) refused = await answer(c, ask(13, 10000));
+  assert.equal(refused?.code, 429);
+  assert.match(refused.text, /ask again/);
+  assert.equal((await request(own, q)).status, 429);
+  assert.equal(await answer(c, ask(1, 100)), null, 'a small one is still answered');
+  const more = (await rss()) - before_;
+  assert.ok(more < 20 << 20, `${more / (1 << 20)} MiB more`);
+  for (const hog of hogs) hog.stream.close();
+  let again = refused;
+  for (let i = 0; i < 50 && again; i++) again = await answer(c, ask(13, 10000));
+  assert.equal(again, null, 'and the large one once they are gone');
+  c.stream.close();
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connect, follow, getJson, Model, request, startAgent } from './client.mjs';
-import { ping, rangeRequest, subscribe } from './schema.mjs';
+import { ping, rangeRequest, subscribe, texts } from './schema.mjs';
 
 let agent;
 before(async () => { agent = await startAgent(); });
@@ -56,6 +56,29 @@ test('Hello, Catalog, a window of history, live ticks: contiguous, resets first'
   assertSameTicks(first, c);
   assertSame(first.model, c.model);
   first.stream.close();
+  c.stream.close();
+});
+
+test('what the metrics mean is not in the Catalog but in Texts, which ticks go before', async () => {
+  const c = await connect(agent), catalog = c.stream.payloads.get('catalog');
+  c.stream.send(subscribe({ groups: all(c), windowUs: 1000000 }));
+  c.stream.send(texts());
+  const came = [];
+  const t = await c.stream.until('texts', (m) => came.push(...Object.keys(m).filter((k) => m[k])));
+  assert.ok(came.includes('batch'), `before the texts came ${came}`);
+  assert.equal(t.version, c.model.catalog.version);
+  const known = new Map((await getJson(agent, '/api/v1/metrics')).groups.flatMap((g) => g.metrics).map((m) => [m.name, m]));
+  for (const def of c.model.catalog.groups) {
+    const words = t.groups.find((g) => g.group === def.id).metrics;
+    assert.equal(words.length, def.metrics.length, def.name);
+    words.forEach(({ source, help }, i) => {
+      const m = known.get(def.metrics[i].name);
+      assert.deepEqual([source, help], [m.source, m.help], m.name);
+      assert.ok(help && !catalog.includes(help), `${m.name}: ${help}`);
+      assert.ok(source && (source.length < 16 || !catalog.includes(source)), `${m.name}: ${source}`);
+    });
+  }
+  assert.equal(t.groups.length, c.model.catalog.groups.length);
   c.stream.close();
 });
 

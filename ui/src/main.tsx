@@ -6,7 +6,7 @@ import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { themeChanged } from './charts/palette';
 import { sched } from './charts/sched';
-import { clockText, setUtc } from './charts/time';
+import { dayClockText, setUtc } from './charts/time';
 import { startAddress } from './state/address';
 import { applyTheme, loadPrefs, theme, utc } from './state/prefs';
 import { startPulse } from './state/pulse';
@@ -17,7 +17,7 @@ import { CHROME, refreshFigures } from './ui/figures';
 import { startIdentity } from './ui/identity';
 
 loadPrefs();
-setClockText((d) => clockText(d.getTime()));
+setClockText(dayClockText);
 effect(() => {
   void theme.value;
   applyTheme();

@@ -99,6 +99,21 @@ export class FakeAgent {
     });
   }
 
+  /** What the metrics mean: "c.time: help" from "/proc/c.time". */
+  texts(): void {
+    const of = (name: string) => ({ source: `/proc/${name}`, help: `${name}: help` });
+    this.say({
+      case: 'texts',
+      value: {
+        version: 1,
+        groups: [
+          { group: 0, metrics: [of('c.time'), of('c.level')] },
+          { group: 1, metrics: [of('s.n')] },
+        ],
+      },
+    });
+  }
+
   /** A tick now: new raw values per group; the first one of a group, or `reset`, is a reset row. */
   tick(groups: Record<number, number[]>, opts: { reset?: boolean; names?: string[] } = {}): void {
     const names = opts.names ?? ['cpu0'];

@@ -1,8 +1,8 @@
 // One chart on the page: its section, title, plot and overlay; drawn when the scheduler says so.
 import { num, type Scale, scaleFor, valueText } from '../lib/format';
 import type { Env, Mark, PanelSpec } from '../panels/types';
-import { fixed, hidden, hover, mode, selection, stale } from '../state/view';
-import type { Gap } from '../store/api';
+import { baseline, baseOf, fixed, hidden, hover, mode, selection, stale } from '../state/view';
+import type { Gap, View } from '../store/api';
 import type { Grid } from './columns';
 import { draft, origin } from './cursor';
 import { picture } from './image';
@@ -106,8 +106,9 @@ export class Chart implements Drawable {
   // ---- Drawable
 
   period(): number {
-    // A still view is looked at now and then for what is still being fetched.
-    if (fixed.peek() !== null) return this.built?.loading ? 250 : 1000;
+    // What is being fetched is drawn as it comes, however wide a column is.
+    if (this.built?.loading) return 100;
+    if (fixed.peek() !== null) return 1000;
     const column = this.grid.dt / 1000;
     return column <= 500 ? Math.max(100, column) : Math.max(500, Math.min(2000, column / 2));
   }
@@ -133,6 +134,8 @@ export class Chart implements Drawable {
     if (this.rows) this.drawRows(this.rows, grid, now);
     else this.drawLines(grid, now);
     if (this.drawnFor !== this.shapeKey()) this.text();
+    const loading = this.built?.loading ? '1' : '0';
+    if (this.el.dataset.loading !== loading) this.el.dataset.loading = loading;
     if (this.built?.any) painted(store.newest, store.clock.now());
   }
 
@@ -304,10 +307,12 @@ export class Chart implements Drawable {
     const h = hover.peek();
     const s = draft.peek() ?? selection.peek();
     const g = this.grid;
-    if (h === null && !s) return `none ${this.row}`;
+    const b = baseline.peek();
+    if (h === null && !s && !b) return `none ${this.row}`;
     const x = h === null ? '' : `${Math.floor(xOf(g, h))} ${g.t0} ${this.env.store.version >> 2} ${this.row}`;
     const o = origin.peek() === this.spec.id;
-    return `${x} ${s ? `${s.from} ${s.to} ${g.t0} ${g.dt} ${o}` : ''} ${themeVersion()} ${this.width}x${this.height}`;
+    const pinned = b ? `${b.from} ${b.to} ${g.t0} ${g.dt}` : '';
+    return `${x} ${pinned} ${s ? `${s.from} ${s.to} ${g.t0} ${g.dt} ${o}` : ''} ${themeVersion()} ${this.width}x${this.height}`;
   }
 
   private drawOver(): void {
@@ -317,6 +322,7 @@ export class Chart implements Drawable {
       grid: this.grid,
       hover: x !== null && x >= 0 && x < this.grid.n ? x : null,
       selection: draft.peek() ?? selection.peek(),
+      base: selection.peek() ? baseOf(selection.peek() as View) : baseline.peek(),
       origin: origin.peek() === this.spec.id,
       axis: this.axis,
       plain: this.spec.draw === 'heat',

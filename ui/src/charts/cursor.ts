@@ -1,6 +1,7 @@
 // The pointer over all charts: where the line is, and the range being dragged. State shared by every chart.
 import { effect, signal } from '@preact/signals';
 import {
+  baseline,
   clearSelection,
   fixed,
   goLive,
@@ -82,6 +83,7 @@ export function startDrag(
 export function watchReader(): () => void {
   return effect(() => {
     void [hover.value, draft.value, selection.value, fixed.value, windowUs.value, hidden.value];
+    void baseline.value;
     sched.invalidate();
   });
 }

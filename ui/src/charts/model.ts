@@ -8,6 +8,7 @@ import { mix, palette } from './palette';
 import { areaPath, bandPath, barPath, dashPath, linePath } from './paths';
 import type { Layer } from './plot';
 import { type Domain, fixedDomain, StickyDomain, ticksFor } from './ticks';
+import { elsewhere } from './view';
 
 export interface Built {
   grid: Grid;
@@ -32,6 +33,7 @@ export class Model {
   marks: readonly Mark[] = [];
   private sticky: StickyDomain;
   private buffers = new Map<string, Columns>();
+  private shown: Grid | null = null;
   private labelFor = '';
   private labelFn: (v: number) => string = String;
 
@@ -98,6 +100,9 @@ export class Model {
 
   /** Everything to draw on `grid`, the plot being `height` pixels high. */
   build(grid: Grid, height: number, hidden: ReadonlySet<string>, now: number): Built {
+    // The scale of another moment says nothing about this one.
+    if (this.shown && elsewhere(this.shown, grid)) this.sticky.reset();
+    this.shown = grid;
     const drawn = this.marks.filter((m) => m.style !== 'value' && !hidden.has(m.source.key));
     const { columns, frames, gaps } = this.read(drawn, grid);
     const stacked = this.spec.draw === 'stack' ? stack(columns, grid.n) : null;

@@ -14,6 +14,8 @@ export interface OverlayState {
   /** Column of the line, or null. */
   hover: number | null;
   selection: View | null;
+  /** What the selection is compared with, or what is pinned for it. */
+  base: View | null;
   /** This chart is where the range was dragged: it carries the duration. */
   origin: boolean;
   axis: boolean;
@@ -40,12 +42,13 @@ export function drawOverlay(
   box: Box,
   s: OverlayState,
 ): void {
-  const show = s.hover !== null || s.selection !== null;
+  const show = s.hover !== null || s.selection !== null || s.base !== null;
   canvas.style.display = show ? '' : 'none';
   if (!show) return;
   const c = fitCanvas(canvas, w, h);
   if (!c) return;
   if (s.selection) drawSelection(c, box, s, s.selection);
+  if (s.base) drawBase(c, box, s, s.base);
   if (s.hover !== null) drawCross(c, box, s, s.hover);
 }
 
@@ -79,6 +82,20 @@ function drawSelection(c: CanvasRenderingContext2D, box: Box, s: OverlayState, s
   c.textAlign = 'left';
   c.textBaseline = 'middle';
   c.fillText(text, x + 4, box.y + 5);
+}
+
+/** The baseline: a dashed bracket over the plot. */
+function drawBase(c: CanvasRenderingContext2D, box: Box, s: OverlayState, base: View): void {
+  const { css } = palette();
+  const px = box.w / s.grid.n;
+  const [ea, eb] = selectionEdges(s.grid, base);
+  if (eb <= 0 || ea >= s.grid.n) return;
+  const at = (e: number) => Math.max(box.x, Math.min(box.x + box.w, Math.round(box.x + e * px)));
+  const [a, b] = [at(ea), at(eb)];
+  c.fillStyle = css.t3;
+  for (let x = a; x < b; x += 5) c.fillRect(x, box.y - 3, Math.min(3, b - x), 1);
+  if (ea >= 0) c.fillRect(a, box.y - 3, 1, 5);
+  if (eb <= s.grid.n) c.fillRect(b - 1, box.y - 3, 1, 5);
 }
 
 function drawCross(c: CanvasRenderingContext2D, box: Box, s: OverlayState, hover: number): void {

@@ -6,6 +6,7 @@ import { lineLayers, type Model, shapeOf, stackLayers } from './model';
 import { palette } from './palette';
 import type { Box, Layer } from './plot';
 import { type Domain, StickyDomain } from './ticks';
+import { elsewhere } from './view';
 
 /** Up to this many CPUs the rows stand above a band of user, sys, iowait and steal. */
 const FEW = 8;
@@ -39,7 +40,9 @@ export class Rows {
   private image = new HeatImage();
   private sticky: StickyDomain;
   private order: string[] = [];
-  private ordered = 0;
+  private ordered = Number.NEGATIVE_INFINITY;
+  private coming = false;
+  private shown: Grid | null = null;
 
   constructor(
     private readonly spec: PanelSpec,
@@ -50,6 +53,11 @@ export class Rows {
   }
 
   build(grid: Grid, height: number, hidden: ReadonlySet<string>, now: number): RowsBuilt {
+    if (this.shown && elsewhere(this.shown, grid)) {
+      this.sticky.reset();
+      this.ordered = Number.NEGATIVE_INFINITY;
+    }
+    this.shown = grid;
     const cores = this.spec.draw === 'cores';
     const all = this.model.marks;
     const few = cores && all.length <= FEW;
@@ -85,7 +93,7 @@ export class Rows {
       band: lines.map((mark, i) => ({ mark, columns: band.columns[i] as Columns })),
       resolution: read.frames[0]?.resolution ?? '',
       gaps: read.gaps,
-      loading: read.frames.some((f) => f.loading),
+      loading: this.coming || read.frames.some((f) => f.loading),
       any: rows.some((r) => r.columns.count.some((n) => n > 0)),
       note: cores && rows.length < all.length ? `worst ${rows.length} of ${all.length}` : '',
     };
@@ -110,12 +118,14 @@ export class Rows {
     const old = this.order;
     const usable = old.length === Math.min(n, all.length) && old.every((k) => byKey.has(k));
     if (!usable || now - this.ordered > 2000) {
-      const { columns } = this.model.read(all, grid, 'all ');
+      const { columns, frames } = this.model.read(all, grid, 'all ');
       const score = new Map(all.map((m, i) => [m.source.key, total(columns[i] as Columns)]));
       const rank = (k: string) => (score.get(k) ?? 0) * (usable && old.includes(k) ? 1.2 : 1);
       const keys = [...byKey.keys()].sort((a, b) => rank(b) - rank(a)).slice(0, n);
       this.order = usable ? settle(old, keys, (k) => score.get(k) ?? 0) : keys;
-      this.ordered = now;
+      // What is still to come may be the busiest.
+      this.coming = frames.some((f) => f.loading);
+      this.ordered = this.coming ? Number.NEGATIVE_INFINITY : now;
     }
     if (!sort) return all.filter((m) => this.order.includes(m.source.key));
     return this.order.map((k) => byKey.get(k)).filter((m): m is Mark => m !== undefined);

@@ -103,11 +103,11 @@ export class StickyDomain {
 
 const TIME_STEPS = [
   0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
-  3600, 7200, 10_800, 21_600, 43_200, 86_400,
+  3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
 ];
 
 /** Seconds between labels so that each has at least `room` pixels. */
 export function timeStep(spanS: number, widthPx: number, room: number): number {
   const least = (spanS * room) / Math.max(1, widthPx);
-  return TIME_STEPS.find((s) => s >= least) ?? 86_400;
+  return TIME_STEPS.find((s) => s >= least) ?? 604_800;
 }

@@ -23,6 +23,36 @@ export function clockText(wallMs: number, decimals = 0): string {
 /** "14:02": for windows of many minutes. */
 export const minuteText = (wallMs: number) => clockText(wallMs).slice(0, 5);
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+const dayOf = (wallMs: number): [number, number, number] => {
+  const d = new Date(wallMs);
+  return utc
+    ? [d.getUTCFullYear(), d.getUTCMonth(), d.getUTCDate()]
+    : [d.getFullYear(), d.getMonth(), d.getDate()];
+};
+
+/** "26 Nov". */
+export function dayText(wallMs: number): string {
+  const [, m, d] = dayOf(wallMs);
+  return `${d} ${MONTHS[m]}`;
+}
+
+/** "2026-11-26". */
+export function dateText(wallMs: number): string {
+  const [y, m, d] = dayOf(wallMs);
+  return `${y}-${two(m + 1)}-${two(d)}`;
+}
+
+/** Whether both lie on one day. */
+export const sameDay = (a: number, b: number) => dateText(a) === dateText(b);
+
+/** The time, with its day before it where that is not today. */
+export function dayClockText(wallMs: number, decimals = 0, now = Date.now()): string {
+  const t = clockText(wallMs, decimals);
+  return sameDay(wallMs, now) ? t : `${dayText(wallMs)} ${t}`;
+}
+
 /** Decimals of a second that one column of `dt` microseconds can tell apart. */
 export const decimalsFor = (dt: number) => (dt >= 1e6 ? 0 : dt >= 1e5 ? 1 : dt >= 1e4 ? 2 : 3);
 
@@ -34,7 +64,9 @@ export function durationText(us: number): string {
   if (s < 60) return `${Math.round(s)} s`;
   const m = Math.floor(s / 60);
   if (m < 60) return `${m} min${Math.round(s % 60) ? ` ${Math.round(s % 60)} s` : ''}`;
-  return `${Math.floor(m / 60)} h${m % 60 ? ` ${m % 60} min` : ''}`;
+  const h = Math.floor(m / 60);
+  if (h < 48) return `${h} h${m % 60 ? ` ${m % 60} min` : ''}`;
+  return `${Math.floor(h / 24)} d${h % 24 ? ` ${h % 24} h` : ''}`;
 }
 
 /** Milliseconds to add to UTC for the zone that labels are in, at `wallMs`. */

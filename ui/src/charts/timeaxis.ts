@@ -3,7 +3,7 @@ import type { Grid } from './columns';
 import { palette } from './palette';
 import type { Box } from './plot';
 import { timeStep } from './ticks';
-import { clockText, minuteText, zoneMs } from './time';
+import { clockText, dayText, minuteText, zoneMs } from './time';
 
 export interface TimeTick {
   /** Column, fractional. */
@@ -26,7 +26,12 @@ export function timeTicks(grid: Grid, wallMs: (t: number) => number, room = 72):
   for (let k = first; k * small - zone <= w1 + 1e-6; k++) {
     const w = k * small - zone;
     const isLabel = Math.abs(((k * small) / step) % 1) < 1e-6;
-    const text = step >= 60_000 ? minuteText(w) : clockText(w, step < 1000 ? (step < 100 ? 2 : 1) : 0);
+    const midnight = step >= 3_600_000 && (k * small) % 86_400_000 === 0;
+    const text = midnight
+      ? dayText(w)
+      : step >= 60_000
+        ? minuteText(w)
+        : clockText(w, step < 1000 ? (step < 100 ? 2 : 1) : 0);
     out.push({ x: (w - w0) * perMs, label: isLabel ? text : null });
   }
   return out;

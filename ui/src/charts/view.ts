@@ -24,5 +24,9 @@ export const timeAt = (g: Grid, x: number): MonoUs => g.t0 + x * g.dt;
 export const xOf = (g: Grid, t: MonoUs): number => (t - g.t0) / g.dt;
 export const spanOf = (g: Grid): number => g.n * g.dt;
 
+/** Whether `b` shows another stretch than `a`, not one that moved on. */
+export const elsewhere = (a: Grid, b: Grid): boolean =>
+  Math.abs(a.dt / b.dt - 1) > 0.01 || Math.abs(a.t0 - b.t0) > spanOf(b) / 2;
+
 /** Whether the page's time stands still. */
 export const still = () => fixed.peek() !== null;

@@ -101,7 +101,9 @@ export function metricSpec(store: Store, name: string): PanelSpec | null {
     draw: many ? 'heat' : 'lines',
     floor: FLOOR[info.kind],
     ...(many ? { log: info.kind !== 'ratio' } : {}),
-    help: `${info.help}${step}`,
+    get help() {
+      return `${store.info(metric)?.help ?? ''}${step}`.trim(); // it may come later
+    },
   };
 }
 

@@ -11,6 +11,8 @@ export interface UrlState {
   /** Wall time, ms with fractions; null: live. */
   fixed: { from: number; to: number } | null;
   selection: { from: number; to: number } | null;
+  /** The pinned baseline. */
+  base: { from: number; to: number } | null;
   hidden: string[];
   pins: string[] | null;
   utc: boolean | null;
@@ -22,6 +24,7 @@ export const DEFAULT: UrlState = {
   windowUs: 30_000_000,
   fixed: null,
   selection: null,
+  base: null,
   hidden: [],
   pins: null,
   utc: null,
@@ -43,21 +46,24 @@ function parseSpan(s: string | null): { from: number; to: number } | null {
 const join = (names: readonly string[]) => names.map((n) => n.replace(/[%,]/g, encodeURIComponent)).join(',');
 const split = (s: string) => s.split(',').filter(Boolean).map(decodeURIComponent);
 
-export function formatHash(s: UrlState): string {
+/** windowUs: the window that an address without one means. */
+export function formatHash(s: UrlState, windowUs = DEFAULT.windowUs): string {
   const p = new URLSearchParams();
   if (s.page !== DEFAULT.page) p.set('page', s.page);
   if (s.query) p.set('q', s.query);
-  if (s.windowUs === 0) p.set('w', 'all');
-  else if (s.windowUs !== DEFAULT.windowUs) p.set('w', `${s.windowUs / 1e6}`);
+  if (s.windowUs === windowUs) p.delete('w');
+  else if (s.windowUs === 0) p.set('w', 'all');
+  else p.set('w', `${s.windowUs / 1e6}`);
   if (s.fixed) p.set('t', span(s.fixed));
   if (s.selection) p.set('sel', span(s.selection));
+  if (s.base) p.set('base', span(s.base));
   if (s.hidden.length) p.set('hide', join(s.hidden));
   if (s.pins?.length) p.set('pin', join(s.pins));
   if (s.utc) p.set('tz', 'utc');
   return p.toString();
 }
 
-export function parseHash(hash: string): UrlState {
+export function parseHash(hash: string, windowUs = DEFAULT.windowUs): UrlState {
   const p = new URLSearchParams(hash.replace(/^#/, ''));
   const w = p.get('w');
   const seconds = Number(w);
@@ -71,9 +77,10 @@ export function parseHash(hash: string): UrlState {
   return {
     page: p.get('page') ?? DEFAULT.page,
     query: p.get('q') ?? '',
-    windowUs: w === 'all' ? 0 : w && seconds > 0 && seconds <= 86400 * 30 ? seconds * 1e6 : DEFAULT.windowUs,
+    windowUs: w === 'all' ? 0 : w && seconds > 0 && seconds <= 86400 * 30 ? seconds * 1e6 : windowUs,
     fixed: parseSpan(p.get('t')),
     selection: parseSpan(p.get('sel')),
+    base: parseSpan(p.get('base')),
     hidden: safe('hide'),
     pins: p.has('pin') ? safe('pin') : null,
     utc: p.has('tz') ? p.get('tz') === 'utc' : null,

@@ -15,6 +15,8 @@ export const WINDOWS: readonly { us: number; label: string }[] = [
   { us: 300 * SECOND, label: '5 min' },
   { us: 1800 * SECOND, label: '30 min' },
   { us: 3600 * SECOND, label: '1 h' },
+  { us: 6 * 3600 * SECOND, label: '6 h' },
+  { us: 24 * 3600 * SECOND, label: '24 h' },
   { us: 0, label: 'All' }, // all that is held
 ];
 
@@ -24,6 +26,8 @@ export const windowUs = signal(30 * SECOND);
 export const fixed = signal<View | null>(null);
 /** The selected range, mono µs; edges already snapped. */
 export const selection = signal<View | null>(null);
+/** What ranges are compared with, pinned by the reader; null: the stretch before each. */
+export const baseline = signal<View | null>(null);
 export const mode = computed<Mode>(() =>
   fixed.value === null ? 'live' : selection.value ? 'range' : 'paused',
 );
@@ -49,7 +53,8 @@ export function roundWidth(us: number): number {
 export function viewNow(store: Store): View {
   if (fixed.value) return fixed.value;
   const to = Math.max(store.newest, store.clock.now() - SECOND);
-  const width = windowUs.value || roundWidth(Math.max(60 * SECOND, to - store.heldFrom));
+  const held = to - store.heldFrom;
+  const width = windowUs.value || (store.host?.capture ? held : roundWidth(Math.max(60 * SECOND, held)));
   return { from: to - width, to };
 }
 
@@ -70,6 +75,22 @@ export function goLive(): void {
 export function select(store: Store, range: View): void {
   pause(store);
   selection.value = range;
+}
+
+/** The stretch before a range: ten times as long, at least 30 samples. */
+export function before(range: View): View {
+  const length = Math.max(10 * (range.to - range.from), 3 * SECOND);
+  return { from: range.from - length, to: range.from };
+}
+
+/** What a range is compared with. */
+export const baseOf = (range: View): View => baseline.value ?? before(range);
+
+/** B: the range becomes the baseline of those to come; again, or without a range, none is pinned. */
+export function pinBaseline(): void {
+  const s = selection.peek();
+  const b = baseline.peek();
+  baseline.value = !s || (b && b.from === s.from && b.to === s.to) ? null : s;
 }
 
 export function clearSelection(): void {

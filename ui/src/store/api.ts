@@ -113,6 +113,7 @@ export interface MetricInfo {
   readonly kind: Kind;
   readonly counter: boolean;
   readonly quantum: number; // in base units (of the value shown: a rate's step at the present period); 0 exact
+  /** Where the value comes from and what it is, in words: '' until they came, soon after the first data. */
   readonly source: string;
   readonly help: string;
   readonly names: readonly string[];
@@ -153,6 +154,9 @@ export interface HostInfo {
   readonly rateHz: number;
   readonly startedUs: MonoUs;
   readonly recoverable: boolean;
+  readonly bootId: string;
+  /** Name of the file that is looked at; null: a live agent. */
+  readonly capture: string | null;
   /** Hue 0..359 derived from the host name. */
   readonly hue: number;
 }

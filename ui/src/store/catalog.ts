@@ -1,7 +1,8 @@
 // The agent's catalog by names: groups, metrics, units, live instances of what is not subscribed.
-import type { Catalog as PbCatalog } from '../gen/strobe_pb';
+import type { Texts } from '../gen/strobe_pb';
 import { Semantics } from '../gen/strobe_pb';
 import { unitOf } from '../transform/units';
+import type { CatalogMessage } from '../transport/catalog';
 import type { Instance, Kind, MetricInfo } from './api';
 
 export interface MetricMeta {
@@ -10,7 +11,8 @@ export interface MetricMeta {
   /** Stored value (counter: stored rate per second) times this is in the base unit of `kind`. */
   readonly scale: number;
   readonly kind: Kind;
-  readonly info: MetricInfo;
+  /** Another object once its words came: who shows it draws it anew. */
+  info: MetricInfo;
 }
 
 export interface GroupMeta {
@@ -34,10 +36,12 @@ export class Catalog {
   readonly groups: GroupMeta[] = [];
   readonly byName = new Map<string, GroupMeta>();
   readonly metrics = new Map<string, MetricAt>();
-  readonly infos: MetricInfo[] = [];
+  infos: MetricInfo[] = [];
   version = 0;
+  /** The words of the metrics are there. */
+  texts = false;
 
-  static from(pb: PbCatalog): Catalog {
+  static from(pb: CatalogMessage): Catalog {
     const c = new Catalog();
     c.version = pb.version;
     for (const g of pb.groups) {
@@ -46,7 +50,7 @@ export class Catalog {
         const u = unitOf(m.unit, counter, m.names.length > 0);
         const scale = (u.factor * (m.mul || 1)) / (m.div || 1);
         const period = (g.periodMs || 100) / 1000;
-        const quantum = Math.abs(Number(m.quantum)) * scale;
+        const quantum = Math.abs(m.quantum) * scale;
         const info: MetricInfo = {
           name: m.name,
           group: g.name,
@@ -56,8 +60,8 @@ export class Catalog {
           kind: u.kind,
           counter,
           quantum: counter ? quantum / period : quantum,
-          source: m.source,
-          help: m.help,
+          source: '',
+          help: '',
           names: m.names,
         };
         return { name: m.name, counter, scale, kind: u.kind, info };
@@ -87,5 +91,27 @@ export class Catalog {
       });
     }
     return c;
+  }
+
+  setTexts(t: Texts): void {
+    const of = new Map(t.groups.map((g) => [g.group, g.metrics]));
+    this.say((g, i) => of.get(g.id)?.[i]);
+    this.texts = true;
+  }
+
+  /** Words that were known before this catalog came, for as long as its own are on the way. */
+  keepTexts(old: Catalog): void {
+    if (old.texts) this.say((g, i) => old.metrics.get(g.metrics[i]!.name)?.meta.info);
+  }
+
+  private say(of: (g: GroupMeta, i: number) => Pick<MetricInfo, 'source' | 'help'> | undefined): void {
+    this.infos = [];
+    this.groups.forEach((g) => {
+      g.metrics.forEach((m, i) => {
+        const { source = '', help = '' } = of(g, i) ?? {};
+        m.info = { ...m.info, source, help };
+        this.infos.push(m.info);
+      });
+    });
   }
 }

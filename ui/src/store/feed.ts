@@ -1,15 +1,18 @@
 // The data as it arrives: connection, subscription and resume, rings, clock, events.
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Hello, ServerMessageSchema } from '../gen/strobe_pb';
+import { readAttrs } from '../transport/attrs';
+import { readCatalog } from '../transport/catalog';
 import { AgentClock } from '../transport/clock';
 import { type BatchVisitor, type ClockRecord, type GroupTick, readBatch } from '../transport/decode';
-import { pingBytes, rangeBytes, subscribeBytes } from '../transport/outgoing';
+import { pingBytes, rangeBytes, subscribeBytes, textsBytes } from '../transport/outgoing';
 import type { SocketEvents } from '../transport/socket';
 import type { HostEvent, HostInfo, MonoUs, Want } from './api';
 import { Catalog } from './catalog';
 import { GapLog } from './gaps';
 import { GroupData } from './group';
 import { hex, hostOf } from './host';
+import { eventOf, Past } from './past';
 import { RangeCache } from './ranges';
 import { type Plan, plan, samePlan } from './wants';
 
@@ -22,7 +25,11 @@ const PING_MS = 10_000;
 const SILENT_MS = 12_000;
 const AWAIT_MS = 3000;
 const SOON_MS = 50;
+/** The first picture is painted so long after the first data, also on a slow machine. */
+const PAINTED_MS = 1000;
 const EVENTS_KEPT = 2000;
+/** Events that a subscription brings. */
+const EVENTS_US = 3_600_000_000;
 const TICKS_KEPT = 65536;
 
 export interface Wire {
@@ -34,12 +41,15 @@ export interface FeedOptions {
   /** Raw history a new subscription asks for, µs. */
   readonly windowUs: () => number;
   readonly nowMs?: () => number;
+  /** Called before the time axis becomes another boot's; what it returns is called after that. */
+  readonly reboot?: () => () => void;
 }
 
 export class Feed implements SocketEvents, BatchVisitor {
   readonly clock: AgentClock;
   readonly gapLog: GapLog;
   readonly ranges: RangeCache;
+  readonly past: Past;
   readonly listeners = new Set<() => void>();
   host: HostInfo | null = null;
   catalog = new Catalog();
@@ -61,9 +71,12 @@ export class Feed implements SocketEvents, BatchVisitor {
   private bumping = false;
   private logId = '';
   private logIdBytes: Uint8Array = new Uint8Array(0);
+  private bootId = '';
   private startedUs = 0;
   private seq = 0;
   private ready = false;
+  private askedTexts = false;
+  private dataSinceMs = Number.POSITIVE_INFINITY;
   private hidden = false;
   private lastMessageMs = 0;
   private lastPingMs = 0;
@@ -85,6 +98,27 @@ export class Feed implements SocketEvents, BatchVisitor {
       (m) => this.catalog.metrics.get(m)?.meta.counter ?? false,
       () => this.bump(),
     );
+    this.past = new Past(
+      (b) => this.ready && (this.wire?.send(b) ?? false),
+      this.clock,
+      () => this.pastChanged(),
+    );
+    this.gapLog.past = this.past;
+  }
+
+  private pastChanged(): void {
+    const { held } = this.past;
+    if (held.known) {
+      this.heldFrom = held.oldestUs;
+      if (this.host?.capture) this.stand(held.to);
+    }
+    this.bump();
+  }
+
+  /** A capture ends here; nothing comes after it. */
+  private stand(at: MonoUs): void {
+    this.newest = Math.max(this.newest, at);
+    this.clock.standAt(this.newest);
   }
 
   group(id: number): GroupData | null {
@@ -179,19 +213,24 @@ export class Feed implements SocketEvents, BatchVisitor {
   closed(): void {
     this.ready = false;
     this.ranges.lost();
+    this.past.lost();
     this.bump();
   }
 
-  /** Once a second: keeps the clock honest and notices a dead link. */
+  /** Once a second: keeps the clock honest, notices a dead link, and asks for what the first picture can do
+   *  without. */
   heartbeat(): void {
     if (!this.wire || this.openedUs === 0) return;
     const now = this.nowMs();
+    if (this.ready && !this.hidden) this.past.tick(now);
     if (this.ready && now - this.lastMessageMs > SILENT_MS && now - this.lastPingMs < PING_MS * 2) {
       this.lastMessageMs = now;
       this.wire.restart();
       return;
     }
     if (this.ready && now - this.lastPingMs >= PING_MS) this.ping(now);
+    if (this.ready && !this.askedTexts && now - this.dataSinceMs >= PAINTED_MS)
+      this.askedTexts = this.wire.send(textsBytes());
   }
 
   private ping(now: number): void {
@@ -208,6 +247,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     try {
       const seq = readBatch(bytes, this);
       if (seq >= 0) {
+        this.dataSinceMs = Math.min(this.dataSinceMs, atMs);
         if (seq > this.seq) this.seq = seq;
         this.bump();
       } else this.control(bytes);
@@ -225,30 +265,38 @@ export class Feed implements SocketEvents, BatchVisitor {
   }
 
   private control(bytes: Uint8Array): void {
+    const catalog = readCatalog(bytes);
+    if (catalog) this.catalogCame(Catalog.from(catalog));
+    const known =
+      catalog || readAttrs(bytes, (a) => this.data[a.group]?.setAttr(a.slot, a.gen, a.key, a.value));
+    if (known) {
+      this.bumpSoon();
+      return;
+    }
     const { of } = fromBinary(ServerMessageSchema, bytes);
     switch (of.case) {
       case 'hello':
         this.hello(of.value);
         break;
-      case 'catalog':
-        this.catalogCame(Catalog.from(of.value));
-        break;
-      case 'attrs':
-        for (const a of of.value.attrs) this.data[a.group]?.setAttr(a.slot, a.gen, a.key, a.value);
+      case 'texts':
+        if (of.value.version === this.catalog.version) this.catalog.setTexts(of.value);
         break;
       case 'events':
-        for (const e of of.value.events)
-          this.addEvent({
-            seq: Number(e.seq),
-            t: Number(e.monoUs),
-            kind: e.kind,
-            severity: Math.min(2, e.severity) as 0 | 1 | 2,
-            source: e.source,
-            text: e.text,
-          });
+        if (of.value.req) {
+          this.past.asks.receive(of.value.req, of.value);
+          return;
+        }
+        for (const e of of.value.events) this.addEvent(eventOf(e));
         break;
+      case 'held':
+      case 'rank':
+        this.past.asks.receive(of.value.req, of.value);
+        return;
+      case 'totals':
+        this.past.asks.receive(of.value.req, of.value, of.value.last);
+        return;
       case 'range':
-        if (of.value.oldestUs) this.heldFrom = Math.max(this.heldFrom, Number(of.value.oldestUs));
+        if (of.value.oldestUs && !this.past.held.known) this.heldFrom = Number(of.value.oldestUs);
         this.ranges.receive(of.value);
         return;
       case 'gap':
@@ -256,6 +304,7 @@ export class Feed implements SocketEvents, BatchVisitor {
         for (const d of this.data) d?.breakLine();
         break;
       case 'error':
+        if (of.value.req && this.past.asks.refused(of.value.req, of.value.code, of.value.text)) return;
         if (of.value.req) this.ranges.refused(of.value.req, of.value.code);
         if (of.value.code !== 429) this.problem(of.value.text);
         break;
@@ -278,6 +327,9 @@ export class Feed implements SocketEvents, BatchVisitor {
   private hello(h: Hello): void {
     const logId = hex(h.logId);
     const another = this.logId !== '' && logId !== this.logId;
+    const back = this.bootId !== '' && h.bootId !== this.bootId ? this.opts.reboot?.() : undefined;
+    this.bootId = h.bootId;
+    this.clock.standAt(null);
     this.clock.observe(Number(h.nowUs), this.openedUs, this.lastMessageMs * 1000);
     if (another) this.forgetAll();
     this.clock.reset(
@@ -290,7 +342,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     );
     this.logId = logId;
     this.logIdBytes = h.logId;
-    this.heldFrom = Number(h.oldestUs);
+    this.heldFrom = Number(h.historyOldestUs || h.oldestUs);
     const startedUs = Number(h.startedUs);
     if (another || (this.startedUs !== 0 && startedUs !== this.startedUs))
       this.addEvent({
@@ -303,6 +355,8 @@ export class Feed implements SocketEvents, BatchVisitor {
       });
     this.startedUs = startedUs;
     this.host = hostOf(h);
+    if (h.capture) this.stand(Number(h.nowUs));
+    back?.();
   }
 
   /** Another log: nothing of the old one can be continued. */
@@ -316,6 +370,7 @@ export class Feed implements SocketEvents, BatchVisitor {
     this.gapLog.events = this.events;
     this.gapLog.clear();
     this.ranges.clear();
+    this.past.forget();
   }
 
   private catalogCame(c: Catalog): void {
@@ -325,9 +380,12 @@ export class Feed implements SocketEvents, BatchVisitor {
       this.data = [];
       this.plan = [];
     }
+    c.keepTexts(this.catalog);
     this.catalog = c;
     this.ready = true;
+    this.askedTexts = false;
     if (!first) return;
+    this.past.opened(this.nowMs(), this.clock.now() - EVENTS_US);
     const next = plan([...this.owners.values()].flat(), c);
     const resume = samePlan(this.plan, next) && this.seq > 0;
     this.plan = next;

@@ -3,6 +3,7 @@ import type { Frame, Gap, Source, View } from './api';
 import { Axis } from './axis';
 import { resolve } from './eval';
 import type { GroupData } from './group';
+import { ROLLUP_US } from './held';
 import { Lanes } from './lanes';
 import { older } from './older';
 import { Buf, type FrameSource, type Parts, type Scratch } from './parts';
@@ -49,10 +50,14 @@ export class FrameBuilder {
       }
     if (!Number.isFinite(period)) period = st.tickUs;
     const span = view.to - view.from;
-    const raw = span / period <= Math.max(1, width) * DENSE;
+    // Of what is only held as rollups nothing finer is known.
+    const rolled = Math.max(view.from, st.heldFrom) < Math.min(view.to, st.fullFrom);
+    const least = rolled ? ROLLUP_US : 1;
+    period = Math.max(period, least);
+    const raw = !rolled && span / period <= Math.max(1, width) * DENSE;
     const step = raw
       ? Math.max(1, Math.round(period / 4))
-      : Math.max(1, Math.round(span / Math.max(1, width)));
+      : Math.max(least, Math.round(span / Math.max(1, width)));
     const n = this.axis.fill(groups, view, ringFrom, period);
     const gaps: Gap[] = [];
     const before = st.before(view);

@@ -1,6 +1,8 @@
 // Why there is nothing between two reads: what the agent and the clock records said.
 import type { AgentClock } from '../transport/clock';
 import type { Gap, HostEvent, MonoUs, View } from './api';
+import { seamReason } from './held';
+import type { Past } from './past';
 
 const EVENT_AGENT_START = 1;
 const EVENT_GAP = 3;
@@ -16,6 +18,7 @@ const overlaps = (a: Lost | View, from: MonoUs, to: MonoUs) => a.from < to && a.
 export class GapLog {
   private lost: Lost[] = [];
   events: HostEvent[] = [];
+  past: Past | null = null;
 
   constructor(private readonly clock: AgentClock) {}
 
@@ -38,6 +41,8 @@ export class GapLog {
         };
     const slept = this.clock.suspends(from - 1, to + 1)[0];
     if (slept) return { reason: 'suspend', text: `suspended ${Math.round(slept.us / 1e6)} s` };
+    const seam = this.past?.held.seamIn(from, to);
+    if (seam) return seamReason(seam);
     for (const e of this.events) {
       if (e.t < from - 1e6 || e.t > to + 1e6) continue;
       if (e.kind === EVENT_AGENT_START) return { reason: 'missed', text: 'agent was not running' };

@@ -22,6 +22,8 @@ export function hostOf(h: Hello): HostInfo {
     rateHz: h.rateHz || 10,
     startedUs: Number(h.startedUs),
     recoverable: h.recoverable,
+    bootId: h.bootId,
+    capture: h.capture ? h.captureName || 'capture' : null,
     hue: hueOf(h.host),
   };
 }

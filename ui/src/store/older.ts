@@ -50,15 +50,20 @@ export function older(p: Parts, to: MonoUs, raw: boolean): number {
   let seen = false;
   let chunk = Number.NaN;
   let chunks: (Chunk | null)[][] = [];
+  let known = true;
   for (let col = c0; col < c1; col++) {
     const at = Math.floor(col / CHUNK);
     if (at !== chunk) {
       chunk = at;
+      known = true;
       chunks = p.sources.map((src, s) =>
         src.inputs.map((r, i) => {
-          const c = p.inputs[s]![i] ? st.ranges.chunk(r, step, chunk, to, st.newest, tol) : null;
-          if (p.inputs[s]![i] && !c) p.loading.on = true;
-          return c;
+          if (!p.inputs[s]![i]) return null;
+          const c = st.ranges.chunk(r, step, chunk, to, st.newest, tol);
+          if (c) return c;
+          known = false;
+          p.loading.on = true;
+          return st.ranges.guess(r, step, chunk);
         }),
       );
     }
@@ -73,14 +78,17 @@ export function older(p: Parts, to: MonoUs, raw: boolean): number {
       }
       hole = 0;
       seen = true;
-    } else hole++;
+    } else if (known) hole++;
+    // What did not come yet is no gap.
+    else hole = 0;
     if (raw && !any) continue;
     p.out.t[len] = col * step + (raw ? step / 2 : 0);
     len++;
   }
   if (!raw) for (const c of p.out.cols) bridge(c, 0, len, step, p.period);
   // Nothing up to where the ring begins: a gap if the agent says that it started there.
-  const holeFrom = Math.max(view.from, st.heldFrom, seen ? (c1 - hole) * step : 0);
+  const since = seen ? (c1 - hole) * step : Number.NEGATIVE_INFINITY;
+  const holeFrom = Math.max(view.from, st.heldFrom, since);
   if (!p.loading.on && to - holeFrom > p.period * GAP_PERIODS && hole > 0) {
     const why = st.gapReason(holeFrom, to);
     if (why.text) p.gaps.push({ from: holeFrom, to, ...why });

@@ -12,6 +12,8 @@ export interface FrameSource {
   readonly tickUs: number;
   readonly newest: MonoUs;
   readonly heldFrom: MonoUs;
+  /** Before it only rollups are held. */
+  readonly fullFrom: MonoUs;
   /** The view moves with now: its edge need not be complete. */
   readonly live: boolean;
   data(group: number): GroupData | null;

@@ -234,6 +234,34 @@ test('another log: everything is new, and the restart is an event', async () => 
   expect(a.store.events.map((e) => e.text)).toEqual(['agent restarted']);
 });
 
+test('what metrics mean is asked for once, after the first data, and survives a reconnect', async () => {
+  const a = new FakeAgent();
+  const asked = () => a.sent.filter((m) => m.case === 'texts').length;
+  a.nowMs = 1000;
+  want(a, TIME);
+  a.hello();
+  await settle();
+  a.feed.heartbeat();
+  expect(asked()).toBe(0);
+  a.tick({ 0: [5, 1] });
+  a.nowMs += 900; // the picture may not be painted yet
+  a.feed.heartbeat();
+  expect(asked()).toBe(0);
+  a.nowMs += 1000;
+  a.feed.heartbeat();
+  a.feed.heartbeat();
+  expect(asked()).toBe(1);
+  expect(a.store.info('c.level')).toMatchObject({ help: '', source: '' });
+  a.texts();
+  expect(a.store.info('c.level')).toMatchObject({ help: 'c.level: help', source: '/proc/c.level' });
+  expect(a.store.catalog.texts).toBe(true);
+  a.feed.closed();
+  a.hello();
+  expect(a.store.info('s.n')).toMatchObject({ help: 's.n: help', source: '/proc/s.n' });
+  a.feed.heartbeat();
+  expect(asked()).toBe(2);
+});
+
 test('a hidden tab asks for one message a second and for its window when it is shown again', async () => {
   const a = await running(5);
   a.feed.setHidden(true);

@@ -1,6 +1,6 @@
 // The dashboard's store: answers charts and panels (api.ts) from what the feed holds.
 
-import { mode, windowUs } from '../state/view';
+import { baseline, fixed, mode, selection, windowUs } from '../state/view';
 import { Socket } from '../transport/socket';
 import type {
   Frame,
@@ -22,6 +22,7 @@ import { argsOf, bounded, combine, resolve, rowInForce, sourceAt } from './eval'
 import { Feed } from './feed';
 import { FrameBuilder } from './frame';
 import type { GroupData } from './group';
+import { ROLLUP_US } from './held';
 import type { FrameSource } from './parts';
 import { seriesKey } from './ranges';
 import { GAP_PERIODS } from './ring';
@@ -48,13 +49,30 @@ export class StoreImpl implements Store, FrameSource {
     return this.feed.version;
   }
   get events(): readonly HostEvent[] {
-    return this.feed.events;
+    const [a, b] = [this.feed.past.events, this.feed.events];
+    if (a.length === 0) return b;
+    if (a !== this.joined.a || b !== this.joined.b) this.joined = { a, b, all: join(a, b) };
+    return this.joined.all;
   }
+  private joined: { a: readonly HostEvent[]; b: readonly HostEvent[]; all: readonly HostEvent[] } = {
+    a: [],
+    b: [],
+    all: [],
+  };
   get heldFrom(): MonoUs {
     return this.feed.heldFrom;
   }
   get newest(): MonoUs {
     return this.feed.newest;
+  }
+  get held() {
+    return this.feed.past.held;
+  }
+  get past() {
+    return this.feed.past;
+  }
+  get fullFrom(): MonoUs {
+    return this.held.fullUs;
   }
   get catalog() {
     return this.feed.catalog;
@@ -141,7 +159,8 @@ export class StoreImpl implements Store, FrameSource {
     }
     if (!Number.isNaN(out.v)) return out;
     // No chart has fetched it: the read next to it, asked for now and there with a later call.
-    const every = Math.max(...src.inputs.map((r) => this.status(r.metric).periodUs), this.tickUs);
+    const least = t < this.fullFrom ? ROLLUP_US : this.tickUs;
+    const every = Math.max(...src.inputs.map((r) => this.status(r.metric).periodUs), least);
     const near = this.stats(src, Math.floor(t - every * GAP_PERIODS), Math.floor(t));
     return near && { t, v: near.avg, lo: near.min, hi: near.max };
   }
@@ -254,15 +273,15 @@ export class StoreImpl implements Store, FrameSource {
 
   before(view: View): Gap | null {
     const held = this.heldFrom;
-    if (held <= 0 || view.from >= held) return null;
-    const started = this.host?.startedUs ?? 0;
-    const fresh = Math.abs(held - started) < 3e6;
-    const at = new Date(this.clock.wallMs(fresh ? started : held));
+    if (!this.host || view.from >= held) return null;
+    const started = this.host.startedUs;
+    const fresh = !this.host.capture && Math.abs(held - started) < 3e6;
+    const at = this.clock.wallMs(fresh ? started : held);
     return {
       from: view.from,
       to: Math.min(view.to, held),
       reason: 'before',
-      text: `${fresh ? 'agent started' : 'held from'} ${clockText(at)}`,
+      text: `${this.host.capture ? 'capture begins' : fresh ? 'agent started' : 'held from'} ${clockText(at)}`,
     };
   }
 
@@ -271,16 +290,35 @@ export class StoreImpl implements Store, FrameSource {
   }
 }
 
-let clockText = (d: Date): string => d.toISOString().slice(11, 19);
+/** Both in time order, what is in both once. */
+function join(a: readonly HostEvent[], b: readonly HostEvent[]): HostEvent[] {
+  const own = new Set(b.map((e) => `${e.t} ${e.kind} ${e.text}`));
+  return [...a.filter((e) => !own.has(`${e.t} ${e.kind} ${e.text}`)), ...b].sort((x, y) => x.t - y.t);
+}
+
+let clockText = (wallMs: number): string => new Date(wallMs).toISOString().slice(11, 19);
 /** The page's choice of local time or UTC, for texts made here. */
-export function setClockText(f: (d: Date) => string): void {
+export function setClockText(f: (wallMs: number) => string): void {
   clockText = f;
 }
 
 /** At least what sparklines show. */
 const subscribeWindow = () => Math.min(300e6, Math.max(30e6, windowUs.peek() || 300e6));
 
-export const feed = new Feed({ windowUs: subscribeWindow });
+/** What stands still keeps its wall time when the axis becomes another boot's. */
+function keepTimes(): () => void {
+  const kept = [fixed, selection, baseline].map((s) => {
+    const v = s.peek();
+    return { s, at: v && { from: feed.clock.wallMs(v.from), to: feed.clock.wallMs(v.to) } };
+  });
+  return () => {
+    for (const { s, at } of kept)
+      if (at)
+        s.value = { from: Math.round(feed.clock.mono(at.from)), to: Math.round(feed.clock.mono(at.to)) };
+  };
+}
+
+export const feed = new Feed({ windowUs: subscribeWindow, reboot: keepTimes });
 export const store = new StoreImpl(feed, () => mode.peek() === 'live');
 
 /** Opens the link; the page calls it once. */

@@ -45,3 +45,31 @@ test('a tick from the future moves the clock on', () => {
   c.atLeast(10);
   expect(c.now()).toBe(5000);
 });
+
+test('a stretch of another boot keeps its own offset; nothing is spread over the seam', () => {
+  const c = new AgentClock(() => 0);
+  c.reset([{ monoUs: 1_000_000, realOffUs: 500_000_000, bootOffUs: 0, reason: 0 }]);
+  c.history(
+    [-90_000_000, 0],
+    [
+      { monoUs: -80_000_000, realOffUs: 500_050_000, bootOffUs: 0, reason: 0 },
+      { monoUs: 500_000, realOffUs: 500_000_000, bootOffUs: 0, reason: 0 },
+    ],
+  );
+  expect(c.wallMs(-85_000_000)).toBe((-85_000_000 + 500_050_000) / 1000);
+  expect(c.wallMs(-1_000)).toBe((-1_000 + 500_050_000) / 1000);
+  expect(c.wallMs(100)).toBe((100 + 500_000_000) / 1000);
+  expect(c.firstMs).toBe(501_000);
+});
+
+test('a capture’s clock stands still', () => {
+  let local = 0;
+  const c = new AgentClock(() => local);
+  c.observe(5_000_000, 0);
+  c.standAt(4_000_000);
+  local = 9_000_000;
+  expect(c.now()).toBe(4_000_000);
+  c.atLeast(5_000_000);
+  c.standAt(null);
+  expect(c.now()).toBe(14_000_000);
+});

@@ -93,6 +93,22 @@ export class Reader {
     throw new RangeError('varint too long');
   }
 
+  /** Varint of an int64 as a number: negative ones are ten bytes long. */
+  int(): number {
+    const { pos } = this;
+    let n = 1;
+    while (n < 10 && pos + n <= this.end && this.b[pos + n - 1]! > 127) n++;
+    if (n < 10 || pos + n > this.end) return this.uint();
+    let v = 0;
+    let mul = 1;
+    for (let i = 0; i < 9; i++) {
+      v += (127 - (this.byte() & 127)) * mul;
+      mul *= 128;
+    }
+    if (this.byte() !== 1) throw new RangeError('varint too long');
+    return -v - 1;
+  }
+
   /** Zigzag varint as a number: exact while |value| < 2^53. */
   sint(): number {
     let x = this.byte();
@@ -187,7 +203,7 @@ function sints(r: Reader, wire: number, a: Float64Array, n: number): [Float64Arr
   return [a, n];
 }
 
-function readInstance(r: Reader): StartedInstance {
+export function readInstance(r: Reader): StartedInstance {
   const outer = r.enter();
   const s: StartedInstance = { slot: 0, gen: 0, name: '', attrs: [] };
   while (r.pos < r.end) {
@@ -293,7 +309,7 @@ function readClock(r: Reader): ClockRecord {
   const c: ClockRecord = { monoUs: 0, realOffUs: 0, bootOffUs: 0, reason: 0 };
   while (r.pos < r.end) {
     const tag = r.uint();
-    if (tag === 8) c.monoUs = r.uint();
+    if (tag === 8) c.monoUs = r.int();
     else if (tag === 16) c.realOffUs = r.sint();
     else if (tag === 24) c.bootOffUs = r.sint();
     else if (tag === 32) c.reason = r.uint();

@@ -46,4 +46,56 @@ export function rangeBytes(a: RangeAsk): Bytes {
   });
 }
 
+const us = (t: number) => BigInt(Math.round(t));
+
+export interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+export const heldBytes = (req: number): Bytes => bytes({ case: 'held', value: { req } });
+
+/** base null: the agent's own choice, the stretch before. */
+export const rankBytes = (req: number, over: Stretch, base: Stretch | null, limit: number): Bytes =>
+  bytes({
+    case: 'rank',
+    value: {
+      req,
+      fromUs: us(over.from),
+      toUs: us(over.to),
+      baseFromUs: us(base?.from ?? 0),
+      baseToUs: us(base?.to ?? 0),
+      limit,
+    },
+  });
+
+export interface TotalsAsk {
+  readonly group: string;
+  readonly metrics: readonly string[];
+  readonly over: Stretch;
+  readonly base: Stretch | null;
+  readonly limit: number;
+}
+
+export const totalsBytes = (req: number, a: TotalsAsk): Bytes =>
+  bytes({
+    case: 'totals',
+    value: {
+      req,
+      group: a.group,
+      metrics: [...a.metrics],
+      fromUs: us(a.over.from),
+      toUs: us(a.over.to),
+      baseFromUs: us(a.base?.from ?? 0),
+      baseToUs: us(a.base?.to ?? 0),
+      limit: a.limit,
+    },
+  });
+
+export const eventsBytes = (req: number, over: Stretch): Bytes =>
+  bytes({ case: 'events', value: { req, fromUs: us(over.from), toUs: us(over.to) } });
+
 export const pingBytes = (id: number): Bytes => bytes({ case: 'ping', value: { id: BigInt(id) } });
+
+/** For what the metrics of the catalog mean. */
+export const textsBytes = (): Bytes => bytes({ case: 'texts', value: {} });

@@ -3,7 +3,8 @@ import { useEffect } from 'preact/hooks';
 import { isTaken, isTyping, names } from '../lib/keys';
 import { PAGES, page } from '../state/page';
 import { shown } from '../state/pulse';
-import { Overview } from '../views/Overview';
+import { selection } from '../state/view';
+import { Drawer, Overview } from '../views/Overview';
 import { Banner } from './Banner';
 import { commandOf } from './commands';
 import { dialog } from './dialogs';
@@ -55,8 +56,12 @@ function Body() {
         <Overview />
       </>
     );
-  if (id === 'raw') return <Raw />;
-  return <Page key={id} id={id} />;
+  return (
+    <>
+      {id === 'raw' ? <Raw /> : <Page key={id} id={id} />}
+      {selection.value && <Drawer range={selection.value} />}
+    </>
+  );
 }
 
 export function App() {

@@ -1,9 +1,10 @@
 // The bar on top: host, state, age, windows, search, switches.
 import { useComputed } from '@preact/signals';
-import { durationText } from '../charts/time';
+import { dateText, durationText, minuteText, sameDay } from '../charts/time';
 import { isDark, theme, utc } from '../state/prefs';
-import { age, host, newSamples, shown } from '../state/pulse';
-import { fixed, WINDOWS, windowUs } from '../state/view';
+import { age, capture, held, host, newSamples, shown } from '../state/pulse';
+import { fixed, SECOND, WINDOWS, windowUs } from '../state/view';
+import { store } from '../store/store';
 import { link } from '../transport/socket';
 import { runCommand, setWindow } from './commands';
 import { setPalette } from './dialogs';
@@ -13,6 +14,7 @@ import { PageMenu } from './PageMenu';
 
 function State() {
   const text = {
+    capture: 'CAPTURE',
     live: 'LIVE',
     paused: 'PAUSED',
     range: 'PAUSED',
@@ -31,6 +33,25 @@ function State() {
         <WarnIcon />
       ) : null}
       {text[s]}
+    </div>
+  );
+}
+
+/** Of a capture: its name and when it was recorded. */
+function Recorded() {
+  const name = capture.value;
+  const h = held.value;
+  const wall = (t: number) => store.clock.wallMs(t);
+  const from = wall(h.known ? h.oldestUs : store.heldFrom);
+  const to = wall(h.known ? h.to : store.newest);
+  void utc.value;
+  const times = store.newest
+    ? `${dateText(from)} ${minuteText(from)}–${sameDay(from, to) ? '' : `${dateText(to)} `}${minuteText(to)}`
+    : '';
+  return (
+    <div class="kv capture" data-capture={name} title={times && `${name}, recorded ${times}`}>
+      <b>{name}</b>
+      {times && <span>recorded {times}</span>}
     </div>
   );
 }
@@ -66,9 +87,14 @@ function Windows() {
   const width = f ? f.to - f.from : windowUs.value;
   const preset =
     WINDOWS.some((w) => w.us !== 0 && Math.abs(w.us - width) < 1000) || (!f && windowUs.value === 0);
+  // Longer than an hour only where so much is held.
+  const heldUs = held.value.known ? held.value.to - held.value.oldestUs : 0;
+  const shownWindows = WINDOWS.filter(
+    (w, i) => w.us <= 3600 * SECOND || w.us === width || (WINDOWS[i - 1]?.us ?? 0) < heldUs,
+  );
   return (
     // biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons, not of form fields
-    <div class="seg" role="group" aria-label="Window">
+    <div class={`seg${shownWindows.length > 8 ? ' many' : ''}`} role="group" aria-label="Window">
       <button type="button" aria-label="One window back" onClick={() => runCommand('back')}>
         <span aria-hidden="true">◂</span>
       </button>
@@ -77,7 +103,7 @@ function Windows() {
           {durationText(width)}
         </button>
       )}
-      {WINDOWS.map((w) => (
+      {shownWindows.map((w) => (
         <button
           type="button"
           key={w.us}
@@ -103,8 +129,9 @@ function Windows() {
 export function Header() {
   const live = fixed.value === null;
   const h = host.value;
+  const file = capture.value !== null;
   return (
-    <div class="bar head">
+    <div class={`bar head${file ? ' file' : ''}`}>
       <div class="side">
         <div class="host">
           <i />
@@ -112,17 +139,22 @@ export function Header() {
           <PageMenu />
         </div>
         <State />
-        <Age />
-        <div class="kv">
+        {file ? <Recorded /> : <Age />}
+        <div class="kv rate">
           <b>{h ? `${h.rateHz} Hz` : '–'}</b>
           <span class="opt"> · {figures.value.series}</span>
         </div>
       </div>
       <Windows />
-      <button type="button" class="btn go" onClick={() => runCommand(live ? 'pause' : 'live')}>
-        {live ? 'Pause' : 'Go live'}{' '}
+      <button
+        type="button"
+        class="btn go"
+        disabled={file && live}
+        onClick={() => runCommand(live ? 'pause' : 'live')}
+      >
+        {file ? 'End of capture' : live ? 'Pause' : 'Go live'}{' '}
         <span class="kbd" aria-hidden="true">
-          {live ? 'Space' : 'L'}
+          {live && !file ? 'Space' : 'L'}
         </span>
       </button>
       <div class="side">

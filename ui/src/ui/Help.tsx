@@ -5,7 +5,7 @@ import { Modal } from './Modal';
 
 const GROUPS: readonly { title: string; ids: readonly string[] }[] = [
   { title: 'Time', ids: ['pause', 'live', 'back', 'forward', 'narrower', 'wider', 'zoom-in', 'zoom-out'] },
-  { title: 'Range', ids: ['zoom', 'undo', 'clear'] },
+  { title: 'Range', ids: ['zoom', 'undo', 'baseline', 'clear'] },
   { title: 'Page', ids: ['search', 'export', 'theme', 'utc', 'help'] },
 ];
 
@@ -14,6 +14,7 @@ const MOUSE: readonly [string, string][] = [
   ['Alt while dragging', 'edges do not snap to samples'],
   ['Shift-drag', 'move the view'],
   ['Ctrl-wheel', 'zoom at the pointer'],
+  ['drag on the strip', 'the box moves the view, its edges widen it, elsewhere another stretch is shown'],
   ['click in a legend', 'show this one alone, Ctrl-click: show or hide it'],
   ['Tab, then ← →', 'go to a chart and move its line by a sample, Shift: by ten; ⏎ starts and ends a range'],
 ];
@@ -73,9 +74,9 @@ export function Help() {
               {g.title === 'Time' && (
                 <div>
                   <dt>
-                    <kbd>1</kbd>–<kbd>8</kbd>
+                    <kbd>1</kbd>–<kbd>9</kbd> <kbd>0</kbd>
                   </dt>
-                  <dd>Window from 5 s to all that is held</dd>
+                  <dd>Window from 5 s to 24 h, or all that is held</dd>
                 </div>
               )}
             </dl>

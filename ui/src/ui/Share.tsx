@@ -2,10 +2,14 @@
 import { useSignal } from '@preact/signals';
 import { charts } from '../charts/Chart';
 import { download, isoMicros, toCsv } from '../lib/export';
+import { addressNow } from '../state/address';
 import { host } from '../state/pulse';
 import { selection, viewNow } from '../state/view';
+import type { View } from '../store/api';
 import { store } from '../store/store';
+import { captureJob, saveCapture } from './capture';
 import { setShare } from './dialogs';
+import { figures } from './figures';
 import { Modal } from './Modal';
 
 type Drawn = typeof charts extends Map<string, infer C> ? C : never;
@@ -46,9 +50,22 @@ function png(c: Drawn): void {
   c.image().toBlob((b) => b && download(fileName(c, 'png'), b), 'image/png');
 }
 
+function Save({ label, view }: { label: string; view: () => View }) {
+  return (
+    <button
+      type="button"
+      class="btn"
+      disabled={captureJob.value.state === 'running'}
+      onClick={() => void saveCapture(view())}
+    >
+      {label}
+    </button>
+  );
+}
+
 export function Share() {
   const copied = useSignal('');
-  const link = location.href;
+  const link = addressNow(store);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(link);
@@ -71,6 +88,20 @@ export function Share() {
         </button>
         <span role="status">{copied.value || 'To exactly what is shown.'}</span>
       </div>
+      <section class="save" aria-label="Save a capture">
+        <h3>Save a capture: everything recorded, to open with strobe open on any machine</h3>
+        <div class="link">
+          <Save label="Last 10 min" view={() => ({ from: store.newest - 600e6, to: store.newest })} />
+          <Save
+            label={selection.value ? 'This range' : 'What is shown'}
+            view={() => selection.peek() ?? viewNow(store)}
+          />
+          <Save label="All" view={() => ({ from: store.heldFrom, to: store.newest })} />
+          <span role="status" data-capture-job={captureJob.value.state}>
+            {captureJob.value.text || figures.value.held}
+          </span>
+        </div>
+      </section>
       <table>
         <tbody>
           {[...charts.values()].map((c) => (

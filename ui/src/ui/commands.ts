@@ -2,6 +2,7 @@
 
 import { PAGES, page } from '../state/page';
 import { isDark, theme, utc } from '../state/prefs';
+import { capture } from '../state/pulse';
 import {
   clearSelection,
   fixed,
@@ -9,6 +10,7 @@ import {
   mode,
   pause,
   pausedAt,
+  pinBaseline,
   SECOND,
   selection,
   undoZoom,
@@ -80,7 +82,7 @@ export const commands: readonly Command[] = [
     id: 'pause',
     title: 'Pause or go on',
     keys: ['Space'],
-    run: () => (mode.peek() === 'live' ? pause(store) : goLive()),
+    run: () => (capture.peek() !== null ? undefined : mode.peek() === 'live' ? pause(store) : goLive()),
   },
   { id: 'live', title: 'Go live', keys: ['l'], cap: 'L', run: goLive },
   {
@@ -94,6 +96,13 @@ export const commands: readonly Command[] = [
     },
   },
   { id: 'undo', title: 'Undo the zoom', keys: ['z'], cap: 'Z', run: undoZoom },
+  {
+    id: 'baseline',
+    title: 'Compare with this range from now on, or with the stretch before again',
+    keys: ['b'],
+    cap: 'B',
+    run: pinBaseline,
+  },
   { id: 'clear', title: 'Clear the selection', keys: ['Escape'], cap: 'Esc', run: clearSelection },
   { id: 'back', title: 'One window back', keys: ['ArrowLeft', '@KeyA'], cap: '←', run: () => step(-1) },
   { id: 'forward', title: 'One window forward', keys: ['ArrowRight', '@KeyD'], cap: '→', run: () => step(1) },
@@ -126,7 +135,7 @@ export const commands: readonly Command[] = [
   ...WINDOWS.map((w, i) => ({
     id: `window-${w.label.replace(' ', '')}`,
     title: w.us ? `Show ${w.label}` : 'Show all that is held',
-    keys: [`${i + 1}`],
+    keys: [`${w.us ? i + 1 : 0}`],
     run: () => setWindow(w.us),
   })),
   ...PAGES.map((p) => ({

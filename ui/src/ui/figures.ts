@@ -18,14 +18,23 @@ const HELD = one('bytes', 'strobe.log.held');
 /** What the chrome shows all the time; subscribed after everything else. */
 export const CHROME = [SERIES, HELD, one('ratio', 'strobe.cpu.user'), one('ratio', 'strobe.cpu.sys')];
 
+/** "4 h 12 min held, 41 MiB": without the gaps between. */
+function heldText(store: StoreImpl, span: number, bytes: number | undefined): string {
+  const { held } = store;
+  if (span <= 0) return '';
+  const us = held.known ? held.lengthUs + Math.max(0, store.newest - held.to) : span;
+  const room = held.known && held.bytes > 0 ? held.bytes : bytes;
+  const text = durationText(us < 600e6 ? us : Math.floor(us / 60e6) * 60e6);
+  return `${text} ${store.host?.capture ? 'captured' : 'held'}${room === undefined ? '' : `, ${format(room, 'bytes')}`}`;
+}
+
 export function refreshFigures(store: StoreImpl): void {
   const n = store.latest(SERIES)?.v;
   const bytes = store.latest(HELD)?.v;
-  const span = store.heldFrom > 0 ? store.newest - store.heldFrom : 0;
+  const span = store.host ? store.newest - store.heldFrom : 0;
   const next: Figures = {
     series: n === undefined ? '' : `${Math.round(n).toLocaleString('en-US')} series`,
-    held:
-      span > 0 ? `${durationText(span)} held${bytes === undefined ? '' : `, ${format(bytes, 'bytes')}`}` : '',
+    held: heldText(store, span, bytes),
   };
   const now = figures.peek();
   if (now.series !== next.series || now.held !== next.held) figures.value = next;

@@ -16,7 +16,12 @@ export function lazy<P extends object>(load: Load<P>): ComponentType<P> {
   return function Lazy(props: P) {
     const [, ready] = useState(got !== null);
     useEffect(() => {
-      if (!got) void once().then(() => ready(true));
+      // Not to be had while the agent is away: tried again when it is shown next.
+      if (!got)
+        once().then(
+          () => ready(true),
+          () => undefined,
+        );
     }, []);
     const It = got;
     return It ? <It {...props} /> : null;

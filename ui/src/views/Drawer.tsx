@@ -1,68 +1,46 @@
-// The drawer of a selected range: what the series on screen did, the processes, the events around it.
-import { signal } from '@preact/signals';
+// The drawer of a selected range: what changed in it against a baseline, its processes as amounts, the
+// events around it.
 import { useEffect, useRef } from 'preact/hooks';
 import { charts } from '../charts/Chart';
 import { bin, newColumns } from '../charts/columns';
 import { origin } from '../charts/cursor';
-import { sched } from '../charts/sched';
 import { drawSpark } from '../charts/spark';
-import { clockText, durationText } from '../charts/time';
+import { clockText, dayText, durationText, sameDay } from '../charts/time';
 import { download, toCsv } from '../lib/export';
-import { env } from '../panels/env';
-import { firstScreen } from '../panels/registry';
-import { clearSelection, zoomTo } from '../state/view';
-import type { HostEvent, View } from '../store/api';
-import {
-  amountText,
-  before,
-  factorText,
-  msText,
-  type Procs,
-  procRows,
-  type SeriesRow,
-  seriesRows,
-  valueText,
-} from './drawerdata';
-import { EventRows, eventsOf } from './Events';
-import { Sources } from './procdata';
-
-const AROUND = 2_000_000;
-const sources = new Sources();
-
-const series = signal<readonly SeriesRow[]>([]);
-const procs = signal<Procs>({ rows: [], over: { from: 0, to: 0 } });
-const events = signal<readonly HostEvent[]>([]);
-
-function read(range: View): void {
-  series.value = seriesRows(env, firstScreen, range);
-  procs.value = procRows(env, sources, range, 40);
-  events.value = eventsOf(env.store.events, { from: range.from - AROUND, to: range.to + AROUND }, 50);
-}
+import { addressNow } from '../state/address';
+import { page, query } from '../state/page';
+import { capture } from '../state/pulse';
+import { baseline, before, clearSelection, fixed, pinBaseline, selection, zoomTo } from '../state/view';
+import type { View } from '../store/api';
+import { store } from '../store/store';
+import { captureJob, saveCapture } from '../ui/capture';
+import type { ChangedRow } from './changed';
+import { amountText, factorText, msText, timeUnit, valueText } from './drawerdata';
+import { EventRows } from './Events';
+import { baseUsed, changed, follow, procs, rangeEvents } from './range';
 
 export function Drawer({ range }: { range: View }) {
+  const base = baseline.value ?? before(range);
+  const pinned = baseline.value !== null;
+  useEffect(() => follow(range, base, pinned), [range, base.from, base.to, pinned]);
+  const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    read(range);
-    // Ranges older than the ring arrive later: read again whenever something came.
-    let seen = env.store.version;
-    let left = 20;
-    return sched.onText(() => {
-      if (left-- <= 0 || env.store.version === seen) return;
-      seen = env.store.version;
-      read(range);
-    });
+    const key = (e: KeyboardEvent) => moveRange(e, range);
+    box.current?.addEventListener('keydown', key);
+    return () => box.current?.removeEventListener('keydown', key);
   }, [range]);
   return (
-    <div class="drawer opening" data-drawer="">
-      <Summary range={range} />
+    <div class="drawer opening" data-drawer="" ref={box}>
+      <Summary range={range} base={base} pinned={pinned} />
       <div class="dr">
-        <Changed range={range} />
-        <Processes range={range} />
+        <Changed range={range} base={baseUsed.value ?? base} />
+        <Processes />
         <section aria-label="Events of the range">
           <div class="head">
             <h2>Events</h2>
             <span class="u">range ± 2 s</span>
           </div>
-          <EventRows events={events.value} />
+          <EventRows events={rangeEvents.value} />
         </section>
       </div>
       <div class="keys">
@@ -73,7 +51,10 @@ export function Drawer({ range }: { range: View }) {
           <kbd>Z</kbd> undo zoom
         </span>
         <span>
-          <kbd>L</kbd> go live
+          <kbd>B</kbd> {pinned ? 'compare with the stretch before again' : 'pin as baseline'}
+        </span>
+        <span>
+          <kbd>L</kbd> {capture.value === null ? 'go live' : 'end of capture'}
         </span>
         <span>
           <kbd>Esc</kbd> clear
@@ -87,20 +68,46 @@ export function Drawer({ range }: { range: View }) {
   );
 }
 
-function Summary({ range }: { range: View }) {
-  const { store } = env;
-  const wall = (t: number) => clockText(store.clock.wallMs(t), 3);
-  const ticks = Math.max(1, Math.round(((range.to - range.from) / 1e6) * (store.host?.rateHz ?? 10)));
-  const name = () => `${store.host?.host ?? 'strobe'}-${wall(range.from).replaceAll(':', '')}`;
+/** "14:02:16.060 – 16.380", with the days where they are not today. */
+function timesText(range: View): string {
+  const [a, b] = [store.clock.wallMs(range.from), store.clock.wallMs(range.to)];
+  const [x, y] = [clockText(a, 3), clockText(b, 3)];
+  const now = Date.now();
+  const day = (ms: number) => (sameDay(a, now) && sameDay(b, now) ? '' : `${dayText(ms)} `);
+  if (!sameDay(a, b)) return `${day(a)}${x} – ${day(b)}${y}`;
+  return `${day(a)}${x} – ${y.slice(x.slice(0, 6) === y.slice(0, 6) ? 6 : 0)}`;
+}
+
+/** Arrows move the range by its own width, with Shift its right edge by a tick. */
+function moveRange(e: KeyboardEvent, range: View): void {
+  const sign = e.key === 'ArrowLeft' ? -1 : e.key === 'ArrowRight' ? 1 : 0;
+  if (!sign || e.ctrlKey || e.metaKey || e.altKey) return;
+  e.preventDefault();
+  e.stopPropagation();
+  const tick = store.tickUs;
+  const by = sign * (e.shiftKey ? tick : range.to - range.from);
+  const next = e.shiftKey
+    ? { from: range.from, to: Math.max(range.from + tick, range.to + by) }
+    : { from: range.from + by, to: range.to + by };
+  if (next.from < store.heldFrom || next.to > store.newest) return;
+  const v = fixed.peek();
+  if (v && (next.from < v.from || next.to > v.to)) fixed.value = { from: v.from + by, to: v.to + by };
+  selection.value = next;
+}
+
+function Summary({ range, base, pinned }: { range: View; base: View; pinned: boolean }) {
+  const ticks = Math.max(1, Math.round((range.to - range.from) / store.tickUs));
+  const at = timesText(range);
+  const name = () => `${store.host?.host ?? 'strobe'}-${at.replace(/[^\w.]+/g, '')}`;
   const csv = () => {
-    const rows = series.peek();
+    const rows = changed.peek().rows;
     const columns = Math.max(400, (range.to - range.from) / 10_000);
     const frame = store.frame(
       rows.map((r) => r.source),
       range,
       Math.min(20_000, columns),
     );
-    const labels = rows.map((r) => `${r.where} ${r.name}`);
+    const labels = rows.map((r) => `${r.name} ${r.of}`.trim());
     download(`${name()}.csv`, new Blob([toCsv(frame, labels, store.clock)], { type: 'text/csv' }));
   };
   const png = () => {
@@ -110,14 +117,29 @@ function Summary({ range }: { range: View }) {
   return (
     <div class="sum">
       <span class="dur">{durationText(range.to - range.from)}</span>
-      <b>
-        {wall(range.from)} –{' '}
-        {wall(range.to).slice(wall(range.from).slice(0, 6) === wall(range.to).slice(0, 6) ? 6 : 0)}
-      </b>
+      <b data-range="">{at}</b>
       <span class="kv">
-        <b>{ticks}</b> {ticks === 1 ? 'tick' : 'ticks'}
+        <b>{ticks.toLocaleString('en-US')}</b> {ticks === 1 ? 'tick' : 'ticks'}
       </span>
       <span class="sp" />
+      <span class="kv" role="status" data-capture-job={captureJob.value.state}>
+        {captureJob.value.text}
+      </span>
+      <span class="kv opt">against</span>
+      <button
+        type="button"
+        class="btn"
+        aria-pressed={pinned}
+        title={
+          pinned
+            ? `Pinned baseline ${timesText(base)}. Click to compare with the stretch before again`
+            : 'The stretch before the range. Click to pin this range as the baseline of those to come'
+        }
+        onClick={() => (pinned ? void (baseline.value = null) : pinBaseline())}
+      >
+        {pinned ? `${clockText(store.clock.wallMs(base.from))}, ` : 'preceding '}
+        {durationText(base.to - base.from)} <kbd>B</kbd>
+      </button>
       <button type="button" class="btn" onClick={() => zoomTo(store, range)}>
         Zoom <kbd>⏎</kbd>
       </button>
@@ -127,7 +149,20 @@ function Summary({ range }: { range: View }) {
       <button type="button" class="btn" onClick={png} title="The chart in which the range was dragged">
         PNG
       </button>
-      <button type="button" class="btn" onClick={() => void navigator.clipboard?.writeText(location.href)}>
+      <button
+        type="button"
+        class="btn"
+        title="The range with everything that was recorded in it, as a file that strobe open shows"
+        disabled={captureJob.value.state === 'running'}
+        onClick={() => void saveCapture(range)}
+      >
+        Capture
+      </button>
+      <button
+        type="button"
+        class="btn opt"
+        onClick={() => void navigator.clipboard?.writeText(addressNow(store))}
+      >
         Copy link
       </button>
       <button type="button" class="ic" aria-label="Close" onClick={clearSelection}>
@@ -137,18 +172,28 @@ function Summary({ range }: { range: View }) {
   );
 }
 
-function Changed({ range }: { range: View }) {
-  const base = before(range);
+/** Every metric is charted on the page of all metrics. */
+function open(search: string): void {
+  query.value = search;
+  page.value = 'raw';
+}
+
+function Changed({ range, base }: { range: View; base: View }) {
+  const { rows, words, byAgent } = changed.value;
   return (
-    <section aria-label="What changed">
+    <section aria-label="What changed" data-ranked={byAgent ? 'agent' : 'page'}>
       <div class="head">
         <h2>What changed</h2>
-        <span class="u">{series.value.length} series on screen, most changed first</span>
+        <span class="u">{words}</span>
       </div>
       <table data-table="changed">
         <colgroup>
-          <col width="27%" />
+          <col />
+          <col width="62" />
           <col width="58" />
+          <col width="84" />
+          <col width="84" />
+          <col width="84" />
         </colgroup>
         <thead>
           <tr>
@@ -156,78 +201,74 @@ function Changed({ range }: { range: View }) {
               Series
             </th>
             <th scope="col" class="l">
+              {durationText(base.to - base.from)}
+            </th>
+            <th scope="col" class="l">
               {durationText(range.to - range.from)}
             </th>
-            <th scope="col" title={`Average of the ${durationText(base.to - base.from)} before`}>
-              before
-            </th>
-            <th scope="col">min</th>
-            <th scope="col">avg</th>
-            <th scope="col">max</th>
+            <th scope="col">before</th>
+            <th scope="col">range</th>
             <th scope="col">change</th>
           </tr>
         </thead>
         <tbody>
-          {series.value.map((s) => (
-            <tr key={s.source.key} data-key={s.source.key}>
-              <td class="l" title={`${s.where} ${s.name}`}>
-                {s.where} <span class="u">{s.name}</span>
+          {rows.map((s) => (
+            <tr key={s.key} data-key={s.key}>
+              <td class="l">
+                <button type="button" class="name" title={s.search} onClick={() => open(s.search)}>
+                  {s.name} <span class="u">{s.of}</span>
+                  {s.others > 0 && <em> and {s.others === 1 ? '1 other' : `${s.others} others`}</em>}
+                </button>
               </td>
               <td>
-                <Spark row={s} range={range} />
+                <Spark row={s} view={base} w={50} />
+              </td>
+              <td>
+                <Spark row={s} view={range} w={46} />
               </td>
               <td class="m">{valueText(s.before, s.kind)}</td>
-              <td class="m">{valueText(s.min, s.kind)}</td>
-              <td>{valueText(s.avg, s.kind)}</td>
-              <td>{valueText(s.max, s.kind)}</td>
-              <td class={s.factor > 1.5 || s.factor < 0.66 ? 'up' : 'm'}>{factorText(s.factor)}</td>
+              <td>{valueText(s.now, s.kind)}</td>
+              <td class={s.strong ? 'up' : 'm'}>{s.change}</td>
             </tr>
           ))}
         </tbody>
       </table>
+      {byAgent && rows.length === 0 && <p class="why">Nothing moved more than it did before.</p>}
     </section>
   );
 }
 
-function Spark({ row, range }: { row: SeriesRow; range: View }) {
+/** Baseline and range on one scale, so that one beside the other shows the change. */
+function Spark({ row, view, w }: { row: ChangedRow; view: View; w: number }) {
   const at = useRef<HTMLCanvasElement>(null);
+  void rangeEvents.value;
   useEffect(() => {
     if (!at.current) return;
-    const w = 46;
-    const pad = Math.max((range.to - range.from) * 0.5, 300_000);
-    const view = { from: range.from - pad, to: range.to + pad };
     const grid = { t0: view.from, dt: (view.to - view.from) / w, n: w };
-    const frame = env.store.frame([row.source], view, w);
+    const frame = store.frame([row.source], view, w);
     const col = frame.cols[0];
     if (!col) return;
     const { hi } = bin(frame, col, grid, newColumns(w));
-    drawSpark(
-      at.current,
-      w,
-      13,
-      hi,
-      Math.max(1e-9, row.max, ...hi.filter((v) => !Number.isNaN(v))),
-      row.colour,
-    );
+    const top = Math.max(1e-9, row.before, row.now, ...hi.filter((v) => !Number.isNaN(v)));
+    drawSpark(at.current, w, 13, hi, top, row.colour);
   });
-  return <canvas class="ds" ref={at} />;
+  return <canvas class="ds" style={{ width: `${w}px` }} ref={at} />;
 }
 
-function Processes({ range }: { range: View }) {
-  const { rows, over } = procs.value;
-  const length = durationText(over.to - over.from);
+function Processes() {
+  const { rows, words } = procs.value;
+  const cpu = timeUnit(Math.max(0, ...rows.map((r) => r.cpuMs)));
+  const delay = timeUnit(Math.max(0, ...rows.map((r) => r.delayMs)));
   return (
     <section aria-label="Processes of the range">
       <div class="head">
         <h2>Processes</h2>
-        <span class="u">
-          {over.from === range.from ? 'amounts in the range' : `amounts in ${length} around it`}
-        </span>
+        <span class="u">{words}</span>
       </div>
       <table data-table="range-processes">
         <colgroup>
           <col />
-          <col width="54" />
+          <col width="58" />
           <col width="58" />
           <col width="56" />
           <col width="66" />
@@ -240,21 +281,32 @@ function Processes({ range }: { range: View }) {
               Command
             </th>
             <th scope="col">PID</th>
-            <th scope="col">CPU ms</th>
+            <th scope="col" aria-sort="descending">
+              CPU {cpu.name}
+            </th>
             <th scope="col">change</th>
-            <th scope="col">delay ms</th>
+            <th scope="col">delay {delay.name}</th>
             <th scope="col">read</th>
             <th scope="col">write</th>
           </tr>
         </thead>
         <tbody>
           {rows.map((p) => (
-            <tr key={p.pid} data-pid={p.pid}>
-              <td class="l">{p.comm}</td>
+            <tr key={p.pid} data-pid={p.pid} data-fate={p.fate}>
+              <td class="l">
+                <button
+                  type="button"
+                  class="name"
+                  title={p.cmdline || p.comm}
+                  onClick={() => open(`proc[${p.pid}]`)}
+                >
+                  {p.comm} {p.fate && <em>{p.fate}</em>}
+                </button>
+              </td>
               <td class="d">{p.pid}</td>
-              <td>{msText(p.cpuMs)}</td>
+              <td>{msText(p.cpuMs / cpu.ms)}</td>
               <td class={p.factor > 1.5 ? 'up' : 'm'}>{factorText(p.factor)}</td>
-              <td>{msText(p.delayMs)}</td>
+              <td>{msText(p.delayMs / delay.ms)}</td>
               <td>{amountText(p.readBytes)}</td>
               <td>{amountText(p.writeBytes)}</td>
             </tr>

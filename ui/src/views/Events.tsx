@@ -5,7 +5,9 @@ import { sched } from '../charts/sched';
 import { clockText } from '../charts/time';
 import { setText } from '../charts/title';
 import { env } from '../panels/env';
+import { fixed } from '../state/view';
 import type { HostEvent, View } from '../store/api';
+import { store } from '../store/store';
 import { derived, one, ref } from '../transform/source';
 
 const SHAPES = ['○', '▲', '◆'];
@@ -58,10 +60,12 @@ export function Events() {
     });
     if (at.current) sized.observe(at.current);
     const stop = sched.onText(() => {
-      const to = env.store.newest + 1_000_000;
+      const view = fixed.peek();
+      const to = Math.min(view?.to ?? Number.POSITIVE_INFINITY, env.store.newest + 1_000_000);
       const over = { from: to - HOUR, to };
       const fit = Math.max(1, Math.floor((height - 22 - 22 - 4) / 19));
       const all = eventsOf(env.store.events, over, 10_000);
+      if (view) store.past.wantEvents(over.from);
       const key = `${all.length} ${all[0]?.seq} ${fit}`;
       if (key === seen) return;
       seen = key;
@@ -77,7 +81,7 @@ export function Events() {
     <section class="p" ref={at} aria-label="Events">
       <div class="head">
         <h2>Events</h2>
-        <span class="u">last hour</span>
+        <span class="u">{fixed.value ? 'hour before' : 'last hour'}</span>
         <span class="lg">
           <span class="u">{total.value}</span>
         </span>

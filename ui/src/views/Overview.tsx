@@ -9,11 +9,13 @@ import type { PanelSpec } from '../panels/types';
 import { epoch } from '../state/pulse';
 import { selection } from '../state/view';
 import type { Source, Want } from '../store/api';
-import { Drawer } from './Drawer';
+import { lazy } from '../ui/lazy';
 import { Events, eventWants } from './Events';
 import { ProcTable } from './ProcTable';
 import { UseStrip } from './UseStrip';
 import { useCells } from './use';
+
+export const Drawer = lazy(async () => (await import('./Drawer')).Drawer);
 
 /** All sources that `specs` draw now. */
 export function sourcesOf(specs: readonly PanelSpec[]): Source[] {

@@ -11,6 +11,7 @@ import { store } from '../store/store';
 import { one } from '../transform/source';
 import { Collectors } from './Collectors';
 import { SECTIONS } from './pages';
+import { Retention } from './Retention';
 
 function specsOf(items: readonly string[]): PanelSpec[] {
   const out: PanelSpec[] = [];
@@ -38,6 +39,7 @@ export function Page({ id }: { id: string }) {
   useShow(`page.${id}`, used);
   return (
     <div class="page" data-page={id}>
+      {id === 'strobe' && <Retention />}
       {sections
         .filter((s) => s.specs.length)
         .map((s) => (

@@ -9,8 +9,11 @@ import { setText } from '../charts/title';
 import { gridNow } from '../charts/view';
 import { env } from '../panels/env';
 import { page, query } from '../state/page';
+import { capture } from '../state/pulse';
 import { fixed, WINDOWS, windowUs } from '../state/view';
 import type { Instance, View } from '../store/api';
+import { store } from '../store/store';
+import { PastProcs } from './pastprocs';
 import {
   COLUMNS,
   type ColumnId,
@@ -51,6 +54,8 @@ class Table {
   private ticks = 0;
   private still: View | null = null;
   private since = 0;
+  private past = new PastProcs(store);
+  private seen: unknown = null;
 
   constructor(
     private readonly body: HTMLTableSectionElement,
@@ -79,12 +84,20 @@ class Table {
   update(): void {
     if (frozen.peek() || !env.store.newest) return;
     this.ticks++;
-    if (this.settled()) return;
     const over = this.span();
-    const byPid = new Map(env.store.instances(PROCESS, over).map((i) => [i.name, i]));
+    // A moment that lies before what came live: as the agent has it.
+    const past = this.past.at(over);
+    if (past !== this.seen) this.since = this.ticks;
+    this.seen = past;
+    if (this.settled()) return;
+    const byPid = past
+      ? new Map([...past].map(([pid, r]) => [pid, r.inst]))
+      : new Map(env.store.instances(PROCESS, over).map((i) => [i.name, i]));
+    const cell = (pid: string, c: ColumnSpec) =>
+      past ? (past.get(pid)?.values[c.id] ?? Number.NaN) : cellValue(env, this.sources, pid, c);
     const sort = COLUMNS.find((c) => c.id === sortBy.peek()) as ColumnSpec;
     if (!this.over || !this.order.length) {
-      const value = (pid: string) => cellValue(env, this.sources, pid, sort);
+      const value = (pid: string) => cell(pid, sort);
       this.order = settleRows(this.order, [...byPid.keys()], value);
     }
     const fit = Math.max(1, Math.floor(this.room() / ROW));
@@ -93,7 +106,7 @@ class Table {
     this.rows.forEach((r, i) => {
       const pid = pids[i];
       r.tr.hidden = pid === undefined;
-      if (pid !== undefined) this.fill(r, pid, byPid.get(pid));
+      if (pid !== undefined) this.fill(r, pid, byPid.get(pid), cell);
     });
     this.explain(byPid.size);
     this.shown = pids.length;
@@ -102,7 +115,8 @@ class Table {
       inputs: [{ metric: 'proc.nprocs' }],
       kind: 'count',
     });
-    setText(this.count, `${this.shown} of ${Math.round(total?.v ?? byPid.size)}`);
+    const n = past ? past.size : Math.round(total?.v ?? byPid.size);
+    setText(this.count, `${this.shown} of ${n}`);
   }
 
   /** Says why there are no rows. */
@@ -113,7 +127,12 @@ class Table {
     if (off) setText(this.why, `Processes are not read. ${reason}`);
   }
 
-  private fill(r: Row, pid: string, i: Instance | undefined): void {
+  private fill(
+    r: Row,
+    pid: string,
+    i: Instance | undefined,
+    cell: (pid: string, c: ColumnSpec) => number,
+  ): void {
     r.tr.classList.toggle('gone', !i);
     if (r.tr.dataset.pid !== pid) r.tr.dataset.pid = pid;
     const [p, c, u] = r.cells as [HTMLElement, HTMLElement, HTMLElement];
@@ -126,7 +145,7 @@ class Table {
     u.title = i.attrs.cgroup || '';
     COLUMNS.forEach((col, k) => {
       const e = r.cells[3 + k] as HTMLElement;
-      const v = cellValue(env, this.sources, pid, col);
+      const v = cell(pid, col);
       setText(e, cellText(col.id, v));
       e.dataset.value = Number.isNaN(v) ? '' : String(v);
     });
@@ -235,14 +254,16 @@ export function ProcTable() {
         </span>
         <span class="lg">
           <span class="u" ref={count} />
-          <button
-            type="button"
-            class={frozen.value ? 'li frozen' : 'li'}
-            aria-pressed={frozen.value}
-            onClick={() => (frozen.value = !frozen.value)}
-          >
-            {frozen.value ? 'Frozen' : 'Freeze'} <kbd>F</kbd>
-          </button>
+          {capture.value === null && (
+            <button
+              type="button"
+              class={frozen.value ? 'li frozen' : 'li'}
+              aria-pressed={frozen.value}
+              onClick={() => (frozen.value = !frozen.value)}
+            >
+              {frozen.value ? 'Frozen' : 'Freeze'} <kbd>F</kbd>
+            </button>
+          )}
         </span>
       </div>
       <table data-table="processes">

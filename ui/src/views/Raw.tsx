@@ -69,7 +69,9 @@ export function Raw() {
       query.value,
     );
     // Of one instance: what it has, as the catalog lists it.
-    const { instance } = parseName(query.value);
+    const { metric, instance } = parseName(query.value);
+    const whole = store.info(metric);
+    if (whole && instance) return [whole];
     const of = (i: number) => chosen(store.metrics()[i]!, instance).endsWith(']');
     const shown = instance ? hits.filter(of).sort((a, b) => a - b) : hits;
     return shown.map((i) => store.metrics()[i]!);
@@ -86,8 +88,8 @@ export function Raw() {
   const { instance } = parseName(query.value);
   const unasked = pins.value.length ? pins.value : list.slice(0, UNASKED).map((m) => m.name);
   // A whole name asks for that one, large; the list still has its like.
-  const exact = store.info(query.value.trim());
-  const names = exact ? [exact.name] : query.value ? list.map((m) => chosen(m, instance)) : unasked;
+  const exact = store.info(parseName(query.value.trim()).metric);
+  const names = exact ? [query.value.trim()] : query.value ? list.map((m) => chosen(m, instance)) : unasked;
   const specs = (instance ? names.filter((n) => n.endsWith(']')) : names)
     .slice(0, CHARTS)
     .map((n) => specOf(store, n))
@@ -118,7 +120,7 @@ export function Raw() {
             <Item
               key={m.name}
               m={m}
-              name={chosen(m, instance)}
+              name={exact && instance ? query.value.trim() : chosen(m, instance)}
               shown={specs.some((s) => s.metrics[0] === m.name)}
             />
           ))}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { before, factorText, msText, score } from './drawerdata';
+import { before } from '../state/view';
+import { factorText, msText, score, timeUnit } from './drawerdata';
 import { settleRows, unit } from './procdata';
 
 const stats = (min: number, avg: number, max: number) => ({ min, avg, max, n: 30 });
@@ -26,6 +27,15 @@ describe('what changed', () => {
       'none',
       'new',
       '–',
+    ]);
+  });
+  it('shows times of long ranges in a longer unit, so that numbers stay whole', () => {
+    expect([4000, 99_999, 14_400_000, 5e8, 1e10].map((ms) => timeUnit(ms).name)).toEqual([
+      'ms',
+      'ms',
+      's',
+      'min',
+      'h',
     ]);
   });
   it('keeps small amounts apart from none', () => {

@@ -1,6 +1,7 @@
 // What the drawer of a range shows: every series on screen against the stretch before, processes as amounts.
 import { format } from '../lib/format';
 import type { Env, Mark, PanelSpec } from '../panels/types';
+import { before } from '../state/view';
 import type { Kind, RangeStats, Source, View } from '../store/api';
 import { COLUMNS, type ColumnSpec, comm, PROCESS, type Sources } from './procdata';
 
@@ -20,15 +21,13 @@ export interface SeriesRow {
   readonly score: number;
 }
 
-/** The stretch before a range: ten times as long, at least 30 samples. */
-export function before(range: View): View {
-  const length = Math.max(10 * (range.to - range.from), 3_000_000);
-  return { from: range.from - length, to: range.from };
-}
-
 /** Every mark of the panels, the most changed first. */
-export function seriesRows(env: Env, panels: readonly PanelSpec[], range: View): SeriesRow[] {
-  const base = before(range);
+export function seriesRows(
+  env: Env,
+  panels: readonly PanelSpec[],
+  range: View,
+  base = before(range),
+): SeriesRow[] {
   const rows: SeriesRow[] = [];
   const seen = new Set<string>();
   for (const p of panels) {
@@ -112,7 +111,7 @@ export interface Procs {
 const AROUND = 2_000_000;
 
 /** Amounts of each process, most CPU first. */
-export function procRows(env: Env, sources: Sources, range: View, most: number): Procs {
+export function procRows(env: Env, sources: Sources, range: View, most: number, base = before(range)): Procs {
   const wide = { from: range.from - AROUND, to: range.to + AROUND };
   const by = (id: string) => COLUMNS.find((c) => c.id === id) as ColumnSpec;
   const columns = [by('cpu'), by('delay'), by('read'), by('write')];
@@ -125,7 +124,6 @@ export function procRows(env: Env, sources: Sources, range: View, most: number):
   const exact = live.map((i) => columns.map((c) => avg(i.name, c, range)));
   const over = exact.some((r) => r[0] !== undefined) ? range : wide;
   const seconds = (over.to - over.from) / 1e6;
-  const base = before(range);
   const rows = live.map((i, k) => {
     const own = over === range ? exact[k] : undefined;
     const [cpu = 0, delay = 0, read = 0, write = 0] = own ?? columns.map((c) => avg(i.name, c, wide));
@@ -158,6 +156,16 @@ export function msText(ms: number): string {
   if (ms === 0) return '0';
   if (ms < 0.05) return '<0.1';
   return ms >= 99.95 ? Math.round(ms).toLocaleString('en-US') : ms.toFixed(1);
+}
+
+/** Unit in which times up to `mostMs` keep to six characters: ms, s, min or h. */
+export function timeUnit(mostMs: number): { readonly name: string; readonly ms: number } {
+  const units = [
+    { name: 'ms', ms: 1 },
+    { name: 's', ms: 1000 },
+    { name: 'min', ms: 60_000 },
+  ];
+  return units.find((u) => mostMs / u.ms < 99_999.5) ?? { name: 'h', ms: 3_600_000 };
 }
 
 export const amountText = (bytes: number) => (bytes < 1 ? '0' : format(bytes, 'bytes'));

@@ -129,6 +129,10 @@ export const SECTIONS: Record<string, readonly Section[]> = {
   strobe: [
     { title: 'Cost', items: ['strobe.cost', ...all('strobe', 'mem.rss sample.count series')] },
     { title: 'The sampler', items: all('strobe', 'tick.count tick.lateness tick.late tick.missed') },
+    {
+      title: 'History on disk and in memory',
+      items: all('strobe', 'history.memory_bytes history.disk_bytes history.flush_lag history.sealed'),
+    },
     { title: 'The log', items: all('strobe', 'log.bytes log.held log.retention log.frames') },
     {
       title: 'Clients',

@@ -1,0 +1,217 @@
+/* strobe rank: what changed in a range of the running agent. */
+#include "cmd/cmd.h"
+#include "cmd/options.h"
+#include "serve/client.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+	"usage: strobe rank [OPTION...]\n\n"
+	"What changed in a range against the time before it, the most first: each metric with its "
+	"median before and\n"
+	"in the range, by how far it moved in units of how much it moved before. Of many instances "
+	"the worst is\n"
+	"named.\n\n"
+	"  --from TIME           -30s, -5m, -1h, unix seconds or 2026-01-31T12:00:00Z (default "
+	"-10s)\n"
+	"  --to TIME             the same, or now (the default)\n"
+	"  --baseline-from TIME  what to compare with (default: ten times as long, right before)\n"
+	"  --baseline-to TIME\n"
+	"  --limit N             rows at most, 1 to 200 (default 20)\n"
+	"  --json                all of it, for programs\n"
+	"  --url URL             http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, else this "
+	"user's agent\n\n"
+	"Exit status: 0, also when nothing changed; 1 when there is no agent or nothing is held of "
+	"the range; 2 for a\n"
+	"wrong option.\n";
+
+enum { TARGET_MAX = 4096 };
+
+struct arguments {
+	const char *from, *to, *baseline_from, *baseline_to, *limit, *url;
+	bool json, help;
+};
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static const char *figure(const json_t *o, const char *key, char s[32])
+{
+	double v = json_number_value(json_object_get(o, key));
+
+	if (!isfinite(v))
+		snprintf(s, 32, "-");
+	else if (fabs(v) >= 1e6 || v == trunc(v))
+		snprintf(s, 32, "%.0f", v);
+	else
+		snprintf(s, 32, "%.5g", v);
+	return s;
+}
+
+static void row_name(const json_t *row, char name[320])
+{
+	long long others = json_integer_value(json_object_get(row, "others"));
+	const char *instance = text(row, "instance");
+	int n = snprintf(name, 320, "%.130s%s%.80s%s", text(row, "metric"), *instance ? "[" : "",
+			 instance, *instance ? "]" : "");
+
+	if (others)
+		snprintf(name + n, 320 - (size_t)n, " and %lld more", others);
+}
+
+static void print_rows(const json_t *rows)
+{
+	char name[320], before[32], now[32], max[32];
+	int width = 6;
+	size_t i;
+	const json_t *row;
+
+	json_array_foreach(rows, i, row)
+	{
+		row_name(row, name);
+		width = (int)strlen(name) > width ? (int)strlen(name) : width;
+	}
+	printf("%-*s %10s %14s %14s %14s  %s\n", width, "metric", "score", "before", "now", "max",
+	       "unit");
+	json_array_foreach(rows, i, row)
+	{
+		row_name(row, name);
+		printf("%-*s %10.4g %14s %14s %14s  %s\n", width, name,
+		       json_number_value(json_object_get(row, "score")),
+		       figure(row, "before", before), figure(row, "now", now),
+		       figure(row, "max", max), text(row, "unit"));
+	}
+}
+
+static int print_result(const struct arguments *a, const char *body)
+{
+	json_t *o, *rows;
+
+	if (a->json) {
+		fputs(body, stdout);
+		return 0;
+	}
+	o = json_loads(body, 0, NULL);
+	rows = json_object_get(o, "rows");
+	if (!json_is_array(rows)) {
+		json_decref(o);
+		fprintf(stderr,
+			"strobe: the agent's answer makes no sense; is it of this version (%s)?\n",
+			STROBE_VERSION);
+		return 1;
+	}
+	if (json_array_size(rows))
+		print_rows(rows);
+	else
+		printf("nothing changed: %lld series moved no more than in the %.0f s before\n",
+		       (long long)json_integer_value(json_object_get(o, "scored")),
+		       json_number_value(json_object_get(o, "baseline_to")) -
+			       json_number_value(json_object_get(o, "baseline_from")));
+	json_decref(o);
+	return 0;
+}
+
+static int add(char *target, const char *key, const char *value)
+{
+	size_t n = strlen(target);
+
+	if (!value)
+		return 0;
+	if (n + strlen(key) + 3 > TARGET_MAX)
+		return -ENOBUFS;
+	strcat(target, n && target[n - 1] == '?' ? "" : "&");
+	strcat(target, key);
+	strcat(target, "=");
+	return client_escape(target, TARGET_MAX, value);
+}
+
+static int make_target(char *target, const struct arguments *a)
+{
+	int r;
+
+	strcpy(target, "/api/v1/rank?");
+	r = add(target, "from", a->from);
+	if (r == 0)
+		r = add(target, "to", a->to);
+	if (r == 0)
+		r = add(target, "baseline_from", a->baseline_from);
+	if (r == 0)
+		r = add(target, "baseline_to", a->baseline_to);
+	return r < 0 ? r : add(target, "limit", a->limit);
+}
+
+static int parse(int argc, char **argv, struct arguments *a)
+{
+	static const struct option options[] = {{"from", required_argument, NULL, 'f'},
+						{"to", required_argument, NULL, 't'},
+						{"baseline-from", required_argument, NULL, 'F'},
+						{"baseline-to", required_argument, NULL, 'T'},
+						{"limit", required_argument, NULL, 'l'},
+						{"url", required_argument, NULL, 'u'},
+						{"json", no_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
+	const char **const texts[] = {
+		['f'] = &a->from,	 ['t'] = &a->to,    ['F'] = &a->baseline_from,
+		['T'] = &a->baseline_to, ['l'] = &a->limit, ['u'] = &a->url};
+	int c;
+
+	*a = (struct arguments){.from = "-10s"};
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (c == '?' || c == ':') {
+			option_wrong("rank", c, argv);
+			return -EINVAL;
+		}
+		if (c == 'j')
+			a->json = true;
+		else if (c == 'h')
+			a->help = true;
+		else
+			*texts[c] = optarg;
+	}
+	return 0;
+}
+
+int cmd_rank(int argc, char **argv)
+{
+	char target[TARGET_MAX], err[512], *body;
+	struct arguments a;
+	struct client client;
+	int r;
+
+	if (parse(argc, argv, &a) < 0)
+		return 2;
+	if (a.help) {
+		fputs(help, stdout);
+		return 0;
+	}
+	if (optind < argc) {
+		fprintf(stderr,
+			"strobe: rank: '%s' is no option; 'strobe rank --help' lists them\n",
+			argv[optind]);
+		return 2;
+	}
+	if (make_target(target, &a) < 0) {
+		fputs("strobe: rank: these times are too long\n", stderr);
+		return 2;
+	}
+	if (client_find(a.url, &client, err, sizeof(err)) < 0 ||
+	    client_get(&client, target, &body, err, sizeof(err)) < 0) {
+		fprintf(stderr, "strobe: %s\n", err);
+		return 1;
+	}
+	r = print_result(&a, body);
+	free(body);
+	return r;
+}

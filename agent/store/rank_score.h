@@ -1,0 +1,32 @@
+/* The statistics of rank: samples gathered column by column, and how far they moved. */
+#ifndef STROBE_STORE_RANK_SCORE_H
+#define STROBE_STORE_RANK_SCORE_H
+
+#include "base/metric.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Samples of one series in one stretch, in order. As long as all are equal only that is kept. */
+struct rank_column {
+	double first; /* v NULL: all of them */
+	double *v;
+	uint32_t n, cap;
+};
+/* `expected`: so many there will be at most, as far as is known. 0 or -ENOMEM. */
+int rank_column_add(struct rank_column *, double value, uint32_t times, uint32_t expected);
+void rank_column_done(struct rank_column *);
+
+struct rank_scale {
+	double quantum; /* the smallest step a sample can show */
+	bool state;
+	double ahead; /* where the middle of the range lies: 0 the beginning of the baseline, 1 its
+			 end */
+};
+/* The score; 0: not moved. *now and *before get the medians. Needs at least one sample in each. Scratch
+ * has room for the samples of either. Reorders both columns. */
+double rank_score(struct rank_column *now, struct rank_column *before, const struct rank_scale *,
+		  double *scratch, double *ret_now, double *ret_before);
+
+#endif
