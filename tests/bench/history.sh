@@ -20,7 +20,7 @@ idle=$(lateness "$seconds" 99)
 day="from=-${hours}h&to=now&points=2000"
 i=0 end=$(($(date +%s) + seconds))
 while [ "$(date +%s)" -lt "$end" ]; do
-	get "query?metric=made.up.m0$((i % 10))&$day" >/dev/null
+	get "query?metric=kernel.percpu.cpu.user&$day" >/dev/null
 	get 'rank?from=-40m&to=-30m' >/dev/null
 	i=$((i + 1))
 done
@@ -28,7 +28,7 @@ busy=$(lateness "$seconds" 99)
 echo "# $i rounds of queries in $seconds s"
 result tick_lateness_idle_p99 "$idle" us -
 result tick_lateness_busy_p99 "$busy" us "$(awk -v i="$idle" 'BEGIN {print (2 * i > 1000) ? 2 * i : 1000}')"
-for _ in 1 2 3 4 5; do ms "query?metric=made.up.m00&instance=thing7&$day"; done | median >"$bench_tmp/day"
+for _ in 1 2 3 4 5; do ms "query?metric=kernel.percpu.cpu.user&instance=cpu1&$day"; done | median >"$bench_tmp/day"
 result query_24h_1_series_disk_ms "$(cat "$bench_tmp/day")" ms 100
 result "memory_${hours}h_mib" "$(awk '/^RssAnon|^RssShmem/ {s += $2} END {printf "%.1f", s / 1024}' "/proc/$agent_pid/status")" MiB $((memory + 8))
 agent_stop

@@ -1,56 +1,55 @@
 /*
  * tool_day DIR HOURS: a ring in DIR that holds so many hours of a made-up host, up to a minute ago, for
- * the benchmarks of an agent that has a past: 40 CPUs' worth of counters and levels, 1,000 series at
- * 10 Hz, of which every tenth changes in a tick.
+ * the benchmarks of an agent that has a past: every group of the collectors, eight instances each, at
+ * 10 Hz; a tenth of the series changes in a tick.
  */
 #include "../feeder.h"
 
 #include "base/clock.h"
+#include "collectors/collector.h"
 #include "store/keeper.h"
 
 #include <string.h>
 
-enum { METRICS = 25, INSTANCES = 40, TICK_US = 100000, TICKS_A_ROUND = 2000, RING_BYTES = 1 << 30 };
+enum { INSTANCES = 8, TICK_US = 100000, TICKS_A_ROUND = 2000, RING_BYTES = 1 << 30 };
 
-static struct metric metrics[METRICS];
-static struct group group = {.name = "made.up",
-			     .indom = "thing",
-			     .metrics = metrics,
-			     .n_metrics = METRICS,
-			     .max_instances = INSTANCES};
-
-static void make_metrics(void)
+/* The groups of this build, so that an agent knows the metrics; processes left out. */
+static size_t take_groups(struct group *to)
 {
-	for (int i = 0; i < METRICS; i++) {
-		char name[40];
+	size_t n = 0;
 
-		snprintf(name, sizeof(name), "made.up.m%02d", i);
-		metrics[i] = (struct metric){.name = strdup(name),
-					     .unit = "count",
-					     .mul = 1,
-					     .div = 1,
-					     .source = "made up",
-					     .help = "A series of a made-up host.",
-					     .sem = i % 2 ? SEM_INSTANT : SEM_COUNTER};
+	for (size_t c = 0; c < n_collectors; c++)
+		for (size_t g = 0; g < collectors[c]->n_groups && n < FEEDER_GROUPS_MAX; g++)
+			if (!collectors[c]->groups[g].managed)
+				to[n++] = collectors[c]->groups[g];
+	return n;
+}
+
+static void fill(struct feeder *f, size_t g, uint64_t *random)
+{
+	struct batch *b = feeder_batch(f, g);
+	const struct group *group = f->groups[g];
+
+	for (int i = 0; i < (group->indom ? INSTANCES : 1); i++) {
+		char name[16];
+		int len = snprintf(name, sizeof(name), "cpu%d", i);
+		int64_t *row = group->indom ? batch_row_named(b, name, (size_t)len) : batch_row(b);
+
+		if (!row) /* the group has fewer */
+			break;
+		for (uint32_t m = (uint32_t)(f->tick + g) % 10; m < group->n_metrics; m += 10)
+			row[m] += group->metrics[m].sem == SEM_COUNTER
+					  ? (int64_t)(feeder_random(random) % 1000)
+					  : (int64_t)(feeder_random(random) % 200) - 100;
 	}
+	feeder_group(f, g, 0, -1);
 }
 
 static void tick(struct feeder *f, uint64_t *random, uint64_t mono_us)
 {
-	struct batch *b;
-
 	feeder_tick(f, mono_us);
-	b = feeder_batch(f, 0);
-	for (int i = 0; i < INSTANCES; i++) {
-		char name[16];
-		int len = snprintf(name, sizeof(name), "thing%d", i);
-		int64_t *row = batch_row_named(b, name, (size_t)len);
-
-		for (int m = (int)(f->tick % 10); m < METRICS; m += 10)
-			row[m] += m % 2 ? (int64_t)(feeder_random(random) % 200) - 100
-					: (int64_t)(feeder_random(random) % 1000);
-	}
-	feeder_group(f, 0, 0, -1);
+	for (size_t g = 0; g < f->n; g++)
+		fill(f, g, random);
 	feeder_end(f);
 }
 
@@ -68,9 +67,11 @@ int main(int argc, char **argv)
 
 	if (!n)
 		return 2;
-	make_metrics();
+	static struct group groups[FEEDER_GROUPS_MAX];
+	size_t n_groups = take_groups(groups);
+
 	FEEDER_CHECK(log_open(&log, &lc, &state, err, sizeof(err)) == 0);
-	feeder_open(&f, log, &group, 1);
+	feeder_open(&f, log, groups, n_groups);
 	f.real_off_us =
 		(int64_t)(clock_ns(CLOCK_REALTIME) / 1000) - 60000000 - (int64_t)(n * TICK_US);
 	hc.log = kc.log = log;
