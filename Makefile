@@ -178,7 +178,7 @@ script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o 
 	! -path 'tests/vm/*' 2>/dev/null))
 
 check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
-	$(Q)$(test_env) TEST_TRIES=2 FUZZ_JOBS=$$((2 * $$(nproc))) FUZZERS='$(fuzzers)' \
+	$(Q)$(test_env) TEST_TRIES=2 FUZZ_JOBS=$$((3 * $$(nproc))) FUZZERS='$(fuzzers)' \
 		PLANTED='$(planted_fuzzers)' tests/run.sh $(tests) $(script_tests) \
 		tests/fuzz/run.sh tests/fuzz/selftest.sh
 

@@ -162,9 +162,10 @@ static inline void slow_matrix(struct slow_in *in, uint64_t n_cells, uint64_t le
 		return;
 	}
 	while (!in->bad && at < all) {
-		uint64_t gap = in->at < in->n ? slow_change(in, (unsigned)b, &code) : all - at;
+		bool more = in->at < in->n;
+		uint64_t gap = more ? slow_change(in, (unsigned)b, &code) : all - at;
 
-		if (gap > all - at || (gap == all - at && in->at < in->n))
+		if (more && gap >= all - at) /* a change behind the last value */
 			in->bad = true;
 		for (; !in->bad && gap; gap--, at++)
 			v[at / len][at % len] = at % len ? v[at / len][at % len - 1] : 0;

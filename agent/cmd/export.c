@@ -6,6 +6,7 @@
 #include "cmd/options.h"
 #include "export/samples.h"
 #include "serve/api.h"
+#include "serve/csv.h"
 #include "serve/json.h"
 
 #include <errno.h>
@@ -177,21 +178,6 @@ static int resolve_time(const struct export *x, const char *what, const char *te
 
 /* ---- lines ---- */
 
-static void put_csv(struct buf *b, const char *s)
-{
-	if (!s[strcspn(s, ",\"\r\n")]) {
-		buf_text(b, s);
-		return;
-	}
-	buf_text(b, "\"");
-	for (; *s; s++) {
-		if (*s == '"')
-			buf_text(b, "\"");
-		buf_put(b, s, 1);
-	}
-	buf_text(b, "\"");
-}
-
 /* Whole numbers are told to the last digit. */
 static void put_value(char *ret, size_t size, const struct sample *s)
 {
@@ -233,7 +219,7 @@ static void put_csv_line(struct buf *b, const struct sample *s, const struct fie
 	buf_text(b, f->unix_s);
 	for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++) {
 		buf_text(b, ",");
-		put_csv(b, rest[i]);
+		csv_text(b, rest[i]);
 	}
 	buf_text(b, "\n");
 }

@@ -16,12 +16,8 @@ static void forget_body(struct request *r)
 
 /* ---- responses ---- */
 
-struct extra {
-	const char *name, *value; /* name with its colon */
-};
-
-static int respond(struct request *r, unsigned status, const char *mime, const struct extra *extra,
-		   size_t n_extra)
+int request_respond(struct request *r, unsigned status, const char *mime,
+		    const struct request_header *extra, size_t n_extra)
 {
 	uint8_t head[LWS_PRE + HEADERS_MAX], *begin = head + LWS_PRE, *p = begin,
 					     *end = head + sizeof(head) - 1;
@@ -46,21 +42,21 @@ static int respond(struct request *r, unsigned status, const char *mime, const s
 /* The body that stands in r->body. */
 static int respond_body(struct request *r, unsigned status, const char *mime)
 {
-	static const struct extra extra[] = {{"cache-control:", "no-store"}};
+	static const struct request_header extra[] = {{"cache-control:", "no-store"}};
 
 	if (r->body.failed)
 		return -1;
 	r->data = r->body.p;
 	r->len = r->body.len;
-	return respond(r, status, mime, extra, 1);
+	return request_respond(r, status, mime, extra, 1);
 }
 
 int request_refuse(struct request *r, unsigned status, const char *error, const char *hint)
 {
-	static const struct extra unauthorized[] = {{"cache-control:", "no-store"},
-						    {"www-authenticate:", "Bearer"}};
-	static const struct extra method[] = {{"cache-control:", "no-store"},
-					      {"allow:", "GET, HEAD"}};
+	static const struct request_header unauthorized[] = {{"cache-control:", "no-store"},
+							     {"www-authenticate:", "Bearer"}};
+	static const struct request_header method[] = {{"cache-control:", "no-store"},
+						       {"allow:", "GET, HEAD"}};
 
 	STAT_ADD(refused_requests, 1);
 	buf_clear(&r->body);
@@ -70,8 +66,8 @@ int request_refuse(struct request *r, unsigned status, const char *error, const 
 	r->data = r->body.p;
 	r->len = r->body.len;
 	if (status == 401)
-		return respond(r, status, "application/json", unauthorized, 2);
-	return respond(r, status, "application/json", method, status == 405 ? 2 : 1);
+		return request_respond(r, status, "application/json", unauthorized, 2);
+	return request_respond(r, status, "application/json", method, status == 405 ? 2 : 1);
 }
 
 static int send_some(struct request *r)
@@ -99,55 +95,6 @@ static int send_some(struct request *r)
 	lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
 	forget_body(r);
 	return r->close || lws_http_transaction_completed(r->wsi) ? -1 : 0;
-}
-
-/* ---- assets ---- */
-
-/* Inflated once, for clients without gzip: many slow ones must not hold a copy each. */
-static const uint8_t *plain_asset(struct server *s, const struct asset *a)
-{
-	size_t i = (size_t)(a - strobe_assets);
-
-	if (!s->plain)
-		s->plain = calloc(strobe_n_assets, sizeof(*s->plain));
-	if (s->plain && !s->plain[i])
-		s->plain[i] = asset_inflate(a);
-	return s->plain ? s->plain[i] : NULL;
-}
-
-static int respond_asset(struct request *r, const struct asset *a)
-{
-	char accept[256] = "", match[256] = "", etag[80];
-	struct extra extra[4];
-	size_t n = 0;
-
-	if (lws_hdr_copy(r->wsi, accept, sizeof(accept), WSI_TOKEN_HTTP_ACCEPT_ENCODING) < 0)
-		accept[0] = '\0';
-	if (lws_hdr_copy(r->wsi, match, sizeof(match), WSI_TOKEN_HTTP_IF_NONE_MATCH) < 0)
-		match[0] = '\0';
-	bool gzip = strstr(accept, "gzip") && !strstr(accept, "gzip;q=0");
-
-	snprintf(etag, sizeof(etag), "\"%s%s\"", a->etag, gzip ? "-gz" : "");
-	extra[n++] = (struct extra){"etag:", etag};
-	extra[n++] = (struct extra){"vary:", "accept-encoding"};
-	extra[n++] =
-		(struct extra){"cache-control:",
-			       a->immutable ? "public, max-age=31536000, immutable" : "no-cache"};
-	if (strstr(match, etag) || strcmp(match, "*") == 0) {
-		r->len = 0;
-		return respond(r, HTTP_STATUS_NOT_MODIFIED, a->mime, extra, n);
-	}
-	if (gzip) {
-		extra[n++] = (struct extra){"content-encoding:", "gzip"};
-		r->data = a->gz;
-		r->len = a->gz_len;
-	} else {
-		r->data = plain_asset(r->server, a);
-		r->len = a->len;
-		if (!r->data)
-			return -1;
-	}
-	return respond(r, HTTP_STATUS_OK, a->mime, extra, n);
 }
 
 /* ---- the API ---- */
@@ -400,7 +347,7 @@ static int route(struct request *r, const char *path)
 		return api(r, path + 8);
 	asset = asset_find(path);
 	if (asset)
-		return respond_asset(r, asset);
+		return request_asset(r, asset);
 	return request_refuse(r, 404, "nothing is here", "the dashboard is at /");
 }
 

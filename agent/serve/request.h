@@ -33,6 +33,12 @@ struct request { /* of one connection; one at a time */
 	struct job *answer; /* of which `body` was taken: its bytes count as long as it lives */
 };
 
+struct request_header {
+	const char *name, *value; /* name with its colon */
+};
+/* Sends the head, and asks for turns to send r->data[r->len]. What lws callbacks return. */
+int request_respond(struct request *, unsigned status, const char *mime,
+		    const struct request_header *extra, size_t n_extra);
 /* Answers with an error in words. What lws callbacks return: 0, or -1 (close). */
 int request_refuse(struct request *, unsigned status, const char *error, const char *hint);
 /* Reads the arguments into one allocation, NUL-ended each. The number of them, or -ENOMEM. */
@@ -42,6 +48,12 @@ int request_args(struct request *, char *args[REQUEST_ARGS_MAX]);
  * 0; -EAGAIN: too many are waiting. Then request_job() gives it back, NULL: not yet. */
 int request_wait(struct request *, struct job *, enum endpoint);
 struct job *request_job(struct request *);
+
+/* ---- static.c ---- */
+
+struct asset;
+/* Answers with a file of the page: compressed where the client takes that, or that it has not changed. */
+int request_asset(struct request *, const struct asset *);
 
 /* ---- download.c ---- */
 

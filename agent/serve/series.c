@@ -1,6 +1,7 @@
 #include "serve/api.h"
 
 #include "base/walltime.h"
+#include "serve/csv.h"
 #include "serve/json.h"
 
 #include <errno.h>
@@ -281,21 +282,6 @@ void api_query_json(struct buf *b, const struct api_query *q, const struct query
 	json_close(b, ']');
 	json_close(b, '}');
 	buf_text(b, "\n");
-}
-
-static void csv_text(struct buf *b, const char *s)
-{
-	if (!s[strcspn(s, ",\"\r\n")]) {
-		buf_text(b, s);
-		return;
-	}
-	buf_text(b, "\"");
-	for (; *s; s++) {
-		if (*s == '"')
-			buf_text(b, "\"");
-		buf_put(b, s, 1);
-	}
-	buf_text(b, "\"");
 }
 
 void api_query_csv(struct buf *b, const struct api_query *q, const struct query_request *req,
