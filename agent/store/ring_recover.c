@@ -117,11 +117,13 @@ static void arrange(struct ring *r, uint32_t newest, uint64_t oldest_seq)
 
 		if (s->seq < oldest_seq || s->seq >= seq)
 			continue;
+		uint64_t units = ring_record_size(s->len) / RING_UNIT;
+
 		if (s->unit >= before && !floor) { /* the lap before; not over what is newer */
-			floor = from[newest].unit + 1;
+			floor = from[newest].unit + ring_record_size(from[newest].len) / RING_UNIT;
 			before = UINT64_MAX;
 		}
-		if (s->unit >= before || s->unit < floor)
+		if (s->unit >= before || units > before - s->unit || s->unit < floor)
 			break;
 		*--to = *s;
 		at--;
