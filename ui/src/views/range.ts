@@ -73,10 +73,12 @@ export function follow(range: View, base: View, pinned: boolean): () => void {
       return;
     }
     rankDone = true;
-    lastRank = value.rows;
+    // What the agent does itself comes after what the host does.
+    const own = (r: (typeof value.rows)[number]) => Number(r.metric.startsWith('strobe.'));
+    lastRank = [...value.rows].sort((a, b) => own(a) - own(b));
     baseUsed.value = value.base;
     changed.value = {
-      rows: rowsOfRank(value.rows, known, panels),
+      rows: rowsOfRank(lastRank, known, panels),
       words: `${value.rows.length} of ${value.nSeries.toLocaleString('en-US')} series, ranked by deviation`,
       byAgent: true,
     };
