@@ -8,7 +8,7 @@ Q       := $(if $(V),,@)
 comma   := ,
 
 VERSION := $(shell cat agent/VERSION)
-PKGS    := libwebsockets libprotobuf-c jansson zlib libzstd openssl
+PKGS    := libwebsockets libprotobuf-c jansson zlib libzstd openssl libdw libelf liblzma
 
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wundef -Wvla -Wcast-qual -Wwrite-strings \
@@ -26,7 +26,7 @@ CFLAGS   += -O2 -fstack-protector-strong -fPIE
 LDFLAGS  += -pie -Wl,-z,relro,-z,now
 endif
 CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
-LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -liberty -lpthread -lm
 
 collector_names := $(sort $(basename $(notdir $(wildcard collectors/*.c))))
 gen_c  := $(B)/gen/registry.c $(B)/gen/strobe.pb-c.c $(B)/gen/assets.c
@@ -149,7 +149,8 @@ fuzz: $(fuzzers) ## fuzz every parser and decoder, FUZZ_SECONDS (30) each
 
 # ---- what a machine needs; `make run` and `make check` call these -----------------------------
 deps_build := gcc libc6-dev pkg-config libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev \
-	protobuf-c-compiler protobuf-compiler libjansson-dev zlib1g-dev libzstd-dev gzip ca-certificates
+	protobuf-c-compiler protobuf-compiler libjansson-dev zlib1g-dev libzstd-dev libdw-dev libelf-dev \
+	liblzma-dev libbz2-dev libiberty-dev gzip ca-certificates
 deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-format clang-tidy chromium \
 	fonts-dejavu-core sysstat pcp iproute2 util-linux procps curl socat strace zstd openssh-server \
 	openssh-client
@@ -213,7 +214,7 @@ peers: all ## strobe beside the other agents that are installed
 $(B)/strobe-static: $(B)/agent/main.o $(lib)
 	@echo "  LINK    $@"
 	$(Q)$(CC) -static -Wl,-z,relro -o $@ $< $(lib) -lwebsockets -lprotobuf-c -ljansson -lssl -lcrypto \
-		-lcap -lz -lzstd -lpthread -lm 2>&1 | grep -v -e 'in function' -e 'statically linked applications' || true
+		-lcap -ldw -lelf -llzma -lbz2 -lz -lzstd -liberty -lpthread -lm 2>&1 | grep -v -e 'in function' -e 'statically linked applications' || true
 	$(Q)strip $@
 
 static: $(B)/strobe-static ## one binary without libraries, for a host where nothing is installed

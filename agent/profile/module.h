@@ -1,0 +1,66 @@
+/*
+ * Executable files of processes, each known once however many processes map it: how to unwind out of
+ * its functions, and what they are called. Tables are made by a background thread from an
+ * open file, so that a process that has exited, or lives in another mount namespace, is no obstacle.
+ *
+ * Invariants
+ *  - The profiler's thread never waits: a module whose tables are not ready yet has none.
+ *  - All tables together take at most memory_bytes; the one used longest ago goes first and is
+ *    made again when it is needed.
+ *  - A module lives until modules_close(); a table that a reader has in hand (module_pin) stays.
+ */
+#ifndef STROBE_PROFILE_MODULE_H
+#define STROBE_PROFILE_MODULE_H
+
+#include "base/host.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BUILD_ID_MAX = 20, BUILD_ID_HEX = 2 * BUILD_ID_MAX + 1 };
+
+struct modules;
+struct module;
+
+struct modules_config {
+	const struct host *host;
+	uint64_t memory_bytes;
+};
+int modules_open(struct modules **ret, const struct modules_config *);
+void modules_close(struct modules *); /* NULL is fine */
+
+struct module_key {
+	uint64_t dev, ino, generation; /* as in MMAP2; all 0: unknown, the path is the key */
+	const char *path;	       /* as the process sees it; "[vdso]" */
+	uint32_t
+		pid; /* through which it is opened: /proc/PID/map_files/START-END, /proc/PID/root/PATH, PATH */
+	uint64_t start, end; /* of the mapping, for map_files */
+};
+/* Profiler's thread. The module of that file, made and opened if it is new (one or two system calls; its tables come
+ * later). NULL: no memory. Never fails otherwise: a file that cannot be opened has no tables. */
+struct module *modules_get(struct modules *, const struct module_key *);
+
+const char *module_path(const struct module *);
+/* Hexadecimal; "" until it is known. Any thread. */
+const char *module_build_id(const struct module *);
+/* Why there are no tables: "" when there are or will be. Any thread. */
+const char *module_trouble(const struct module *);
+/* An fd of the file to read from, owned by the module; -1: it could not be opened. */
+int module_fd(const struct module *);
+/* From a position in the file to its ELF address (p_vaddr). 0: no segment holds it, or not known yet. */
+uint64_t module_vaddr(const struct module *, uint64_t file_off);
+/* Start of the function around an address (its FDE's start, or its symbol's), both ELF addresses; the address itself
+ * where neither is known. Profiler's thread. */
+uint64_t module_function(struct module *, uint64_t vaddr);
+
+/* Background thread: builds what was asked for, one table a call. 1: there is more; 0: nothing to do; waits no
+ * longer than wait_ms for work. */
+int modules_step(struct modules *, int wait_ms);
+
+struct modules_stats {
+	uint64_t n_modules, n_tables, table_bytes, built, evicted;
+};
+void modules_stats(struct modules *, struct modules_stats *ret);
+
+#endif

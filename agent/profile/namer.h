@@ -1,0 +1,30 @@
+/*
+ * Gives frames their names: of modules by their symbol tables, of the kernel by kallsyms, of JITs by their perf
+ * maps. Tables are held within a bound, the one used longest ago goes first. Background thread.
+ */
+#ifndef STROBE_PROFILE_NAMER_H
+#define STROBE_PROFILE_NAMER_H
+
+#include "profile/module.h"
+#include "profile/stacks.h"
+#include "profile/symbols.h"
+
+struct namer;
+struct namer_config {
+	const struct host *host;
+	struct modules *modules;       /* to find a module's file by its path and build-id */
+	struct kernel_symbols *kernel; /* NULL: not readable */
+	uint64_t memory_bytes;
+};
+int namer_open(struct namer **ret, const struct namer_config *);
+void namer_close(struct namer *);
+/* A profiles_config.name: names what has neither a name nor `missed`, and sets one of the two for each (of a JIT only
+ * when `all`, or when its map has it). */
+void namer_name(void *namer, struct stacks *, bool all);
+/* What is missing for a module, in words; "" if nothing. Valid until the next call. */
+const char *namer_missing(struct namer *, const char *module_path, const char *build_id);
+/* Of a frame that was clicked, see symbol_lines(). Takes the namer's lock: query thread. */
+int namer_lines(struct namer *, const char *module, const char *build_id, uint64_t vaddr,
+		struct symbol_line **ret, size_t *n);
+
+#endif

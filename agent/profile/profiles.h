@@ -1,0 +1,64 @@
+/*
+ * All stacks that are held, as one timeline: the open epoch (the newest), sealed epochs in memory, epochs
+ * in a ring on disk. Shared by the profiler's thread, which adds, its background thread, which names
+ * and seals, and the query thread, which reads.
+ *
+ * Invariants
+ *  - All of it in memory takes at most memory_bytes; the oldest sealed epoch goes first.
+ *  - An epoch ends after PROFILES_EPOCH_US or when it has grown to a quarter of memory_bytes, whichever is first.
+ *  - What was added is in a file on a tmpfs (config.dir) a moment later, and found again by the next
+ *    agent after a kill.
+ *  - A profiler is never held up by encoding or by the disk: sealing is profiles_step()'s work.
+ */
+#ifndef STROBE_PROFILE_PROFILES_H
+#define STROBE_PROFILE_PROFILES_H
+
+#include "profile/epoch.h"
+#include "store/ring.h"
+
+enum { PROFILES_EPOCH_US = 600000000 };
+
+struct profiles;
+struct profiles_config {
+	uint64_t memory_bytes;
+	const char *dir;     /* for "profile.log", which outlives a crash; NULL: none */
+	struct ring *ring;   /* of RING_PROFILE records only; outlives it; NULL: none */
+	const char *boot_id; /* of this boot; "" for a capture that has none */
+	int64_t real_off_us; /* now */
+	uint16_t n_cpus;
+	/* Names what it can of frames that have neither a name nor `missed`, and sets one of them; `all`: this epoch is
+	 * about to be stored. On the thread of profiles_step(), with the lock held: quick. May be NULL. */
+	void (*name)(void *arg, struct stacks *, bool all);
+	void *name_arg;
+};
+int profiles_open(struct profiles **ret, const struct profiles_config *); /* 0 or -errno */
+void profiles_close(struct profiles *);					  /* NULL is fine */
+
+/* Profiler's thread: the open epoch, locked, to add to; then unlock and say what time it is. */
+struct stacks *profiles_begin(struct profiles *);
+void profiles_end(struct profiles *, int64_t now_us, int64_t real_off_us);
+
+/* Background thread, a few times a second: names new frames, seals epochs that have ended, hands them
+ * to the ring. 0 or -errno of the ring (which is tried again). */
+int profiles_step(struct profiles *);
+/* After the last profiles_end() and profiles_step(): seals the open epoch, names included. */
+void profiles_finish(struct profiles *);
+
+/* Takes over (data, len), an epoch of a capture or of an earlier agent. 0, -EBADMSG, -ENOMEM. */
+int profiles_take(struct profiles *, uint8_t *data, size_t len);
+
+/* Calls each() with every epoch that overlaps [from_us, to_us), oldest first, its times moved to the
+ * timeline; valid until it returns. The open one is locked meanwhile: be quick. Stops at the first
+ * result that is not 0. A damaged epoch is passed over and counted. Any one thread. */
+int profiles_each(struct profiles *, int64_t from_us, int64_t to_us,
+		  int (*each)(void *arg, const struct stacks *), void *arg);
+
+struct profiles_stats {
+	int64_t oldest_us;		   /* INT64_MAX: nothing is held */
+	uint64_t memory_bytes, disk_bytes; /* held */
+	uint64_t samples, sample_bytes;	   /* of sealed epochs: bytes a sample */
+	uint64_t n_epochs, damaged;
+};
+void profiles_stats(struct profiles *, struct profiles_stats *ret); /* any thread */
+
+#endif

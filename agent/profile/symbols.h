@@ -1,0 +1,68 @@
+/*
+ * What the functions of a module, of the kernel and of a JIT are called. Tables are sorted by address; names are
+ * demangled (C++, Rust) as they are handed out. Background thread; nothing here is for the profiler's thread but
+ * kernel_function().
+ *
+ * Sources of a module, in this order: .symtab; .gnu_debugdata (xz); the debug file of its build-id below
+ * /usr/lib/debug/.build-id, or of .gnu_debuglink; .dynsym. What is missing is said in words (symtab_missing).
+ */
+#ifndef STROBE_PROFILE_SYMBOLS_H
+#define STROBE_PROFILE_SYMBOLS_H
+
+#include "base/host.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct symtab;
+/* Of an ELF file; the fd stays the caller's. debug_root: "" or a root below which /usr/lib/debug is looked for (of a process in
+ * another mount namespace), beside the host's own. 0; -ENOEXEC: no ELF file; -ENODATA: no symbols at all (*ret still
+ * tells what is missing); -errno. */
+int symtab_open(struct symtab **ret, int fd, const char *debug_root);
+void symtab_close(struct symtab *); /* NULL is fine */
+size_t symtab_bytes(const struct symtab *);
+/* The function around an ELF address: its demangled name into buf, cut to size, and its start. 0 or -ENOENT. */
+int symtab_find(const struct symtab *, uint64_t vaddr, char *buf, size_t size, uint64_t *ret_start);
+/* "" , or what would supply more: "stripped: install libfoo-dbgsym, or put the debug file of build-id ab12... below
+ * /usr/lib/debug". Valid as long as the table. */
+const char *symtab_missing(const struct symtab *);
+bool symtab_is_full(const struct symtab *); /* not only dynamic symbols */
+
+/* The kernel's, from /proc/kallsyms. 0; -EACCES: addresses are hidden (what to set is in err). */
+struct kernel_symbols;
+int kernel_symbols_open(struct kernel_symbols **ret, const struct host *, char *err,
+			size_t err_len);
+void kernel_symbols_close(struct kernel_symbols *);
+size_t kernel_symbols_bytes(const struct kernel_symbols *);
+uint64_t kernel_function(const struct kernel_symbols *,
+			 uint64_t addr); /* its start; addr itself: unknown */
+/* *module: "nf_tables", "bpf", or "" of the kernel proper; valid as long as the table. NULL: unknown. */
+const char *kernel_name(const struct kernel_symbols *, uint64_t addr, const char **ret_module);
+
+/* A JIT's perf map: /proc/PID/root/tmp/perf-NSPID.map of the process's own mount and pid namespaces. */
+struct perf_map;
+int perf_map_open(struct perf_map **ret, const struct host *,
+		  uint32_t pid); /* 0, -ENOENT, -errno */
+void perf_map_close(struct perf_map *);
+/* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone (what was read stays). */
+int perf_map_refresh(struct perf_map *);
+size_t perf_map_bytes(const struct perf_map *);
+/* The name given last to code around addr, and its start. Valid until the next refresh. NULL: none. */
+const char *perf_map_find(const struct perf_map *, uint64_t addr, uint64_t *ret_start);
+
+/* Demangles C++ and Rust; a name that is neither is copied. Into buf, cut to size. */
+void symbol_demangle(const char *name, char *buf, size_t size);
+
+/* For one frame that was clicked: where an ELF address is in the source, inlined calls included, innermost first,
+ * through DWARF. Slow (libdw); query thread. *n lines to symbol_lines_free(). 0; -ENODATA: no line information. */
+struct symbol_line {
+	char *function, *file;
+	int line;
+	bool inlined;
+};
+int symbol_lines(int fd, const char *debug_root, uint64_t vaddr, struct symbol_line **ret,
+		 size_t *n);
+void symbol_lines_free(struct symbol_line *, size_t n);
+
+#endif
