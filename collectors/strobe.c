@@ -34,6 +34,14 @@ enum agent_metric {
 	HISTORY_SAMPLE_BYTES,
 	HISTORY_LAG,
 	HISTORY_ERRORS,
+	PROFILER_HZ,
+	PROFILER_SAMPLES,
+	PROFILER_LOST,
+	PROFILER_SHALLOW,
+	PROFILER_CPU,
+	PROFILER_MEMORY,
+	PROFILER_DISK,
+	PROFILER_RETENTION,
 	CLIENTS,
 	CLIENTS_SLOW,
 	CLIENT_BYTES,
@@ -100,6 +108,23 @@ static const struct metric agent_metrics[N_AGENT_METRICS] = {
 				"without a ring on disk."),
 	[HISTORY_ERRORS] = COUNTER("history.errors", "count", 1, "the history",
 				   "Writes to the ring on disk that failed."),
+	[PROFILER_HZ] = INSTANT("profiler.hz", "hertz", 1, "the profiler",
+				"Stacks sampled a second on each busy CPU; 0: no profiler runs."),
+	[PROFILER_SAMPLES] =
+		COUNTER("profiler.samples", "count", 1, "the profiler", "Stacks sampled."),
+	[PROFILER_LOST] = COUNTER("profiler.lost", "count", 1, "PERF_RECORD_LOST",
+				  "Stacks that the kernel had no room for."),
+	[PROFILER_SHALLOW] =
+		COUNTER("profiler.shallow", "count", 1, "the profiler",
+			"Stacks whose user part could not be followed to the thread's entry."),
+	[PROFILER_CPU] = COUNTER("profiler.cpu", "millisec", 1000000, "CLOCK_THREAD_CPUTIME_ID",
+				 "CPU time of the profiler's two threads."),
+	[PROFILER_MEMORY] = INSTANT("profiler.memory_bytes", "byte", 1, "the profiler",
+				    "Stacks, unwind tables and symbols held in memory."),
+	[PROFILER_DISK] = INSTANT("profiler.disk_bytes", "byte", 1, "the profiler",
+				  "Stacks held in the ring on disk."),
+	[PROFILER_RETENTION] = INSTANT("profiler.retention", "millisec", 1000, "the profiler",
+				       "Age of the oldest stack held, in memory or on disk."),
 	[CLIENTS] = INSTANT("client.count", "count", 1, "the server", "Live clients."),
 	[CLIENTS_SLOW] =
 		INSTANT("client.slow", "count", 1, "the server",
@@ -227,6 +252,13 @@ static int64_t lag_us(void)
 	return safe_us && safe_us < now_us ? (int64_t)(now_us - safe_us) : 0;
 }
 
+static int64_t stacks_age_us(void)
+{
+	int64_t oldest_us = STAT_GET(profiler_oldest_us);
+
+	return oldest_us ? (int64_t)clock_mono_us() - oldest_us : 0;
+}
+
 static void sample_agent(const struct state *s, struct batch *b)
 {
 	int64_t *row = batch_row(b);
@@ -256,6 +288,14 @@ static void sample_agent(const struct state *s, struct batch *b)
 	row[HISTORY_SAMPLE_BYTES] = (int64_t)STAT_GET(history_sample_bytes);
 	row[HISTORY_LAG] = lag_us();
 	row[HISTORY_ERRORS] = (int64_t)STAT_GET(history_errors);
+	row[PROFILER_HZ] = (int64_t)STAT_GET(profiler_hz);
+	row[PROFILER_SAMPLES] = (int64_t)STAT_GET(profiler_samples);
+	row[PROFILER_LOST] = (int64_t)STAT_GET(profiler_lost);
+	row[PROFILER_SHALLOW] = (int64_t)STAT_GET(profiler_shallow);
+	row[PROFILER_CPU] = (int64_t)STAT_GET(profiler_cpu_ns);
+	row[PROFILER_MEMORY] = (int64_t)STAT_GET(profiler_memory_bytes);
+	row[PROFILER_DISK] = (int64_t)STAT_GET(profiler_disk_bytes);
+	row[PROFILER_RETENTION] = stacks_age_us();
 	row[CLIENTS] = (int64_t)STAT_GET(clients);
 	row[CLIENTS_SLOW] = (int64_t)STAT_GET(slow_clients);
 	row[CLIENT_BYTES] = (int64_t)STAT_GET(bytes_sent);

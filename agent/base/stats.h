@@ -47,6 +47,10 @@ struct stats {
 		history_safe_us; /* CLOCK_MONOTONIC of the newest tick that a loss of power would
 				    spare; 0: there is no ring */
 	_Atomic uint64_t history_errors; /* writes to the ring that failed */
+	_Atomic uint64_t profiler_hz, profiler_samples, profiler_lost, profiler_shallow,
+		profiler_cpu_ns, profiler_memory_bytes, profiler_disk_bytes,
+		profiler_sealed_samples, profiler_sealed_bytes;
+	_Atomic int64_t profiler_oldest_us; /* of the stacks held; 0: none */
 	_Atomic uint64_t clients, bytes_sent, batches_sent, gaps_sent, slow_clients, http_requests,
 		refused_requests;
 	_Atomic uint64_t queries, query_us;

@@ -6,28 +6,64 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of 64 parts of the agent's memory: the log; blocks in memory, and fewer where the ring has them. */
-enum { PARTS = 64, LOG_PARTS = 16, BLOCK_PARTS = 32, CACHE_PARTS = 12 };
+/* Of 64 parts of the agent's memory: the log; blocks in memory, and fewer where the ring has them; stacks; tables for
+ * unwinding and names. */
+enum {
+	PARTS = 64,
+	LOG_PARTS = 12,
+	BLOCK_PARTS = 20,
+	CACHE_PARTS = 12,
+	PROFILE_PARTS = 16,
+	TABLE_PARTS = 12
+};
+/* Of 8 parts of the rings' size: rollups, stacks, and blocks have the rest. */
+enum { RING_PARTS = 8, ROLLUP_RING_PARTS = 1, PROFILE_RING_PARTS = 2 };
 
 uint64_t keep_log_bytes(uint64_t memory_bytes)
 {
 	return memory_bytes / PARTS * LOG_PARTS;
 }
 
-/* One of the rings. 0, also where it cannot be had (*ret NULL, said so); or as keep_open(). */
-static int open_ring(struct keep *k, const char *dir, uint64_t size_bytes, struct ring **ret)
+uint64_t keep_profile_bytes(uint64_t memory_bytes)
 {
+	return memory_bytes / PARTS * PROFILE_PARTS;
+}
+
+uint64_t keep_table_bytes(uint64_t memory_bytes)
+{
+	return memory_bytes / PARTS * TABLE_PARTS;
+}
+
+static uint64_t ring_bytes(uint64_t size_bytes, unsigned parts)
+{
+	uint64_t size = size_bytes / RING_PARTS * parts;
+
+	return size < RING_SIZE_MIN ? RING_SIZE_MIN : size;
+}
+
+uint64_t keep_profile_ring_bytes(uint64_t size_bytes)
+{
+	return ring_bytes(size_bytes, PROFILE_RING_PARTS);
+}
+
+int keep_open_ring(const char *parent, const char *name, uint64_t size_bytes, struct ring **ret)
+{
+	char dir[4096], err[512] = "";
 	const struct ring_config rc = {.dir = dir, .size_bytes = size_bytes};
-	char err[512] = "";
+
+	*ret = NULL;
+	if (snprintf(dir, sizeof(dir), "%s%s%s", parent, *name ? "/" : "", name) >=
+	    (int)sizeof(dir))
+		return -ENAMETOOLONG;
 	int r = ring_open(ret, &rc, err, sizeof(err));
 
-	if (!r) {
-		if (*err)
-			msg(MSG_WARN, "%s", err);
-		return history_attach(k->history, *ret);
-	}
+	if (!r && *err)
+		msg(MSG_WARN, "%s", err);
+	if (!r)
+		return 0;
+	*ret = NULL;
 	if (!*err)
-		snprintf(err, sizeof(err), "%s: %s", dir, strerrordesc_np(-r));
+		snprintf(err, sizeof(err), "%.400s: %s", dir, strerrordesc_np(-r));
 	if (r == -EBUSY || r == -EPROTONOSUPPORT || r == -EBADMSG) {
 		msg(MSG_ERROR, "%s", err);
 		return r;
@@ -36,19 +72,20 @@ static int open_ring(struct keep *k, const char *dir, uint64_t size_bytes, struc
 	return 0;
 }
 
-/* An eighth of the size is for rollups: the past that the other seven cannot hold in full. */
+/* Blocks, and rollups for the past that the blocks do not reach. */
 static int open_rings(struct keep *k, const struct keep_config *c)
 {
-	uint64_t rollups = c->size_bytes / 8 < RING_SIZE_MIN ? RING_SIZE_MIN : c->size_bytes / 8;
-	uint64_t blocks = c->size_bytes - c->size_bytes / 8;
-	char dir[4096];
-	int r = open_ring(k, c->dir, blocks < RING_SIZE_MIN ? RING_SIZE_MIN : blocks, &k->ring);
+	const unsigned parts = RING_PARTS - ROLLUP_RING_PARTS - PROFILE_RING_PARTS;
+	int r = keep_open_ring(c->dir, "", ring_bytes(c->size_bytes, parts), &k->ring);
 
-	if (r < 0 || !k->ring)
-		return r;
-	if (snprintf(dir, sizeof(dir), "%s/rollups", c->dir) >= (int)sizeof(dir))
-		return -ENAMETOOLONG;
-	return open_ring(k, dir, rollups, &k->rollups);
+	if (!r && k->ring)
+		r = history_attach(k->history, k->ring);
+	if (!r && k->ring)
+		r = keep_open_ring(c->dir, "rollups", ring_bytes(c->size_bytes, ROLLUP_RING_PARTS),
+				   &k->rollups);
+	if (!r && k->rollups)
+		r = history_attach(k->history, k->rollups);
+	return r;
 }
 
 int keep_open(struct keep *k, const struct keep_config *c)

@@ -35,7 +35,14 @@ void keep_stop(struct keep *);
 void keep_finish(struct keep *);
 void keep_close(struct keep *); /* zeroed is fine */
 
-/* Of the agent's memory: what the log may take. */
+/* Of the agent's memory: what the log may take, stacks, and tables for unwinding and names. */
 uint64_t keep_log_bytes(uint64_t memory_bytes);
+uint64_t keep_profile_bytes(uint64_t memory_bytes);
+uint64_t keep_table_bytes(uint64_t memory_bytes);
+
+/* One ring in DIR/name, "" for DIR itself. 0, also where it cannot be had (*ret NULL, said so); or as keep_open(). */
+int keep_open_ring(const char *dir, const char *name, uint64_t size_bytes, struct ring **ret);
+/* Of the size of all rings: that of the one for stacks. */
+uint64_t keep_profile_ring_bytes(uint64_t size_bytes);
 
 #endif

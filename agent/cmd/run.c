@@ -6,6 +6,7 @@
 #include "cmd/cmd.h"
 #include "cmd/face.h"
 #include "cmd/keep.h"
+#include "cmd/profiling.h"
 #include "cmd/run_options.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ struct run {
 	struct run_options o;
 	struct agent agent;
 	struct keep keep;
+	struct profiling profiling;
 	enum log_state log_state;
 	char place[RUNTIME_PATH_MAX]; /* of agent.json, and of the log unless it is in a memfd; "":
 					 none */
@@ -166,6 +168,9 @@ static int open_server(struct run *a, uint64_t started_us)
 				  .log = a->agent.log,
 				  .history = a->keep.history,
 				  .host = &a->agent.host,
+				  .profiles = a->profiling.profiles,
+				  .profiler = a->profiling.profiler,
+				  .no_profiler = a->profiling.reason,
 				  .rate_hz = a->o.rate_hz,
 				  .started_us = started_us,
 				  .recoverable = log_is_persistent(a->agent.log),
@@ -185,6 +190,20 @@ static int open_server(struct run *a, uint64_t started_us)
 static void on_failure(void *server)
 {
 	server_stop(server);
+}
+
+static int open_profiling(struct run *a)
+{
+	const struct profiling_config c = {.host = &a->agent.host,
+					   .memory_bytes = memory_size(a),
+					   .place = log_is_persistent(a->agent.log) ? a->place
+										    : NULL,
+					   .dir = a->keep.ring ? a->o.history : NULL,
+					   .size_bytes = a->o.history_size,
+					   .hz = a->o.profile_hz,
+					   .off_cpu = a->o.off_cpu};
+
+	return profiling_open(&a->profiling, &c);
 }
 
 static int set_up(struct run *a)
@@ -216,6 +235,9 @@ static int set_up(struct run *a)
 	r = keep_open(&a->keep, &k);
 	if (r < 0)
 		return r;
+	r = open_profiling(a);
+	if (r < 0)
+		return r;
 	say_recovered(a, started_us);
 	r = open_server(a, started_us);
 	a->agent.failed = on_failure;
@@ -229,6 +251,8 @@ static int start_all(struct run *a)
 
 	if (!r)
 		r = keep_start(&a->keep, &a->threads);
+	if (!r)
+		r = profiling_start(&a->profiling, &a->threads);
 	return r < 0 ? r : agent_start(&a->agent, &a->threads);
 }
 
@@ -236,10 +260,13 @@ static void stop_all(struct run *a)
 {
 	agent_stop(&a->agent);
 	keep_stop(&a->keep);
+	profiling_stop(&a->profiling);
 	face_stop(a->server, &a->threads);
 	a->stuck = !threads_join(&a->threads);
-	if (!a->stuck)
+	if (!a->stuck) {
 		keep_finish(&a->keep);
+		profiling_finish(&a->profiling);
+	}
 }
 
 /* ---- the verb ---- */
@@ -286,6 +313,7 @@ static void tear_down(struct run *a)
 		return;
 	server_close(a->server);
 	keep_close(&a->keep);
+	profiling_close(&a->profiling);
 	agent_close(&a->agent);
 }
 

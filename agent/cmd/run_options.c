@@ -28,6 +28,9 @@ static void usage(void)
 	     "  --cpu-budget PERCENT   of one core for sampling; above it the dearest collectors "
 	     "are\n"
 	     "                         read less often, visibly (default 2, more above 10 Hz)\n"
+	     "  --profile-hz HZ        stacks sampled a second on each CPU, 1 to 999 (default 99)\n"
+	     "  --no-profile           sample no stacks\n"
+	     "  --no-off-cpu           do not record what threads wait for\n"
 	     "  --runtime-dir DIR      where the log and agent.json live (default: the first tmpfs "
 	     "of\n"
 	     "                         $RUNTIME_DIRECTORY, /run/strobe, $XDG_RUNTIME_DIR, "
@@ -47,6 +50,9 @@ static const struct option long_options[] = {
 	{"history-size", required_argument, NULL, 'z'},
 	{"cpu-budget", required_argument, NULL, 'b'},
 	{"runtime-dir", required_argument, NULL, 'd'},
+	{"profile-hz", required_argument, NULL, 'f'},
+	{"no-profile", no_argument, NULL, 'F'},
+	{"no-off-cpu", no_argument, NULL, 'O'},
 	{"proc", required_argument, NULL, 'P'},
 	{"sys", required_argument, NULL, 'S'},
 	{"cgroup", required_argument, NULL, 'C'},
@@ -78,6 +84,14 @@ static int set_option(struct run_options *o, int c, const char *arg, char *err, 
 	case 'd':
 		o->runtime_dir = arg;
 		return 0;
+	case 'f':
+		return option_number("--profile-hz", arg, 1, 999, &o->profile_hz, err, err_len);
+	case 'F':
+		o->no_profile = true;
+		return 0;
+	case 'O':
+		o->off_cpu = false;
+		return 0;
 	case 'P':
 		o->proc = arg;
 		return 0;
@@ -95,7 +109,8 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 	char err[OPTIONS_ERROR_MAX], place[64];
 	int c;
 
-	*o = (struct run_options){.listen = "127.0.0.1:9820", .rate_hz = 10};
+	*o = (struct run_options){
+		.listen = "127.0.0.1:9820", .rate_hz = 10, .profile_hz = 99, .off_cpu = true};
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
 		if (c == 'h') {
@@ -137,6 +152,8 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 			RING_SIZE_MIN >> 20);
 		return 2;
 	}
+	if (o->no_profile)
+		o->profile_hz = 0;
 	if (!o->history_size)
 		o->history_size = HISTORY_DEFAULT;
 	if (!o->budget_ppm)

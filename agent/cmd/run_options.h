@@ -10,6 +10,8 @@ struct run_options {
 	uint64_t memory;       /* bytes; 0: the default */
 	const char *history;   /* folder of the ring on disk; NULL: none */
 	uint64_t history_size; /* bytes of it */
+	uint32_t profile_hz;   /* 0: no profiler */
+	bool off_cpu, no_profile;
 	bool off[STATS_COLLECTORS_MAX];
 	uint32_t period_ms[STATS_COLLECTORS_MAX];
 };

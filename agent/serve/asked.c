@@ -1,6 +1,7 @@
 /* What a client asks for: Subscribe, requests about the past, TextsRequest, Ping. */
 #include "base/stats.h"
 #include "serve/message.h"
+#include "serve/profile.h"
 #include "serve/session.h"
 
 #include "strobe.pb-c.h"
@@ -221,6 +222,51 @@ static void request_events(struct session *s, const Strobe__V1__EventsRequest *m
 		  m->from_us < m->to_us ? NULL : "EventsRequest: from_us before to_us");
 }
 
+static void request_profile(struct session *s, struct profile_call *c, uint32_t req,
+			    const char *bad)
+{
+	if (c && bad) {
+		free(c);
+		c = NULL;
+	}
+	queue_job(s, profile_job(c, s, req), req, 0, bad);
+}
+
+static struct profile_call *new_call(const struct session *s, enum profile_what what)
+{
+	return profile_call_new(&s->server->config, (int64_t)server_now_us(s->server), what);
+}
+
+/* A request for stacks. False: it is none. */
+static bool ask_profile(struct session *s, const Strobe__V1__ClientMessage *m)
+{
+	struct profile_call *c;
+
+	switch (m->of_case) {
+	case STROBE__V1__CLIENT_MESSAGE__OF_PROFILER:
+		request_profile(s, new_call(s, PROFILE_OF_STATE), m->profiler->req, NULL);
+		return true;
+	case STROBE__V1__CLIENT_MESSAGE__OF_HEAT:
+		c = new_call(s, PROFILE_OF_HEAT);
+		request_profile(s, c, m->heat->req, c ? profile_ask_heat(c, m->heat) : NULL);
+		return true;
+	case STROBE__V1__CLIENT_MESSAGE__OF_FLAME:
+		c = new_call(s, PROFILE_OF_FLAME);
+		request_profile(s, c, m->flame->req, c ? profile_ask_flame(c, m->flame) : NULL);
+		return true;
+	case STROBE__V1__CLIENT_MESSAGE__OF_CHART:
+		c = new_call(s, PROFILE_OF_CHART);
+		request_profile(s, c, m->chart->req, c ? profile_ask_chart(c, m->chart) : NULL);
+		return true;
+	case STROBE__V1__CLIENT_MESSAGE__OF_LINES:
+		c = new_call(s, PROFILE_OF_LINES);
+		request_profile(s, c, m->lines->req, c ? profile_ask_lines(c, m->lines) : NULL);
+		return true;
+	default:
+		return false;
+	}
+}
+
 int session_on_message(struct session *s, const uint8_t *p, size_t len)
 {
 	Strobe__V1__ClientMessage *m = strobe__v1__client_message__unpack(NULL, len, p);
@@ -262,10 +308,8 @@ int session_on_message(struct session *s, const uint8_t *p, size_t len)
 		s->texts_due = true;
 		session_ask(s);
 		break;
-	case STROBE__V1__CLIENT_MESSAGE__OF__NOT_SET:
-	case _STROBE__V1__CLIENT_MESSAGE__OF__CASE_IS_INT_SIZE:
 	default:
-		break; /* a request of a later version */
+		ask_profile(s, m); /* else a request of a later version */
 	}
 	strobe__v1__client_message__free_unpacked(m, NULL);
 	return r;

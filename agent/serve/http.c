@@ -40,7 +40,7 @@ int request_respond(struct request *r, unsigned status, const char *mime,
 }
 
 /* The body that stands in r->body. */
-static int respond_body(struct request *r, unsigned status, const char *mime)
+int request_respond_body(struct request *r, unsigned status, const char *mime)
 {
 	static const struct request_header extra[] = {{"cache-control:", "no-store"}};
 
@@ -261,9 +261,10 @@ static int finish_query(struct request *r, struct job *job, enum endpoint endpoi
 	r->body = job->text;
 	job->text = (struct buf){0};
 	r->body.max = 0;
-	return respond_body(r, HTTP_STATUS_OK,
-			    endpoint == ENDPOINT_QUERY && r->query.csv ? "text/csv; charset=utf-8"
-								       : "application/json");
+	return request_respond_body(r, HTTP_STATUS_OK,
+				    endpoint == ENDPOINT_QUERY && r->query.csv
+					    ? "text/csv; charset=utf-8"
+					    : "application/json");
 }
 
 /* A job of this request may be done: answers it. */
@@ -276,10 +277,12 @@ static int finish_pending(struct request *r)
 		return 0;
 	forget_body(r);
 	r->answer = job;
+	if (endpoint == ENDPOINT_PROFILE)
+		return request_profile_finish(r, job);
 	if (endpoint != ENDPOINT_STATUS)
 		return finish_query(r, job, endpoint);
 	api_status_json(&r->body, r->server, job->r < 0 ? NULL : job->result);
-	return respond_body(r, HTTP_STATUS_OK, "application/json");
+	return request_respond_body(r, HTTP_STATUS_OK, "application/json");
 }
 
 void http_wake(struct server *s)
@@ -288,7 +291,7 @@ void http_wake(struct server *s)
 		lws_callback_on_writable(r->wsi);
 }
 
-static int api(struct request *r, const char *path)
+static int api(struct request *r, const char *path, bool post)
 {
 	char authorization[ACCESS_TOKEN_MAX + 16] = "";
 
@@ -300,6 +303,8 @@ static int api(struct request *r, const char *path)
 			"send the header Authorization: Bearer TOKEN, with the token of the "
 			"URL that the agent "
 			"printed");
+	if (post)
+		return request_burst(r); /* the only action there is */
 	stream_advance(r->server);
 	if (strcmp(path, "status") == 0)
 		return wait_for(r, api_status_job(r->server, r), ENDPOINT_STATUS);
@@ -311,13 +316,15 @@ static int api(struct request *r, const char *path)
 		return api_past(r, job_new(JOB_HELD, r), api_render_held);
 	if (strcmp(path, "metrics") == 0) {
 		api_metrics_json(&r->body, &r->server->tail.encoder.mirror);
-		return respond_body(r, HTTP_STATUS_OK, "application/json");
+		return request_respond_body(r, HTTP_STATUS_OK, "application/json");
 	}
 	if (strcmp(path, "capture") == 0)
 		return download_begin(r);
+	if (strcmp(path, "profile") == 0)
+		return request_profile(r);
 	return request_refuse(r, 404, "no such endpoint",
 			      "there are /api/v1/status, /api/v1/metrics, /api/v1/query, "
-			      "/api/v1/rank, /api/v1/held and /api/v1/capture");
+			      "/api/v1/rank, /api/v1/held, /api/v1/capture and /api/v1/profile");
 }
 
 static int route(struct request *r, const char *path)
@@ -336,15 +343,17 @@ static int route(struct request *r, const char *path)
 			"open the agent as http://127.0.0.1:PORT/ or http://localhost:PORT/, "
 			"directly or "
 			"through an SSH tunnel");
+	if (method == LWSHUMETH_POST && strcmp(path, "/api/v1/profile/burst") == 0)
+		return api(r, path + 8, true);
 	if (r->close)
-		return request_refuse(r, 405, "only GET and HEAD are answered",
-				      "nothing here can be changed over HTTP");
+		return request_refuse(r, 405, "only GET and HEAD are answered here",
+				      "POST is for /api/v1/profile/burst");
 	if (strcmp(path, "/healthz") == 0) {
 		buf_text(&r->body, "ok");
-		return respond_body(r, HTTP_STATUS_OK, "text/plain");
+		return request_respond_body(r, HTTP_STATUS_OK, "text/plain");
 	}
 	if (strncmp(path, "/api/v1/", 8) == 0)
-		return api(r, path + 8);
+		return api(r, path + 8, false);
 	asset = asset_find(path);
 	if (asset)
 		return request_asset(r, asset);

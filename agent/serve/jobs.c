@@ -361,6 +361,7 @@ static void run_job(struct jobs *j, struct job *job)
 {
 	struct history *h = job->history = j->history;
 
+	job->budget = j;
 	switch (job->kind) {
 	case JOB_RANGE:
 		run_range(j, job);

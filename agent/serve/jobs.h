@@ -63,11 +63,11 @@ struct job {
 	struct rank_result *rank;
 	struct totals_result *totals;
 	struct held_result held;
-	struct buf text;   /* what render() made */
-	struct buf events; /* JOB_EVENTS and JOB_PAST_EVENTS: the fields of an EventList */
-	size_t next;	   /* series or rows sent so far; the owner's */
-	size_t held_bytes; /* of `jobs->held` that job_free() gives back */
-	struct jobs *jobs;
+	struct buf text;	    /* what render() made */
+	struct buf events;	    /* JOB_EVENTS and JOB_PAST_EVENTS: the fields of an EventList */
+	size_t next;		    /* series or rows sent so far; the owner's */
+	size_t held_bytes;	    /* of `jobs->held` that job_free() gives back */
+	struct jobs *jobs, *budget; /* that holds its bytes; where they are counted while it runs */
 	struct job *link;
 };
 

@@ -13,7 +13,8 @@ enum endpoint {
 	ENDPOINT_QUERY,
 	ENDPOINT_STATUS,
 	ENDPOINT_PAST, /* rank, held */
-	ENDPOINT_CAPTURE
+	ENDPOINT_CAPTURE,
+	ENDPOINT_PROFILE
 };
 
 struct download;
@@ -41,6 +42,8 @@ int request_respond(struct request *, unsigned status, const char *mime,
 		    const struct request_header *extra, size_t n_extra);
 /* Answers with an error in words. What lws callbacks return: 0, or -1 (close). */
 int request_refuse(struct request *, unsigned status, const char *error, const char *hint);
+/* Answers with what stands in r->body. */
+int request_respond_body(struct request *, unsigned status, const char *mime);
 /* Reads the arguments into one allocation, NUL-ended each. The number of them, or -ENOMEM. */
 int request_args(struct request *, char *args[REQUEST_ARGS_MAX]);
 
@@ -48,6 +51,14 @@ int request_args(struct request *, char *args[REQUEST_ARGS_MAX]);
  * 0; -EAGAIN: too many are waiting. Then request_job() gives it back, NULL: not yet. */
 int request_wait(struct request *, struct job *, enum endpoint);
 struct job *request_job(struct request *);
+
+/* ---- http_profile.c ---- */
+
+/* GET /api/v1/profile: queues a job. */
+int request_profile(struct request *);
+int request_profile_finish(struct request *, struct job *);
+/* POST /api/v1/profile/burst. */
+int request_burst(struct request *);
 
 /* ---- static.c ---- */
 

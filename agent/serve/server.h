@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct profiler;
+struct profiles;
 struct server;
 
 struct server_config {
@@ -32,10 +34,13 @@ struct server_config {
 	uint64_t started_us; /* CLOCK_MONOTONIC of the agent's start */
 	bool recoverable;    /* the log survives a crash of the agent */
 	/* Of a capture: */
-	const char *capture_name; /* of its file; NULL: this is no capture */
-	const char *kernel;	  /* uname -r of its host; NULL: of this one */
-	uint64_t now_us;	  /* its end, where time stands still; 0: CLOCK_MONOTONIC */
-	size_t result_bytes;	  /* for all results of queries together; 0: 64 MiB, the most */
+	const char *capture_name;  /* of its file; NULL: this is no capture */
+	const char *kernel;	   /* uname -r of its host; NULL: of this one */
+	uint64_t now_us;	   /* its end, where time stands still; 0: CLOCK_MONOTONIC */
+	struct profiles *profiles; /* outlives the server; NULL: no stacks are held */
+	struct profiler *profiler; /* that fills them; NULL: none runs */
+	const char *no_profiler;   /* why, and what to do; outlives the server */
+	size_t result_bytes;	   /* for all results of queries together; 0: 64 MiB, the most */
 };
 
 /* Binds and listens; the strings of the config must outlive the server. 0; -EADDRINUSE, -EACCES,

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/stats.h"
 #include "serve/message.h"
+#include "serve/profile.h"
 #include "serve/session.h"
 
 #include <errno.h>
@@ -137,6 +138,23 @@ static int send_control(struct session *s)
 	return r < 0 ? -1 : 1;
 }
 
+/* One of the messages that a JOB_CALL made, each after its length. */
+static int send_made(struct session *s)
+{
+	struct job *job = s->range;
+	uint32_t len;
+
+	memcpy(&len, job->text.p + job->next, sizeof(len));
+	int r = out_send_whole(s->server, s->wsi, job->text.p + job->next + sizeof(len), len);
+
+	job->next += sizeof(len) + len;
+	if (job->next >= job->text.len) {
+		s->range = NULL;
+		job_free(job);
+	}
+	return r < 0 ? -1 : 1;
+}
+
 /* A part of the answer to a RangeRequest or TotalsRequest. */
 static int send_range(struct session *s)
 {
@@ -144,6 +162,8 @@ static int send_range(struct session *s)
 	struct buf *b = &s->server->out;
 	bool last;
 
+	if (job->kind == JOB_CALL)
+		return send_made(s);
 	out_begin(s->server);
 	if (job->kind == JOB_TOTALS) {
 		message_totals(b, job->req, &job->totals_request, job->totals, &job->next);
@@ -223,7 +243,8 @@ static int collect_jobs(struct session *s)
 
 	while (r == 0 && s->n_jobs && !s->range && (job = jobs_take(&s->server->jobs, s))) {
 		s->n_jobs--;
-		if (job->r == 0 && (job->kind == JOB_RANGE || job->kind == JOB_TOTALS)) {
+		if (job->r == 0 &&
+		    (job->kind == JOB_RANGE || job->kind == JOB_TOTALS || job->kind == JOB_CALL)) {
 			s->range = job;
 			break;
 		}
@@ -232,9 +253,10 @@ static int collect_jobs(struct session *s)
 			continue;
 		}
 		if (job->r < 0 && job->kind != JOB_EVENTS) {
-			const char *text = query_error(job->r, &code);
+			const char *text = query_error(job->r, &code),
+				   *own = profile_job_error(job);
 
-			session_error(s, job->req, code, text);
+			session_error(s, job->req, code, own ? own : text);
 		} else {
 			r = send_job(s, job);
 		}

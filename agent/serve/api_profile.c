@@ -1,0 +1,192 @@
+/* /api/v1/profile: a range of stacks in any format. */
+#include "serve/api.h"
+#include "serve/profile.h"
+
+#include <stdio.h>
+
+struct ends {
+	const char *range[2], *base[2];
+};
+
+static unsigned bad(char *err, size_t err_len, const char *what, const char *value)
+{
+	snprintf(err, err_len, "%s: %.80s", what, value);
+	return 400;
+}
+
+static bool parse_count(const char *v, uint32_t max, uint32_t *ret)
+{
+	char *end;
+	unsigned long n = strtoul(v, &end, 10);
+
+	if (end == v || *end || *v == '-' || n > max)
+		return false;
+	*ret = (uint32_t)n;
+	return true;
+}
+
+static bool take_text(char *to, size_t size, const char *v, const char **ret)
+{
+	if (strlen(v) >= size)
+		return false;
+	strcpy(to, v);
+	*ret = *to ? to : NULL;
+	return true;
+}
+
+static bool take_word(const char *v, const char *const *words, int *ret)
+{
+	for (int i = 0; words[i]; i++)
+		if (strcmp(v, words[i]) == 0) {
+			*ret = i;
+			return true;
+		}
+	return false;
+}
+
+static bool take_filter(struct profile_call *c, const char *name, const char *v, bool *known)
+{
+	static const char *const kinds[] = {"cpu", "off", NULL};
+	struct stacks_filter *f = &c->filter;
+	uint32_t n;
+	int k;
+
+	*known = true;
+	if (strcmp(name, "pid") == 0)
+		return parse_count(v, INT32_MAX, &f->pid);
+	if (strcmp(name, "tid") == 0)
+		return parse_count(v, INT32_MAX, &f->tid);
+	if (strcmp(name, "min_us") == 0)
+		return parse_count(v, UINT32_MAX, &f->min_us);
+	if (strcmp(name, "classes") == 0)
+		return parse_count(v, (1 << STACKS_CLASSES) - 1, &f->classes);
+	if (strcmp(name, "cgroup") == 0)
+		return take_text(c->cgroup, sizeof(c->cgroup), v, &f->cgroup);
+	if (strcmp(name, "process") == 0)
+		return take_text(c->process, sizeof(c->process), v, &f->process);
+	if (strcmp(name, "cpu") == 0) {
+		bool right = parse_count(v, UINT16_MAX, &n);
+
+		f->cpu = right ? (int32_t)n : -1;
+		return right;
+	}
+	if (strcmp(name, "kind") == 0) {
+		bool right = take_word(v, kinds, &k);
+
+		f->kind = right && k ? STACKS_OFF : STACKS_CPU;
+		return right;
+	}
+	*known = false;
+	return false;
+}
+
+static bool take_view(struct profile_call *c, const char *name, const char *v, struct ends *ends,
+		      bool *known)
+{
+	static const char *const bys[] = {"none", "process", "thread", NULL};
+	static const char *const names[] = {"from", "to", "baseline_from", "baseline_to"};
+	int k;
+
+	*known = true;
+	for (int i = 0; i < 4; i++)
+		if (strcmp(name, names[i]) == 0) {
+			*(i < 2 ? &ends->range[i] : &ends->base[i - 2]) = v;
+			return true;
+		}
+	if (strcmp(name, "format") == 0) {
+		int format = profile_format(v);
+
+		c->format = format < 0 ? PROFILE_FOLDED : (enum profile_format)format;
+		return format >= 0;
+	}
+	if (strcmp(name, "by") == 0) {
+		if (!take_word(v, bys, &k))
+			return false;
+		c->fold.by_process = k >= 1;
+		c->fold.by_thread = k == 2;
+		return true;
+	}
+	*known = false;
+	return false;
+}
+
+unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
+			    const struct api_times *times, char *err, size_t err_len)
+{
+	static const char *const names[] = {"from", "to"}, *const base_names[] = {"baseline_from",
+										  "baseline_to"};
+	struct ends ends = {{"-10s", "now"}, {NULL, NULL}};
+	int64_t range[2];
+	unsigned status;
+	bool known;
+
+	c->fold = (struct fold_request){.by_process = true};
+	c->format = PROFILE_FOLDED;
+	for (size_t i = 0; i < n_args; i++) {
+		char *v = strchr(args[i], '=');
+
+		if (!v && args[i][0] == '/')
+			continue; /* "?" and nothing after it: lws hands out the path */
+		if (!v)
+			return bad(err, err_len, "argument without a value", args[i]);
+		*v++ = '\0';
+		bool right = take_filter(c, args[i], v, &known);
+
+		if (!known)
+			right = take_view(c, args[i], v, &ends, &known);
+		if (!known)
+			return bad(err, err_len,
+				   "unknown argument (from, to, format, by, kind, pid, tid, cpu, "
+				   "cgroup, "
+				   "process, classes, min_us, baseline_from, baseline_to)",
+				   args[i]);
+		if (!right)
+			return bad(err, err_len, args[i], v);
+	}
+	status = api_range_parse(ends.range, names, times, range, err, err_len);
+	if (status)
+		return status;
+	c->fold.ranges[0] = (struct stacks_range){range[0], range[1]};
+	c->fold.n_ranges = 1;
+	c->about.wall_from_us =
+		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[0]);
+	c->about.wall_to_us =
+		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[1]);
+	if (!ends.base[0] != !ends.base[1])
+		return bad(err, err_len, "a baseline has two ends, this one is missing",
+			   base_names[ends.base[0] != NULL]);
+	if (!ends.base[0])
+		return 0;
+	status = api_range_parse(ends.base, base_names, times, range, err, err_len);
+	c->fold.base[0] = (struct stacks_range){range[0], range[1]};
+	c->fold.n_base = 1;
+	return status;
+}
+
+unsigned profile_burst_parse(char **args, size_t n_args, uint32_t *ret_hz, uint32_t *ret_seconds,
+			     char *err, size_t err_len)
+{
+	enum { HZ_MAX = 4999, SECONDS_MAX = 600 };
+
+	*ret_hz = 999;
+	*ret_seconds = 10;
+	for (size_t i = 0; i < n_args; i++) {
+		char *v = strchr(args[i], '=');
+
+		if (!v && args[i][0] == '/')
+			continue;
+		if (!v)
+			return bad(err, err_len, "argument without a value", args[i]);
+		*v++ = '\0';
+		if (strcmp(args[i], "hz") == 0) {
+			if (!parse_count(v, HZ_MAX, ret_hz) || !*ret_hz)
+				return bad(err, err_len, "hz is no number from 1 to 4999", v);
+		} else if (strcmp(args[i], "seconds") == 0) {
+			if (!parse_count(v, SECONDS_MAX, ret_seconds) || !*ret_seconds)
+				return bad(err, err_len, "seconds is no number from 1 to 600", v);
+		} else {
+			return bad(err, err_len, "unknown argument (hz, seconds)", args[i]);
+		}
+	}
+	return 0;
+}

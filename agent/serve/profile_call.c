@@ -1,0 +1,377 @@
+/* Runs calls for profiles on the query thread. */
+#include "serve/profile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ANSWER_BYTES = 32 << 20, MISSING_MAX = 8 };
+
+static const char not_held[] = "no stacks are held of that range";
+
+struct profile_call *profile_call_new(const struct server_config *config, int64_t now_us,
+				      enum profile_what what)
+{
+	struct profile_call *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->what = what;
+	c->profiles = config->profiles;
+	c->profiler = config->profiler;
+	c->why_not = config->no_profiler ? config->no_profiler : "";
+	c->now_us = now_us;
+	c->n_cpus = config->host->n_cpus;
+	c->filter.cpu = -1;
+	return c;
+}
+
+/* ---- walking over the epochs ---- */
+
+struct walk {
+	const struct job *job;
+	int (*add)(void *arg, const struct stacks *);
+	void *arg;
+};
+
+static int walk_one(void *arg, const struct stacks *s)
+{
+	const struct walk *w = arg;
+
+	return atomic_load(&w->job->cancel) ? -ECANCELED : w->add(w->arg, s);
+}
+
+static int each(const struct job *job, int64_t from_us, int64_t to_us,
+		int (*add)(void *arg, const struct stacks *), void *arg)
+{
+	const struct profile_call *c = job->arg;
+	struct walk w = {job, add, arg};
+
+	return c->profiles ? profiles_each(c->profiles, from_us, to_us, walk_one, &w) : 0;
+}
+
+/* ---- heat map ---- */
+
+static int add_heat(void *arg, const struct stacks *s)
+{
+	return heat_add(arg, s);
+}
+
+static int run_heat(struct job *job)
+{
+	struct profile_call *c = job->arg;
+	struct heat_request *rq = &c->heat;
+	struct heater *h;
+	struct heat *heat;
+	int r;
+
+	rq->filter = c->filter;
+	r = heat_begin(&h, rq, c->error, sizeof(c->error));
+	if (r < 0)
+		return r == -EBADMSG ? -EINVAL : r;
+	r = each(job, rq->from_us, rq->from_us + (int64_t)(rq->column_us * rq->n_columns), add_heat,
+		 h);
+	if (r < 0) {
+		heat_abort(h);
+		return r;
+	}
+	r = heat_finish(h, &heat);
+	if (r < 0)
+		return r;
+	profile_put_heat(&job->text, job->req, rq, heat);
+	heat_free(heat);
+	return 0;
+}
+
+/* ---- trees ---- */
+
+struct folding {
+	const struct fold_request *request;
+	struct fold *fold;
+	struct tasks *tasks; /* NULL: not asked for */
+};
+
+static bool overlaps(const struct stacks *s, const struct stacks_range *ranges, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s->from_us < ranges[i].to_us && ranges[i].from_us < s->to_us)
+			return true;
+	return false;
+}
+
+static int add_fold(void *arg, const struct stacks *s)
+{
+	struct folding *f = arg;
+	int r = 0;
+
+	if (!overlaps(s, f->request->ranges, f->request->n_ranges) &&
+	    !overlaps(s, f->request->base, f->request->n_base))
+		return 0;
+	if (f->fold)
+		r = fold_add(f->fold, s);
+	return r == 0 && f->tasks ? tasks_add(f->tasks, s) : r;
+}
+
+static struct stacks_range hull(const struct fold_request *rq)
+{
+	struct stacks_range ret = rq->ranges[0];
+
+	for (size_t i = 0; i < rq->n_ranges + rq->n_base; i++) {
+		const struct stacks_range *one =
+			i < rq->n_ranges ? &rq->ranges[i] : &rq->base[i - rq->n_ranges];
+
+		ret.from_us = one->from_us < ret.from_us ? one->from_us : ret.from_us;
+		ret.to_us = one->to_us > ret.to_us ? one->to_us : ret.to_us;
+	}
+	return ret;
+}
+
+/* *ret_tasks NULL: no rows are wanted. */
+static int fold_all(struct job *job, struct fold_tree **ret_tree, struct tasks_row **ret_rows,
+		    size_t *ret_n)
+{
+	struct profile_call *c = job->arg;
+	struct folding f = {.request = &c->fold};
+	struct stacks_range span = hull(&c->fold);
+	int r;
+
+	c->fold.filter = c->filter;
+	r = fold_begin(&f.fold, &c->fold);
+	if (r == 0 && c->n_tasks)
+		r = tasks_begin(&f.tasks, &c->fold, c->threads);
+	if (r == 0)
+		r = each(job, span.from_us, span.to_us, add_fold, &f);
+	if (r < 0) {
+		fold_abort(f.fold);
+		tasks_abort(f.tasks);
+		return r;
+	}
+	r = fold_finish(f.fold, ret_tree);
+	if (r < 0)
+		tasks_abort(f.tasks);
+	else if (f.tasks)
+		r = tasks_finish(f.tasks, c->n_tasks, ret_rows, ret_n);
+	return r;
+}
+
+/* The modules that most of the nameless time was spent in, and what would name it. */
+static size_t find_missing(const struct profile_call *c, const struct fold_tree *t,
+			   char (*ret)[PROFILE_TEXT_MAX])
+{
+	struct namer *namer = c->profiler ? profiler_namer(c->profiler) : NULL;
+	uint32_t seen[64];
+	size_t n = 0, n_seen = 0;
+
+	for (uint32_t i = 1; namer && i < t->n_nodes && n < MISSING_MAX; i++) {
+		const struct fold_node *f = &t->nodes[i];
+		const char *module = t->text + t->strings[f->module];
+		bool known = false;
+
+		if (!*module || f->type == STACKS_KERNEL || f->type >= STACKS_TYPES ||
+		    !strstr(t->text + t->strings[f->name], "+0x"))
+			continue;
+		for (size_t k = 0; k < n_seen; k++)
+			known = known || seen[k] == f->module;
+		if (known || n_seen == sizeof(seen) / sizeof(*seen))
+			continue;
+		seen[n_seen++] = f->module;
+		const char *why = namer_missing(namer, module, t->text + t->strings[f->build_id]);
+
+		if (*why)
+			snprintf(ret[n++], PROFILE_TEXT_MAX, "%.80s: %.160s", module, why);
+	}
+	return n;
+}
+
+static int run_flame(struct job *job)
+{
+	struct profile_call *c = job->arg;
+	char missing[MISSING_MAX][PROFILE_TEXT_MAX];
+	struct tasks_row *rows = NULL;
+	struct fold_tree *tree = NULL;
+	size_t n = 0;
+	int r = fold_all(job, &tree, &rows, &n);
+
+	if (r == 0) {
+		const struct profile_beside beside = {.tasks = rows,
+						      .n_tasks = n,
+						      .missing = missing,
+						      .n_missing = find_missing(c, tree, missing),
+						      .n_cpus = c->n_cpus};
+
+		profile_put_flame(&job->text, job->req, tree, c->fold.n_base != 0, &beside);
+	}
+	fold_tree_free(tree);
+	tasks_free(rows, n);
+	return r;
+}
+
+/* ---- flame chart ---- */
+
+static int add_chart(void *arg, const struct stacks *s)
+{
+	return chart_add(arg, s);
+}
+
+static int run_chart(struct job *job)
+{
+	struct profile_call *c = job->arg;
+	struct charter *charter;
+	struct chart *chart;
+	int r;
+
+	c->chart.filter = c->filter;
+	r = chart_begin(&charter, &c->chart);
+	if (r < 0)
+		return r;
+	r = each(job, c->chart.from_us, c->chart.to_us, add_chart, charter);
+	if (r < 0) {
+		chart_abort(charter);
+		return r;
+	}
+	r = chart_finish(charter, &chart);
+	if (r < 0)
+		return r;
+	profile_put_chart(&job->text, job->req, chart);
+	chart_free(chart);
+	return 0;
+}
+
+/* ---- one frame ---- */
+
+static int run_lines(struct job *job)
+{
+	struct profile_call *c = job->arg;
+	struct namer *namer = c->profiler ? profiler_namer(c->profiler) : NULL;
+	struct symbol_line *lines = NULL;
+	const char *missing = "source lines are looked up on the host itself, while it is profiled";
+	size_t n = 0;
+	int r = -ENODATA;
+
+	if (namer) {
+		r = namer_lines(namer, c->module, c->build_id, c->addr, &lines, &n);
+		missing = r < 0 ? namer_missing(namer, c->module, c->build_id) : "";
+		if (r < 0 && !*missing)
+			missing = "there is no line information (DWARF) for this module";
+	}
+	profile_put_lines(&job->text, job->req, lines, r < 0 ? 0 : n, missing);
+	if (r == 0)
+		symbol_lines_free(lines, n);
+	return 0;
+}
+
+/* ---- other tools' formats ---- */
+
+struct merging {
+	struct stacks *all;
+	struct stacks_range range;
+};
+
+static int add_stacks(void *arg, const struct stacks *s)
+{
+	struct merging *m = arg;
+	struct stacks *cut = stacks_cut(s, m->range.from_us, m->range.to_us);
+	int r = cut ? 0 : -ENOMEM;
+
+	if (r == 0 && !m->all)
+		m->all = cut;
+	else if (r == 0) {
+		r = stacks_merge(m->all, cut);
+		stacks_free(cut);
+	}
+	return r;
+}
+
+static int write_text(void *arg, const void *data, size_t len)
+{
+	struct buf *b = arg;
+
+	buf_put(b, data, len);
+	return b->failed ? -E2BIG : 0;
+}
+
+static int export_stacks(struct job *job, const struct profile_out *out)
+{
+	struct profile_call *c = job->arg;
+	struct merging m = {.range = hull(&c->fold)};
+	int r = each(job, m.range.from_us, m.range.to_us, add_stacks, &m);
+
+	if (r == 0 && !m.all)
+		r = -ENODATA;
+	if (r == 0 && c->profiler)
+		profiler_name(c->profiler, m.all, true);
+	if (r == 0)
+		r = export_samples(c->format, m.all, &c->filter, m.range.from_us, m.range.to_us,
+				   &c->about, out);
+	stacks_free(m.all);
+	return r;
+}
+
+static int run_export(struct job *job)
+{
+	struct profile_call *c = job->arg;
+	const struct profile_out out = {.write = write_text, .arg = &job->text};
+	struct fold_tree *tree = NULL;
+	int r;
+
+	if (!profile_format_is_tree(c->format))
+		return export_stacks(job, &out);
+	r = fold_all(job, &tree, NULL, NULL);
+	if (r == 0 && !tree->sum.n)
+		r = -ENODATA;
+	if (r == 0)
+		r = export_tree(c->format, tree, &c->about, &out);
+	fold_tree_free(tree);
+	return r;
+}
+
+/* ---- the job ---- */
+
+static int run_call(struct job *job)
+{
+	static int (*const runs[])(struct job *) = {
+		[PROFILE_OF_HEAT] = run_heat,	  [PROFILE_OF_FLAME] = run_flame,
+		[PROFILE_OF_CHART] = run_chart,	  [PROFILE_OF_LINES] = run_lines,
+		[PROFILE_OF_EXPORT] = run_export,
+	};
+	struct profile_call *c = job->arg;
+	size_t held = atomic_load(&job->budget->held);
+	int r = 0;
+
+	/* As much as may be held of results, see jobs.h. */
+	if (held + ANSWER_BYTES > job->budget->budget)
+		return -EBUSY;
+	job->text.max = ANSWER_BYTES;
+	if (c->what == PROFILE_OF_STATE)
+		profile_put_state(&job->text, job->req, c);
+	else
+		r = runs[c->what](job);
+	return r == 0 && job->text.failed ? -E2BIG : r;
+}
+
+struct job *profile_job(struct profile_call *c, const void *owner, uint32_t req)
+{
+	struct job *job = c ? job_new(JOB_CALL, owner) : NULL;
+
+	if (!job) {
+		free(c);
+		return NULL;
+	}
+	job->req = req;
+	job->call = run_call;
+	job->arg = c;
+	job->free_arg = free;
+	return job;
+}
+
+const char *profile_job_error(const struct job *job)
+{
+	const struct profile_call *c =
+		job->kind == JOB_CALL && job->call == run_call ? job->arg : NULL;
+
+	if (!c)
+		return NULL;
+	if (job->r == -EINVAL && c->error[0])
+		return c->error;
+	return job->r == -ENODATA ? not_held : NULL;
+}
