@@ -6,6 +6,7 @@
 #include "cmd/cmd.h"
 #include "cmd/face.h"
 #include "cmd/options.h"
+#include "profile/profiles.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -28,6 +29,7 @@ struct opened {
 	struct capture_summary summary;
 	struct log *log;
 	struct history *history;
+	struct profiles *profiles;
 	struct host host;
 	char token[FACE_TOKEN_MAX];
 	struct server *server;
@@ -66,6 +68,7 @@ static int parse(int argc, char **argv, struct opened *o)
 struct filling {
 	struct capture_fill fill;
 	struct history *history;
+	struct profiles *profiles;
 	uint8_t *catalog;
 	size_t catalog_len;
 };
@@ -100,6 +103,16 @@ static int take_block(struct filling *f, const uint8_t *data, size_t len)
 	return r;
 }
 
+static int take_stacks(struct filling *f, const uint8_t *data, size_t len)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, data, len);
+	return profiles_take(f->profiles, copy, len);
+}
+
 static int fill_section(void *arg, enum capture_type type, const uint8_t *data, size_t len)
 {
 	struct filling *f = arg;
@@ -119,7 +132,19 @@ static int add_section(void *arg, enum capture_type type, const uint8_t *data, s
 		r = take_catalog(f, data, len);
 	else if (type == CAPTURE_BLOCK)
 		r = take_block(f, data, len);
+	else if (type == CAPTURE_PROFILE)
+		r = take_stacks(f, data, len);
 	return r == -EBADMSG ? 0 : r;
+}
+
+static int open_profiles(struct opened *o, const char *boot_id)
+{
+	const struct profiles_config c = {.memory_bytes = UINT64_MAX,
+					  .boot_id = boot_id,
+					  .real_off_us = capture_summary_wall_us(&o->summary, 0),
+					  .n_cpus = (uint16_t)o->summary.meta.n_cpus};
+
+	return profiles_open(&o->profiles, &c);
 }
 
 static int open_log(struct opened *o)
@@ -145,7 +170,8 @@ static int open_log(struct opened *o)
 		return r;
 	}
 	h.log = o->log;
-	return history_open(&o->history, &h);
+	r = history_open(&o->history, &h);
+	return r < 0 ? r : open_profiles(o, h.boot_id);
 }
 
 /* Blocks go to the history when the log says what the wall clock was. */
@@ -159,11 +185,12 @@ static int fill_log(struct opened *o)
 		return r;
 	capture_fill_init(&f.fill, o->log);
 	f.history = o->history;
+	f.profiles = o->profiles;
 	r = capture_file_sections(o->path, fill_section, &f);
 	if (r == 0 && !s->fill.n_ticks)
 		r = capture_fill_empty(&f.fill, s->catalog, s->catalog_len, s->last.to_us,
 				       s->last.real_off_us);
-	if (r == 0 && s->n_blocks)
+	if (r == 0)
 		r = capture_file_sections(o->path, add_section, &f);
 	capture_fill_done(&f.fill);
 	free(f.catalog);
@@ -201,17 +228,21 @@ static int open_server(struct opened *o)
 	uint64_t started_us = m->started_us && m->started_us < end_us ? m->started_us
 			      : from_us > 0			      ? (uint64_t)from_us
 								      : 1;
-	const struct server_config c = {.listen = o->listen,
-					.token = o->token,
-					.log = o->log,
-					.history = o->history,
-					.host = &o->host,
-					.rate_hz = m->rate_hz ? m->rate_hz : 10,
-					.started_us = started_us,
-					.recoverable = true,
-					.capture_name = base_name(o->path),
-					.kernel = m->kernel,
-					.now_us = end_us};
+	const struct server_config c = {
+		.listen = o->listen,
+		.token = o->token,
+		.log = o->log,
+		.history = o->history,
+		.host = &o->host,
+		.profiles = o->profiles,
+		.no_profiler =
+			"this is a capture: what it holds can be looked at, nothing is sampled",
+		.rate_hz = m->rate_hz ? m->rate_hz : 10,
+		.started_us = started_us,
+		.recoverable = true,
+		.capture_name = base_name(o->path),
+		.kernel = m->kernel,
+		.now_us = end_us};
 	char err[512] = "";
 	int r = face_make_token(o->token);
 
@@ -276,6 +307,7 @@ int cmd_open(int argc, char **argv)
 			r = serve(o);
 		server_close(o->server);
 		history_close(o->history);
+		profiles_close(o->profiles);
 		log_close(o->log);
 		capture_summary_done(&o->summary);
 	}

@@ -29,21 +29,24 @@ static const char help[] =
 	"status is record's\n"
 	"  --rate HZ         ticks a second, 1 to 100 (default: the running agent's, else 10)\n"
 	"  --collectors LIST cpu,disk: only these; -process: all but this\n"
+	"  --profile-hz HZ   stacks a second on each CPU, 1 to 999 (default: the running agent's, "
+	"else 99)\n"
+	"  --no-profile      no stacks\n"
 	"  --url URL         http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, else this "
 	"user's agent\n\n"
-	"Without a running agent, or for another rate or choice of collectors than it has, record "
+	"Without a running agent, or for other rates or collectors than it has, record "
 	"samples by itself.\n\n"
 	"Exit status: 0; 1 when it did not work or broke off; 2 for a wrong option; of COMMAND "
 	"its own, 127 when it\n"
 	"cannot be started.\n";
 
-enum { SECOND_US = 1000000 };
+enum { SECOND_US = 1000000, PROFILE_HZ = 99 };
 
 struct arguments {
 	const char *path, *url;
 	uint64_t for_us, last_us;
-	uint32_t rate_hz;
-	bool off[STATS_COLLECTORS_MAX], choice, help;
+	uint32_t rate_hz, profile_hz;
+	bool off[STATS_COLLECTORS_MAX], choice, help, no_profile;
 	char **command; /* NULL: none */
 };
 
@@ -71,13 +74,14 @@ static int check(const struct arguments *a)
 	if (a->last_us && (a->for_us || a->command))
 		return wrong("--last saves the past: neither --for nor a command goes with it");
 	if (a->last_us && (a->rate_hz || a->choice))
-		return wrong(
-			"--last saves what the agent has: neither --rate nor --collectors goes "
-			"with it");
+		return wrong("--last saves what the agent has: no --rate, --collectors or "
+			     "--profile-hz goes "
+			     "with it");
 	if (a->for_us && a->command)
 		return wrong("--for or a command, not both");
 	if (a->choice && a->url)
-		return wrong("--collectors samples here: --url does not go with it");
+		return wrong(
+			"--collectors and --profile-hz sample here: --url does not go with them");
 	return 0;
 }
 
@@ -96,6 +100,12 @@ static int set_option(struct arguments *a, int c, const char *arg, char *err, si
 	case 'c':
 		a->choice = true;
 		return option_collectors(arg, a->off, err, err_len);
+	case 'p':
+		a->choice = true;
+		return option_number("--profile-hz", arg, 1, 999, &a->profile_hz, err, err_len);
+	case 'P':
+		a->no_profile = true;
+		return 0;
 	case 'u':
 		a->url = arg;
 		return 0;
@@ -112,6 +122,8 @@ static int parse(int argc, char **argv, struct arguments *a)
 						{"last", required_argument, NULL, 'l'},
 						{"rate", required_argument, NULL, 'r'},
 						{"collectors", required_argument, NULL, 'c'},
+						{"profile-hz", required_argument, NULL, 'p'},
+						{"no-profile", no_argument, NULL, 'P'},
 						{"url", required_argument, NULL, 'u'},
 						{"help", no_argument, NULL, 'h'},
 						{0}};
@@ -149,7 +161,10 @@ static int sample_here(struct recording *r)
 	const struct agent_config c = {
 		.rate_hz = rate_hz, .budget_ppm = agent_budget_ppm(rate_hz), .off = r->a.off};
 
-	return record_from_sampler(&r->source, &c);
+	return record_from_sampler(&r->source, &c,
+				   r->a.no_profile   ? 0
+				   : r->a.profile_hz ? r->a.profile_hz
+						     : PROFILE_HZ);
 }
 
 static int open_source(struct recording *r)
@@ -399,6 +414,8 @@ static int finish(struct recording *r)
 	bool nothing = r->a.command && r->child_status >= 126 && r->meta.n_marks < 2;
 	int e;
 
+	if (!r->broken)
+		record_finish(&r->source, &r->out);
 	if (!r->out.error) {
 		r->meta.now_us = record_now_us(&r->source);
 		r->meta.to_us =
@@ -443,6 +460,7 @@ int cmd_record(int argc, char **argv)
 		take_signals(&set);
 		getrlimit(RLIMIT_NOFILE, &r->files);
 		if (open_source(r) == 0) {
+			r->source.stacks.off |= r->a.no_profile;
 			set_range(r);
 			if (open_output(r) == 0) {
 				record(r, &set);

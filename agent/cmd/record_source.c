@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_BYTES = 16 << 20, BEGIN_MS = 2000 };
+enum { LOG_BYTES = 16 << 20, MEMORY_BYTES = 128 << 20, BEGIN_MS = 2000 };
 
 /* After the end, how long its last ticks may take; without an answer, how long we go on asking. */
 static const uint64_t late_us = 2000000, patience_us = 10000000;
@@ -103,7 +103,7 @@ int record_from_agent(struct record_source *s, const struct client *client, char
 	int r;
 
 	*s = (struct record_source){.remote = true, .client = *client, .to_us = UINT64_MAX};
-	r = ask(s, "/api/v1/capture?from=now", NULL, err, err_len);
+	r = ask(s, "/api/v1/capture?stacks=0&from=now", NULL, err, err_len);
 	if (r < 0)
 		return r;
 	s->answered_us = clock_mono_us();
@@ -121,10 +121,10 @@ static int step_agent(struct record_source *s, struct capture_out *out)
 	if (s->to_us != UINT64_MAX)
 		snprintf(to, sizeof(to), "&to_us=%" PRIu64, s->to_us);
 	if (s->next_seq)
-		snprintf(target, sizeof(target), "/api/v1/capture?from_seq=%" PRIu64 "%s",
+		snprintf(target, sizeof(target), "/api/v1/capture?stacks=0&from_seq=%" PRIu64 "%s",
 			 s->next_seq, to);
 	else
-		snprintf(target, sizeof(target), "/api/v1/capture?from_us=%" PRId64 "%s",
+		snprintf(target, sizeof(target), "/api/v1/capture?stacks=0&from_us=%" PRId64 "%s",
 			 s->from_us, to);
 	r = ask(s, target, out, err, sizeof(err));
 	if (r == 0) {
@@ -157,6 +157,15 @@ static void on_failure(void *arg)
 	s->failed = true;
 }
 
+static int open_profiling(struct record_source *s, uint32_t hz)
+{
+	const struct profiling_config c = {
+		.host = &s->agent.host, .memory_bytes = MEMORY_BYTES, .hz = hz, .off_cpu = true};
+
+	s->stacks.off = !hz;
+	return hz ? profiling_open(&s->profiling, &c) : 0;
+}
+
 static int begin_cut(struct record_source *s)
 {
 	struct capture_cut_config c = {.log = s->agent.log, .follow = true, .to_us = UINT64_MAX};
@@ -166,7 +175,7 @@ static int begin_cut(struct record_source *s)
 	return capture_cut_open(&s->cut, &c);
 }
 
-int record_from_sampler(struct record_source *s, const struct agent_config *c)
+int record_from_sampler(struct record_source *s, const struct agent_config *c, uint32_t profile_hz)
 {
 	struct log_config lc = {.size_bytes = LOG_BYTES};
 	enum log_state state;
@@ -190,7 +199,11 @@ int record_from_sampler(struct record_source *s, const struct agent_config *c)
 		return r;
 	s->agent.failed = on_failure;
 	s->agent.failed_arg = s;
-	r = agent_start(&s->agent, &s->threads);
+	r = open_profiling(s, profile_hz);
+	if (r == 0)
+		r = agent_start(&s->agent, &s->threads);
+	if (r == 0)
+		r = profiling_start(&s->profiling, &s->threads);
 	if (r < 0)
 		return r;
 	sampler_wait_begun(s->agent.sampler, BEGIN_MS);
@@ -227,11 +240,31 @@ static int step_sampler(struct record_source *s, struct capture_out *out)
 
 /* ---- both ---- */
 
+static int step_stacks(struct record_source *s, bool last, struct capture_out *out)
+{
+	uint64_t to_us = s->newest_us < s->to_us ? s->newest_us : s->to_us;
+
+	s->stacks.client = s->remote ? &s->client : NULL;
+	s->stacks.profiles = s->profiling.profiles;
+	if (!s->stacks.next_us)
+		s->stacks.next_us = s->from_us > s->held_us ? s->from_us : s->held_us;
+	return record_stacks_step(&s->stacks, (int64_t)to_us, last, out);
+}
+
+int record_finish(struct record_source *s, struct capture_out *out)
+{
+	return out->error || !s->newest_us ? out->error : step_stacks(s, true, out);
+}
+
 int record_step(struct record_source *s, struct capture_out *out)
 {
-	if (out->error)
-		return out->error;
-	return s->remote ? step_agent(s, out) : step_sampler(s, out);
+	int r = out->error;
+
+	if (!r)
+		r = s->remote ? step_agent(s, out) : step_sampler(s, out);
+	if (!r && s->newest_us)
+		r = step_stacks(s, false, out);
+	return r;
 }
 
 void record_source_close(struct record_source *s)
@@ -239,8 +272,10 @@ void record_source_close(struct record_source *s)
 	if (s->remote)
 		return;
 	agent_stop(&s->agent);
+	profiling_stop(&s->profiling);
 	capture_cut_close(s->cut);
 	if (!threads_join(&s->threads))
 		return; /* left to exit() */
+	profiling_close(&s->profiling);
 	agent_close(&s->agent);
 }

@@ -2,10 +2,13 @@
 #include "serve/api.h"
 #include "serve/profile.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 struct ends {
 	const char *range[2], *base[2];
+	int64_t us[2]; /* as CLOCK_MONOTONIC */
+	bool has_us[2];
 };
 
 static unsigned bad(char *err, size_t err_len, const char *what, const char *value)
@@ -23,6 +26,15 @@ static bool parse_count(const char *v, uint32_t max, uint32_t *ret)
 		return false;
 	*ret = (uint32_t)n;
 	return true;
+}
+
+static bool parse_us(const char *v, int64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoll(v, &end, 10);
+	return !errno && end != v && !*end;
 }
 
 static bool take_text(char *to, size_t size, const char *v, const char **ret)
@@ -84,7 +96,8 @@ static bool take_view(struct profile_call *c, const char *name, const char *v, s
 		      bool *known)
 {
 	static const char *const bys[] = {"none", "process", "thread", NULL};
-	static const char *const names[] = {"from", "to", "baseline_from", "baseline_to"};
+	static const char *const names[] = {"from", "to", "baseline_from", "baseline_to"},
+				 *const us_names[] = {"from_us", "to_us"};
 	int k;
 
 	*known = true;
@@ -93,6 +106,9 @@ static bool take_view(struct profile_call *c, const char *name, const char *v, s
 			*(i < 2 ? &ends->range[i] : &ends->base[i - 2]) = v;
 			return true;
 		}
+	for (int i = 0; i < 2; i++)
+		if (strcmp(name, us_names[i]) == 0)
+			return ends->has_us[i] = parse_us(v, &ends->us[i]);
 	if (strcmp(name, "format") == 0) {
 		int format = profile_format(v);
 
@@ -115,7 +131,7 @@ unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
 {
 	static const char *const names[] = {"from", "to"}, *const base_names[] = {"baseline_from",
 										  "baseline_to"};
-	struct ends ends = {{"-10s", "now"}, {NULL, NULL}};
+	struct ends ends = {.range = {"-10s", "now"}};
 	int64_t range[2];
 	unsigned status;
 	bool known;
@@ -146,6 +162,10 @@ unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
 	status = api_range_parse(ends.range, names, times, range, err, err_len);
 	if (status)
 		return status;
+	for (int i = 0; i < 2; i++)
+		range[i] = ends.has_us[i] ? ends.us[i] : range[i];
+	if (range[0] >= range[1])
+		return bad(err, err_len, "from is not before to", ends.range[0]);
 	c->fold.ranges[0] = (struct stacks_range){range[0], range[1]};
 	c->fold.n_ranges = 1;
 	c->about.wall_from_us =

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/stats.h"
 #include "base/walltime.h"
+#include "profile/range.h"
 #include "serve/capture_meta.h"
 #include "store/capture_blocks.h"
 #include "store/capture_log.h"
@@ -11,12 +12,16 @@
 
 enum { HEAD_ROOM = 2048, CHUNK_HEAD = 16 /* "10000\r\n" */, BLOCKS_A_JOB = 256 << 10 };
 
+/* Stacks are made by stretches that repeat the names they need. */
+static const int64_t stacks_stretch_us = 300000000;
+
 static const char hint[] = "example: /api/v1/capture?from=-10m&to=now";
 
 /* What is asked for: [from, to] of the timeline, or what follows a frame. */
 struct wanted {
 	int64_t from_us, to_us;
 	uint64_t from_seq;
+	bool no_stacks;
 };
 
 struct download {
@@ -25,9 +30,11 @@ struct download {
 	struct capture_cut *cut;       /* afterwards */
 	uint64_t after_seq;	       /* blocks have the log up to this frame */
 	struct capture_writer writer;
-	struct buf made; /* and not sent yet */
-	size_t sent;	 /* of it */
-	bool waiting;	 /* for a job */
+	struct buf made;	 /* and not sent yet */
+	size_t sent;		 /* of it */
+	bool waiting;		 /* for a job */
+	struct profiles *stacks; /* to come after the rest; NULL: none, or no more */
+	int64_t stacks_us;	 /* those before it are made */
 	bool chunked, all_made, end_sent;
 };
 
@@ -76,6 +83,10 @@ static bool parse_arg(const struct api_times *times, char *arg, struct wanted *w
 		return api_time_parse(v, times, &w->from_us);
 	if (strcmp(arg, "to") == 0)
 		return api_time_parse(v, times, &w->to_us);
+	if (strcmp(arg, "stacks") == 0) {
+		w->no_stacks = strcmp(v, "0") == 0;
+		return w->no_stacks || strcmp(v, "1") == 0;
+	}
 	if (strcmp(arg, "from_us") == 0)
 		return parse_number(v, &w->from_us);
 	if (strcmp(arg, "to_us") == 0)
@@ -125,7 +136,8 @@ static int parse(struct request *r, struct wanted *w, int *ret)
 		right = parse_arg(&times, args[i], w);
 	if (!right)
 		*ret = request_refuse(
-			r, 400, "an argument is wrong (from, to, from_us, to_us, from_seq)", hint);
+			r, 400, "an argument is wrong (from, to, from_us, to_us, from_seq, stacks)",
+			hint);
 	else if (!w->from_seq && (w->from_us > w->to_us || w->from_us > (int64_t)server_now_us(s)))
 		*ret = request_refuse(r, 400, "from is not before to, or lies in the future", hint);
 	else if (held_us == INT64_MAX || w->to_us < held_us)
@@ -248,6 +260,9 @@ int download_begin(struct request *r)
 	if (!r->download)
 		return -1;
 	r->download->wanted = wanted;
+	r->download->stacks_us = wanted.from_us;
+	if (!wanted.no_stacks && !wanted.from_seq)
+		r->download->stacks = s->config.profiles;
 	s->n_downloads++;
 	ret = open_sources(r);
 	if (ret == 0)
@@ -305,8 +320,75 @@ static int ask_blocks(struct request *r)
 	return request_wait(r, job, ENDPOINT_CAPTURE) < 0 ? -1 : 0;
 }
 
+/* ---- stacks: the same, by stretches ---- */
+
+struct stacks_job {
+	struct profiles *profiles;
+	int64_t from_us, to_us;
+	struct capture_writer writer;
+};
+
+static int run_stacks_job(struct job *job)
+{
+	struct stacks_job *s = job->arg;
+	uint8_t *data;
+	size_t len;
+	int r = range_epoch(s->profiles, s->from_us, s->to_us, &data, &len);
+
+	if (r == -ENODATA)
+		return 0;
+	if (r < 0)
+		return r;
+	s->writer.arg = &job->text;
+	r = capture_section(&s->writer, CAPTURE_PROFILE, data, len);
+	free(data);
+	return r;
+}
+
+static int64_t stacks_end_us(const struct request *r)
+{
+	int64_t now_us = (int64_t)server_now_us(r->server), to_us = r->download->wanted.to_us;
+
+	return to_us < now_us ? to_us : now_us;
+}
+
+/* As ask_blocks(). */
+static int ask_stacks(struct request *r)
+{
+	struct download *d = r->download;
+	struct job *job = job_new(JOB_CALL, r);
+	struct stacks_job *s = calloc(1, sizeof(*s));
+	int64_t end_us = stacks_end_us(r);
+
+	if (!job || !s) {
+		job_free(job);
+		free(s);
+		return -1;
+	}
+	if (end_us - d->stacks_us > stacks_stretch_us)
+		end_us = d->stacks_us + stacks_stretch_us;
+	*s = (struct stacks_job){d->stacks, d->stacks_us, end_us, d->writer};
+	d->stacks_us = end_us;
+	job->call = run_stacks_job;
+	job->arg = s;
+	job->free_arg = free;
+	d->waiting = true;
+	return request_wait(r, job, ENDPOINT_CAPTURE) < 0 ? -1 : 0;
+}
+
+static void take_made(struct download *d, struct job *job, struct capture_writer writer)
+{
+	d->waiting = false;
+	d->writer = writer;
+	d->writer.arg = &d->made;
+	buf_done(&d->made);
+	d->made = job->text;
+	d->sent = 0;
+	job->text = (struct buf){0};
+}
+
 /* Takes what the query thread made. 1; 0: it is not done yet; -1: close. */
-static int take_blocks(struct request *r)
+static int take_job(struct request *r)
 {
 	struct download *d = r->download;
 	struct job *job = request_job(r);
@@ -315,15 +397,17 @@ static int take_blocks(struct request *r)
 
 	if (!job)
 		return 0;
+	if (job->call == run_stacks_job) {
+		struct stacks_job *s = job->arg;
+
+		take_made(d, job, s->writer);
+		ret = job->r < 0 || d->made.failed ? -1 : 1;
+		job_free(job);
+		return ret;
+	}
 	b = job->arg;
-	d->waiting = false;
 	d->blocks = TAKE_PTR(b->blocks);
-	d->writer = b->writer;
-	d->writer.arg = &d->made;
-	buf_done(&d->made);
-	d->made = job->text;
-	d->sent = 0;
-	job->text = (struct buf){0};
+	take_made(d, job, b->writer);
 	ret = job->r < 0 || d->made.failed ? -1 : 1;
 	if (ret == 1 && job->r == 0) {
 		d->after_seq = capture_blocks_seq(d->blocks);
@@ -348,6 +432,8 @@ static int make_some(struct request *r)
 	if (d->blocks)
 		return ask_blocks(r);
 	e = d->cut ? capture_cut_step(d->cut, &d->writer) : 0;
+	if (e == 0 && d->stacks && d->stacks_us < stacks_end_us(r))
+		return ask_stacks(r);
 	if (e == 0) {
 		e = capture_end(&d->writer);
 		d->all_made = true;
@@ -390,7 +476,7 @@ int download_send(struct request *r)
 	struct download *d = r->download;
 
 	if (d->waiting) {
-		int e = take_blocks(r);
+		int e = take_job(r);
 
 		if (e <= 0)
 			return e;

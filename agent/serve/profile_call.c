@@ -1,6 +1,8 @@
 /* Runs calls for profiles on the query thread. */
 #include "serve/profile.h"
 
+#include "profile/range.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -262,26 +264,6 @@ static int run_lines(struct job *job)
 
 /* ---- other tools' formats ---- */
 
-struct merging {
-	struct stacks *all;
-	struct stacks_range range;
-};
-
-static int add_stacks(void *arg, const struct stacks *s)
-{
-	struct merging *m = arg;
-	struct stacks *cut = stacks_cut(s, m->range.from_us, m->range.to_us);
-	int r = cut ? 0 : -ENOMEM;
-
-	if (r == 0 && !m->all)
-		m->all = cut;
-	else if (r == 0) {
-		r = stacks_merge(m->all, cut);
-		stacks_free(cut);
-	}
-	return r;
-}
-
 static int write_text(void *arg, const void *data, size_t len)
 {
 	struct buf *b = arg;
@@ -293,17 +275,14 @@ static int write_text(void *arg, const void *data, size_t len)
 static int export_stacks(struct job *job, const struct profile_out *out)
 {
 	struct profile_call *c = job->arg;
-	struct merging m = {.range = hull(&c->fold)};
-	int r = each(job, m.range.from_us, m.range.to_us, add_stacks, &m);
+	struct stacks_range range = hull(&c->fold);
+	struct stacks *s = NULL;
+	int r = c->profiles ? range_stacks(c->profiles, range.from_us, range.to_us, &s) : -ENODATA;
 
-	if (r == 0 && !m.all)
-		r = -ENODATA;
-	if (r == 0 && c->profiler)
-		profiler_name(c->profiler, m.all, true);
 	if (r == 0)
-		r = export_samples(c->format, m.all, &c->filter, m.range.from_us, m.range.to_us,
-				   &c->about, out);
-	stacks_free(m.all);
+		r = export_samples(c->format, s, &c->filter, range.from_us, range.to_us, &c->about,
+				   out);
+	stacks_free(s);
 	return r;
 }
 

@@ -1,0 +1,51 @@
+#include "profile/range.h"
+
+#include <errno.h>
+
+struct merging {
+	struct stacks *all;
+	int64_t from_us, to_us;
+};
+
+static int add(void *arg, const struct stacks *s)
+{
+	struct merging *m = arg;
+	struct stacks *cut = stacks_cut(s, m->from_us, m->to_us);
+	int r = 0;
+
+	if (!cut)
+		return -ENOMEM;
+	if (!m->all) {
+		m->all = cut;
+		return 0;
+	}
+	r = stacks_merge(m->all, cut);
+	stacks_free(cut);
+	return r;
+}
+
+int range_stacks(struct profiles *p, int64_t from_us, int64_t to_us, struct stacks **ret)
+{
+	struct merging m = {.from_us = from_us, .to_us = to_us};
+	int r = profiles_each(p, from_us, to_us, add, &m);
+
+	if (r == 0 && !m.all)
+		r = -ENODATA;
+	if (r < 0)
+		stacks_free(m.all);
+	else
+		*ret = m.all;
+	return r;
+}
+
+int range_epoch(struct profiles *p, int64_t from_us, int64_t to_us, uint8_t **ret, size_t *len)
+{
+	struct stacks *s;
+	int r = range_stacks(p, from_us, to_us, &s);
+
+	if (r < 0)
+		return r;
+	r = epoch_encode(s, ret, len);
+	stacks_free(s);
+	return r;
+}

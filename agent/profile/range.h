@@ -1,0 +1,12 @@
+/* A range of all stacks that are held, as one set of its own: for captures and exports. */
+#ifndef STROBE_PROFILE_RANGE_H
+#define STROBE_PROFILE_RANGE_H
+
+#include "profile/profiles.h"
+
+/* What [from_us, to_us) has, on the timeline. 0; -ENODATA: nothing; -ENOMEM. */
+int range_stacks(struct profiles *, int64_t from_us, int64_t to_us, struct stacks **ret);
+/* The same, encoded as an epoch; *ret to free(). Also -EMSGSIZE: more than one epoch can hold. */
+int range_epoch(struct profiles *, int64_t from_us, int64_t to_us, uint8_t **ret, size_t *len);
+
+#endif
