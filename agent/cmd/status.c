@@ -84,6 +84,29 @@ static void print_history(const json_t *h)
 		printf("%-14s%.0f writes to the ring failed\n", "", errors);
 }
 
+static void print_profiler(const json_t *p)
+{
+	bool on = json_is_true(json_object_get(p, "on"));
+	double samples = number(p, "samples");
+
+	if (!on) {
+		printf("%-14soff: %s\n", "profiler", text(p, "reason"));
+		return;
+	}
+	printf("%-14s%.0f Hz, %s (%s)%s", "profiler", number(p, "hz"), text(p, "tier"),
+	       text(p, "event"),
+	       json_is_true(json_object_get(p, "off_cpu")) ? ", off-CPU too" : "");
+	printf("\n%-14s%.0f samples, %.0f lost, %.1f %% shallow, %.1f MiB held", "", samples,
+	       number(p, "lost"), samples > 0 ? 100 * number(p, "shallow") / samples : 0,
+	       (number(p, "memory_bytes") + number(p, "disk_bytes")) / 1048576);
+	if (number(p, "bytes_per_sample") > 0)
+		printf(" at %.1f bytes a sample", number(p, "bytes_per_sample"));
+	printf("\n");
+	if (*text(p, "reason"))
+		printf("%-14s%s\n", "", text(p, "reason"));
+	print_span("stacks of", number(p, "retention_s"));
+}
+
 static void print_status(const json_t *o, const char *url)
 {
 	printf("strobe %s on %s, %s\n\n", text(o, "version"), text(o, "host"), url);
@@ -96,6 +119,7 @@ static void print_status(const json_t *o, const char *url)
 	       number(o, "rss_bytes") / 1048576);
 	print_span("holds", number(o, "retention_s"));
 	print_history(json_object_get(o, "history"));
+	print_profiler(json_object_get(o, "profiler"));
 	printf("%-14s%.0f late, %.0f missed\n", "ticks", number(o, "late_ticks"),
 	       number(o, "missed_ticks"));
 	printf("%-14s%.0f\n", "clients", number(o, "clients"));

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/stats.h"
 #include "serve/json.h"
+#include "serve/profile.h"
 
 #include <errno.h>
 #include <math.h>
@@ -247,6 +248,7 @@ void api_status_json(struct buf *b, struct server *s, const struct query_result 
 	if (s->config.capture_name)
 		json_key_text(b, "capture", s->config.capture_name);
 	history_json(b, s->config.history, newest(m, "strobe.history.flush_lag"));
+	profile_status_json(b, &s->config);
 	collectors_json(b, m);
 	json_close(b, '}');
 	buf_text(b, "\n");

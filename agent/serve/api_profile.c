@@ -1,5 +1,6 @@
 /* /api/v1/profile: a range of stacks in any format. */
 #include "serve/api.h"
+#include "serve/json.h"
 #include "serve/profile.h"
 
 #include <errno.h>
@@ -209,4 +210,47 @@ unsigned profile_burst_parse(char **args, size_t n_args, uint32_t *ret_hz, uint3
 		}
 	}
 	return 0;
+}
+
+void profile_status_json(struct buf *b, const struct server_config *c)
+{
+	struct profiles_stats held = {.oldest_us = INT64_MAX};
+
+	if (c->profiles)
+		profiles_stats(c->profiles, &held);
+	json_key(b, "profiler");
+	json_open(b, '{');
+	json_key(b, "on");
+	json_bool(b, c->profiler != NULL);
+	if (c->profiler) {
+		struct profiler_state s;
+
+		profiler_state(c->profiler, &s);
+		json_key_text(b, "tier", s.tier);
+		json_key_text(b, "event", s.event);
+		json_key_text(b, "reason", s.reason);
+		json_key_int(b, "hz", s.hz);
+		json_key_int(b, "base_hz", s.base_hz);
+		json_key(b, "off_cpu");
+		json_bool(b, s.off_cpu);
+		json_key_int(b, "samples", (int64_t)s.samples);
+		json_key_int(b, "lost", (int64_t)s.lost);
+		json_key_int(b, "throttled", (int64_t)s.throttled);
+		json_key_int(b, "shallow", (int64_t)s.shallow);
+		json_key_int(b, "truncated", (int64_t)s.truncated);
+		json_key_double(b, "cpu_s", (double)s.cpu_ns / 1e9);
+		json_key_int(b, "table_bytes", (int64_t)s.table_bytes);
+		json_key_int(b, "modules", s.n_modules);
+	} else if (c->no_profiler) {
+		json_key_text(b, "reason", c->no_profiler);
+	}
+	json_key_double(b, "retention_s",
+			held.oldest_us == INT64_MAX
+				? 0
+				: (double)((int64_t)clock_mono_us() - held.oldest_us) / 1e6);
+	json_key_int(b, "memory_bytes", (int64_t)held.memory_bytes);
+	json_key_int(b, "disk_bytes", (int64_t)held.disk_bytes);
+	json_key_double(b, "bytes_per_sample",
+			held.samples ? (double)held.sample_bytes / (double)held.samples : 0);
+	json_close(b, '}');
 }

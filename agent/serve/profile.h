@@ -83,6 +83,9 @@ void profile_put_state(struct buf *, uint32_t req, const struct profile_call *);
 
 /* ---- api_profile.c: GET /api/v1/profile ---- */
 
+/* The member "profiler" of /api/v1/status. */
+void profile_status_json(struct buf *, const struct server_config *);
+
 /* Reads the arguments, which are changed. 0, or an HTTP status with a sentence in err. */
 struct api_times;
 unsigned profile_args_parse(struct profile_call *, char **args, size_t n_args,
