@@ -1,7 +1,7 @@
 // The messages of proto/strobe.proto as tables, written from that file alone: field number ->
 // [name, type, repeated]. Types: u unsigned, i signed, s zigzag, b bool, t text, y bytes, d double, or a message.
 export const M = {
-  ServerMessage: { 1: ['hello', 'Hello'], 2: ['catalog', 'Catalog'], 3: ['batch', 'Batch'], 4: ['attrs', 'AttrList'], 5: ['events', 'EventList'], 6: ['range', 'Range'], 7: ['gap', 'Gap'], 8: ['error', 'Error'], 9: ['level', 'Level'], 10: ['pong', 'Pong'], 11: ['held', 'Held'], 12: ['rank', 'Rank'], 13: ['totals', 'Totals'], 14: ['texts', 'Texts'] },
+  ServerMessage: { 1: ['hello', 'Hello'], 2: ['catalog', 'Catalog'], 3: ['batch', 'Batch'], 4: ['attrs', 'AttrList'], 5: ['events', 'EventList'], 6: ['range', 'Range'], 7: ['gap', 'Gap'], 8: ['error', 'Error'], 9: ['level', 'Level'], 10: ['pong', 'Pong'], 11: ['held', 'Held'], 12: ['rank', 'Rank'], 13: ['totals', 'Totals'], 14: ['texts', 'Texts'], 15: ['heat', 'Heat'], 16: ['flame', 'Flame'], 17: ['chart', 'FlameChart'], 18: ['lines', 'FrameLines'], 19: ['profiler', 'Profiler'] },
   Hello: { 1: ['protocol', 'u'], 2: ['version', 't'], 3: ['log_id', 'y'], 4: ['boot_id', 't'], 5: ['host', 't'], 6: ['machine_id', 't'], 7: ['oldest_seq', 'u'], 8: ['newest_seq', 'u'], 9: ['oldest_us', 'u'], 10: ['now_us', 'u'], 11: ['clocks', 'Clock', 1], 12: ['rate_hz', 'u'], 13: ['n_cpus', 'u'], 14: ['mem_total_bytes', 'u'], 15: ['started_us', 'u'], 16: ['kernel', 't'], 17: ['recoverable', 'b'], 18: ['history_oldest_us', 'i'], 19: ['capture', 'b'], 20: ['capture_name', 't'] },
   Clock: { 1: ['mono_us', 'i'], 2: ['real_off_us', 's'], 3: ['boot_off_us', 's'], 4: ['reason', 'u'] },
   Catalog: { 1: ['version', 'u'], 2: ['groups', 'Group', 1] },
@@ -29,6 +29,16 @@ export const M = {
   RankRow: { 1: ['metric', 't'], 2: ['instance', 't'], 3: ['group', 'u'], 4: ['metric_index', 'u'], 5: ['others', 'u'], 6: ['score', 'd'], 7: ['before', 's'], 8: ['now', 's'], 9: ['min', 's'], 10: ['max', 's'], 11: ['n', 'u'], 12: ['n_before', 'u'] },
   Totals: { 1: ['req', 'u'], 2: ['rows', 'TotalsRow', 1], 3: ['n_instances', 'u'], 4: ['last', 'b'] },
   TotalsRow: { 1: ['instance', 't'], 2: ['attrs', 'Attr', 1], 3: ['deltas', 's', 1], 4: ['before', 'd', 1], 5: ['started', 'b'], 6: ['ended', 'b'] },
+  Profiler: { 1: ['req', 'u'], 2: ['on', 'b'], 3: ['reason', 't'], 4: ['tier', 't'], 5: ['event', 't'], 6: ['hz', 'u'], 7: ['base_hz', 'u'], 8: ['burst_until_us', 'i'], 9: ['has_off_cpu', 'b'], 10: ['oldest_us', 'i'], 11: ['samples', 'u'], 12: ['lost', 'u'], 13: ['throttled', 'u'], 14: ['shallow', 'u'], 15: ['truncated', 'u'], 16: ['bytes', 'u'], 17: ['bytes_per_sample', 'd'], 18: ['now_us', 'i'], 19: ['n_cpus', 'u'] },
+  Heat: { 1: ['req', 'u'], 2: ['from_us', 'i'], 3: ['column_us', 'u'], 4: ['n_columns', 'u'], 5: ['n_rows', 'u'], 6: ['gap', 'u', 1], 7: ['weight_us', 'u', 1], 8: ['matched_us', 'u', 1], 9: ['lost', 'u', 1], 10: ['covered', 'y'], 11: ['labels', 'HeatRow', 1], 12: ['n_samples', 'u'], 13: ['n_matched', 'u'], 14: ['last', 'b'] },
+  HeatRow: { 1: ['label', 't'], 2: ['pid', 'u'], 3: ['tid', 'u'], 4: ['cpu', 'i'], 5: ['total_us', 'u'] },
+  Flame: { 1: ['req', 'u'], 2: ['strings', 't', 1], 3: ['depth', 'u', 1], 4: ['name', 'u', 1], 5: ['module', 'u', 1], 6: ['type', 'y'], 7: ['total_us', 'u', 1], 8: ['self_us', 'u', 1], 9: ['base_total_us', 'u', 1], 10: ['base_self_us', 'u', 1], 11: ['addr', 'u', 1], 12: ['build_id', 'u', 1], 13: ['sum', 'FlameSum'], 14: ['baseline', 'FlameSum'], 15: ['left_out', 'u'], 16: ['last', 'b'], 17: ['tasks', 'FlameTask', 1], 18: ['missing', 't', 1] },
+  FlameSum: { 1: ['n', 'u'], 2: ['weight_us', 'u'], 3: ['span_us', 'u'], 4: ['covered_us', 'u'], 5: ['shallow', 'u'], 6: ['truncated', 'u'], 7: ['lost', 'u'], 8: ['throttled', 'u'], 9: ['hz_min', 'u'], 10: ['hz_max', 'u'], 11: ['n_cpus', 'u'] },
+  FlameTask: { 1: ['pid', 'u'], 2: ['tid', 'u'], 3: ['comm', 't'], 4: ['cgroup', 't'], 5: ['weight_us', 'u'], 6: ['n', 'u'], 7: ['base_us', 'u'] },
+  FlameChart: { 1: ['req', 'u'], 2: ['strings', 't', 1], 3: ['parent', 'u', 1], 4: ['name', 'u', 1], 5: ['module', 'u', 1], 6: ['type', 'y'], 7: ['threads', 'FlameRow', 1], 8: ['left_out', 'u'], 9: ['last', 'b'] },
+  FlameRow: { 1: ['pid', 'u'], 2: ['tid', 'u'], 3: ['comm', 't'], 4: ['at_us', 's', 1], 5: ['weight_us', 'u', 1], 6: ['node', 'u', 1], 7: ['cpu', 'u', 1] },
+  FrameLines: { 1: ['req', 'u'], 2: ['lines', 'FrameLine', 1], 3: ['missing', 't'] },
+  FrameLine: { 1: ['function', 't'], 2: ['file', 't'], 3: ['line', 'u'], 4: ['inlined', 'b'] },
   Error: { 1: ['req', 'u'], 2: ['text', 't'], 3: ['code', 'u'] },
   Pong: { 1: ['id', 'u'], 2: ['now_us', 'u'] },
 };
@@ -133,4 +143,15 @@ export function totalsRequest({ req, group, metrics, fromUs, toUs, baseFromUs, b
 }
 export function eventsRequest({ req, fromUs, toUs }) { return message([7, message([1, req], [2, fromUs], [3, toUs])]); }
 export function ping(id) { return message([3, message([1, id])]); }
+export function profilerRequest(req) { return message([9, message([1, req])]); }
+function profileFilter(f) { return f && message([1, f.offCpu], [2, f.cpu === undefined ? undefined : f.cpu + 1], [3, f.pid], [4, f.tid], [5, f.classes], [6, f.cgroup], [7, f.process], [8, f.minUs]); }
+export function heatRequest({ req, fromUs, columnUs, columns, by, rows, filter, pattern, ignoreCase }) {
+  return message([10, message([1, req], [2, fromUs], [3, columnUs], [4, columns], [5, by], [6, rows], [7, profileFilter(filter)], [8, pattern], [9, ignoreCase])]);
+}
+const timeRange = (n) => ([from, to]) => [n, message([1, from], [2, to])];
+export function flameRequest({ req, ranges, base = [], filter, byProcess, byThread, elided, maxNodes, tasks, threads }) {
+  return message([11, message([1, req], ...ranges.map(timeRange(2)), ...base.map(timeRange(3)), [4, profileFilter(filter)], [5, byProcess], [6, byThread], [7, elided], [8, maxNodes], [9, tasks], [10, threads])]);
+}
+export function flameChartRequest({ req, fromUs, toUs, filter }) { return message([12, message([1, req], [2, fromUs], [3, toUs], [4, profileFilter(filter)])]); }
+export function linesRequest({ req, module, buildId, addr }) { return message([13, message([1, req], [2, module], [3, buildId], [4, addr])]); }
 export function texts() { return message([8, message()]); }
