@@ -345,7 +345,7 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *f)
 
 	if (!f->addr && !f->name && !f->module)
 		return 0;
-	if (f->module >= s->n_modules || f->name >= s->n_strings || f->type >= STACKS_TYPES ||
+	if (f->module >= s->n_modules || f->name >= s->n_strings || f->type > STACKS_TYPES ||
 	    table_ready(s, ARRAY_FRAMES, s->n_frames) < 0)
 		return 0;
 	at = (uint32_t)hash_frame(stacks_private(s)->seed, f) & t->mask;
@@ -383,6 +383,22 @@ uint32_t stacks_node(struct stacks *s, uint32_t parent, uint32_t frame)
 	t->slots[at] = s->n_nodes + 1;
 	s->nodes[s->n_nodes] = (struct stacks_node){.parent = parent, .frame = frame};
 	return s->n_nodes++;
+}
+
+uint32_t stacks_node_append(struct stacks *s, uint32_t parent, uint32_t frame)
+{
+	if (stacks_reserve(s, ARRAY_NODES, (uint64_t)s->n_nodes + 1) < 0)
+		return 0;
+	s->nodes[s->n_nodes] = (struct stacks_node){.parent = parent, .frame = frame};
+	return s->n_nodes++;
+}
+
+void stacks_forget_nodes(struct stacks *s)
+{
+	struct stacks_table *t = &stacks_private(s)->tables[ARRAY_NODES];
+
+	free(t->slots);
+	*t = (struct stacks_table){0};
 }
 
 uint32_t stacks_task(struct stacks *s, const struct stacks_task *task)
