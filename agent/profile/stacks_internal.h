@@ -48,4 +48,9 @@ int stacks_reserve(struct stacks *, enum stacks_array, uint64_t n);
 uint32_t stacks_node_append(struct stacks *, uint32_t parent, uint32_t frame);
 void stacks_forget_nodes(struct stacks *);
 
+/* Room for n entries and no more, for one who knows how many there will be. 0 or -ENOMEM. */
+int stacks_size(struct stacks *, enum stacks_array, uint64_t n);
+/* After the arrays were filled in, with n bytes of text: looks at what there is from now on. */
+void stacks_adopt(struct stacks *, uint32_t n);
+
 #endif
