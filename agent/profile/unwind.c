@@ -133,6 +133,12 @@ static bool find_saved(struct walk *w, const struct cfi_saved *s, unsigned reg, 
 	*ret_known = true;
 	switch ((enum cfi_how)s->how) {
 	case CFI_AT_CFA:
+		/* In an epilogue it has been taken from there already. */
+		if (reg == w->names->fp && cfa + (uint64_t)s->off < w->regs[w->names->sp]) {
+			*ret_known = has(w, reg);
+			*ret = w->regs[reg];
+			return true;
+		}
 		return load(w, cfa + (uint64_t)s->off, ret);
 	case CFI_IS_CFA:
 		*ret = cfa + (uint64_t)s->off;
