@@ -20,8 +20,11 @@ struct symtab;
  * another mount namespace), beside the host's own. 0; -ENOEXEC: no ELF file; -ENODATA: no symbols at all (*ret still
  * tells what is missing); -errno. */
 int symtab_open(struct symtab **ret, int fd, const char *debug_root);
+/* The agent's own vDSO, which is every process's of its word size. 0, -ENOENT, -errno. */
+int symtab_open_vdso(struct symtab **ret);
 void symtab_close(struct symtab *); /* NULL is fine */
 size_t symtab_bytes(const struct symtab *);
+size_t symtab_count(const struct symtab *); /* functions */
 /* The function around an ELF address: its demangled name into buf, cut to size, and its start. 0 or -ENOENT. */
 int symtab_find(const struct symtab *, uint64_t vaddr, char *buf, size_t size, uint64_t *ret_start);
 /* "" , or what would supply more: "stripped: install libfoo-dbgsym, or put the debug file of build-id ab12... below
