@@ -1,0 +1,46 @@
+/*
+ * What the files of the sets of stacks share: how their arrays grow. Nobody else includes this but the
+ * decoder of epochs, which fills the arrays itself.
+ */
+#ifndef STROBE_PROFILE_STACKS_INTERNAL_H
+#define STROBE_PROFILE_STACKS_INTERNAL_H
+
+#include "profile/stacks.h"
+
+enum stacks_array {
+	ARRAY_STRINGS,
+	ARRAY_MODULES,
+	ARRAY_FRAMES,
+	ARRAY_NODES,
+	ARRAY_TASKS,
+	ARRAY_INTERNED, /* those before this one are interned */
+	ARRAY_SAMPLES = ARRAY_INTERNED,
+	ARRAY_NOTES,
+	ARRAY_TEXT,
+	N_ARRAYS
+};
+
+/* Open addressing, linear probing: index + 1 of an entry, 0 where there is none. At most three
+ * quarters full. Built when the first entry is looked for. */
+struct stacks_table {
+	uint32_t *slots;
+	uint32_t mask; /* 0: not built */
+};
+
+struct stacks_private {
+	uint32_t cap[N_ARRAYS]; /* entries that there is room for; bytes of the text */
+	uint32_t n_text;	/* bytes used */
+	struct stacks_table tables[ARRAY_INTERNED];
+	uint64_t seed; /* so that nobody can choose strings that collide */
+	bool failed;
+};
+
+static inline struct stacks_private *stacks_private(const struct stacks *s)
+{
+	return s->private;
+}
+
+/* Room for n entries in all. 0 or -ENOMEM, which is remembered. */
+int stacks_reserve(struct stacks *, enum stacks_array, uint64_t n);
+
+#endif
