@@ -153,10 +153,20 @@ enum stacks_class offcpu_class(const struct kernel_symbols *kernel, const uint64
 	return timed ? STACKS_SLEEP : STACKS_OTHER;
 }
 
+static void clear(struct task_off *off, int64_t at_ns)
+{
+	off->n_ips = 0;
+	off->since_ns = at_ns;
+	off->preempted = false;
+	off->regs = NULL;
+	off->user.now = false;
+}
+
 void offcpu_stack(struct task *t, int64_t at_ns, const uint64_t *ips, size_t n_ips)
 {
 	struct task_off *off = &t->off;
 
+	clear(off, at_ns);
 	if (n_ips > off->cap_ips) {
 		uint64_t *grown = realloc(off->ips, n_ips * sizeof(*ips));
 
@@ -168,14 +178,12 @@ void offcpu_stack(struct task *t, int64_t at_ns, const uint64_t *ips, size_t n_i
 	off->n_ips = (uint16_t)(n_ips < off->cap_ips ? n_ips : off->cap_ips);
 	if (off->n_ips)
 		memcpy(off->ips, ips, off->n_ips * sizeof(*ips));
-	off->since_ns = at_ns;
-	off->preempted = false;
 }
 
 void offcpu_out(struct task *t, int64_t at_ns, bool preempted)
 {
 	if (!t->off.since_ns)
-		t->off.n_ips = 0; /* its stack was not taken */
+		clear(&t->off, at_ns); /* its stack was not taken */
 	t->off.since_ns = at_ns;
 	t->off.preempted = preempted;
 }

@@ -111,7 +111,7 @@ int profiler_open(struct profiler **ret, const struct profiler_config *config, c
 	p->hz_max = PROFILER_BURST_HZ_MAX;
 	p->n_cpus =
 		config->host->n_cpus < PROFILER_CPUS_MAX ? config->host->n_cpus : PROFILER_CPUS_MAX;
-	p->dump = true;
+	p->dump = p->off_dump = true;
 	p->wake = -1;
 	pthread_mutex_init(&p->lock, NULL);
 	r = start(p, err, err_len);
@@ -206,7 +206,7 @@ static void count_broken(struct profiler *p)
 	uint64_t broken = 0;
 
 	for (size_t i = 0; i < p->n_cpus; i++)
-		broken += p->cpus[i].ring.broken;
+		broken += p->cpus[i].ring.ring.broken + p->cpus[i].switches.ring.broken;
 	if (broken > p->broken)
 		p->state.lost += broken - p->broken;
 	p->broken = broken;

@@ -67,6 +67,11 @@ void profiler_attr_switch(const struct profiler *p, struct perf_event_attr *ret)
 	ret->sample_max_stack = PROFILER_STACK_MAX;
 	ret->context_switch = 1;
 	ret->exclude_kernel = p->exclude_kernel;
+	if (p->off_dump && unwind_regs_mask()) {
+		ret->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+		ret->sample_regs_user = unwind_regs_mask();
+		ret->sample_stack_user = PROFILER_OFF_DUMP_BYTES;
+	}
 }
 
 int profiler_perf_open(const struct perf_event_attr *attr, int32_t pid, uint32_t cpu)
@@ -257,10 +262,10 @@ static void enable(int fd)
 static void cpu_close(struct profiler_cpu *c)
 {
 	close_fd(&c->tick);
+	perf_ring_close(&c->switches.ring);
 	close_fd(&c->off);
-	perf_ring_close(&c->ring);
+	perf_ring_close(&c->ring.ring);
 	close_fd(&c->side);
-	c->next = NULL;
 }
 
 static int open_tick(struct profiler *p, struct profiler_cpu *c)
@@ -278,14 +283,18 @@ static int open_tick(struct profiler *p, struct profiler_cpu *c)
 static int open_switches(struct profiler *p, struct profiler_cpu *c)
 {
 	struct perf_event_attr attr;
+	int r;
 
 	if (p->tier == TIER_OWN || !p->state.off_cpu)
 		return 0;
 	profiler_attr_switch(p, &attr);
-	c->off = profiler_event_open(p, &attr, -1, c->cpu, c->side, EVENT_SWITCH);
-	if (c->off >= 0 && !p->off_paused)
+	c->off = profiler_event_open(p, &attr, -1, c->cpu, -1, EVENT_SWITCH);
+	if (c->off < 0)
+		return c->off;
+	r = perf_ring_open(&c->switches.ring, c->off, PROFILER_RING_BYTES, PROFILER_RING_MIN_BYTES);
+	if (r == 0 && !p->off_paused)
 		enable(c->off);
-	return c->off < 0 ? c->off : 0;
+	return r;
 }
 
 /* The ring belongs to an event without samples: it stays while the others come and go. Where only own processes are
@@ -302,7 +311,7 @@ static int cpu_open(struct profiler *p, struct profiler_cpu *c)
 		profiler_event_open(p, &attr, p->tier == TIER_OWN ? 0 : -1, c->cpu, -1, EVENT_SIDE);
 	if (c->side < 0)
 		return c->side;
-	r = perf_ring_open(&c->ring, c->side, PROFILER_RING_BYTES, PROFILER_RING_MIN_BYTES);
+	r = perf_ring_open(&c->ring.ring, c->side, PROFILER_RING_BYTES, PROFILER_RING_MIN_BYTES);
 	if (r == 0) {
 		enable(c->side);
 		r = open_tick(p, c);
@@ -359,12 +368,12 @@ static int open_online(struct profiler *p)
 
 		if (!online)
 			cpu_close(c);
-		else if (!c->ring.page) {
+		else if (!c->ring.ring.page) {
 			int err = cpu_open(p, c);
 
 			r = r ? r : err;
 		}
-		p->state.n_cpus += c->ring.page != NULL;
+		p->state.n_cpus += c->ring.ring.page != NULL;
 	}
 	return p->state.n_cpus ? 0 : r ? r : -ENODEV;
 }
@@ -372,7 +381,7 @@ static int open_online(struct profiler *p)
 int profiler_events_open(struct profiler *p)
 {
 	p->cpus = calloc(p->n_cpus, sizeof(*p->cpus));
-	p->heap = calloc(p->n_cpus, sizeof(struct profiler_cpu *));
+	p->heap = calloc(p->n_cpus * 2, sizeof(struct profiler_ring *));
 	if (!p->cpus || !p->heap)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->n_cpus; i++)
@@ -399,7 +408,7 @@ void profiler_events_retick(struct profiler *p)
 		return;
 	}
 	for (size_t i = 0; i < p->n_cpus; i++) {
-		if (!p->cpus[i].ring.page)
+		if (!p->cpus[i].ring.ring.page)
 			continue;
 		close_fd(&p->cpus[i].tick);
 		open_tick(p, &p->cpus[i]);

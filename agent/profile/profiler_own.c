@@ -178,7 +178,7 @@ static int open_thread(struct profiler *p, struct root *root, uint32_t tid)
 	for (size_t i = 0; i < p->n_cpus && r == 0; i++) {
 		const struct profiler_cpu *c = &p->cpus[i];
 
-		if (!c->ring.page)
+		if (!c->ring.ring.page)
 			continue;
 		r = open_one(p, root, &tick, tid, c, EVENT_TICK);
 		if (r == 0 && p->state.off_cpu)

@@ -23,6 +23,10 @@ enum {
 	PROFILER_RING_BYTES = 512 << 10,
 	PROFILER_RING_MIN_BYTES = 32 << 10,
 	PROFILER_DUMP_BYTES = 8192,
+	PROFILER_OFF_DUMP_BYTES = 4096,
+	PROFILER_OFF_PENDING_MAX =
+		1024, /* threads that stopped in a round, of those kept with a copy of their stack */
+	PROFILER_OFF_UNWINDS_MAX = 64, /* a round, of stacks that are not as the last time */
 	PROFILER_DUMP_HZ_MAX = 499, /* above, the copies of stacks go when a ring is that full: */
 	PROFILER_DUMP_PERCENT = 75,
 	PROFILER_STACK_MAX = 127,
@@ -57,17 +61,29 @@ void profiler_ids_close_one(struct profiler_ids *, uint64_t id);
 void profiler_ids_age(struct profiler_ids *);
 void profiler_ids_done(struct profiler_ids *);
 
-struct profiler_cpu {
-	uint32_t cpu;
-	int side, tick, off;   /* fds; the ring is side's, the others write into it. -1: none */
-	struct perf_ring ring; /* .page is NULL: not online */
-	const void *next;      /* the record to be merged next; NULL: none */
+struct profiler_ring {
+	struct perf_ring ring;
+	const void *next; /* the record to be merged next; NULL: none */
 	size_t next_len;
 	uint64_t next_ns;
 };
 
+/* Switches can flood their ring: it is not the one of ticks and side-band. */
+struct profiler_cpu {
+	uint32_t cpu;
+	int side, tick, off;	       /* fds; ring is side's, tick writes into it. -1: none */
+	struct profiler_ring ring;     /* .ring.page is NULL: not online */
+	struct profiler_ring switches; /* likewise of off */
+};
+
 /* Processes of ours that are watched (TIER_OWN), and their events. */
 struct profiler_own;
+
+/* A stack in p->ips, innermost first: the kernel's part, then the user's. */
+struct profiler_chain {
+	size_t n_kernel, n_user;
+	bool truncated, whole;
+};
 
 /* A frame that was looked up, by address: of the kernel, or of a module's file. */
 struct profiler_frame {
@@ -88,7 +104,7 @@ struct profiler {
 	atomic_bool stopped;
 
 	struct profiler_cpu *cpus;
-	struct profiler_cpu **heap;
+	struct profiler_ring **heap;
 	size_t n_cpus, n_heap; /* configured */
 	struct profiler_ids ids;
 	struct profiler_own *own;
@@ -111,6 +127,9 @@ struct profiler {
 
 	int64_t next_poll_us, next_second_us;
 	struct offcpu_guard guard;
+	struct task *pending[PROFILER_OFF_PENDING_MAX];
+	size_t n_pending, n_off_unwinds;
+	bool off_dump;
 
 	struct profiler_state state;
 	uint64_t capture_ns, capture_start_ns; /* CPU of the capture thread */
@@ -160,9 +179,23 @@ void profiler_read(struct profiler *, int64_t until_ns);
 
 /* profiler_stack.c: a sample into p->stacks. */
 void profiler_add_tick(struct profiler *, const struct record *, const struct profiler_id *);
-void profiler_add_off(struct profiler *, const struct record *, struct task *, int64_t off_ns);
+/* The kernel's callchain into p->ips, in two parts. */
+struct profiler_chain profiler_chain_split(struct profiler *, const uint64_t *ips, size_t n_ips);
+/* Its user part becomes these, if they are the deeper. */
+void profiler_chain_user(struct profiler *, struct profiler_chain *, const uint64_t *ips, size_t n,
+			 enum unwind_end);
+/* Its frames; adds to the trie and to `flags`. The node. */
+uint32_t profiler_chain_node(struct profiler *, uint32_t pid, const struct profiler_chain *,
+			     uint8_t *flags);
+const struct profiler_frame *profiler_kernel_frame(struct profiler *, uint64_t ip);
 /* Start of a round, stacks in hand: new caches for a new epoch. */
 void profiler_stack_epoch(struct profiler *);
+
+/* profiler_off.c: switches. */
+void profiler_off_stack(struct profiler *, const struct record *, const struct profiler_id *);
+void profiler_off_switch(struct profiler *, const struct record *);
+/* The end of a round, before the rings move on: stacks of those that have not come back yet are unwound. */
+void profiler_off_settle(struct profiler *);
 
 /* profiler_jit.c: perf maps. */
 int profiler_jits_open(struct profiler_jits **ret, const struct host *);

@@ -1,17 +1,14 @@
 /* A round: the records of all rings, merged by time, each to where it belongs. */
 #include "profile/profiler_private.h"
 
-#include <errno.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
-static const uint32_t NOBODY = UINT32_MAX; /* what the kernel calls a task that is past its end */
+/* ---- merging: a heap of rings, that with the oldest record on top ---- */
 
-/* ---- merging: a heap of CPUs, that with the oldest record on top ---- */
-
-static void sift(struct profiler_cpu **heap, size_t n, size_t i)
+static void sift(struct profiler_ring **heap, size_t n, size_t i)
 {
-	struct profiler_cpu *c = heap[i];
+	struct profiler_ring *c = heap[i];
 
 	for (size_t child; (child = 2 * i + 1) < n; i = child) {
 		if (child + 1 < n && heap[child + 1]->next_ns < heap[child]->next_ns)
@@ -23,24 +20,28 @@ static void sift(struct profiler_cpu **heap, size_t n, size_t i)
 	heap[i] = c;
 }
 
-static void advance(struct profiler_cpu *c)
+static void advance(struct profiler_ring *c)
 {
 	c->next = perf_ring_next(&c->ring, &c->next_len);
 	c->next_ns = c->next ? record_time_ns(c->next, c->next_len) : UINT64_MAX;
+}
+
+static void heap_enter(struct profiler *p, struct profiler_ring *c)
+{
+	if (!c->ring.page)
+		return;
+	perf_ring_begin(&c->ring);
+	advance(c);
+	if (c->next)
+		p->heap[p->n_heap++] = c;
 }
 
 static void heap_fill(struct profiler *p)
 {
 	p->n_heap = 0;
 	for (size_t i = 0; i < p->n_cpus; i++) {
-		struct profiler_cpu *c = &p->cpus[i];
-
-		if (!c->ring.page)
-			continue;
-		perf_ring_begin(&c->ring);
-		advance(c);
-		if (c->next)
-			p->heap[p->n_heap++] = c;
+		heap_enter(p, &p->cpus[i].ring);
+		heap_enter(p, &p->cpus[i].switches);
 	}
 	for (size_t i = p->n_heap; i--;)
 		sift(p->heap, p->n_heap, i);
@@ -56,18 +57,14 @@ static void heap_advance(struct profiler *p)
 }
 
 /* What was looked at and not taken comes first in the next round. */
-static void hand_back(struct profiler *p)
+static void hand_back(struct profiler_ring *c)
 {
-	for (size_t i = 0; i < p->n_cpus; i++) {
-		struct profiler_cpu *c = &p->cpus[i];
-
-		if (!c->ring.page)
-			continue;
-		if (c->next)
-			c->ring.pos -= c->next_len;
-		c->next = NULL;
-		perf_ring_end(&c->ring);
-	}
+	if (!c->ring.page)
+		return;
+	if (c->next)
+		c->ring.pos -= c->next_len;
+	c->next = NULL;
+	perf_ring_end(&c->ring);
 }
 
 /* ---- what a record does ---- */
@@ -84,53 +81,13 @@ static void note(struct profiler *p, const struct record *r, enum stacks_note_ki
 
 static void take_lost(struct profiler *p, const struct record *r)
 {
+	const struct profiler_id *id = profiler_ids_find(&p->ids, r->id);
+
+	tasks_forget_off(p->tasks);
+	if (id && id->kind == EVENT_SWITCH && p->tier != TIER_OWN)
+		return; /* of switches only */
 	p->state.lost += r->lost;
 	note(p, r, STACKS_LOST, r->lost);
-	tasks_forget_off(p->tasks);
-}
-
-static void take_switch_stack(struct profiler *p, const struct record *r)
-{
-	static const struct record_format format = {.callchain = true};
-	int64_t at_ns = (int64_t)r->time_ns;
-	struct record_sample s;
-	struct task *t;
-
-	p->state.switches++;
-	if (r->pid == 0 || r->pid == NOBODY || p->off_paused)
-		return;
-	if (offcpu_guard_count(&p->guard, at_ns)) {
-		profiler_events_switches(p, false);
-		tasks_forget_off(p->tasks);
-		note(p, r, STACKS_THROTTLED, 1);
-		p->state.throttled++;
-		profiler_say(p,
-			     "blocking pauses while there are more than 20,000 switches a second");
-		return;
-	}
-	if (record_read_sample(r, &format, &s) < 0)
-		return;
-	t = tasks_get(p->tasks, r->pid, r->tid);
-	if (!t->exited)
-		offcpu_stack(t, at_ns, s.ips, s.n_ips);
-}
-
-static void take_switch(struct profiler *p, const struct record *r)
-{
-	int64_t at_ns = (int64_t)r->time_ns, off_ns;
-	struct task *t;
-
-	if (r->pid == 0 || r->pid == NOBODY || p->off_paused)
-		return;
-	t = tasks_get(p->tasks, r->pid, r->tid);
-	if (r->misc & PERF_RECORD_MISC_SWITCH_OUT) {
-		if (!t->exited)
-			offcpu_out(t, at_ns, r->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT);
-		return;
-	}
-	off_ns = offcpu_in(t, at_ns);
-	if (off_ns >= (int64_t)p->config.off_cpu_min_us * 1000 && off_ns > 0)
-		profiler_add_off(p, r, t, off_ns);
 }
 
 static void take_mmap(struct profiler *p, const struct record_mmap *m)
@@ -182,7 +139,7 @@ static void take_sample(struct profiler *p, const struct record *r)
 	if (id && id->kind == EVENT_TICK)
 		profiler_add_tick(p, r, id);
 	else if (id && id->kind == EVENT_SWITCH)
-		take_switch_stack(p, r);
+		profiler_off_stack(p, r, id);
 }
 
 static void take(struct profiler *p, const struct record *r)
@@ -193,7 +150,7 @@ static void take(struct profiler *p, const struct record *r)
 		break;
 	case PERF_RECORD_SWITCH:
 	case PERF_RECORD_SWITCH_CPU_WIDE:
-		take_switch(p, r);
+		profiler_off_switch(p, r);
 		break;
 	case PERF_RECORD_MMAP2:
 		take_mmap(p, &r->mmap);
@@ -224,8 +181,8 @@ static void take(struct profiler *p, const struct record *r)
 static void shed_dumps(struct profiler *p)
 {
 	for (size_t i = 0; i < p->n_cpus && p->dump && p->hz > PROFILER_DUMP_HZ_MAX; i++) {
-		if (!p->cpus[i].ring.page ||
-		    perf_ring_percent(&p->cpus[i].ring) <= PROFILER_DUMP_PERCENT)
+		if (!p->cpus[i].ring.ring.page ||
+		    perf_ring_percent(&p->cpus[i].ring.ring) <= PROFILER_DUMP_PERCENT)
 			continue;
 		p->dump = false;
 		profiler_events_retick(p);
@@ -242,7 +199,11 @@ void profiler_read(struct profiler *p, int64_t until_ns)
 			take(p, &r);
 		heap_advance(p);
 	}
+	profiler_off_settle(p);
 	shed_dumps(p);
-	hand_back(p);
+	for (size_t i = 0; i < p->n_cpus; i++) {
+		hand_back(&p->cpus[i].ring);
+		hand_back(&p->cpus[i].switches);
+	}
 	profiler_ids_age(&p->ids);
 }

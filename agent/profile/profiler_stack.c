@@ -6,12 +6,6 @@
 
 static const uint32_t NOBODY = UINT32_MAX;
 
-/* A stack in p->ips, innermost first: the kernel's part, then the user's. */
-struct chain {
-	size_t n_kernel, n_user;
-	bool truncated, whole;
-};
-
 void profiler_stack_epoch(struct profiler *p)
 {
 	const struct stacks *s = p->stacks;
@@ -42,7 +36,7 @@ static uint32_t kernel_module(struct profiler *p, const char *name)
 	return stacks_module(p->stacks, text, "");
 }
 
-static const struct profiler_frame *kernel_frame(struct profiler *p, uint64_t ip)
+const struct profiler_frame *profiler_kernel_frame(struct profiler *p, uint64_t ip)
 {
 	struct profiler_frame *f = cached(p->kernel_frames, ip, NULL);
 	const char *module = NULL, *name;
@@ -98,13 +92,13 @@ static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t
 }
 
 /* Frames of p->ips into p->frames. A caller that lies nowhere is the end: a frame pointer led astray. How many. */
-static size_t look_up(struct profiler *p, uint32_t pid, const struct chain *c)
+static size_t look_up(struct profiler *p, uint32_t pid, const struct profiler_chain *c)
 {
 	struct space *space = c->n_user ? spaces_get(p->spaces, pid) : NULL;
 	size_t n = c->n_kernel + c->n_user;
 
 	for (size_t i = 0; i < c->n_kernel; i++)
-		p->frames[i] = kernel_frame(p, p->ips[i] - (i > 0))->frame;
+		p->frames[i] = profiler_kernel_frame(p, p->ips[i] - (i > 0))->frame;
 	for (size_t i = c->n_kernel; i < n; i++) {
 		/* A return address may be that of the next function: its call is before it. */
 		uint64_t ip = p->ips[i] - (i > c->n_kernel);
@@ -133,10 +127,9 @@ static uint32_t node_of(struct profiler *p, size_t n_frames)
 
 /* ---- chains ---- */
 
-/* The kernel's callchain into p->ips. */
-static struct chain split(struct profiler *p, const uint64_t *ips, size_t n_ips)
+struct profiler_chain profiler_chain_split(struct profiler *p, const uint64_t *ips, size_t n_ips)
 {
-	struct chain c = {.truncated = n_ips >= PROFILER_STACK_MAX};
+	struct profiler_chain c = {.truncated = n_ips >= PROFILER_STACK_MAX};
 	bool user = false;
 
 	for (size_t i = 0; i < n_ips && c.n_kernel + c.n_user < PROFILER_STACK_MAX; i++) {
@@ -153,18 +146,13 @@ static struct chain split(struct profiler *p, const uint64_t *ips, size_t n_ips)
 	return c;
 }
 
-/* The deeper of the two user parts. */
-static void unwind(struct profiler *p, uint32_t pid, const struct record_sample *s, struct chain *c)
+void profiler_chain_user(struct profiler *p, struct profiler_chain *c, const uint64_t *ips,
+			 size_t n, enum unwind_end end)
 {
-	struct unwind_state u = {
-		.regs = s->regs, .n_regs = s->n_regs, .stack = s->stack, .stack_len = s->stack_len};
-	struct space *space = spaces_get(p->spaces, pid);
-	uint64_t ips[PROFILER_STACK_MAX];
-	enum unwind_end end = UNWIND_NO_TABLE;
-	size_t n = 0, max = PROFILER_STACK_MAX - c->n_kernel;
-
-	if (space)
-		n = unwind_user(space, &u, ips, max, &end);
+	if (n > PROFILER_STACK_MAX - c->n_kernel) {
+		n = PROFILER_STACK_MAX - c->n_kernel;
+		end = UNWIND_FULL;
+	}
 	if (n < c->n_user && end != UNWIND_WHOLE)
 		return;
 	if (n)
@@ -172,26 +160,38 @@ static void unwind(struct profiler *p, uint32_t pid, const struct record_sample 
 	c->n_user = n;
 	c->whole = end == UNWIND_WHOLE;
 	c->truncated = end == UNWIND_SHORT || end == UNWIND_FULL;
+}
+
+static void unwind(struct profiler *p, uint32_t pid, const struct record_sample *s,
+		   struct profiler_chain *c)
+{
+	struct unwind_state u = {
+		.regs = s->regs, .n_regs = s->n_regs, .stack = s->stack, .stack_len = s->stack_len};
+	struct space *space = spaces_get(p->spaces, pid);
+	uint64_t ips[PROFILER_STACK_MAX];
+	enum unwind_end end = UNWIND_NO_TABLE;
+	size_t n;
+
+	if (!space)
+		return;
+	n = unwind_user(space, &u, ips, PROFILER_STACK_MAX, &end);
+	profiler_chain_user(p, c, ips, n, end);
 	p->state.unwound++;
 }
 
-static uint8_t flags_of(struct profiler *p, const struct chain *c, size_t n_frames)
+uint32_t profiler_chain_node(struct profiler *p, uint32_t pid, const struct profiler_chain *c,
+			     uint8_t *flags)
 {
-	size_t n_user = n_frames - c->n_kernel;
-	uint8_t flags = 0;
+	size_t n_frames = look_up(p, pid, c), n_user = n_frames - c->n_kernel;
 
-	if (c->n_user && n_user <= 2 && !c->whole) {
-		flags |= STACKS_SHALLOW;
-		p->state.shallow++;
-	}
-	if (c->truncated) {
-		flags |= STACKS_TRUNCATED;
-		p->state.truncated++;
-	}
-	return flags;
+	if (c->n_user && n_user <= 2 && !c->whole)
+		*flags |= STACKS_SHALLOW;
+	if (c->truncated)
+		*flags |= STACKS_TRUNCATED;
+	return node_of(p, n_frames);
 }
 
-static bool idle_leaf(const struct profiler *p, const struct chain *c)
+static bool idle_leaf(const struct profiler *p, const struct profiler_chain *c)
 {
 	static const char *const idle[] = {
 		"cpuidle",	"intel_idle",	       "mwait",
@@ -225,54 +225,19 @@ void profiler_add_tick(struct profiler *p, const struct record *r, const struct 
 				       .cpu = (uint16_t)r->cpu,
 				       .kind = STACKS_CPU};
 	struct record_sample s;
-	struct chain c;
-	size_t n_frames;
+	struct profiler_chain c;
 
 	if (record_read_sample(r, &format, &s) < 0)
 		return;
-	c = split(p, s.ips, s.n_ips);
+	c = profiler_chain_split(p, s.ips, s.n_ips);
 	if (s.regs && s.stack_len && r->pid != NOBODY)
 		unwind(p, r->pid, &s, &c);
-	n_frames = look_up(p, r->pid, &c);
-	sample.flags = flags_of(p, &c, n_frames);
+	sample.node = profiler_chain_node(p, r->pid, &c, &sample.flags);
+	p->state.shallow += sample.flags & STACKS_SHALLOW ? 1 : 0;
+	p->state.truncated += sample.flags & STACKS_TRUNCATED ? 1 : 0;
 	if (r->pid == 0 && idle_leaf(p, &c))
 		sample.flags |= STACKS_IDLE;
-	sample.node = node_of(p, n_frames);
 	sample.task = task_of(p, r->pid, r->tid, sample.at_us);
 	stacks_add(p->stacks, &sample);
 	p->state.samples++;
-}
-
-/* As offcpu_class(), from the frames that are known already. */
-static enum stacks_class class_of(struct profiler *p, const struct chain *c)
-{
-	for (size_t i = 0; i < c->n_kernel; i++) {
-		enum stacks_class class = kernel_frame(p, p->ips[i] - (i > 0))->class;
-
-		if (class != STACKS_CLASSES)
-			return class;
-	}
-	return offcpu_class(p->kernel, p->ips, c->n_kernel);
-}
-
-void profiler_add_off(struct profiler *p, const struct record *r, struct task *t, int64_t off_ns)
-{
-	int64_t off_us = off_ns / 1000;
-	struct stacks_sample sample = {.at_us = (int64_t)(r->time_ns / 1000),
-				       .weight_us =
-					       off_us < UINT32_MAX ? (uint32_t)off_us : UINT32_MAX,
-				       .cpu = (uint16_t)r->cpu,
-				       .kind = STACKS_OFF};
-	struct chain c = split(p, t->off.ips, t->off.n_ips);
-	size_t n_frames = look_up(p, t->pid, &c), n_user = n_frames - c.n_kernel;
-	enum stacks_class class = t->off.preempted ? STACKS_RUNQ : class_of(p, &c);
-
-	sample.flags = (uint8_t)((unsigned)class << 4);
-	if (c.n_user && n_user <= 2)
-		sample.flags |= STACKS_SHALLOW;
-	if (c.truncated)
-		sample.flags |= STACKS_TRUNCATED;
-	sample.node = node_of(p, n_frames);
-	sample.task = tasks_index(p->tasks, t, p->stacks, p->epoch, sample.at_us);
-	stacks_add(p->stacks, &sample);
 }

@@ -52,6 +52,8 @@ void tasks_close(struct tasks *ts)
 	for (size_t i = 0; ts->pool && i < ts->max; i++) {
 		free(ts->pool[i].cgroup);
 		free(ts->pool[i].off.ips);
+		free(ts->pool[i].off.user.ips);
+		free(ts->pool[i].off.user.at);
 	}
 	free(ts->pool);
 	free(ts->buckets);
@@ -87,7 +89,10 @@ static void enter(struct task *after, struct task *t)
 static void forget(struct tasks *ts, struct task *t)
 {
 	struct task **at = bucket(ts, t->tid);
-	struct task_off off = {.ips = t->off.ips, .cap_ips = t->off.cap_ips};
+	const struct task_user *user = &t->off.user;
+	struct task_off off = {.ips = t->off.ips,
+			       .cap_ips = t->off.cap_ips,
+			       .user = {.ips = user->ips, .at = user->at, .cap = user->cap}};
 
 	while (*at != t)
 		at = &(*at)->next;
@@ -280,12 +285,15 @@ void tasks_exit(struct tasks *ts, uint32_t tid)
 		return;
 	t->exited = true;
 	t->off.since_ns = 0;
+	t->off.regs = NULL;
 	leave(t);
 	enter(ts->newest.newer, t); /* the first to go */
 }
 
 void tasks_forget_off(struct tasks *ts)
 {
-	for (size_t i = 0; i < ts->max; i++)
+	for (size_t i = 0; i < ts->max; i++) {
 		ts->pool[i].off.since_ns = 0;
+		ts->pool[i].off.regs = NULL;
+	}
 }

@@ -14,12 +14,27 @@
 
 enum { TASK_COMM_LEN = 16, TASK_CGROUP_MAX = 256 };
 
+/* The user part of a stack by unwinding, with the places of the return addresses above the stack pointer: a
+ * thread that stops where it stopped before has them in the same places. */
+struct task_user {
+	uint64_t ip, sp;
+	uint64_t *ips; /* innermost first */
+	uint32_t *at;  /* offset from sp of ips[i]; of the first, nothing */
+	uint16_t n, cap;
+	uint8_t end; /* enum unwind_end */
+	bool now;    /* it is that of the wait at hand */
+};
+
 /* Where a thread stands that does not run (offcpu.h). */
 struct task_off {
 	int64_t since_ns; /* 0: it runs, or that is not known */
 	uint64_t *ips;	  /* its stack then, as the kernel gave it */
 	uint16_t n_ips, cap_ips;
 	bool preempted;
+	const uint64_t *regs; /* in a ring, as long as the round lasts; NULL: none, or done */
+	const uint8_t *stack;
+	uint32_t stack_len;
+	struct task_user user;
 };
 
 struct task {
