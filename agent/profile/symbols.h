@@ -20,8 +20,11 @@ struct symtab;
  * another mount namespace), beside the host's own. 0; -ENOEXEC: no ELF file; -ENODATA: no symbols at all (*ret still
  * tells what is missing); -errno. */
 int symtab_open(struct symtab **ret, int fd, const char *debug_root);
+/* The agent's own vDSO, which is every process's of its word size. 0, -ENOENT, -errno. */
+int symtab_open_vdso(struct symtab **ret);
 void symtab_close(struct symtab *); /* NULL is fine */
 size_t symtab_bytes(const struct symtab *);
+size_t symtab_count(const struct symtab *); /* functions */
 /* The function around an ELF address: its demangled name into buf, cut to size, and its start. 0 or -ENOENT. */
 int symtab_find(const struct symtab *, uint64_t vaddr, char *buf, size_t size, uint64_t *ret_start);
 /* "" , or what would supply more: "stripped: install libfoo-dbgsym, or put the debug file of build-id ab12... below
@@ -40,14 +43,16 @@ uint64_t kernel_function(const struct kernel_symbols *,
 /* *module: "nf_tables", "bpf", or "" of the kernel proper; valid as long as the table. NULL: unknown. */
 const char *kernel_name(const struct kernel_symbols *, uint64_t addr, const char **ret_module);
 
-/* A JIT's perf map: /proc/PID/root/tmp/perf-NSPID.map of the process's own mount and pid namespaces. */
+/* A JIT's perf map: /proc/PID/root/tmp/perf-NSPID.map of the process's own mount and pid namespaces. Anyone can write
+ * to /tmp, so that it must belong to the process's user or to root. */
 struct perf_map;
 int perf_map_open(struct perf_map **ret, const struct host *,
-		  uint32_t pid); /* 0, -ENOENT, -errno */
+		  uint32_t pid); /* 0, -ENOENT, -EPERM: another's, -errno */
 void perf_map_close(struct perf_map *);
-/* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone (what was read stays). */
+/* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone, or -errno (what was read stays). */
 int perf_map_refresh(struct perf_map *);
-size_t perf_map_bytes(const struct perf_map *);
+size_t perf_map_bytes(const struct perf_map *);	    /* at most about 64 MiB */
+uint64_t perf_map_dropped(const struct perf_map *); /* lines for which there was no room */
 /* The name given last to code around addr, and its start. Valid until the next refresh. NULL: none. */
 const char *perf_map_find(const struct perf_map *, uint64_t addr, uint64_t *ret_start);
 

@@ -1,0 +1,228 @@
+#include "profile/symbols.h"
+#include "profile/symbols_file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+
+/* Larger ones would have to be read as a whole for one line. */
+enum { DEBUG_MAX = 768 << 20, FRAMES_MAX = 64, NAME_SIZE = 512 };
+
+struct lines {
+	struct symbol_line *v;
+	size_t n;
+};
+
+static uint64_t debug_size(const struct symfile *f)
+{
+	uint64_t sum = 0;
+	size_t names;
+
+	if (elf_getshdrstrndx(f->elf, &names) < 0)
+		return 0;
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(f->elf, scn));) {
+		GElf_Shdr sh;
+		const char *name = gelf_getshdr(scn, &sh) && sh.sh_type != SHT_NOBITS
+					   ? elf_strptr(f->elf, names, sh.sh_name)
+					   : NULL;
+
+		if (name && (strncmp(name, ".debug", 6) == 0 || strncmp(name, ".zdebug", 7) == 0))
+			sum += sh.sh_size;
+	}
+	return sum;
+}
+
+/* ---- the unit ---- */
+
+/* The unit around addr; without .debug_aranges (clang) all are looked through. */
+static bool find_unit(Dwarf *dbg, uint64_t addr, Dwarf_Die *ret)
+{
+	Dwarf_Off off = 0, next;
+	size_t header;
+
+	if (dwarf_addrdie(dbg, addr, ret) && dwarf_haspc(ret, addr) == 1)
+		return true;
+	while (dwarf_nextcu(dbg, off, &next, &header, NULL, NULL, NULL) == 0) {
+		if (dwarf_offdie(dbg, off + header, ret) && dwarf_haspc(ret, addr) == 1)
+			return true;
+		off = next;
+	}
+	return false;
+}
+
+/* Of the function that a DIE is an instance of: the linkage name demangled, else the plain one. */
+static const char *function_name(Dwarf_Die *die, char buf[NAME_SIZE])
+{
+	Dwarf_Attribute attr;
+	const char *name = NULL;
+
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) ||
+	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr))
+		name = dwarf_formstring(&attr);
+	if (!name && dwarf_attr_integrate(die, DW_AT_name, &attr))
+		name = dwarf_formstring(&attr);
+	symbol_demangle(name ? name : "", buf, NAME_SIZE);
+	return buf;
+}
+
+/* ---- the answer ---- */
+
+static char *absolute(const char *file, Dwarf_Die *unit)
+{
+	Dwarf_Attribute attr;
+	const char *dir = dwarf_attr(unit, DW_AT_comp_dir, &attr) ? dwarf_formstring(&attr) : NULL;
+	char *path = NULL;
+
+	if (!file || file[0] == '/' || !dir || dir[0] != '/')
+		return strdup(file ? file : "");
+	return asprintf(&path, "%s/%s", dir, file) < 0 ? NULL : path;
+}
+
+static int add(struct lines *l, const char *function, char *file, int line)
+{
+	char *name = strdup(function);
+	void *v = name && file ? realloc(l->v, (l->n + 1) * sizeof(*l->v)) : NULL;
+
+	if (!v) {
+		free(name);
+		free(file);
+		return -ENOMEM;
+	}
+	l->v = v;
+	l->v[l->n++] = (struct symbol_line){.function = name, .file = file, .line = line};
+	return 0;
+}
+
+static int number(Dwarf_Die *die, unsigned what)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word v;
+
+	return dwarf_attr(die, what, &attr) && dwarf_formudata(&attr, &v) == 0 && v <= INT_MAX
+		       ? (int)v
+		       : 0;
+}
+
+/* Where the call that was inlined as `die` stands. */
+static const char *call_file(Dwarf_Die *die, Dwarf_Die *unit)
+{
+	Dwarf_Files *files;
+	size_t n;
+	int i = number(die, DW_AT_call_file);
+
+	if (dwarf_getsrcfiles(unit, &files, &n) < 0 || i <= 0 || (size_t)i >= n)
+		return NULL;
+	return dwarf_filesrc(files, (size_t)i, NULL, NULL);
+}
+
+/* scopes: from the innermost outwards, as they lie in each other. */
+static int add_scopes(struct lines *l, Dwarf_Die *scopes, int n, Dwarf_Die *unit, uint64_t addr)
+{
+	Dwarf_Line *src = dwarf_getsrc_die(unit, addr);
+	const char *file = src ? dwarf_linesrc(src, NULL, NULL) : NULL;
+	char name[NAME_SIZE];
+	int line = 0, r = 0;
+
+	if (src && dwarf_lineno(src, &line) < 0)
+		line = 0;
+	for (int i = 0; i < n && r == 0 && l->n < FRAMES_MAX; i++) {
+		int tag = dwarf_tag(&scopes[i]);
+
+		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
+			continue;
+		r = add(l, function_name(&scopes[i], name), absolute(file, unit), line);
+		if (r < 0 || tag == DW_TAG_subprogram)
+			break;
+		l->v[l->n - 1].inlined = true;
+		file = call_file(&scopes[i], unit);
+		line = number(&scopes[i], DW_AT_call_line);
+	}
+	if (r == 0 && !l->n && src)
+		r = add(l, "", absolute(file, unit), line);
+	return r < 0 ? r : l->n ? 0 : -ENODATA;
+}
+
+static int lines_of(struct lines *l, Dwarf *dbg, uint64_t addr)
+{
+	Dwarf_Die unit, inner, *scopes = NULL;
+
+	if (!find_unit(dbg, addr, &unit))
+		return -ENODATA;
+	int n = dwarf_getscopes(&unit, addr, &scopes);
+
+	/* The scopes around an inlined one that this gives are those of its source: not of where it was put. */
+	if (n > 0) {
+		inner = scopes[0];
+		free(scopes);
+		scopes = NULL;
+		n = dwarf_getscopes_die(&inner, &scopes);
+	}
+	int r = add_scopes(l, scopes, n, &unit, addr);
+
+	free(scopes);
+	return r;
+}
+
+static int lines_in(struct lines *l, const struct symfile *f, uint64_t addr)
+{
+	uint64_t size = debug_size(f);
+
+	if (!size)
+		return -ENODATA;
+	if (size > DEBUG_MAX)
+		return -EFBIG;
+	Dwarf *dbg = dwarf_begin_elf(f->elf, DWARF_C_READ, NULL);
+
+	if (!dbg)
+		return -ENODATA;
+	int r = lines_of(l, dbg, addr);
+
+	dwarf_end(dbg);
+	return r;
+}
+
+int symbol_lines(int fd, const char *debug_root, uint64_t vaddr, struct symbol_line **ret,
+		 size_t *n)
+{
+	struct symfile f, debug;
+	struct lines l = {0};
+	char path[PATH_MAX];
+	int r = symfile_open(&f, fd);
+
+	if (r < 0)
+		return r;
+	fd_path(fd, path, sizeof(path));
+	r = lines_in(&l, &f, vaddr);
+	if (r == -ENODATA && !l.n) {
+		int other = debug_file_open(&debug, &f, path, debug_root, ".debug_info");
+
+		if (other >= 0) {
+			r = lines_in(&l, &debug, vaddr);
+			symfile_close(&debug);
+			close(other);
+		}
+	}
+	symfile_close(&f);
+	if (r < 0) {
+		symbol_lines_free(l.v, l.n);
+		return r;
+	}
+	*ret = l.v;
+	*n = l.n;
+	return 0;
+}
+
+void symbol_lines_free(struct symbol_line *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].function);
+		free(v[i].file);
+	}
+	free(v);
+}
