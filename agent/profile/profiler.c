@@ -309,6 +309,7 @@ void profiler_stop(struct profiler *p)
 {
 	atomic_store(&p->stopped, true);
 	wake(p);
+	modules_wake(p->modules);
 }
 
 int profiler_burst(struct profiler *p, uint32_t hz, uint32_t seconds)
