@@ -45,8 +45,8 @@ static int lab_open(struct lab *l, uint32_t hz, bool off_cpu)
 	int r;
 
 	*l = (struct lab){0};
-	ck_assert_int_eq(host_open(&l->host, NULL, NULL, NULL), 0);
-	ck_assert_int_eq(profiles_open(&l->profiles, &pc), 0);
+	if (host_open(&l->host, NULL, NULL, NULL) < 0 || profiles_open(&l->profiles, &pc) < 0)
+		abort();
 	struct profiler_config c = {.host = &l->host,
 				    .profiles = l->profiles,
 				    .hz = hz,
@@ -108,7 +108,7 @@ struct spin {
 		uint64_t addr;
 	} functions[SPIN_FUNCTIONS];
 	size_t n_functions, n_pulses;
-	int64_t pulses_us[SPIN_PULSES];
+	int64_t pulses_us[SPIN_PULSES], pulses_cpu_us[SPIN_PULSES];
 };
 
 static const char *spin_path(void)
@@ -146,18 +146,22 @@ static void spin_wait(struct spin *s)
 
 	while (fgets(line, sizeof(line), s->out)) {
 		unsigned long long addr;
-		long long at;
+		long long at, cpu;
 
 		if (s->n_functions < SPIN_FUNCTIONS &&
-		    sscanf(line, "function %31s %llx", s->functions[s->n_functions].name, &addr) == 2)
+		    sscanf(line, "function %31s %llx", s->functions[s->n_functions].name, &addr) ==
+			    2)
 			s->functions[s->n_functions++].addr = addr;
-		else if (s->n_pulses < SPIN_PULSES && sscanf(line, "pulse %lld", &at) == 1)
-			s->pulses_us[s->n_pulses++] = at;
+		else if (s->n_pulses < SPIN_PULSES &&
+			 sscanf(line, "pulse %lld %lld", &at, &cpu) == 2) {
+			s->pulses_us[s->n_pulses] = at;
+			s->pulses_cpu_us[s->n_pulses++] = cpu;
+		}
 	}
 	fclose(s->out);
 	ck_assert_int_eq(waitpid(s->pid, &status, 0), s->pid);
-	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %#x (make builds it)",
-		      spin_path(), (unsigned)status);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		      "%s: status %#x (make builds it)", spin_path(), (unsigned)status);
 }
 
 static uint64_t spin_addr(const struct spin *s, const char *name)
@@ -169,13 +173,20 @@ static uint64_t spin_addr(const struct spin *s, const char *name)
 	return 0;
 }
 
-/* Has the stack a frame of that function of tool_spin? */
-static bool spin_in(const struct stacks *s, uint32_t node, uint64_t addr)
+/* Has the stack a frame of that function of tool_spin? (By the function's start, or by an address in it before there
+ * is a table.) */
+static bool spin_in(const struct stacks *s, uint32_t node, const struct spin *spin,
+		    const char *name)
 {
+	uint64_t addr = spin_addr(spin, name), end = addr + 96;
+
+	for (size_t i = 0; i < spin->n_functions; i++)
+		if (spin->functions[i].addr > addr && spin->functions[i].addr < end)
+			end = spin->functions[i].addr;
 	for (; node; node = s->nodes[node].parent) {
 		const struct stacks_frame *f = &s->frames[s->nodes[node].frame];
 
-		if (f->type == STACKS_USER && f->addr == addr)
+		if (f->type == STACKS_USER && f->addr >= addr && f->addr < end)
 			return true;
 	}
 	return false;

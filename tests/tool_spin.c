@@ -3,7 +3,7 @@
  * known times. For the tests of the profiler.
  *
  *	tool_spin shares SECONDS	60 / 30 / 10 % in spin_hot, spin_warm, spin_cool
- *	tool_spin pulse SECONDS		80 ms of spin_hot every 900 ms; prints when each began, CLOCK_MONOTONIC us
+ *	tool_spin pulse SECONDS		80 ms of spin_hot every 900 ms; prints when each began, CLOCK_MONOTONIC us, and its CPU us
  *	tool_spin wait SECONDS		a thread that sleeps 20 ms (spin_nap), waits 30 ms for a lock (spin_lock), 40 ms for a pipe
  *	tool_spin storm N		N processes one after another, each runs spin_hot for a moment
  *	tool_spin deep SECONDS DEPTH	recursion without frame pointers
@@ -104,10 +104,13 @@ HOT static void pulse(double seconds)
 
 		if (wait_us > 0)
 			usleep((useconds_t)wait_us);
-		printf("pulse %lld\n", (long long)now_us());
-		fflush(stdout);
+		long long began_us = now_us();
+		int64_t began_ns = cpu_ns();
+
 		while (now_us() < at + 80000)
 			spin_hot(20000);
+		printf("pulse %lld %lld\n", began_us, (long long)(cpu_ns() - began_ns) / 1000);
+		fflush(stdout);
 	}
 }
 
@@ -183,7 +186,7 @@ static void storm(unsigned n)
 		if (pid < 0)
 			abort();
 		if (pid == 0) {
-			spin_hot(200000);
+			spin_hot(3000000);
 			_exit(0);
 		}
 		waitpid(pid, NULL, 0);

@@ -14,7 +14,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SECOND_US = 1000000, BACKGROUND_MS = 200, PROFILES_US = 250000 };
+/* At 19 the background would starve on a busy host, and stacks would stay shallow just when they matter; and a capture
+ * that waits for the CPU loses samples. */
+enum {
+	SECOND_US = 1000000,
+	BACKGROUND_MS = 200,
+	PROFILES_US = 250000,
+	BACKGROUND_NICE = 10,
+	CAPTURE_NICE = -10
+};
 
 /* ---- life ---- */
 
@@ -159,7 +167,7 @@ static void set_rate(struct profiler *p, uint32_t hz)
 	if (hz == p->hz)
 		return;
 	p->hz = hz;
-	p->dump = true;
+	p->dump = hz <= PROFILER_DUMP_HZ_NEVER; /* a ring would be full before it is read */
 	p->state.hz = hz;
 	profiler_events_retick(p);
 	stacks_note(p->stacks, &(struct stacks_note){.at_us = (int64_t)clock_mono_us(),
@@ -244,7 +252,7 @@ static void round_of(struct profiler *p, int64_t until_ns)
 static void wait_for_round(struct profiler *p)
 {
 	struct pollfd fd = {.fd = p->wake, .events = POLLIN};
-	int64_t poll_us = p->hz > p->state.base_hz ? PROFILER_BURST_POLL_US : PROFILER_POLL_US;
+	int64_t poll_us = p->hz > PROFILER_DUMP_HZ_MAX ? PROFILER_BURST_POLL_US : PROFILER_POLL_US;
 	int64_t now_us = (int64_t)clock_mono_us();
 	uint64_t unused;
 
@@ -258,8 +266,11 @@ static void wait_for_round(struct profiler *p)
 
 int profiler_step(struct profiler *p)
 {
-	if (!p->capture_start_ns)
+	if (!p->capture_start_ns) {
 		p->capture_start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid),
+			    CAPTURE_NICE); /* if permitted */
+	}
 	if (!atomic_load(&p->stopped))
 		wait_for_round(p);
 	if (!atomic_load(&p->stopped)) {
@@ -280,7 +291,7 @@ int profiler_background_step(struct profiler *p)
 	int64_t now_us;
 
 	if (!p->niced)
-		setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
+		setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BACKGROUND_NICE);
 	p->niced = true;
 	if (atomic_load(&p->stopped))
 		return -ECANCELED;

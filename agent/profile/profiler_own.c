@@ -3,7 +3,8 @@
  *
  * Each thread of a process that is there already gets an event on every CPU (only such events may share a ring
  * per CPU and be inherited); threads and processes that it makes later inherit them. That they did is known from the
- * kernel's FORK records, so that nothing is counted twice.
+ * kernel's FORK records, so that nothing is counted twice. Each task has a clock of its own here: one that lives shorter
+ * than a tick is never seen.
  */
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -17,7 +17,7 @@
 
 enum {
 	PROFILER_POLL_US = 50000,
-	PROFILER_BURST_POLL_US = 10000,
+	PROFILER_BURST_POLL_US = 10000, /* above PROFILER_DUMP_HZ_MAX */
 	PROFILER_SETTLE_NS =
 		1000000, /* younger records wait: others of that time may still be on their way */
 	PROFILER_RING_BYTES = 512 << 10,
@@ -29,6 +29,7 @@ enum {
 	PROFILER_OFF_UNWINDS_MAX = 64, /* a round, of stacks that are not as the last time */
 	PROFILER_DUMP_HZ_MAX = 499, /* above, the copies of stacks go when a ring is that full: */
 	PROFILER_DUMP_PERCENT = 75,
+	PROFILER_DUMP_HZ_NEVER = 2500,
 	PROFILER_STACK_MAX = 127,
 	PROFILER_TASKS_MAX = 8192,
 	PROFILER_BURST_HZ_MAX = 4999,

@@ -273,7 +273,7 @@ void tasks_fork(struct tasks *ts, uint32_t pid, uint32_t tid, uint32_t ppid, uin
 		set_comm(t, parent->comm);
 	if (pid == tid && family && family->cgroup) {
 		t->cgroup = strdup(family->cgroup);
-		t->cgroup_at_us = INT64_MIN / 2;
+		t->cgroup_at_us = family->cgroup_at_us;
 	}
 }
 
