@@ -1,6 +1,6 @@
 /*
  * The profiler: samples every CPU all the time and adds what it saw to `profiles`. Two threads: one that reads the
- * kernel's rings (50 ms apart, 10 in a burst), unwinds and interns; one in the background (nice 19) that makes unwind
+ * kernel's rings (50 ms apart, 10 above 499 Hz; nice -10 where it may), unwinds and interns; one in the background (nice 10) that makes unwind
  * tables, names frames and seals epochs.
  *
  * Tiers, the best that is permitted: every CPU with kernel and user stacks (root, CAP_PERFMON, or paranoid <= 0); every CPU, user part

@@ -1,0 +1,438 @@
+/* The events of the profiler: which may be opened, and one of each kind on every CPU that is online. */
+#include "base/cleanup.h"
+#include "profile/profiler_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void attr_base(struct perf_event_attr *a)
+{
+	*a = (struct perf_event_attr){
+		.size = sizeof(*a),
+		.sample_type = record_sample_type(),
+		.sample_id_all = 1,
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
+		.disabled = 1,
+	};
+}
+
+void profiler_attr_side(struct perf_event_attr *ret)
+{
+	attr_base(ret);
+	ret->type = PERF_TYPE_SOFTWARE;
+	ret->config = PERF_COUNT_SW_DUMMY;
+	ret->sample_period = 1;
+	ret->exclude_kernel = 1; /* it has no samples; without this it needs more rights */
+	ret->exclude_hv = 1;
+	ret->mmap = ret->mmap2 = ret->comm = ret->comm_exec = ret->task = 1;
+}
+
+void profiler_attr_tick(const struct profiler *p, struct perf_event_attr *ret)
+{
+	attr_base(ret);
+	ret->type = p->event_type;
+	ret->config = p->event_config;
+	if (p->event_type == PERF_TYPE_HARDWARE) {
+		ret->freq = 1;
+		ret->sample_freq = p->hz;
+	} else {
+		ret->sample_period = 1000000000u / p->hz;
+	}
+	ret->sample_type |= PERF_SAMPLE_CALLCHAIN;
+	ret->sample_max_stack = PROFILER_STACK_MAX;
+	ret->exclude_idle = 1;
+	ret->exclude_hv = 1;
+	ret->exclude_kernel = p->exclude_kernel;
+	ret->exclude_callchain_kernel = p->exclude_kernel;
+	if (p->dump && unwind_regs_mask()) {
+		ret->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+		ret->sample_regs_user = unwind_regs_mask();
+		ret->sample_stack_user = PROFILER_DUMP_BYTES;
+	}
+}
+
+void profiler_attr_switch(const struct profiler *p, struct perf_event_attr *ret)
+{
+	attr_base(ret);
+	ret->type = PERF_TYPE_SOFTWARE;
+	ret->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
+	ret->sample_period = 1;
+	ret->sample_type |= PERF_SAMPLE_CALLCHAIN;
+	ret->sample_max_stack = PROFILER_STACK_MAX;
+	ret->context_switch = 1;
+	ret->exclude_kernel = p->exclude_kernel;
+	if (p->off_dump && unwind_regs_mask()) {
+		ret->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+		ret->sample_regs_user = unwind_regs_mask();
+		ret->sample_stack_user = PROFILER_OFF_DUMP_BYTES;
+	}
+}
+
+int profiler_perf_open(const struct perf_event_attr *attr, int32_t pid, uint32_t cpu)
+{
+	long fd = syscall(SYS_perf_event_open, attr, pid, (int)cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int profiler_event_open(struct profiler *p, struct perf_event_attr *attr, int32_t pid, uint32_t cpu,
+			int into, enum profiler_event_kind kind)
+{
+	struct profiler_id id = {.kind = (uint8_t)kind, .hz = p->hz};
+	_cleanup_close_ int fd = profiler_perf_open(attr, pid, cpu);
+
+	if (fd < 0)
+		return fd;
+	if (into >= 0 && ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, into) < 0)
+		return -errno;
+	if (ioctl(fd, PERF_EVENT_IOC_ID, &id.id) < 0)
+		return -errno;
+	id.dump = attr->sample_type & PERF_SAMPLE_STACK_USER;
+	if (profiler_ids_add(&p->ids, &id) < 0)
+		return -ENOMEM;
+	return TAKE_FD(fd);
+}
+
+/* ---- what is permitted ---- */
+
+static int read_number(const struct host *host, const char *path, int *ret)
+{
+	_cleanup_close_ int fd = host_file(host, ROOT_PROC, path);
+	char buf[32];
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+
+	if (n <= 0)
+		return -ENOENT;
+	buf[n] = 0;
+	*ret = atoi(buf);
+	return 0;
+}
+
+static bool filtered(const struct host *host)
+{
+	_cleanup_close_ int fd = host_file(host, ROOT_PROC, "self/status");
+	char buf[4096];
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
+	const char *line;
+
+	buf[n > 0 ? n : 0] = 0;
+	line = strstr(buf, "\nSeccomp:\t");
+	return line && line[10] != '0';
+}
+
+void profiler_say(struct profiler *p, const char *sentence)
+{
+	char *reason = p->state.reason;
+	size_t len = strlen(reason), size = sizeof(p->state.reason);
+
+	if (!sentence[0] || strstr(reason, sentence))
+		return;
+	snprintf(reason + len, size - len, "%s%s", len ? "; " : "", sentence);
+}
+
+/* Why perf_event_open said no, and what to set. */
+static void explain(const struct profiler *p, int err, const char *what, char *ret, size_t size)
+{
+	const struct host *host = p->config.host;
+	int paranoid = 0;
+
+	read_number(host, "sys/kernel/perf_event_paranoid", &paranoid);
+	if (err == -ENOSYS)
+		snprintf(ret, size,
+			 "this kernel has no perf_event_open: it wants CONFIG_PERF_EVENTS");
+	else if (filtered(host) && err == -EPERM)
+		snprintf(ret, size,
+			 "%s: a seccomp filter forbids perf_event_open: allow it in the profile of "
+			 "the container or service, or run outside",
+			 what);
+	else if (err == -EACCES || err == -EPERM)
+		snprintf(
+			ret, size,
+			"%s: needs CAP_PERFMON, or sysctl kernel.perf_event_paranoid=%d (it is %d)",
+			what, p->tier == TIER_OWN ? 2 : 0, paranoid);
+	else
+		snprintf(ret, size, "%s: perf_event_open: %s", what, strerrordesc_np(-err));
+}
+
+/* Opens a tick of this tier and closes it again. */
+static int try_tick(struct profiler *p)
+{
+	struct perf_event_attr attr;
+	int32_t pid = p->tier == TIER_OWN ? 0 : -1;
+	int fd;
+
+	profiler_attr_tick(p, &attr);
+	for (uint32_t cpu = 0; cpu < p->n_cpus; cpu++) {
+		fd = profiler_perf_open(&attr, pid, cpu);
+		if (fd == -ENODEV || fd == -ENXIO || (fd == -EINVAL && cpu + 1 < p->n_cpus))
+			continue; /* not online */
+		if (fd < 0)
+			return fd;
+		close(fd);
+		return 0;
+	}
+	return -ENODEV;
+}
+
+static int try_events(struct profiler *p)
+{
+	int r;
+
+	p->event_type = PERF_TYPE_HARDWARE;
+	p->event_config = PERF_COUNT_HW_CPU_CYCLES;
+	if (try_tick(p) == 0)
+		return 0;
+	p->event_type = PERF_TYPE_SOFTWARE;
+	p->event_config = PERF_COUNT_SW_CPU_CLOCK;
+	r = try_tick(p);
+	if (r != -EINVAL || !p->dump)
+		return r;
+	p->dump = false; /* an architecture whose registers the kernel does not give */
+	return try_tick(p);
+}
+
+int profiler_events_probe(struct profiler *p, char *err, size_t err_len)
+{
+	static const struct {
+		enum profiler_tier tier;
+		bool exclude_kernel;
+		const char *name;
+	} tiers[] = {
+		{TIER_ALL, false, "every CPU"},
+		{TIER_ALL_USER, true, "user stacks of every CPU"},
+		{TIER_OWN, false, "own processes"},
+		{TIER_OWN, true, "own processes"},
+	};
+	int r = -ENOSYS, first = 0, rate = 0;
+
+	if (read_number(p->config.host, "sys/kernel/perf_event_max_sample_rate", &rate) == 0 &&
+	    rate > 0)
+		p->hz_max = (uint32_t)rate < PROFILER_BURST_HZ_MAX ? (uint32_t)rate
+								   : PROFILER_BURST_HZ_MAX;
+	for (size_t i = 0; i < sizeof(tiers) / sizeof(*tiers) && r < 0; i++) {
+		p->tier = tiers[i].tier;
+		p->exclude_kernel = tiers[i].exclude_kernel;
+		p->state.tier = tiers[i].name;
+		r = try_events(p);
+		if (i == 0)
+			first = r;
+		if (r == -ENOSYS)
+			break;
+	}
+	if (r < 0) {
+		explain(p, r, "profiling", err, err_len);
+		return r == -EPERM ? -EACCES : r;
+	}
+	snprintf(p->state.event, sizeof(p->state.event), "%s",
+		 p->event_type == PERF_TYPE_HARDWARE ? "cycles" : "cpu-clock");
+	if (p->tier == TIER_OWN) {
+		char why[160];
+
+		p->tier = TIER_ALL;
+		explain(p, first, "other users' processes and the kernel", why, sizeof(why));
+		p->tier = TIER_OWN;
+		profiler_say(p, why);
+	} else if (p->tier == TIER_ALL_USER) {
+		profiler_say(p, "kernel stacks: need CAP_PERFMON");
+	}
+	return 0;
+}
+
+/* ---- one CPU ---- */
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void enable(int fd)
+{
+	if (fd >= 0)
+		ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
+}
+
+static void cpu_close(struct profiler_cpu *c)
+{
+	close_fd(&c->tick);
+	perf_ring_close(&c->switches.ring);
+	close_fd(&c->off);
+	perf_ring_close(&c->ring.ring);
+	close_fd(&c->side);
+}
+
+static int open_tick(struct profiler *p, struct profiler_cpu *c)
+{
+	struct perf_event_attr attr;
+
+	if (p->tier == TIER_OWN)
+		return 0;
+	profiler_attr_tick(p, &attr);
+	c->tick = profiler_event_open(p, &attr, -1, c->cpu, c->side, EVENT_TICK);
+	enable(c->tick);
+	return c->tick < 0 ? c->tick : 0;
+}
+
+static int open_switches(struct profiler *p, struct profiler_cpu *c)
+{
+	struct perf_event_attr attr;
+	int r;
+
+	if (p->tier == TIER_OWN || !p->state.off_cpu)
+		return 0;
+	profiler_attr_switch(p, &attr);
+	c->off = profiler_event_open(p, &attr, -1, c->cpu, -1, EVENT_SWITCH);
+	if (c->off < 0)
+		return c->off;
+	r = perf_ring_open(&c->switches.ring, c->off, PROFILER_RING_BYTES, PROFILER_RING_MIN_BYTES);
+	if (r == 0 && !p->off_paused)
+		enable(c->off);
+	return r;
+}
+
+/* The ring belongs to an event without samples: it stays while the others come and go. Where only own processes are
+ * watched it is an event of the profiler's own thread. */
+static int cpu_open(struct profiler *p, struct profiler_cpu *c)
+{
+	struct perf_event_attr attr;
+	int r;
+
+	profiler_attr_side(&attr);
+	if (p->tier == TIER_OWN)
+		attr.mmap = attr.mmap2 = attr.comm = attr.comm_exec = attr.task = 0;
+	c->side =
+		profiler_event_open(p, &attr, p->tier == TIER_OWN ? 0 : -1, c->cpu, -1, EVENT_SIDE);
+	if (c->side < 0)
+		return c->side;
+	r = perf_ring_open(&c->ring.ring, c->side, PROFILER_RING_BYTES, PROFILER_RING_MIN_BYTES);
+	if (r == 0) {
+		enable(c->side);
+		r = open_tick(p, c);
+	}
+	if (r == 0)
+		r = open_switches(p, c);
+	if (r < 0)
+		cpu_close(c);
+	return r;
+}
+
+/* ---- all of them ---- */
+
+bool profiler_cpu_listed(const char *list, uint32_t n)
+{
+	while (*list) {
+		char *end;
+		unsigned long first = strtoul(list, &end, 10), last = first;
+
+		if (end == list)
+			return false;
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		if (n >= first && n <= last)
+			return true;
+		list = *end == ',' ? end + 1 : "";
+	}
+	return false;
+}
+
+/* Without /sys, all that are configured: those offline fail to open. */
+static void read_online(const struct profiler *p, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = host_file(p->config.host, ROOT_SYS, "devices/system/cpu/online");
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, size - 1);
+
+	if (n > 0) {
+		buf[n] = 0;
+		buf[strcspn(buf, "\n")] = 0;
+	} else {
+		snprintf(buf, size, "0-%zu", p->n_cpus - 1);
+	}
+}
+
+/* 0, or why the first of those that failed did. */
+static int open_online(struct profiler *p)
+{
+	int r = 0;
+
+	p->state.n_cpus = 0;
+	for (size_t i = 0; i < p->n_cpus; i++) {
+		struct profiler_cpu *c = &p->cpus[i];
+		bool online = profiler_cpu_listed(p->online, c->cpu);
+
+		if (!online)
+			cpu_close(c);
+		else if (!c->ring.ring.page) {
+			int err = cpu_open(p, c);
+
+			r = r ? r : err;
+		}
+		p->state.n_cpus += c->ring.ring.page != NULL;
+	}
+	return p->state.n_cpus ? 0 : r ? r : -ENODEV;
+}
+
+int profiler_events_open(struct profiler *p)
+{
+	p->cpus = calloc(p->n_cpus, sizeof(*p->cpus));
+	p->heap = calloc(p->n_cpus * 2, sizeof(struct profiler_ring *));
+	if (!p->cpus || !p->heap)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p->n_cpus; i++)
+		p->cpus[i] = (struct profiler_cpu){.cpu = i, .side = -1, .tick = -1, .off = -1};
+	read_online(p, p->online, sizeof(p->online));
+	return open_online(p);
+}
+
+void profiler_events_close(struct profiler *p)
+{
+	for (size_t i = 0; p->cpus && i < p->n_cpus; i++)
+		cpu_close(&p->cpus[i]);
+	free(p->cpus);
+	free(p->heap);
+	p->cpus = NULL;
+	p->heap = NULL;
+}
+
+void profiler_events_retick(struct profiler *p)
+{
+	profiler_ids_close(&p->ids, EVENT_TICK);
+	if (p->tier == TIER_OWN) {
+		profiler_own_reopen(p);
+		return;
+	}
+	for (size_t i = 0; i < p->n_cpus; i++) {
+		if (!p->cpus[i].ring.ring.page)
+			continue;
+		close_fd(&p->cpus[i].tick);
+		open_tick(p, &p->cpus[i]);
+	}
+}
+
+void profiler_events_switches(struct profiler *p, bool on)
+{
+	for (size_t i = 0; i < p->n_cpus; i++)
+		if (p->cpus[i].off >= 0)
+			ioctl(p->cpus[i].off, on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE,
+			      0);
+	p->off_paused = !on;
+}
+
+void profiler_events_hotplug(struct profiler *p)
+{
+	char online[sizeof(p->online)];
+
+	read_online(p, online, sizeof(online));
+	if (strcmp(online, p->online) == 0)
+		return;
+	memcpy(p->online, online, sizeof(online));
+	open_online(p);
+	if (p->tier == TIER_OWN)
+		profiler_events_retick(p);
+}

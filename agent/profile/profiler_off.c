@@ -1,0 +1,219 @@
+/*
+ * Waiting: switches by pairs. A stack is unwound only if the wait is long enough to be kept, or lasts beyond the
+ * round, while its copy still lies in the ring; and not at all where the thread stands as the last time.
+ */
+#include "profile/profiler_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+enum { REG_SP = 7, REG_IP = 8 };
+#else
+enum { REG_SP = 31, REG_IP = 32 };
+#endif
+
+static const uint32_t NOBODY = UINT32_MAX;
+
+static uint64_t reg(const struct task_off *off, unsigned number)
+{
+	uint64_t below = unwind_regs_mask() & (((uint64_t)1 << number) - 1);
+
+	return off->regs[__builtin_popcountll(below)];
+}
+
+static uint64_t word(const uint8_t *at)
+{
+	uint64_t v;
+
+	memcpy(&v, at, sizeof(v));
+	return v;
+}
+
+/* Every return address is where it was. */
+static bool as_before(const struct task_off *off, uint64_t ip, uint64_t sp)
+{
+	const struct task_user *u = &off->user;
+
+	if (!u->n || u->ip != ip || u->sp != sp)
+		return false;
+	for (size_t i = 1; i < u->n; i++)
+		if (u->at[i] + sizeof(uint64_t) > off->stack_len ||
+		    word(off->stack + u->at[i]) != u->ips[i])
+			return false;
+	return true;
+}
+
+static int user_reserve(struct task_user *u, size_t n)
+{
+	uint64_t *ips;
+	uint32_t *at;
+
+	if (n <= u->cap)
+		return 0;
+	ips = realloc(u->ips, n * sizeof(*ips));
+	if (ips)
+		u->ips = ips;
+	at = realloc(u->at, n * sizeof(*at));
+	if (at)
+		u->at = at;
+	if (!ips || !at)
+		return -1;
+	u->cap = (uint16_t)n;
+	return 0;
+}
+
+/* Remembers the stack, and where it found its return addresses. Of one that is not to be found (kept in a register)
+ * nothing is remembered. */
+static void user_keep(struct task_off *off, const uint64_t *ips, size_t n, enum unwind_end end)
+{
+	struct task_user *u = &off->user;
+	size_t at = 0;
+
+	u->n = 0;
+	if (user_reserve(u, n) < 0)
+		return;
+	memcpy(u->ips, ips, n * sizeof(*ips));
+	u->n = (uint16_t)n;
+	u->end = (uint8_t)end;
+	u->now = true;
+	u->ip = reg(off, REG_IP);
+	u->sp = reg(off, REG_SP);
+	for (size_t i = 1; i < n; i++, at += sizeof(uint64_t)) {
+		while (at + sizeof(uint64_t) <= off->stack_len && word(off->stack + at) != ips[i])
+			at += sizeof(uint64_t);
+		if (at + sizeof(uint64_t) > off->stack_len)
+			u->ip = 0; /* not to be compared with */
+		u->at[i] = (uint32_t)at;
+	}
+}
+
+static void unwind(struct profiler *p, struct task *t)
+{
+	struct task_off *off = &t->off;
+	struct unwind_state state = {.regs = off->regs,
+				     .n_regs = (size_t)__builtin_popcountll(unwind_regs_mask()),
+				     .stack = off->stack,
+				     .stack_len = off->stack_len};
+	uint64_t ips[PROFILER_STACK_MAX];
+	enum unwind_end end = UNWIND_NO_TABLE;
+	struct space *space;
+	size_t n = 0;
+
+	if (!off->regs)
+		return;
+	off->user.now = as_before(off, reg(off, REG_IP), reg(off, REG_SP));
+	if (!off->user.now && p->n_off_unwinds < PROFILER_OFF_UNWINDS_MAX) {
+		p->n_off_unwinds++;
+		space = spaces_get(p->spaces, t->pid);
+		if (space)
+			n = unwind_user(space, &state, ips, PROFILER_STACK_MAX, &end);
+		if (n)
+			user_keep(off, ips, n, end);
+	}
+	off->regs = NULL;
+}
+
+void profiler_off_settle(struct profiler *p)
+{
+	for (size_t i = 0; i < p->n_pending; i++)
+		unwind(p, p->pending[i]);
+	p->n_pending = p->n_off_unwinds = 0;
+}
+
+static void pause_stacks(struct profiler *p, int64_t at_ns)
+{
+	struct stacks_note note = {.at_us = at_ns / 1000, .n = 1, .kind = STACKS_THROTTLED};
+
+	profiler_events_switches(p, false);
+	tasks_forget_off(p->tasks);
+	stacks_note(p->stacks, &note);
+	p->state.throttled++;
+	profiler_say(p, "blocking is left out while there are over 20,000 switches a second");
+}
+
+void profiler_off_stack(struct profiler *p, const struct record *r, const struct profiler_id *id)
+{
+	struct record_format format = {.callchain = true,
+				       .regs_user = id->dump,
+				       .stack_user = id->dump,
+				       .n_regs = (uint8_t)__builtin_popcountll(unwind_regs_mask())};
+	int64_t at_ns = (int64_t)r->time_ns;
+	struct record_sample s;
+	struct task *t;
+
+	p->state.switches++;
+	if (r->pid == 0 || r->pid == NOBODY || p->off_paused)
+		return;
+	if (offcpu_guard_count(&p->guard, at_ns)) {
+		pause_stacks(p, at_ns);
+		return;
+	}
+	if (record_read_sample(r, &format, &s) < 0)
+		return;
+	t = tasks_get(p->tasks, r->pid, r->tid);
+	if (t->exited)
+		return;
+	offcpu_stack(t, at_ns, s.ips, s.n_ips);
+	if (!s.regs || !s.stack_len)
+		return;
+	t->off.regs = s.regs;
+	t->off.stack = s.stack;
+	t->off.stack_len = (uint32_t)s.stack_len;
+	if (p->n_pending < PROFILER_OFF_PENDING_MAX)
+		p->pending[p->n_pending++] = t;
+	else
+		unwind(p, t);
+}
+
+/* As offcpu_class(), from the frames that are known already. */
+static enum stacks_class class_of(struct profiler *p, const struct profiler_chain *c)
+{
+	for (size_t i = 0; i < c->n_kernel; i++) {
+		enum stacks_class class = profiler_kernel_frame(p, p->ips[i] - (i > 0))->class;
+
+		if (class != STACKS_CLASSES)
+			return class;
+	}
+	return offcpu_class(p->kernel, p->ips, c->n_kernel);
+}
+
+static void add_wait(struct profiler *p, const struct record *r, struct task *t, int64_t off_ns)
+{
+	int64_t off_us = off_ns / 1000;
+	struct stacks_sample sample = {.at_us = (int64_t)(r->time_ns / 1000),
+				       .weight_us =
+					       off_us < UINT32_MAX ? (uint32_t)off_us : UINT32_MAX,
+				       .cpu = (uint16_t)r->cpu,
+				       .kind = STACKS_OFF};
+	const struct task_user *user = &t->off.user;
+	struct profiler_chain c = profiler_chain_split(p, t->off.ips, t->off.n_ips);
+	enum stacks_class class = t->off.preempted ? STACKS_RUNQ : class_of(p, &c);
+
+	unwind(p, t);
+	if (user->now)
+		profiler_chain_user(p, &c, user->ips, user->n, user->end);
+	sample.flags = (uint8_t)((unsigned)class << 4);
+	sample.node = profiler_chain_node(p, t->pid, &c, &sample.flags);
+	sample.task = tasks_index(p->tasks, t, p->stacks, p->epoch, sample.at_us);
+	stacks_add(p->stacks, &sample);
+}
+
+void profiler_off_switch(struct profiler *p, const struct record *r)
+{
+	int64_t at_ns = (int64_t)r->time_ns, off_ns;
+	struct task *t;
+
+	if (r->pid == 0 || r->pid == NOBODY || p->off_paused)
+		return;
+	t = tasks_get(p->tasks, r->pid, r->tid);
+	if (r->misc & PERF_RECORD_MISC_SWITCH_OUT) {
+		if (!t->exited)
+			offcpu_out(t, at_ns, r->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT);
+		return;
+	}
+	off_ns = offcpu_in(t, at_ns);
+	if (off_ns >= (int64_t)p->config.off_cpu_min_us * 1000 && off_ns > 0)
+		add_wait(p, r, t, off_ns);
+	t->off.regs = NULL;
+}

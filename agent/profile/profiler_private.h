@@ -1,0 +1,211 @@
+/* What the files of the profiler share. Nobody else includes this but its tests. */
+#ifndef STROBE_PROFILE_PROFILER_PRIVATE_H
+#define STROBE_PROFILE_PROFILER_PRIVATE_H
+
+#include "profile/namer.h"
+#include "profile/offcpu.h"
+#include "profile/perf_ring.h"
+#include "profile/profiler.h"
+#include "profile/records.h"
+#include "profile/space.h"
+#include "profile/task.h"
+#include "profile/unwind.h"
+
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+	PROFILER_POLL_US = 50000,
+	PROFILER_BURST_POLL_US = 10000, /* above PROFILER_DUMP_HZ_MAX */
+	PROFILER_SETTLE_NS =
+		1000000, /* younger records wait: others of that time may still be on their way */
+	PROFILER_RING_BYTES = 512 << 10,
+	PROFILER_RING_MIN_BYTES = 32 << 10,
+	PROFILER_DUMP_BYTES = 8192,
+	PROFILER_OFF_DUMP_BYTES = 4096,
+	PROFILER_OFF_PENDING_MAX =
+		1024, /* threads that stopped in a round, of those kept with a copy of their stack */
+	PROFILER_OFF_UNWINDS_MAX = 64, /* a round, of stacks that are not as the last time */
+	PROFILER_DUMP_HZ_MAX = 499, /* above, the copies of stacks go when a ring is that full: */
+	PROFILER_DUMP_PERCENT = 75,
+	PROFILER_DUMP_HZ_NEVER = 2500,
+	PROFILER_STACK_MAX = 127,
+	PROFILER_TASKS_MAX = 8192,
+	PROFILER_BURST_HZ_MAX = 4999,
+	PROFILER_BURST_S_MAX = 600,
+	PROFILER_CPUS_MAX = 1024,
+	PROFILER_FRAMES_CACHED = 4096, /* of the kernel, and of users */
+};
+
+enum profiler_tier { TIER_ALL, TIER_ALL_USER, TIER_OWN };
+enum profiler_event_kind { EVENT_SIDE, EVENT_TICK, EVENT_SWITCH };
+
+/* What an id in a record stands for. */
+struct profiler_id {
+	uint64_t id; /* 0: an empty slot */
+	uint32_t hz;
+	uint8_t kind;
+	bool dump;
+	uint8_t closed; /* rounds since its event was closed; 0: it is open */
+};
+struct profiler_ids {
+	struct profiler_id *slots;
+	size_t size, n; /* slots, a power of two; used */
+};
+int profiler_ids_add(struct profiler_ids *, const struct profiler_id *);
+const struct profiler_id *profiler_ids_find(const struct profiler_ids *, uint64_t id);
+/* Of all events of that kind: they are closed, their last records may still come. */
+void profiler_ids_close(struct profiler_ids *, enum profiler_event_kind);
+void profiler_ids_close_one(struct profiler_ids *, uint64_t id);
+/* Once a round: forgets what was closed two rounds ago. */
+void profiler_ids_age(struct profiler_ids *);
+void profiler_ids_done(struct profiler_ids *);
+
+struct profiler_ring {
+	struct perf_ring ring;
+	const void *next; /* the record to be merged next; NULL: none */
+	size_t next_len;
+	uint64_t next_ns;
+};
+
+/* Switches can flood their ring: it is not the one of ticks and side-band. */
+struct profiler_cpu {
+	uint32_t cpu;
+	int side, tick, off;	       /* fds; ring is side's, tick writes into it. -1: none */
+	struct profiler_ring ring;     /* .ring.page is NULL: not online */
+	struct profiler_ring switches; /* likewise of off */
+};
+
+/* Processes of ours that are watched (TIER_OWN), and their events. */
+struct profiler_own;
+
+/* A stack in p->ips, innermost first: the kernel's part, then the user's. */
+struct profiler_chain {
+	size_t n_kernel, n_user;
+	bool truncated, whole;
+};
+
+/* A frame that was looked up, by address: of the kernel, or of a module's file. */
+struct profiler_frame {
+	uint64_t addr;
+	const struct module *module;
+	uint32_t epoch, frame;
+	uint8_t class; /* enum stacks_class of kernel frames; STACKS_CLASSES: says nothing */
+};
+
+struct profiler {
+	struct profiler_config config;
+	enum profiler_tier tier;
+	bool exclude_kernel, dump, off_paused;
+	uint32_t event_type;
+	uint64_t event_config;
+	uint32_t hz, hz_max; /* now; what sysctl allows */
+	int wake;	     /* eventfd: a burst or the end */
+	atomic_bool stopped;
+
+	struct profiler_cpu *cpus;
+	struct profiler_ring **heap;
+	size_t n_cpus, n_heap; /* configured */
+	struct profiler_ids ids;
+	struct profiler_own *own;
+	char online[256]; /* as the kernel lists them */
+
+	struct modules *modules;
+	struct spaces *spaces;
+	struct tasks *tasks;
+	struct kernel_symbols *kernel;
+	struct namer *namer;
+	struct profiler_jits *jits;
+
+	struct stacks *stacks; /* while a round adds to it */
+	const struct stacks *last_stacks;
+	int64_t last_from_us;
+	uint32_t last_n_frames, epoch;
+	struct profiler_frame *kernel_frames, *user_frames;
+	uint64_t ips[PROFILER_STACK_MAX + 1]; /* of the sample in hand */
+	uint32_t frames[PROFILER_STACK_MAX + 1];
+
+	int64_t next_poll_us, next_second_us;
+	struct offcpu_guard guard;
+	struct task *pending[PROFILER_OFF_PENDING_MAX];
+	size_t n_pending, n_off_unwinds;
+	bool off_dump;
+
+	struct profiler_state state;
+	uint64_t capture_ns, capture_start_ns; /* CPU of the capture thread */
+	uint64_t broken;
+	bool last_read; /* what was in the rings at the end is taken */
+
+	pthread_mutex_t lock; /* of what follows */
+	struct profiler_state published;
+	uint32_t wanted_hz; /* of a burst; 0: none */
+	int64_t wanted_until_us;
+	atomic_uint_least64_t background_ns;
+	int64_t next_profiles_us; /* background thread */
+	bool niced;
+};
+
+/* profiler_events.c: which events are opened, and why not others. */
+int profiler_events_probe(struct profiler *, char *err, size_t err_len); /* sets the tier */
+int profiler_events_open(struct profiler *);				 /* all rings and events */
+void profiler_events_close(struct profiler *);
+/* The ticks anew, at p->hz and with p->dump. */
+void profiler_events_retick(struct profiler *);
+void profiler_events_switches(struct profiler *, bool on);
+/* Once a second: CPUs that came or went. */
+void profiler_events_hotplug(struct profiler *);
+void profiler_attr_tick(const struct profiler *, struct perf_event_attr *ret);
+void profiler_attr_side(struct perf_event_attr *ret);
+void profiler_attr_switch(const struct profiler *, struct perf_event_attr *ret);
+/* An fd, disabled, writing into `into` (-1: a ring of its own), its id in p->ids; or -errno. */
+int profiler_event_open(struct profiler *, struct perf_event_attr *, int32_t pid, uint32_t cpu,
+			int into, enum profiler_event_kind);
+int profiler_perf_open(const struct perf_event_attr *, int32_t pid,
+		       uint32_t cpu); /* fd or -errno */
+/* Whether n is in a list like "0-3,5". */
+bool profiler_cpu_listed(const char *list, uint32_t n);
+/* Adds a sentence to state.reason unless it is in it. */
+void profiler_say(struct profiler *, const char *sentence);
+
+/* profiler_own.c */
+int profiler_own_open(struct profiler *);
+void profiler_own_close(struct profiler *);
+void profiler_own_scan(struct profiler *); /* once a second */
+void profiler_own_reopen(struct profiler *);
+void profiler_own_fork(struct profiler *, uint32_t pid, uint32_t ppid);
+
+/* profiler_read.c: all records older than until_ns, in order of time. */
+void profiler_read(struct profiler *, int64_t until_ns);
+
+/* profiler_stack.c: a sample into p->stacks. */
+void profiler_add_tick(struct profiler *, const struct record *, const struct profiler_id *);
+/* The kernel's callchain into p->ips, in two parts. */
+struct profiler_chain profiler_chain_split(struct profiler *, const uint64_t *ips, size_t n_ips);
+/* Its user part becomes these, if they are the deeper. */
+void profiler_chain_user(struct profiler *, struct profiler_chain *, const uint64_t *ips, size_t n,
+			 enum unwind_end);
+/* Its frames; adds to the trie and to `flags`. The node. */
+uint32_t profiler_chain_node(struct profiler *, uint32_t pid, const struct profiler_chain *,
+			     uint8_t *flags);
+const struct profiler_frame *profiler_kernel_frame(struct profiler *, uint64_t ip);
+/* Start of a round, stacks in hand: new caches for a new epoch. */
+void profiler_stack_epoch(struct profiler *);
+
+/* profiler_off.c: switches. */
+void profiler_off_stack(struct profiler *, const struct record *, const struct profiler_id *);
+void profiler_off_switch(struct profiler *, const struct record *);
+/* The end of a round, before the rings move on: stacks of those that have not come back yet are unwound. */
+void profiler_off_settle(struct profiler *);
+
+/* profiler_jit.c: perf maps. */
+int profiler_jits_open(struct profiler_jits **ret, const struct host *);
+void profiler_jits_close(struct profiler_jits *);
+/* Profiler's thread: name and start of the function at addr, if its map is there; asks for it if not. False: not
+ * known (yet). */
+bool profiler_jits_find(struct profiler_jits *, uint32_t pid, uint64_t addr, char *name,
+			size_t size, uint64_t *ret_start);
+void profiler_jits_exit(struct profiler_jits *, uint32_t pid);
+void profiler_jits_step(struct profiler_jits *, int64_t now_us); /* background thread */
+
+#endif

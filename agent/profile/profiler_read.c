@@ -1,0 +1,209 @@
+/* A round: the records of all rings, merged by time, each to where it belongs. */
+#include "profile/profiler_private.h"
+
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+
+/* ---- merging: a heap of rings, that with the oldest record on top ---- */
+
+static void sift(struct profiler_ring **heap, size_t n, size_t i)
+{
+	struct profiler_ring *c = heap[i];
+
+	for (size_t child; (child = 2 * i + 1) < n; i = child) {
+		if (child + 1 < n && heap[child + 1]->next_ns < heap[child]->next_ns)
+			child++;
+		if (heap[child]->next_ns >= c->next_ns)
+			break;
+		heap[i] = heap[child];
+	}
+	heap[i] = c;
+}
+
+static void advance(struct profiler_ring *c)
+{
+	c->next = perf_ring_next(&c->ring, &c->next_len);
+	c->next_ns = c->next ? record_time_ns(c->next, c->next_len) : UINT64_MAX;
+}
+
+static void heap_enter(struct profiler *p, struct profiler_ring *c)
+{
+	if (!c->ring.page)
+		return;
+	perf_ring_begin(&c->ring);
+	advance(c);
+	if (c->next)
+		p->heap[p->n_heap++] = c;
+}
+
+static void heap_fill(struct profiler *p)
+{
+	p->n_heap = 0;
+	for (size_t i = 0; i < p->n_cpus; i++) {
+		heap_enter(p, &p->cpus[i].ring);
+		heap_enter(p, &p->cpus[i].switches);
+	}
+	for (size_t i = p->n_heap; i--;)
+		sift(p->heap, p->n_heap, i);
+}
+
+static void heap_advance(struct profiler *p)
+{
+	advance(p->heap[0]);
+	if (!p->heap[0]->next)
+		p->heap[0] = p->heap[--p->n_heap];
+	if (p->n_heap)
+		sift(p->heap, p->n_heap, 0);
+}
+
+/* What was looked at and not taken comes first in the next round. */
+static void hand_back(struct profiler_ring *c)
+{
+	if (!c->ring.page)
+		return;
+	if (c->next)
+		c->ring.pos -= c->next_len;
+	c->next = NULL;
+	perf_ring_end(&c->ring);
+}
+
+/* ---- what a record does ---- */
+
+static void note(struct profiler *p, const struct record *r, enum stacks_note_kind kind, uint64_t n)
+{
+	struct stacks_note note = {.at_us = (int64_t)(r->time_ns / 1000),
+				   .n = n,
+				   .cpu = (uint16_t)r->cpu,
+				   .kind = (uint8_t)kind};
+
+	stacks_note(p->stacks, &note);
+}
+
+static void take_lost(struct profiler *p, const struct record *r)
+{
+	const struct profiler_id *id = profiler_ids_find(&p->ids, r->id);
+
+	tasks_forget_off(p->tasks);
+	if (id && id->kind == EVENT_SWITCH && p->tier != TIER_OWN)
+		return; /* of switches only */
+	p->state.lost += r->lost;
+	note(p, r, STACKS_LOST, r->lost);
+}
+
+static void take_mmap(struct profiler *p, const struct record_mmap *m)
+{
+	struct space_mmap map = {.start = m->addr,
+				 .len = m->len,
+				 .file_off = m->file_off,
+				 .dev = makedev(m->major, m->minor),
+				 .ino = m->ino,
+				 .generation = m->generation,
+				 .path = m->path,
+				 .executable = m->prot & PROT_EXEC};
+
+	spaces_mmap(p->spaces, m->pid, &map);
+}
+
+static void take_comm(struct profiler *p, const struct record *r)
+{
+	bool exec = r->misc & PERF_RECORD_MISC_COMM_EXEC;
+
+	if (exec)
+		spaces_exec(p->spaces, r->comm.pid);
+	tasks_comm(p->tasks, r->comm.pid, r->comm.tid, r->comm.comm, exec);
+}
+
+static void take_fork(struct profiler *p, const struct record *r)
+{
+	if (r->task.pid != r->task.ppid) {
+		spaces_fork(p->spaces, r->task.pid, r->task.ppid);
+		if (p->tier == TIER_OWN)
+			profiler_own_fork(p, r->task.pid, r->task.ppid);
+	}
+	tasks_fork(p->tasks, r->task.pid, r->task.tid, r->task.ppid, r->task.ptid);
+}
+
+static void take_exit(struct profiler *p, const struct record *r)
+{
+	tasks_exit(p->tasks, r->task.tid);
+	if (r->task.pid != r->task.tid)
+		return;
+	spaces_exit(p->spaces, r->task.pid);
+	profiler_jits_exit(p->jits, r->task.pid);
+}
+
+static void take_sample(struct profiler *p, const struct record *r)
+{
+	const struct profiler_id *id = profiler_ids_find(&p->ids, r->id);
+
+	if (id && id->kind == EVENT_TICK)
+		profiler_add_tick(p, r, id);
+	else if (id && id->kind == EVENT_SWITCH)
+		profiler_off_stack(p, r, id);
+}
+
+static void take(struct profiler *p, const struct record *r)
+{
+	switch (r->type) {
+	case PERF_RECORD_SAMPLE:
+		take_sample(p, r);
+		break;
+	case PERF_RECORD_SWITCH:
+	case PERF_RECORD_SWITCH_CPU_WIDE:
+		profiler_off_switch(p, r);
+		break;
+	case PERF_RECORD_MMAP2:
+		take_mmap(p, &r->mmap);
+		break;
+	case PERF_RECORD_COMM:
+		take_comm(p, r);
+		break;
+	case PERF_RECORD_FORK:
+		take_fork(p, r);
+		break;
+	case PERF_RECORD_EXIT:
+		take_exit(p, r);
+		break;
+	case PERF_RECORD_LOST:
+	case PERF_RECORD_LOST_SAMPLES:
+		take_lost(p, r);
+		break;
+	case PERF_RECORD_THROTTLE:
+		p->state.throttled++;
+		note(p, r, STACKS_THROTTLED, 1);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Copies of stacks are given up before samples are. */
+static void shed_dumps(struct profiler *p)
+{
+	for (size_t i = 0; i < p->n_cpus && p->dump && p->hz > PROFILER_DUMP_HZ_MAX; i++) {
+		if (!p->cpus[i].ring.ring.page ||
+		    perf_ring_percent(&p->cpus[i].ring.ring) <= PROFILER_DUMP_PERCENT)
+			continue;
+		p->dump = false;
+		profiler_events_retick(p);
+	}
+}
+
+void profiler_read(struct profiler *p, int64_t until_ns)
+{
+	struct record r;
+
+	heap_fill(p);
+	while (p->n_heap && p->heap[0]->next_ns < (uint64_t)until_ns) {
+		if (record_read(p->heap[0]->next, p->heap[0]->next_len, &r) == 0)
+			take(p, &r);
+		heap_advance(p);
+	}
+	profiler_off_settle(p);
+	shed_dumps(p);
+	for (size_t i = 0; i < p->n_cpus; i++) {
+		hand_back(&p->cpus[i].ring);
+		hand_back(&p->cpus[i].switches);
+	}
+	profiler_ids_age(&p->ids);
+}

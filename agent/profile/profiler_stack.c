@@ -1,0 +1,243 @@
+/* From a sample to an entry of the epoch: its stack by functions, its task, its time. */
+#include "profile/profiler_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint32_t NOBODY = UINT32_MAX;
+
+void profiler_stack_epoch(struct profiler *p)
+{
+	const struct stacks *s = p->stacks;
+
+	if (s != p->last_stacks || s->from_us != p->last_from_us || s->n_frames < p->last_n_frames)
+		p->epoch++;
+	p->last_stacks = s;
+	p->last_from_us = s->from_us;
+	p->last_n_frames = s->n_frames;
+}
+
+/* ---- frames ---- */
+
+static struct profiler_frame *cached(struct profiler_frame *cache, uint64_t addr, const void *owner)
+{
+	uint64_t h = (addr ^ (uintptr_t)owner >> 4) * 0x9e3779b97f4a7c15u;
+
+	return &cache[h >> 32 & (PROFILER_FRAMES_CACHED - 1)];
+}
+
+static uint32_t kernel_module(struct profiler *p, const char *name)
+{
+	char text[72];
+
+	if (!name || !name[0])
+		return stacks_module(p->stacks, "[kernel]", "");
+	snprintf(text, sizeof(text), "[%s]", name);
+	return stacks_module(p->stacks, text, "");
+}
+
+const struct profiler_frame *profiler_kernel_frame(struct profiler *p, uint64_t ip)
+{
+	struct profiler_frame *f = cached(p->kernel_frames, ip, NULL);
+	const char *module = NULL, *name;
+	struct stacks_frame sf;
+
+	if (f->epoch == p->epoch && f->addr == ip)
+		return f;
+	name = p->kernel ? kernel_name(p->kernel, ip, &module) : NULL;
+	sf = (struct stacks_frame){.addr = p->kernel ? kernel_function(p->kernel, ip) : ip,
+				   .module = kernel_module(p, name ? module : NULL),
+				   .type = STACKS_KERNEL};
+	*f = (struct profiler_frame){
+		.addr = ip,
+		.epoch = p->epoch,
+		.frame = stacks_frame(p->stacks, &sf),
+		.class = (uint8_t)(name ? offcpu_function_class(name) : STACKS_CLASSES)};
+	return f;
+}
+
+/* Code that was made at run time: by its map's function where there is one. */
+static uint32_t jit_frame(struct profiler *p, uint32_t pid, uint64_t ip)
+{
+	char module[32], name[256];
+	struct stacks_frame sf = {.addr = ip, .type = STACKS_JIT};
+
+	snprintf(module, sizeof(module), "perf-%u.map", pid);
+	sf.module = stacks_module(p->stacks, module, "");
+	if (profiler_jits_find(p->jits, pid, ip, name, sizeof(name), &sf.addr))
+		sf.name = stacks_string(p->stacks, name, strlen(name));
+	return stacks_frame(p->stacks, &sf);
+}
+
+static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t ip)
+{
+	uint64_t vaddr = module_vaddr(m->module, ip - m->start + m->file_off), start;
+	struct profiler_frame *f = cached(p->user_frames, vaddr, m->module);
+	struct stacks_frame sf;
+
+	if (f->epoch == p->epoch && f->addr == vaddr && f->module == m->module)
+		return f->frame;
+	start = vaddr ? module_function(m->module, vaddr) : 0;
+	sf = (struct stacks_frame){.addr = start ? start : ip - m->start + m->file_off,
+				   .module = stacks_module(p->stacks, module_path(m->module),
+							   module_build_id(m->module)),
+				   .type = m->main ? STACKS_USER : STACKS_LIBRARY};
+	if (start == vaddr) /* its table is not there yet, perhaps */
+		return stacks_frame(p->stacks, &sf);
+	*f = (struct profiler_frame){.addr = vaddr,
+				     .module = m->module,
+				     .epoch = p->epoch,
+				     .frame = stacks_frame(p->stacks, &sf)};
+	return f->frame;
+}
+
+/* Frames of p->ips into p->frames. A caller that lies nowhere is the end: a frame pointer led astray. How many. */
+static size_t look_up(struct profiler *p, uint32_t pid, const struct profiler_chain *c)
+{
+	struct space *space = c->n_user ? spaces_get(p->spaces, pid) : NULL;
+	size_t n = c->n_kernel + c->n_user;
+
+	for (size_t i = 0; i < c->n_kernel; i++)
+		p->frames[i] = profiler_kernel_frame(p, p->ips[i] - (i > 0))->frame;
+	for (size_t i = c->n_kernel; i < n; i++) {
+		/* A return address may be that of the next function: its call is before it. */
+		uint64_t ip = p->ips[i] - (i > c->n_kernel);
+		const struct mapping *m = space ? space_find(space, ip) : NULL;
+
+		if (!m && space && i > c->n_kernel)
+			return i;
+		if (!m)
+			p->frames[i] = 0;
+		else if (!m->module)
+			p->frames[i] = jit_frame(p, pid, ip);
+		else
+			p->frames[i] = file_frame(p, m, ip);
+	}
+	return n;
+}
+
+static uint32_t node_of(struct profiler *p, size_t n_frames)
+{
+	uint32_t node = 0;
+
+	while (n_frames--)
+		node = stacks_node(p->stacks, node, p->frames[n_frames]);
+	return node;
+}
+
+/* ---- chains ---- */
+
+struct profiler_chain profiler_chain_split(struct profiler *p, const uint64_t *ips, size_t n_ips)
+{
+	struct profiler_chain c = {.truncated = n_ips >= PROFILER_STACK_MAX};
+	bool user = false;
+
+	for (size_t i = 0; i < n_ips && c.n_kernel + c.n_user < PROFILER_STACK_MAX; i++) {
+		if (ips[i] >= (uint64_t)PERF_CONTEXT_MAX) {
+			user = ips[i] == (uint64_t)PERF_CONTEXT_USER;
+			continue;
+		}
+		if (!ips[i])
+			continue;
+		p->ips[c.n_kernel + c.n_user] = ips[i];
+		c.n_kernel += !user;
+		c.n_user += user;
+	}
+	return c;
+}
+
+void profiler_chain_user(struct profiler *p, struct profiler_chain *c, const uint64_t *ips,
+			 size_t n, enum unwind_end end)
+{
+	if (n > PROFILER_STACK_MAX - c->n_kernel) {
+		n = PROFILER_STACK_MAX - c->n_kernel;
+		end = UNWIND_FULL;
+	}
+	if (n < c->n_user && end != UNWIND_WHOLE)
+		return;
+	if (n)
+		memcpy(p->ips + c->n_kernel, ips, n * sizeof(*ips));
+	c->n_user = n;
+	c->whole = end == UNWIND_WHOLE;
+	c->truncated = end == UNWIND_SHORT || end == UNWIND_FULL;
+}
+
+static void unwind(struct profiler *p, uint32_t pid, const struct record_sample *s,
+		   struct profiler_chain *c)
+{
+	struct unwind_state u = {
+		.regs = s->regs, .n_regs = s->n_regs, .stack = s->stack, .stack_len = s->stack_len};
+	struct space *space = spaces_get(p->spaces, pid);
+	uint64_t ips[PROFILER_STACK_MAX];
+	enum unwind_end end = UNWIND_NO_TABLE;
+	size_t n;
+
+	if (!space)
+		return;
+	n = unwind_user(space, &u, ips, PROFILER_STACK_MAX, &end);
+	profiler_chain_user(p, c, ips, n, end);
+	p->state.unwound++;
+}
+
+uint32_t profiler_chain_node(struct profiler *p, uint32_t pid, const struct profiler_chain *c,
+			     uint8_t *flags)
+{
+	size_t n_frames = look_up(p, pid, c), n_user = n_frames - c->n_kernel;
+
+	if (c->n_user && n_user <= 2 && !c->whole)
+		*flags |= STACKS_SHALLOW;
+	if (c->truncated)
+		*flags |= STACKS_TRUNCATED;
+	return node_of(p, n_frames);
+}
+
+static bool idle_leaf(const struct profiler *p, const struct profiler_chain *c)
+{
+	static const char *const idle[] = {
+		"cpuidle",	"intel_idle",	       "mwait",
+		"default_idle", "pv_native_safe_halt", "native_safe_halt",
+		"acpi_idle",	"acpi_safe_halt",      "cpu_idle",
+		"poll_idle",	"arch_cpu_idle",       "do_idle"};
+	const char *module, *name;
+
+	name = p->kernel && c->n_kernel ? kernel_name(p->kernel, p->ips[0], &module) : NULL;
+	for (size_t i = 0; name && i < sizeof(idle) / sizeof(*idle); i++)
+		if (strncmp(name, idle[i], strlen(idle[i])) == 0)
+			return true;
+	return false;
+}
+
+static uint32_t task_of(struct profiler *p, uint32_t pid, uint32_t tid, int64_t at_us)
+{
+	struct task *t = pid == NOBODY ? NULL : tasks_get(p->tasks, pid, tid);
+
+	return t ? tasks_index(p->tasks, t, p->stacks, p->epoch, at_us) : 0;
+}
+
+void profiler_add_tick(struct profiler *p, const struct record *r, const struct profiler_id *id)
+{
+	struct record_format format = {.callchain = true,
+				       .regs_user = id->dump,
+				       .stack_user = id->dump,
+				       .n_regs = (uint8_t)__builtin_popcountll(unwind_regs_mask())};
+	struct stacks_sample sample = {.at_us = (int64_t)(r->time_ns / 1000),
+				       .weight_us = 1000000 / id->hz,
+				       .cpu = (uint16_t)r->cpu,
+				       .kind = STACKS_CPU};
+	struct record_sample s;
+	struct profiler_chain c;
+
+	if (record_read_sample(r, &format, &s) < 0)
+		return;
+	c = profiler_chain_split(p, s.ips, s.n_ips);
+	if (s.regs && s.stack_len && r->pid != NOBODY)
+		unwind(p, r->pid, &s, &c);
+	sample.node = profiler_chain_node(p, r->pid, &c, &sample.flags);
+	p->state.shallow += sample.flags & STACKS_SHALLOW ? 1 : 0;
+	p->state.truncated += sample.flags & STACKS_TRUNCATED ? 1 : 0;
+	if (r->pid == 0 && idle_leaf(p, &c))
+		sample.flags |= STACKS_IDLE;
+	sample.task = task_of(p, r->pid, r->tid, sample.at_us);
+	stacks_add(p->stacks, &sample);
+	p->state.samples++;
+}

@@ -1,0 +1,226 @@
+#include "profile/records.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <string.h>
+
+/* IDENTIFIER, TID, TIME and CPU, in front of a sample; the same, the id last, behind everything else. */
+enum { ID_WORDS = 4, ID_BYTES = ID_WORDS * 8, HEADER_BYTES = 8 };
+
+struct reader {
+	const uint8_t *p, *end;
+	bool bad;
+};
+
+uint64_t record_sample_type(void)
+{
+	return PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU;
+}
+
+static uint64_t get_u64(struct reader *r)
+{
+	uint64_t v = 0;
+
+	if ((size_t)(r->end - r->p) < sizeof(v)) {
+		r->bad = true;
+		return 0;
+	}
+	memcpy(&v, r->p, sizeof(v));
+	r->p += sizeof(v);
+	return v;
+}
+
+static void get_pair(struct reader *r, uint32_t *a, uint32_t *b)
+{
+	uint64_t v = get_u64(r);
+	uint32_t pair[2];
+
+	memcpy(pair, &v, sizeof(pair));
+	*a = pair[0];
+	*b = pair[1];
+}
+
+/* n bytes, or NULL. */
+static const void *get_bytes(struct reader *r, uint64_t n)
+{
+	const void *p = r->p;
+
+	if (n > (uint64_t)(r->end - r->p)) {
+		r->bad = true;
+		return NULL;
+	}
+	r->p += n;
+	return p;
+}
+
+/* A text that ends inside the record. */
+static const char *get_text(struct reader *r)
+{
+	const char *text = (const char *)r->p;
+
+	if (!memchr(text, 0, (size_t)(r->end - r->p)))
+		r->bad = true;
+	r->p = r->end;
+	return r->bad ? "" : text;
+}
+
+static int read_header(const void *data, size_t len, struct perf_event_header *h)
+{
+	if (len < HEADER_BYTES)
+		return -EBADMSG;
+	memcpy(h, data, sizeof(*h));
+	return h->size != len || len % 8 || len < HEADER_BYTES + ID_BYTES ? -EBADMSG : 0;
+}
+
+uint64_t record_time_ns(const void *data, size_t len)
+{
+	struct perf_event_header h;
+	uint64_t time;
+
+	if (read_header(data, len, &h) < 0)
+		return 0;
+	memcpy(&time,
+	       (const uint8_t *)data +
+		       (h.type == PERF_RECORD_SAMPLE ? HEADER_BYTES + 16 : len - ID_BYTES + 8),
+	       sizeof(time));
+	return time;
+}
+
+static void read_ids(struct record *rec, const uint8_t *data, size_t len)
+{
+	bool sample = rec->type == PERF_RECORD_SAMPLE;
+	struct reader r = {.p = data + (sample ? HEADER_BYTES : len - ID_BYTES), .end = data + len};
+	uint32_t unused;
+
+	if (sample)
+		rec->id = get_u64(&r);
+	get_pair(&r, &rec->pid, &rec->tid);
+	rec->time_ns = get_u64(&r);
+	get_pair(&r, &rec->cpu, &unused);
+	if (!sample)
+		rec->id = get_u64(&r);
+	rec->body = data + HEADER_BYTES + (sample ? ID_BYTES : 0);
+	rec->body_end = data + len - (sample ? 0 : ID_BYTES);
+}
+
+static void read_mmap2(struct reader *r, struct record_mmap *m)
+{
+	uint32_t flags;
+
+	get_pair(r, &m->pid, &m->tid);
+	m->addr = get_u64(r);
+	m->len = get_u64(r);
+	m->file_off = get_u64(r);
+	get_pair(r, &m->major, &m->minor);
+	m->ino = get_u64(r);
+	m->generation = get_u64(r);
+	get_pair(r, &m->prot, &flags);
+	m->path = get_text(r);
+}
+
+static void read_task(struct reader *r, struct record *rec)
+{
+	get_pair(r, &rec->task.pid, &rec->task.ppid);
+	get_pair(r, &rec->task.tid, &rec->task.ptid);
+}
+
+int record_read(const void *data, size_t len, struct record *ret)
+{
+	struct perf_event_header h;
+	struct record rec = {0};
+	struct reader r;
+
+	if (read_header(data, len, &h) < 0)
+		return -EBADMSG;
+	rec.type = h.type;
+	rec.misc = h.misc;
+	read_ids(&rec, data, len);
+	r = (struct reader){.p = rec.body, .end = rec.body_end};
+	switch (h.type) {
+	case PERF_RECORD_SAMPLE:
+	case PERF_RECORD_THROTTLE:
+	case PERF_RECORD_UNTHROTTLE:
+	case PERF_RECORD_SWITCH:
+		break;
+	case PERF_RECORD_MMAP2:
+		read_mmap2(&r, &rec.mmap);
+		break;
+	case PERF_RECORD_COMM:
+		get_pair(&r, &rec.comm.pid, &rec.comm.tid);
+		rec.comm.comm = get_text(&r);
+		break;
+	case PERF_RECORD_FORK:
+	case PERF_RECORD_EXIT:
+		read_task(&r, &rec);
+		break;
+	case PERF_RECORD_LOST:
+		get_u64(&r); /* the event's id again */
+		rec.lost = get_u64(&r);
+		break;
+	case PERF_RECORD_LOST_SAMPLES:
+		rec.lost = get_u64(&r);
+		break;
+	case PERF_RECORD_SWITCH_CPU_WIDE:
+		get_pair(&r, &rec.other.pid, &rec.other.tid);
+		break;
+	default:
+		*ret = rec;
+		return -ENOTSUP;
+	}
+	if (r.bad)
+		return -EBADMSG;
+	*ret = rec;
+	return 0;
+}
+
+static void read_regs(struct reader *r, uint8_t n_regs, struct record_sample *s)
+{
+	uint64_t abi = get_u64(r);
+	const uint64_t *regs;
+
+	if (abi == PERF_SAMPLE_REGS_ABI_NONE)
+		return;
+	regs = get_bytes(r, n_regs * sizeof(uint64_t));
+	if (regs && abi == PERF_SAMPLE_REGS_ABI_64) {
+		s->regs = regs;
+		s->n_regs = n_regs;
+	}
+}
+
+/* The size that was asked for, the bytes, and how many of them were there: this last only where the size is not 0. */
+static void read_stack(struct reader *r, struct record_sample *s)
+{
+	uint64_t size = get_u64(r), filled;
+
+	if (!size)
+		return;
+	s->stack = get_bytes(r, size);
+	filled = get_u64(r);
+	if (filled > size)
+		r->bad = true;
+	s->stack_len = r->bad ? 0 : filled;
+}
+
+int record_read_sample(const struct record *rec, const struct record_format *f,
+		       struct record_sample *ret)
+{
+	struct reader r = {.p = rec->body, .end = rec->body_end};
+	struct record_sample s = {0};
+
+	if (f->callchain) {
+		uint64_t n = get_u64(&r);
+
+		if (n > RECORD_IPS_MAX)
+			return -EBADMSG;
+		s.n_ips = n;
+		s.ips = get_bytes(&r, n * sizeof(uint64_t));
+	}
+	if (f->regs_user)
+		read_regs(&r, f->n_regs, &s);
+	if (f->stack_user)
+		read_stack(&r, &s);
+	if (r.bad)
+		return -EBADMSG;
+	*ret = s;
+	return 0;
+}

@@ -1,0 +1,364 @@
+/* The profiler on this host, against a program whose shares, times and waits are known. */
+#include "profile_doubles.h"
+#include "profiler_lab.h"
+
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+START_TEST(shares_are_right)
+{
+	static const struct {
+		const char *name;
+		double share;
+	} want[] = {{"spin_hot", 0.6}, {"spin_warm", 0.3}, {"spin_cool", 0.1}};
+	struct lab l;
+	struct spin spin;
+	uint32_t n = 0, by[3] = {0};
+
+	ck_assert_int_eq(lab_open(&l, 499, false), 0);
+	spin_start(&spin, "shares", "2", NULL);
+	spin_wait(&spin);
+	lab_sleep(0.1);
+	lab_stop(&l);
+	struct stacks *s = lab_stacks(&l);
+
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		if (!spin_task(s, &s->samples[i], spin.pid))
+			continue;
+		n++;
+		if (getenv("VERBOSE"))
+			spin_print(s, &s->samples[i]);
+		for (int k = 0; k < 3; k++)
+			by[k] += spin_in(s, s->samples[i].node, &spin, want[k].name);
+	}
+	ck_assert_msg(n > 600, "%u samples of 2 s at 499 Hz", n);
+	for (int k = 0; k < 3; k++) {
+		double mean = n * want[k].share, sigma = sqrt(mean * (1 - want[k].share));
+
+		ck_assert_msg(fabs(by[k] - mean) < 4 * sigma + 0.01 * n,
+			      "%s: %u of %u, want %.0f +- %.1f", want[k].name, by[k], n, mean,
+			      sigma);
+	}
+	stacks_free(s);
+	lab_close(&l);
+}
+END_TEST
+
+/* 80 ms every 900 ms: all samples lie in those, and each has its number. */
+START_TEST(pulses_are_at_their_times)
+{
+	enum { HZ = 99, SLACK_US = 40000 };
+	struct lab l;
+	struct spin spin;
+	uint32_t by[SPIN_PULSES] = {0}, n = 0, astray = 0;
+
+	ck_assert_int_eq(lab_open(&l, HZ, false), 0);
+	spin_start(&spin, "pulse", "3.5", NULL);
+	spin_wait(&spin);
+	lab_sleep(0.1);
+	lab_stop(&l);
+	struct stacks *s = lab_stacks(&l);
+
+	ck_assert_uint_eq(spin.n_pulses, 4);
+	for (size_t k = 1; k < 4; k++)
+		ck_assert_int_lt(llabs(spin.pulses_us[k] - spin.pulses_us[0] - 900000 * (int64_t)k),
+				 SLACK_US);
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		const struct stacks_sample *a = &s->samples[i];
+		bool in = false;
+
+		if (!spin_task(s, a, spin.pid) || !spin_in(s, a->node, &spin, "spin_hot"))
+			continue;
+		n++;
+		ck_assert_uint_eq(a->weight_us, 1000000 / HZ);
+		for (size_t k = 0; k < 4; k++)
+			if (a->at_us >= spin.pulses_us[k] - 1000 &&
+			    a->at_us < spin.pulses_us[k] + 80000 + SLACK_US) {
+				by[k]++;
+				in = true;
+			}
+		astray += !in;
+	}
+	ck_assert_msg(astray == 0, "%u of %u samples are outside the pulses", astray, n);
+	/* 7.9 of 80 ms at 99 Hz; fewer where somebody else had the CPU. */
+	for (size_t k = 0; k < 4; k++) {
+		double mean = HZ * 1e-6 * (double)spin.pulses_cpu_us[k];
+
+		ck_assert_msg(fabs(by[k] - mean) <= 1.5 + 2 * sqrt(fabs(8 - mean)),
+			      "pulse %zu has %u samples, not %.1f", k, by[k], mean);
+	}
+	stacks_free(s);
+	lab_close(&l);
+}
+END_TEST
+
+static int cmp_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The median wait with that function in its stack. */
+static uint32_t median_wait(const struct stacks *s, const struct spin *spin, const char *name,
+			    enum stacks_class class)
+{
+	uint32_t waits[4096], n = 0, misfits = 0;
+
+	for (uint32_t i = 0; i < s->n_samples && n < 4096; i++) {
+		const struct stacks_sample *a = &s->samples[i];
+
+		if (a->kind != STACKS_OFF || !spin_task(s, a, spin->pid) ||
+		    !spin_in(s, a->node, spin, name))
+			continue;
+		if (a->flags >> 4 == STACKS_RUNQ)
+			continue;
+		misfits += a->flags >> 4 != class;
+		waits[n++] = a->weight_us;
+	}
+	ck_assert_msg(n >= 10, "%s: only %u waits", name, n);
+	ck_assert_msg(misfits == 0, "%s: %u of %u waits are of another class than %d", name,
+		      misfits, n, class);
+	qsort(waits, n, sizeof(*waits), cmp_u32);
+	return waits[n / 2];
+}
+
+START_TEST(waits_last_as_long_as_they_do)
+{
+	static const struct {
+		const char *name;
+		enum stacks_class class;
+		double us;
+	} want[] = {{"spin_nap", STACKS_SLEEP, 20000},
+		    {"spin_lock", STACKS_LOCK, 30000},
+		    {"spin_pipe", STACKS_OTHER, 40000}};
+	struct lab l;
+	struct spin spin;
+	uint32_t runq = 0;
+
+	ck_assert_int_eq(lab_open(&l, 99, true), 0);
+	lab_sleep(0.5); /* until there are tables */
+	spin_start(&spin, "wait", "2.5", NULL);
+	spin_wait(&spin);
+	lab_sleep(0.1);
+	lab_stop(&l);
+	struct stacks *s = lab_stacks(&l);
+
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		const struct stacks_sample *a = &s->samples[i];
+
+		runq += a->kind == STACKS_OFF && a->flags >> 4 == STACKS_RUNQ;
+		if (getenv("VERBOSE") && a->kind == STACKS_OFF && spin_task(s, a, spin.pid))
+			spin_print(s, a);
+		if (a->kind == STACKS_OFF)
+			ck_assert_uint_ge(a->weight_us, 1000);
+	}
+	for (size_t k = 0; k < 3; k++) {
+		double us = median_wait(s, &spin, want[k].name, want[k].class);
+
+		ck_assert_msg(us > want[k].us - 500 && us < want[k].us + 5000, "%s: %.0f us",
+			      want[k].name, us);
+	}
+	stacks_free(s);
+	lab_close(&l);
+}
+END_TEST
+
+/* Hundreds of processes that are gone before anybody looks at them. */
+START_TEST(exited_processes_have_names)
+{
+	struct lab l;
+	struct spin spin;
+	struct profiler_state st;
+	uint32_t n = 0, named = 0, placed = 0;
+
+	ck_assert_int_eq(lab_open(&l, 499, false), 0);
+	spin_start(&spin, "storm", "150", NULL);
+	spin_wait(&spin);
+	lab_sleep(0.1);
+	lab_stop(&l);
+	struct stacks *s = lab_stacks(&l);
+
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		const struct stacks_sample *a = &s->samples[i];
+		const struct stacks_task *t = &s->tasks[a->task];
+
+		if (t->pid == (uint32_t)spin.pid || !spin_in(s, a->node, &spin, "spin_hot"))
+			continue;
+		n++;
+		named += strcmp(stacks_text(s, t->comm), "tool_spin") == 0 &&
+			 strcmp(stacks_text(s, t->process), "tool_spin") == 0;
+		placed += t->cgroup != 0;
+	}
+	ck_assert_msg(n >= 100, "%u samples of children", n);
+	ck_assert_uint_eq(named, n);
+	ck_assert_uint_eq(placed, n);
+	profiler_state(l.p, &st);
+	ck_assert_msg(st.lost * 10 < st.samples, "%llu lost, %llu taken",
+		      (unsigned long long)st.lost, (unsigned long long)st.samples);
+	stacks_free(s);
+	lab_close(&l);
+}
+END_TEST
+
+START_TEST(bursts_come_and_go)
+{
+	struct lab l;
+	struct spin spin;
+	struct profiler_state st;
+	uint32_t fast = 0, slow = 0, rates[8], n_rates = 0;
+
+	ck_assert_int_eq(lab_open(&l, 49, false), 0);
+	ck_assert_int_eq(profiler_burst(l.p, 0, 1), -EINVAL);
+	ck_assert_int_eq(profiler_burst(l.p, 5000, 1), -EINVAL);
+	ck_assert_int_eq(profiler_burst(l.p, 999, 601), -EINVAL);
+	spin_start(&spin, "shares", "2.2", NULL);
+	ck_assert_int_eq(profiler_burst(l.p, 997, 1), 0);
+	ck_assert_int_eq(profiler_burst(l.p, 997, 1), -EBUSY);
+	lab_sleep(0.2);
+	profiler_state(l.p, &st);
+	ck_assert_uint_eq(st.hz, 997);
+	ck_assert_uint_eq(st.base_hz, 49);
+	ck_assert_int_gt(st.burst_until_us, (int64_t)clock_mono_us());
+	spin_wait(&spin);
+	profiler_state(l.p, &st);
+	ck_assert_uint_eq(st.hz, 49);
+	ck_assert_int_eq(st.burst_until_us, 0);
+	lab_stop(&l);
+	struct stacks *s = lab_stacks(&l);
+
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		if (!spin_task(s, &s->samples[i], spin.pid))
+			continue;
+		fast += s->samples[i].weight_us == 1000000 / 997;
+		slow += s->samples[i].weight_us == 1000000 / 49;
+	}
+	for (uint32_t i = 0; i < s->n_notes && n_rates < 8; i++)
+		if (s->notes[i].kind == STACKS_HZ)
+			rates[n_rates++] = (uint32_t)s->notes[i].n;
+	double seconds = fast * 1003e-6 + slow * 20408e-6;
+
+	ck_assert_msg(fast > 100 && slow > 10, "%u at 997 Hz, %u at 49 Hz", fast, slow);
+	ck_assert_msg(fabs(seconds - 2.2) < 0.2, "%u at 997 Hz and %u at 49 Hz are %.2f s, not 2.2",
+		      fast, slow, seconds);
+	ck_assert_uint_eq(n_rates, 2);
+	ck_assert_uint_eq(rates[0], 997);
+	ck_assert_uint_eq(rates[1], 49);
+	stacks_free(s);
+	lab_close(&l);
+}
+END_TEST
+
+/* ---- without rights: in a process that is nobody ---- */
+
+static void become_nobody(void)
+{
+	if (geteuid() == 0) {
+		ck_assert_int_eq(syscall(SYS_setgroups, 0, NULL), 0);
+		ck_assert_int_eq(setresgid(65534, 65534, 65534), 0);
+		ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+		prctl(PR_SET_DUMPABLE, 1);
+	}
+}
+
+static int paranoid(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "r");
+	int level = 4;
+
+	if (f) {
+		if (fscanf(f, "%d", &level) != 1)
+			level = 4;
+		fclose(f);
+	}
+	return level;
+}
+
+START_TEST(own_processes_without_rights)
+{
+	struct lab l;
+	struct spin spin, older, storm;
+	struct profiler_state st;
+	uint32_t n = 0, n_older = 0, n_storm = 0, others = 0;
+
+	become_nobody();
+	if (paranoid() < 1 || paranoid() > 2)
+		return; /* other tiers */
+	spin_start(&older, "shares", "1.5", NULL);
+	ck_assert_int_eq(lab_open(&l, 499, false), 0);
+	profiler_state(l.p, &st);
+	ck_assert_str_eq(st.tier, "own processes");
+	ck_assert_ptr_nonnull(strstr(st.reason, "CAP_PERFMON"));
+	ck_assert_ptr_nonnull(strstr(st.reason, "perf_event_paranoid"));
+	spin_start(&spin, "shares", "0.5", NULL);
+	spin_wait(&spin);
+	spin_start(&storm, "storm", "100", NULL);
+	spin_wait(&storm);
+	spin_wait(&older);
+	lab_sleep(0.1);
+	lab_stop(&l);
+	struct stacks *s = lab_stacks(&l);
+
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		const struct stacks_sample *a = &s->samples[i];
+		const struct stacks_task *t = &s->tasks[a->task];
+
+		if (spin_task(s, a, spin.pid))
+			n++;
+		else if (spin_task(s, a, older.pid))
+			n_older++;
+		else if (spin_in(s, a->node, &storm, "spin_hot"))
+			n_storm++;
+		others += strcmp(stacks_text(s, t->process), "tool_spin") != 0 &&
+			  t->pid != (uint32_t)getpid();
+	}
+	/* Nothing is missed and nothing is counted twice: 0.5 s of CPU time at 499 Hz. */
+	ck_assert_msg(n > 200 && n < 275, "a child: %u samples", n);
+	ck_assert_msg(n_older > 600 && n_older < 775, "one that was there before: %u", n_older);
+	ck_assert_msg(n_storm > 50, "children of a child: %u", n_storm);
+	ck_assert_msg(others == 0, "%u samples of others", others);
+	stacks_free(s);
+	lab_close(&l);
+}
+END_TEST
+
+static bool permitted(void)
+{
+	struct lab l;
+	struct profiler_state st;
+
+	if (lab_open(&l, 99, false) < 0) {
+		printf("%s\n", l.err);
+		return false;
+	}
+	profiler_state(l.p, &st);
+	lab_stop(&l);
+	lab_close(&l);
+	printf("%s by %s; %s\n", st.tier, st.event, st.reason);
+	return strcmp(st.tier, "every CPU") == 0;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("profiler");
+	TCase *t = tcase_create("host");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	if (!permitted()) {
+		srunner_free(r);
+		return 77;
+	}
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, shares_are_right);
+	tcase_add_test(t, pulses_are_at_their_times);
+	tcase_add_test(t, waits_last_as_long_as_they_do);
+	tcase_add_test(t, exited_processes_have_names);
+	tcase_add_test(t, bursts_come_and_go);
+	tcase_add_test(t, own_processes_without_rights);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
+}
