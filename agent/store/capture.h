@@ -24,6 +24,7 @@
  *	         follow each other, also from section to section; where they jump, frames are lost and
  *	         nothing is known until the next KEY. With bit 63 in seq: CATALOG, CLOCK, ATTRs and KEY
  *	         that make the state before frame `seq`. seq 0: EVENTs of whoever recorded
+ *	PROFILE  an epoch of sampled stacks (profile/epoch.h), names included; in any place
  *	END      u64 sections, u64 bytes before it. Nothing follows. Missing: the file was cut short
  */
 #ifndef STROBE_STORE_CAPTURE_H
@@ -32,7 +33,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum capture_type { CAPTURE_META = 1, CAPTURE_CATALOG, CAPTURE_BLOCK, CAPTURE_FRAMES, CAPTURE_END };
+enum capture_type {
+	CAPTURE_META = 1,
+	CAPTURE_CATALOG,
+	CAPTURE_BLOCK,
+	CAPTURE_FRAMES,
+	CAPTURE_END,
+	CAPTURE_PROFILE
+};
 enum { CAPTURE_VERSION = 1, CAPTURE_SECTION_MAX = 16 << 20, CAPTURE_HEAD = 16 };
 
 struct capture_writer {
