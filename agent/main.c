@@ -20,7 +20,7 @@ static const struct verb {
 	{"record", cmd_record, "save a range of this host as a file"},
 	{"open", cmd_open, "serve a saved file in the dashboard"},
 	{"export", cmd_export, "the samples of a saved file as text"},
-
+	{"flame", cmd_flame, "a flame graph of the agent, of a saved file or of another tool's"},
 };
 enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 

@@ -15,5 +15,6 @@ int cmd_metrics(int argc, char **argv);	   /* the metric reference from the tabl
 int cmd_record(int argc, char **argv);	   /* a range of this host into a file */
 int cmd_open(int argc, char **argv);	   /* serves such a file */
 int cmd_export(int argc, char **argv);	   /* prints its samples */
+int cmd_flame(int argc, char **argv); /* flame graphs of an agent, a capture or a foreign file */
 
 #endif

@@ -7,19 +7,31 @@
 #include "profile/fold.h"
 
 enum profile_format {
-	PROFILE_FOLDED,	     /* tree: "a;b;c 12" per stack, in samples (in us of STACKS_OFF) */
+	PROFILE_FOLDED, /* tree: "a;b;c 12" per stack, in samples (in us of STACKS_OFF); with a baseline
+				"a;b;c BEFORE NOW", as difffolded.pl */
 	PROFILE_PPROF,	     /* tree: gzipped profile.proto */
 	PROFILE_HTML,	     /* tree: one file, no network */
-	PROFILE_JSON,	     /* tree: what the HTML page and d3-flame-graph read: {n, v, l, c} */
+	PROFILE_JSON,	     /* tree: what the HTML page and d3-flame-graph read, see below */
 	PROFILE_SPEEDSCOPE,  /* samples: one profile a thread */
 	PROFILE_FIREFOX,     /* samples: processed profile of profiler.firefox.com */
 	PROFILE_PERFETTO,    /* samples: protobuf trace of ui.perfetto.dev */
 	PROFILE_PERF_SCRIPT, /* samples: text of `perf script` */
 	PROFILE_STROBE	     /* samples: an epoch (profile/epoch.h) */
 };
+/*
+ * PROFILE_JSON is one object, which is the root frame: n name, v its weight with its children's, c children (the
+ * same, in order of name); l "kernel", "user", "library", "jit", "inlined", "process", "thread" or "" (unknown), m the
+ * module's name where there is one. With a baseline b: its weight there, brought to the length of the ranges, and d =
+ * v - b. The root has "about" besides: {title, host, version, from, to (unix seconds, or 0), unit ("us", "samples",
+ * "bytes" ...), kind ("cpu", "off"), samples, span_us, covered_us, hz_min, hz_max, lost, throttled, shallow, truncated,
+ * left_out (frames), diff, base_samples, base_span_us}. '<' never stands in it.
+ */
+
 /* By the name users give: "folded", "pprof", "html", "json", "speedscope", "firefox", "perfetto", "perf", "strobe". -1: none. */
 int profile_format(const char *name);
+const char *profile_format_name(enum profile_format);
 bool profile_format_is_tree(enum profile_format);
+bool profile_format_is_text(enum profile_format); /* fit for a terminal */
 const char *profile_format_mime(enum profile_format);
 const char *profile_format_suffix(enum profile_format); /* ".pb.gz" */
 
@@ -30,11 +42,14 @@ struct profile_out {
 struct profile_about { /* for titles; strings may be NULL */
 	const char *title, *host, *version;
 	int64_t wall_from_us, wall_to_us; /* of the (first) range; 0: unknown */
+	enum stacks_kind kind;
+	const char *unit; /* what a weight of 1 is where weights are no times; NULL or "": us */
 };
 
+/* 0; -EINVAL: not of a tree; -ENOMEM; what write() returned. */
 int export_tree(enum profile_format, const struct fold_tree *, const struct profile_about *,
 		const struct profile_out *);
-/* Stacks with their times in [from_us, to_us) that pass the filter. */
+/* Stacks with their times in [from_us, to_us) that pass the filter. The same; -EMSGSIZE of PROFILE_STROBE. */
 int export_samples(enum profile_format, const struct stacks *, const struct stacks_filter *,
 		   int64_t from_us, int64_t to_us, const struct profile_about *,
 		   const struct profile_out *);

@@ -328,7 +328,7 @@ static int next(struct capture_reader *c, enum capture_type *type, const uint8_t
 	r = get_u32(head + 16) == seeded(c->sections, c->stored.p, stored) ? 0 : -EBADMSG;
 	*type = (enum capture_type)get_u32(head);
 	if (r == 0 && (get_u32(head + 4) & ~(uint32_t)FLAGS_KNOWN || *type < CAPTURE_META ||
-		       *type > CAPTURE_END))
+		       *type > CAPTURE_PROFILE))
 		r = -EAGAIN;
 	if (r == 0)
 		r = unpack(c, head, data);

@@ -1,0 +1,32 @@
+/*
+ * Sampled stacks from wherever `strobe flame` has them: a capture's PROFILE sections, one epoch, another tool's
+ * file, or an answer of the agent. Messages go to stderr.
+ */
+#ifndef STROBE_CMD_FLAME_LOAD_H
+#define STROBE_CMD_FLAME_LOAD_H
+
+#include "profile/import.h"
+#include "serve/client.h"
+
+struct flame_sets {
+	struct stacks **sets; /* oldest first, on one timeline */
+	size_t n;
+	int64_t from_us, to_us;	    /* what they stand for */
+	int64_t real_off_us;	    /* wall clock = at_us + real_off_us; 0: unknown */
+	bool has_time;		    /* samples know when */
+	bool has_tasks;		    /* and whose they are */
+	char unit[IMPORT_UNIT_MAX]; /* as of import_result */
+	char host[256];		    /* "": unknown */
+	enum stacks_kind kind;	    /* what there is more of */
+};
+
+/* 0, or -errno, which was said. format: how to read it; IMPORT_ANY: see what it is. */
+int flame_load_file(struct flame_sets *ret, const char *path, enum import_format);
+/* target: "/api/v1/profile?...&format=strobe". */
+int flame_load_agent(struct flame_sets *ret, const struct client *, const char *target);
+void flame_sets_done(struct flame_sets *);
+
+/* Moves all their times. */
+void flame_sets_shift(struct flame_sets *, int64_t us);
+
+#endif

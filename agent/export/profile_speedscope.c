@@ -1,0 +1,109 @@
+/* speedscope's file format: one sampled profile a thread, stacks as lists of frames from the root down. */
+#include "export/profile_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void put_frames(const struct stacks *s, struct emit *e)
+{
+	char name[1024];
+
+	emit_key(e, "shared");
+	emit_open(e, '{');
+	emit_key(e, "frames");
+	emit_open(e, '[');
+	for (uint32_t i = 0; i < s->n_frames; i++) {
+		const char *path = stacks_text(s, s->modules[s->frames[i].module].name);
+
+		emit_open(e, '{');
+		emit_key_string(e, "name", stacks_frame_name(s, i, name, sizeof(name)));
+		if (*path)
+			emit_key_string(e, "file", path);
+		emit_close(e, '}');
+	}
+	emit_close(e, ']');
+	emit_close(e, '}');
+}
+
+static void put_thread_name(const struct stacks *s, const struct stacks_task *t, struct emit *e)
+{
+	char name[256];
+
+	if (t->tid == t->pid || !t->tid)
+		snprintf(name, sizeof(name), "%.200s %u", stacks_text(s, t->comm), t->pid);
+	else
+		snprintf(name, sizeof(name), "%.100s %u/%u %.100s",
+			 stacks_text(s, t->process ? t->process : t->comm), t->pid, t->tid,
+			 stacks_text(s, t->comm));
+	emit_key_string(e, "name", name);
+}
+
+static const char *unit_name(const struct profile_about *about)
+{
+	if (!about->unit || !*about->unit)
+		return "microseconds";
+	return about->unit[0] == 'b' ? "bytes" : "none";
+}
+
+/* Rows [a, b) are one thread's. */
+static void put_profile(const struct profile_set *x, size_t a, size_t b, uint32_t *path,
+			struct emit *e)
+{
+	const struct stacks *s = x->s;
+	const uint32_t *rows = x->by_thread.rows;
+	uint64_t sum = 0;
+
+	emit_open(e, '{');
+	emit_key_string(e, "type", "sampled");
+	put_thread_name(s, &s->tasks[s->samples[rows[a]].task], e);
+	emit_key_string(e, "unit", unit_name(x->about));
+	emit_key(e, "samples");
+	emit_open(e, '[');
+	for (size_t i = a; i < b; i++) {
+		size_t n = profile_path(s, s->samples[rows[i]].node, path, PROFILE_DEPTH_MAX);
+
+		sum += s->samples[rows[i]].weight_us;
+		emit_open(e, '[');
+		for (size_t k = 0; k < n; k++)
+			emit_int(e, path[k]);
+		emit_close(e, ']');
+	}
+	emit_close(e, ']');
+	emit_key(e, "weights");
+	emit_open(e, '[');
+	for (size_t i = a; i < b; i++)
+		emit_int(e, s->samples[rows[i]].weight_us);
+	emit_close(e, ']');
+	emit_key_int(e, "startValue", 0);
+	emit_key_int(e, "endValue", (int64_t)sum);
+	emit_close(e, '}');
+}
+
+int profile_speedscope(const struct profile_set *x, struct emit *e)
+{
+	uint32_t *path = malloc(PROFILE_DEPTH_MAX * sizeof(*path));
+	char exporter[64];
+
+	if (!path)
+		return -ENOMEM;
+	snprintf(exporter, sizeof(exporter), "strobe@%.40s",
+		 x->about->version ? x->about->version : "");
+	emit_open(e, '{');
+	emit_key_string(e, "$schema", "https://www.speedscope.app/file-format-schema.json");
+	emit_key_string(e, "version", "0.0.1");
+	emit_key_string(e, "exporter", exporter);
+	emit_key_string(e, "name", x->about->title ? x->about->title : "strobe");
+	emit_key_int(e, "activeProfileIndex", 0);
+	put_frames(x->s, e);
+	emit_key(e, "profiles");
+	emit_open(e, '[');
+	for (size_t a = 0, b; a < x->by_thread.n; a = b) {
+		for (b = a + 1; b < x->by_thread.n && profile_same_thread(x, a, b);)
+			b++;
+		put_profile(x, a, b, path, e);
+	}
+	emit_close(e, ']');
+	emit_close(e, '}');
+	free(path);
+	return 0;
+}

@@ -1,0 +1,473 @@
+/* The samples of perf script text: lines to stacks, and at the end which event counts and what a sample weighs. */
+#include "profile/import_perf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EVENTS_MAX = 64, CACHE_SLOTS = 1 << 14, DELTAS_MAX = 1 << 16, CPUS_MAX = 4096 };
+
+struct pending {
+	struct stacks_sample sample; /* task: of perf_read.tasks */
+	uint64_t period;
+	uint64_t order;
+	uint8_t event;
+};
+
+struct task {
+	uint32_t pid, tid, comm;
+};
+
+/* A frame's text met before: most are, and reading one is the bulk of the work. */
+struct cached {
+	uint64_t hash;
+	uint32_t frames[2], n; /* n 0: empty; 2: JIT code with an inlined call in its name */
+};
+
+struct perf_read {
+	struct import *m;
+	struct stacks *s;
+	struct {
+		char name[64];
+		uint64_t n;
+	} events[EVENTS_MAX];
+	uint32_t n_events;
+	struct pending *samples;
+	size_t n_samples, cap_samples;
+	struct task *tasks;
+	size_t n_tasks, cap_tasks;
+	struct idmap task_ids, mains; /* (pid, tid, comm) -> task; pid -> comm of its main thread */
+	struct cached *cache;
+	/* the sample that is being read */
+	bool open, ended; /* ended: its frame stood on its line */
+	struct pending now;
+	uint32_t path[IMPORT_DEPTH_MAX]; /* innermost first */
+	uint32_t depth;
+	bool no_time, no_cpu;
+};
+
+/* ---- frames ---- */
+
+static uint64_t hash_text(const char *p, size_t len)
+{
+	uint64_t h = 0x9e3779b97f4a7c15u ^ len, v = 0;
+
+	for (; len >= 8; len -= 8, p += 8) {
+		memcpy(&v, p, 8);
+		h = idmap_mix(h ^ v);
+	}
+	v = 0;
+	memcpy(&v, p, len);
+	return idmap_mix(h ^ v);
+}
+
+static uint32_t make_frame(struct perf_read *x, const char *name, size_t len, uint32_t module,
+			   enum stacks_type type)
+{
+	struct stacks_frame f = {.module = module, .type = (uint8_t)type};
+
+	f.name = stacks_string(x->s, name, len);
+	return stacks_frame(x->s, &f);
+}
+
+/* Code that a JIT has made of several functions names them "outer->inner". */
+static const char *inlined_part(const struct perf_frame *f, enum stacks_type type)
+{
+	const char *arrow;
+
+	if (type != STACKS_JIT || f->name_len < 4)
+		return NULL;
+	arrow = memmem(f->name + 1, f->name_len - 1, "->", 2);
+	if (!arrow || (arrow - f->name >= 8 && memcmp(arrow - 8, "operator", 8) == 0))
+		return NULL;
+	return arrow + 2 < f->name + f->name_len ? arrow + 2 : NULL;
+}
+
+static void make_frames(struct perf_read *x, const struct perf_frame *f, struct cached *to)
+{
+	static const char inlined[] = "inlined", unknown[] = "[unknown]";
+	bool is_inlined = f->module_len == sizeof(inlined) - 1 &&
+			  memcmp(f->module, inlined, sizeof(inlined) - 1) == 0;
+	bool has_module = f->module && !is_inlined && f->module_len &&
+			  !(f->module_len == sizeof(unknown) - 1 &&
+			    memcmp(f->module, unknown, sizeof(unknown) - 1) == 0);
+	enum stacks_type type = is_inlined ? STACKS_INLINED
+					   : import_type(has_module ? f->module : "",
+							 has_module ? f->module_len : 0, f->addr);
+	char path[512];
+	uint32_t module = 0;
+	const char *inner = inlined_part(f, type);
+
+	if (!f->module && f->name_len && type == STACKS_UNKNOWN &&
+	    memcmp(f->name, unknown, f->name_len) != 0)
+		type = STACKS_USER;
+	if (has_module) {
+		snprintf(path, sizeof(path), "%.*s",
+			 (int)(f->module_len < 500 ? f->module_len : 500), f->module);
+		module = stacks_module(x->s, path, NULL);
+	}
+	to->n = 1;
+	if (!inner) {
+		to->frames[0] = f->name_len
+					? make_frame(x, f->name, f->name_len, module, type)
+					: make_frame(x, unknown, sizeof(unknown) - 1, module, type);
+		return;
+	}
+	to->n = 2;
+	to->frames[0] = make_frame(x, inner, (size_t)(f->name + f->name_len - inner), module,
+				   STACKS_INLINED);
+	to->frames[1] = make_frame(x, f->name, (size_t)(inner - 2 - f->name), module, type);
+}
+
+/* Half of the address space is the kernel's, so that the same text is of one type only in one of the halves. */
+static bool add_frame(struct perf_read *x, const char *line, size_t len)
+{
+	const char *p = line;
+	struct perf_frame f;
+	struct cached *c;
+	bool high;
+	uint64_t h;
+
+	while (*p == ' ' || *p == '\t')
+		p++;
+	high = len > (size_t)(p - line) + 16 && memcmp(p, "ffff", 4) == 0 && p[16] == ' ';
+	while (*p && *p != ' ')
+		p++;
+	h = hash_text(p, len - (size_t)(p - line)) + high;
+	c = &x->cache[h & (CACHE_SLOTS - 1)];
+	if (!*p || !c->n || c->hash != h) {
+		struct cached made = {.hash = h};
+
+		if (!import_perf_frame(line, len, &f))
+			return false;
+		make_frames(x, &f, &made);
+		if (!f.has_addr) /* what was hashed is not all of it */
+			made.hash = ~h;
+		*c = made;
+	}
+	for (uint32_t i = 0; i < c->n; i++) {
+		if (x->depth < IMPORT_DEPTH_MAX)
+			x->path[x->depth++] = c->frames[i];
+		else
+			x->now.sample.flags |= STACKS_TRUNCATED;
+	}
+	return true;
+}
+
+/* ---- samples ---- */
+
+static bool is_idle(const struct perf_read *x)
+{
+	static const char *const names[] = {"idle", "halt", "mwait", "hypercall_sched_op"};
+	const char *name;
+
+	if (!x->depth)
+		return false;
+	name = stacks_text(x->s, x->s->frames[x->path[0]].name);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strstr(name, names[i]))
+			return true;
+	return false;
+}
+
+static int put_sample(struct perf_read *x)
+{
+	struct pending *p = &x->now;
+	const struct task *t = &x->tasks[p->sample.task];
+	uint32_t node = 0;
+
+	x->open = false;
+	if (x->n_samples == x->cap_samples) {
+		size_t cap = x->cap_samples ? x->cap_samples * 2 : 4096;
+		struct pending *grown = realloc(x->samples, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		x->samples = grown;
+		x->cap_samples = cap;
+	}
+	for (uint32_t i = x->depth; i-- > 0;)
+		node = stacks_node(x->s, node, x->path[i]);
+	p->sample.node = node;
+	if (!t->tid && !t->pid && strncmp(stacks_text(x->s, t->comm), "swapper", 7) == 0 &&
+	    is_idle(x))
+		p->sample.flags |= STACKS_IDLE;
+	p->order = x->n_samples;
+	x->samples[x->n_samples++] = *p;
+	return (x->n_samples & 0x3f) ? 0 : import_check(x->m);
+}
+
+static int take_task(struct perf_read *x, const struct perf_line *l, uint32_t *ret)
+{
+	uint32_t comm = stacks_string(x->s, l->comm, l->comm_len);
+	uint64_t key = idmap_mix((uint64_t)l->pid << 32 | l->tid) ^ comm;
+	uint32_t *id = idmap_put(&x->task_ids, key, (uint32_t)x->n_tasks);
+	uint32_t *main = idmap_put(&x->mains, l->pid, comm);
+
+	if (!id || !main)
+		return -ENOMEM;
+	if (l->pid == l->tid)
+		*main = comm;
+	*ret = *id;
+	if (*id < x->n_tasks)
+		return 0;
+	if (x->n_tasks == x->cap_tasks) {
+		size_t cap = x->cap_tasks ? x->cap_tasks * 2 : 64;
+		struct task *p = realloc(x->tasks, cap * sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		x->tasks = p;
+		x->cap_tasks = cap;
+	}
+	x->tasks[x->n_tasks++] = (struct task){l->pid, l->tid, comm};
+	return 0;
+}
+
+static uint8_t take_event(struct perf_read *x, const struct perf_line *l)
+{
+	size_t len = l->event_len < sizeof(x->events[0].name) - 1 ? l->event_len
+								  : sizeof(x->events[0].name) - 1;
+	uint32_t i = 0;
+
+	while (i < x->n_events && (strncmp(x->events[i].name, l->event ? l->event : "", len) != 0 ||
+				   x->events[i].name[len]))
+		i++;
+	if (i == EVENTS_MAX)
+		i = EVENTS_MAX - 1;
+	else if (i == x->n_events) {
+		memcpy(x->events[i].name, l->event ? l->event : "", l->event ? len : 0);
+		x->n_events++;
+	}
+	x->events[i].n++;
+	return (uint8_t)i;
+}
+
+/* What follows the event may be the fields of a tracepoint instead. */
+static bool starts_with_address(const char *p)
+{
+	size_t n = strspn(p, "0123456789abcdef");
+
+	return n && (p[n] == ' ' || p[n] == '\t') && p[n + 1];
+}
+
+static int open_sample(struct perf_read *x, const struct perf_line *l)
+{
+	int r;
+
+	x->now = (struct pending){.sample = {.at_us = l->at_us}, .period = l->period};
+	x->no_time |= !l->has_time;
+	x->no_cpu |= l->cpu < 0;
+	if (l->cpu > 0)
+		x->now.sample.cpu = (uint16_t)l->cpu;
+	r = take_task(x, l, &x->now.sample.task);
+	if (r < 0)
+		return r;
+	x->now.event = take_event(x, l);
+	x->depth = 0;
+	x->open = true;
+	x->ended = false;
+	if (*l->rest && starts_with_address(l->rest) && add_frame(x, l->rest, strlen(l->rest))) {
+		x->ended = true;
+		return put_sample(x);
+	}
+	return 0;
+}
+
+static int take_line(struct perf_read *x, const char *line, size_t len)
+{
+	struct perf_line l;
+	bool indented = line[0] == ' ' || line[0] == '\t';
+	const char *p = line;
+
+	while (*p == ' ' || *p == '\t')
+		p++;
+	if (!*p)
+		return x->open ? put_sample(x) : 0;
+	if (*p == '#' && !x->open)
+		return 0;
+	if (x->open && indented && add_frame(x, line, len))
+		return 0;
+	if (import_perf_line(line, &l)) {
+		int r = x->open ? put_sample(x) : 0;
+
+		return r < 0 ? r : open_sample(x, &l);
+	}
+	if (!(x->open && indented)) /* where the frame above it is in the source */
+		x->m->res->skipped++;
+	return 0;
+}
+
+/* ---- at the end ---- */
+
+static uint32_t choose_event(const struct perf_read *x)
+{
+	uint32_t best = 0;
+
+	for (uint32_t i = 1; i < x->n_events; i++)
+		if (import_perf_is_off_cpu(x->events[best].name) ||
+		    (x->events[i].n > x->events[best].n &&
+		     !import_perf_is_off_cpu(x->events[i].name)))
+			best = i;
+	return best;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct pending *p = a, *q = b;
+
+	if (p->sample.at_us != q->sample.at_us)
+		return p->sample.at_us < q->sample.at_us ? -1 : 1;
+	return p->order < q->order ? -1 : p->order > q->order;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* From how far samples of one CPU are apart, which idle time makes further at most. 0: not to be told. */
+static uint32_t measure_hz(const struct perf_read *x, uint32_t event)
+{
+	int64_t *last = calloc(CPUS_MAX, sizeof(*last));
+	uint32_t *deltas = malloc(DELTAS_MAX * sizeof(*deltas));
+	size_t n = 0;
+	uint32_t hz = 0;
+
+	for (size_t i = 0; last && deltas && i < x->n_samples && n < DELTAS_MAX; i++) {
+		const struct stacks_sample *s = &x->samples[i].sample;
+		int64_t *was = &last[s->cpu % CPUS_MAX];
+
+		if (x->samples[i].event != event)
+			continue;
+		if (*was && s->at_us > *was && s->at_us - *was < 10000000)
+			deltas[n++] = (uint32_t)(s->at_us - *was);
+		*was = s->at_us;
+	}
+	if (n) {
+		qsort(deltas, n, sizeof(*deltas), by_value);
+		hz = import_perf_known_hz(1e6 / deltas[n / 2]);
+	}
+	free(last);
+	free(deltas);
+	return hz;
+}
+
+struct weighing {
+	uint32_t event, weight_us; /* weight_us 0: the period in ns */
+};
+
+static struct weighing weigh(struct perf_read *x)
+{
+	struct weighing w = {.event = choose_event(x)};
+	const char *event = x->events[w.event].name;
+	struct import_result *res = x->m->res;
+	uint64_t period = 0;
+
+	for (size_t i = 0; i < x->n_samples && !period; i++)
+		period = x->samples[i].event == w.event ? x->samples[i].period : 0;
+	snprintf(res->event, sizeof(res->event), "%s", event);
+	if (import_perf_is_off_cpu(event))
+		return w;
+	if (import_perf_is_clock(event) && period >= 1000 && period <= 1000000000) {
+		x->s->hz = import_perf_known_hz(1e9 / (double)period);
+		return w;
+	}
+	if (!import_perf_is_tracepoint(event) && !x->no_time)
+		x->s->hz = measure_hz(x, w.event);
+	w.weight_us = x->s->hz ? (1000000 + x->s->hz / 2) / x->s->hz : 1;
+	if (!x->s->hz)
+		strcpy(res->unit, "samples");
+	return w;
+}
+
+static int add_tasks(struct perf_read *x)
+{
+	for (size_t i = 0; i < x->n_tasks; i++) {
+		const struct task *t = &x->tasks[i];
+		const uint32_t *main = idmap_get(&x->mains, t->pid);
+		struct stacks_task made = {
+			.pid = t->pid, .tid = t->tid, .comm = t->comm, .process = *main};
+		uint32_t id = stacks_task(x->s, &made);
+
+		if (stacks_failed(x->s))
+			return -ENOMEM;
+		x->tasks[i].comm = id; /* from here on its number there */
+	}
+	return 0;
+}
+
+static int add_sample(struct perf_read *x, struct pending *p, const struct weighing *w)
+{
+	bool off = import_perf_is_off_cpu(x->events[p->event].name);
+	uint64_t us = p->period / 1000;
+
+	if (p->event != w->event && !off) {
+		x->m->res->others++;
+		return 0;
+	}
+	p->sample.kind = off ? STACKS_OFF : STACKS_CPU;
+	p->sample.weight_us =
+		off || !w->weight_us ? us > UINT32_MAX ? UINT32_MAX : (uint32_t)us : w->weight_us;
+	if (!p->sample.weight_us)
+		p->sample.weight_us = 1;
+	p->sample.task = x->tasks[p->sample.task].comm;
+	return stacks_add(x->s, &p->sample);
+}
+
+static int finish(struct perf_read *x)
+{
+	struct stacks *s = x->s;
+	struct weighing w;
+	uint16_t cpus = 0;
+	int r = x->open ? put_sample(x) : 0;
+
+	if (r < 0 || !x->n_samples)
+		return r;
+	qsort(x->samples, x->n_samples, sizeof(*x->samples), by_time);
+	s->has_time = !x->no_time;
+	s->has_cpu = !x->no_cpu;
+	w = weigh(x);
+	r = add_tasks(x);
+	for (size_t i = 0; i < x->n_samples && r == 0; i++) {
+		r = add_sample(x, &x->samples[i], &w);
+		if (x->samples[i].sample.cpu >= cpus)
+			cpus = (uint16_t)(x->samples[i].sample.cpu + 1);
+	}
+	s->n_cpus = s->has_cpu ? cpus : 0;
+	s->from_us = x->samples[0].sample.at_us;
+	s->to_us = x->samples[x->n_samples - 1].sample.at_us + 1;
+	return r;
+}
+
+int import_perf(struct import *m)
+{
+	struct perf_read *x = calloc(1, sizeof(*x));
+	char *line;
+	size_t len;
+	int r = 0;
+
+	if (x)
+		*x = (struct perf_read){
+			.m = m, .s = m->s, .cache = calloc(CACHE_SLOTS, sizeof(*x->cache))};
+	if (!x || !x->cache)
+		r = -ENOMEM;
+	while (r == 0 && (line = import_line(&m->in, &len)))
+		r = take_line(x, line, len);
+	if (r == 0)
+		r = finish(x);
+	if (r == -ENOMEM)
+		import_no_memory(m);
+	if (x) {
+		idmap_done(&x->task_ids);
+		idmap_done(&x->mains);
+		free(x->samples);
+		free(x->tasks);
+		free(x->cache);
+		free(x);
+	}
+	return r;
+}

@@ -1,0 +1,518 @@
+/*
+ * pprof's profile.proto, read by hand: three passes over its top level (strings and types; mappings, functions and
+ * locations; samples), so that nothing of it is kept twice. Unknown fields are passed over.
+ */
+#include "profile/import_internal.h"
+#include "profile/import_wire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TYPES_MAX = 64, VALUES_MAX = 64, LINES_MAX = 256 };
+
+enum {
+	F_SAMPLE_TYPE = 1,
+	F_SAMPLE,
+	F_MAPPING,
+	F_LOCATION,
+	F_FUNCTION,
+	F_STRING,
+	F_TIME_NS = 9,
+	F_DURATION_NS,
+	F_PERIOD_TYPE,
+	F_PERIOD,
+	F_DEFAULT_TYPE = 14
+};
+
+/* ---- what it holds ---- */
+
+struct text {
+	const char *p;
+	size_t len;
+};
+
+struct function {
+	uint32_t name; /* string of the stacks */
+};
+struct location {
+	uint32_t frames, n; /* of pprof.frames, outermost first */
+};
+
+struct pprof {
+	struct import *m;
+	struct wire all;
+	struct text *strings;
+	size_t n_strings, cap_strings;
+	struct idmap mappings, functions, locations; /* id -> module; -> string; -> locations[] */
+	uint32_t main_module;
+	struct location *location;
+	size_t n_locations, cap_locations;
+	uint32_t *frames;
+	size_t n_frames, cap_frames;
+	struct {
+		uint64_t type, unit;
+	} types[TYPES_MAX], period_type;
+	uint32_t n_types;
+	int32_t count; /* which value is a number of samples; -1: none */
+	uint32_t chosen;
+	uint64_t default_type, period, time_ns, duration_ns;
+	double to_us; /* of a value; 0: it is no time */
+	struct import_sums sums;
+	uint32_t *path; /* IMPORT_DEPTH_MAX */
+};
+
+static void *grown(void *p, size_t *cap, size_t n, size_t size)
+{
+	size_t wider = *cap ? *cap : 256;
+
+	if (n < *cap)
+		return p;
+	while (wider <= n)
+		wider *= 2;
+	p = realloc(p, wider * size);
+	*cap = p ? wider : *cap;
+	return p;
+}
+
+#define GROW(array, cap, n)                                                                        \
+	__extension__({                                                                            \
+		void *grown_ = grown((array), &(cap), (n), sizeof(*(array)));                      \
+		if (grown_)                                                                        \
+			(array) = grown_;                                                          \
+		grown_ != NULL;                                                                    \
+	})
+
+static struct text text_of(const struct pprof *x, uint64_t i)
+{
+	return i < x->n_strings ? x->strings[i] : (struct text){"", 0};
+}
+
+static bool is_text(struct text t, const char *s)
+{
+	return t.len == strlen(s) && memcmp(t.p, s, t.len) == 0;
+}
+
+static uint32_t intern(struct pprof *x, struct text t)
+{
+	return stacks_string(x->m->s, t.p, t.len);
+}
+
+/* ---- first pass: strings, types ---- */
+
+static void take_type(struct field *f, uint64_t *type, uint64_t *unit)
+{
+	struct field g;
+
+	while (next_field(&f->body, &g)) {
+		if (g.number == 1)
+			*type = g.v;
+		if (g.number == 2)
+			*unit = g.v;
+	}
+}
+
+static int take_head(struct pprof *x)
+{
+	struct wire w = x->all;
+	struct field f;
+
+	while (next_field(&w, &f)) {
+		if (f.type == 2 && f.number == F_STRING) {
+			if (!GROW(x->strings, x->cap_strings, x->n_strings))
+				return -ENOMEM;
+			x->strings[x->n_strings++] = (struct text){(const char *)f.body.p,
+								   (size_t)(f.body.end - f.body.p)};
+		}
+		if (f.type == 2 && f.number == F_SAMPLE_TYPE && x->n_types < TYPES_MAX) {
+			take_type(&f, &x->types[x->n_types].type, &x->types[x->n_types].unit);
+			x->n_types++;
+		}
+		if (f.type == 2 && f.number == F_PERIOD_TYPE)
+			take_type(&f, &x->period_type.type, &x->period_type.unit);
+		if (f.type == 0 && f.number == F_TIME_NS)
+			x->time_ns = f.v;
+		if (f.type == 0 && f.number == F_DURATION_NS)
+			x->duration_ns = f.v;
+		if (f.type == 0 && f.number == F_PERIOD)
+			x->period = f.v;
+		if (f.type == 0 && f.number == F_DEFAULT_TYPE)
+			x->default_type = f.v;
+	}
+	return w.bad ? -EBADMSG : 0;
+}
+
+static double unit_us(struct text t)
+{
+	static const struct {
+		const char *name;
+		double us;
+	} units[] = {{"nanoseconds", 1e-3}, {"microseconds", 1}, {"milliseconds", 1e3},
+		     {"seconds", 1e6},	    {"ns", 1e-3},	 {"us", 1},
+		     {"ms", 1e3},	    {"s", 1e6}};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (is_text(t, units[i].name))
+			return units[i].us;
+	return 0;
+}
+
+/* The default one, else the last, as pprof itself; beside it, how many samples those are. */
+static void choose_type(struct pprof *x)
+{
+	struct text unit;
+
+	x->chosen = x->n_types ? x->n_types - 1 : 0;
+	for (uint32_t i = 0; x->default_type && i < x->n_types; i++)
+		if (x->types[i].type == x->default_type)
+			x->chosen = i;
+	unit = text_of(x, x->types[x->chosen].unit);
+	x->to_us = unit_us(unit);
+	x->count = -1;
+	if (x->to_us > 0 && x->chosen && is_text(text_of(x, x->types[0].type), "samples"))
+		x->count = 0;
+	if (x->to_us <= 0) {
+		if (is_text(unit, "count") || !unit.len)
+			unit = text_of(x, x->types[x->chosen].type);
+		snprintf(x->m->res->unit, sizeof(x->m->res->unit), "%.*s",
+			 (int)(unit.len < IMPORT_UNIT_MAX ? unit.len : IMPORT_UNIT_MAX - 1),
+			 unit.len ? unit.p : "samples");
+	}
+	snprintf(x->m->res->event, sizeof(x->m->res->event), "%.*s",
+		 (int)(text_of(x, x->types[x->chosen].type).len < 60
+			       ? text_of(x, x->types[x->chosen].type).len
+			       : 60),
+		 text_of(x, x->types[x->chosen].type).p);
+}
+
+/* ---- second pass: what samples refer to ---- */
+
+static int take_mapping(struct pprof *x, struct field *f)
+{
+	uint64_t id = 0, file = 0, build_id = 0;
+	char path[512], hex[128];
+	struct field g;
+	struct text t;
+	uint32_t module = 0;
+
+	while (next_field(&f->body, &g)) {
+		id = g.number == 1 ? g.v : id;
+		file = g.number == 5 ? g.v : file;
+		build_id = g.number == 6 ? g.v : build_id;
+	}
+	t = text_of(x, file);
+	snprintf(path, sizeof(path), "%.*s", (int)(t.len < 500 ? t.len : 500), t.p);
+	t = text_of(x, build_id);
+	snprintf(hex, sizeof(hex), "%.*s", (int)(t.len < 100 ? t.len : 100), t.p);
+	if (path[0])
+		module = stacks_module(x->m->s, path, hex);
+	if (!x->mappings.n)
+		x->main_module = module;
+	return idmap_put(&x->mappings, id, module) ? 0 : -ENOMEM;
+}
+
+static int take_function(struct pprof *x, struct field *f)
+{
+	uint64_t id = 0, name = 0, system = 0;
+	struct field g;
+
+	while (next_field(&f->body, &g)) {
+		id = g.number == 1 ? g.v : id;
+		name = g.number == 2 ? g.v : name;
+		system = g.number == 3 ? g.v : system;
+	}
+	return idmap_put(&x->functions, id, intern(x, text_of(x, name ? name : system))) ? 0
+											 : -ENOMEM;
+}
+
+static enum stacks_type type_of(const struct pprof *x, uint32_t module, uint64_t addr)
+{
+	const struct stacks *s = x->m->s;
+	const char *path = stacks_text(s, s->modules[module].name);
+	enum stacks_type type = import_type(path, strlen(path), addr);
+
+	if (type == STACKS_UNKNOWN || (type == STACKS_LIBRARY && module == x->main_module))
+		return STACKS_USER;
+	return type;
+}
+
+static int add_frame(struct pprof *x, const struct stacks_frame *f)
+{
+	if (!GROW(x->frames, x->cap_frames, x->n_frames))
+		return -ENOMEM;
+	x->frames[x->n_frames++] = stacks_frame(x->m->s, f);
+	return 0;
+}
+
+/* Its lines are inlined calls, innermost first; the last one is the function that is there. */
+static int add_location(struct pprof *x, uint64_t id, uint32_t module, uint64_t addr,
+			const uint64_t *functions, uint32_t n)
+{
+	struct location l = {.frames = (uint32_t)x->n_frames};
+	struct stacks_frame f = {.module = module, .type = (uint8_t)type_of(x, module, addr)};
+	int r = 0;
+
+	for (uint32_t i = n; i-- > 0 && r == 0;) {
+		const uint32_t *name = idmap_get(&x->functions, functions[i]);
+
+		if (!name || !*name)
+			continue;
+		f.name = *name;
+		r = add_frame(x, &f);
+		f.type = STACKS_INLINED;
+	}
+	if (r == 0 && x->n_frames == l.frames) {
+		f.addr = addr;
+		f.missed = true;
+		f.name = addr ? 0 : x->m->s->frames[0].name;
+		r = add_frame(x, &f);
+	}
+	l.n = (uint32_t)x->n_frames - l.frames;
+	if (r < 0 || !GROW(x->location, x->cap_locations, x->n_locations))
+		return -ENOMEM;
+	if (!idmap_put(&x->locations, id, (uint32_t)x->n_locations))
+		return -ENOMEM;
+	x->location[x->n_locations++] = l;
+	return 0;
+}
+
+static int take_location(struct pprof *x, struct field *f)
+{
+	uint64_t id = 0, mapping = 0, addr = 0, functions[LINES_MAX];
+	uint32_t n = 0;
+	const uint32_t *module;
+	struct field g, h;
+
+	while (next_field(&f->body, &g)) {
+		id = g.number == 1 ? g.v : id;
+		mapping = g.number == 2 ? g.v : mapping;
+		addr = g.number == 3 ? g.v : addr;
+		if (g.number != 4 || g.type != 2 || n == LINES_MAX)
+			continue;
+		functions[n] = 0;
+		while (next_field(&g.body, &h))
+			if (h.number == 1)
+				functions[n] = h.v;
+		n++;
+	}
+	module = idmap_get(&x->mappings, mapping);
+	return add_location(x, id, module ? *module : 0, addr, functions, n);
+}
+
+/* Functions and mappings may stand behind the locations that name them. */
+static int take_tables(struct pprof *x)
+{
+	static const struct {
+		uint32_t number;
+		int (*take)(struct pprof *, struct field *);
+	} passes[] = {{F_MAPPING, take_mapping},
+		      {F_FUNCTION, take_function},
+		      {F_LOCATION, take_location}};
+	uint64_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(passes) / sizeof(*passes) && r == 0; i++) {
+		struct wire w = x->all;
+		struct field f;
+
+		while (r == 0 && next_field(&w, &f))
+			if (f.type == 2 && f.number == passes[i].number) {
+				r = passes[i].take(x, &f);
+				if (r == 0 && (++n & 0xfff) == 0)
+					r = import_check(x->m);
+			}
+	}
+	return r;
+}
+
+/* ---- third pass: samples ---- */
+
+struct labels {
+	struct text thread, process;
+	uint64_t tid, pid;
+};
+
+static void take_label(const struct pprof *x, struct field *f, struct labels *l)
+{
+	uint64_t key = 0, str = 0, num = 0;
+	struct field g;
+	struct text k;
+
+	while (next_field(&f->body, &g)) {
+		key = g.number == 1 ? g.v : key;
+		str = g.number == 2 ? g.v : str;
+		num = g.number == 3 ? g.v : num;
+	}
+	k = text_of(x, key);
+	if (is_text(k, "tid") || is_text(k, "thread_id"))
+		l->tid = num;
+	else if (is_text(k, "pid") || is_text(k, "process_id"))
+		l->pid = num;
+	else if (is_text(k, "thread") || is_text(k, "thread_name") || is_text(k, "thread name"))
+		l->thread = text_of(x, str);
+	else if (is_text(k, "process") || is_text(k, "comm") || is_text(k, "process_name"))
+		l->process = text_of(x, str);
+}
+
+static uint32_t task_of(struct pprof *x, const struct labels *l)
+{
+	struct stacks_task t = {.pid = (uint32_t)l->pid, .tid = (uint32_t)l->tid};
+
+	if (!l->pid && !l->tid && !l->thread.len && !l->process.len)
+		return 0;
+	t.comm = l->thread.len ? intern(x, l->thread) : intern(x, l->process);
+	t.process = l->process.len ? intern(x, l->process) : 0;
+	return stacks_task(x->m->s, &t);
+}
+
+static uint32_t node_of(struct pprof *x, uint32_t depth)
+{
+	uint32_t node = 0, n = 0;
+
+	for (uint32_t i = depth; i-- > 0;) {
+		const struct location *l = &x->location[x->path[i]];
+
+		for (uint32_t k = 0; k < l->n && n++ < IMPORT_DEPTH_MAX; k++)
+			node = stacks_node(x->m->s, node, x->frames[l->frames + k]);
+	}
+	return node;
+}
+
+static int take_sample(struct pprof *x, struct field *f)
+{
+	uint64_t v, values[VALUES_MAX];
+	uint32_t depth = 0, n = 0;
+	struct labels labels = {0};
+	struct import_sum row = {0};
+	struct field g;
+	double us;
+
+	while (next_field(&f->body, &g)) {
+		if (g.number == 3 && g.type == 2)
+			take_label(x, &g, &labels);
+		while (g.number == 1 && next_value(&g, &v)) {
+			const uint32_t *i = idmap_get(&x->locations, v);
+
+			if (i && depth < IMPORT_DEPTH_MAX)
+				x->path[depth++] = *i;
+		}
+		while (g.number == 2 && next_value(&g, &v))
+			if (n < VALUES_MAX)
+				values[n++] = v;
+	}
+	if (x->chosen >= n || (int64_t)values[x->chosen] <= 0)
+		return 0;
+	row.weight = values[x->chosen];
+	if (x->to_us > 0) {
+		us = (double)row.weight * x->to_us + 0.5;
+		row.weight = us > 9e18 ? (uint64_t)9e18 : us < 1 ? 1 : (uint64_t)us;
+	}
+	row.n = x->count >= 0 && (uint32_t)x->count < n ? values[x->count] : 0;
+	if (x->to_us <= 0 && strcmp(x->m->res->unit, "samples") == 0)
+		row.n = row.weight;
+	row.node = node_of(x, depth);
+	row.task = task_of(x, &labels);
+	return import_sums_add(&x->sums, &row);
+}
+
+static int take_samples(struct pprof *x)
+{
+	struct wire w = x->all;
+	struct field f;
+	int r = 0;
+
+	while (r == 0 && next_field(&w, &f)) {
+		if (f.type == 2 && f.number == F_SAMPLE)
+			r = take_sample(x, &f);
+		if (r == 0 && (x->sums.n & 0x3f) == 0x3f)
+			r = import_check(x->m);
+	}
+	return r;
+}
+
+static void set_times(struct pprof *x)
+{
+	struct stacks *s = x->m->s;
+	double us = unit_us(text_of(x, x->period_type.unit));
+
+	s->has_cpu = s->has_time = false;
+	s->real_off_us = (int64_t)(x->time_ns / 1000);
+	s->from_us = 0;
+	s->to_us = (int64_t)(x->duration_ns / 1000);
+	if (s->to_us <= 0 || s->to_us > INT64_MAX / 4)
+		s->to_us = 1;
+	if (us > 0 && x->period && (double)x->period * us >= 100)
+		s->hz = (uint32_t)(1e6 / ((double)x->period * us) + 0.5);
+}
+
+static void done(struct pprof *x)
+{
+	idmap_done(&x->mappings);
+	idmap_done(&x->functions);
+	idmap_done(&x->locations);
+	import_sums_done(&x->sums);
+	free(x->strings);
+	free(x->location);
+	free(x->frames);
+	free(x->path);
+	free(x);
+}
+
+static int read_all(struct pprof *x)
+{
+	char *p;
+	size_t len;
+	int r = import_rest(&x->m->in, &p, &len);
+
+	if (r == -EFBIG)
+		return import_fail(x->m, r, "it is larger than %d MiB", IMPORT_WHOLE_MAX >> 20);
+	if (r < 0)
+		return 0; /* import_file() says what */
+	x->all = (struct wire){(const uint8_t *)p, (const uint8_t *)p + len, false};
+	r = take_head(x);
+	if (r == -EBADMSG)
+		return import_fail(x->m, r, "it is no whole pprof profile (profile.proto)");
+	choose_type(x);
+	if (r == 0)
+		r = take_tables(x);
+	if (r == 0)
+		r = take_samples(x);
+	if (r == 0)
+		r = import_check(x->m);
+	if (r == 0)
+		r = import_sums_finish(x->m, &x->sums, x->to_us > 0);
+	set_times(x);
+	return r == -ENOMEM ? import_no_memory(x->m) : r;
+}
+
+int import_pprof(struct import *m)
+{
+	struct pprof *x = calloc(1, sizeof(*x));
+	int r;
+
+	if (!x || !(x->path = malloc(IMPORT_DEPTH_MAX * sizeof(*x->path)))) {
+		free(x);
+		return import_no_memory(m);
+	}
+	x->m = m;
+	r = read_all(x);
+	done(x);
+	return r;
+}
+
+/* Text has none of the small numbers that tags and lengths are. */
+bool import_pprof_looks(const char *head, size_t len)
+{
+	struct wire w = {(const uint8_t *)head, (const uint8_t *)head + len, false};
+	struct field f;
+	size_t n = len < 512 ? len : 512, small = 0;
+	unsigned fields = 0;
+
+	for (size_t i = 0; i < n; i++)
+		small += (unsigned char)head[i] < 9;
+	while (small && next_field(&w, &f) && f.number <= 16 && f.type != 1 && f.type != 5)
+		fields++;
+	/* The last one may go on behind the head. */
+	return small && fields >= 2 && (w.p == w.end || w.bad);
+}
