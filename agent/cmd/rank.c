@@ -17,7 +17,9 @@ static const char help[] =
 	"median before and\n"
 	"in the range, by how far it moved in units of how much it moved before. Of many instances "
 	"the worst is\n"
-	"named.\n\n"
+	"named; (briefly) says that only a part of the range moved: what is usual for such a part, "
+	"and "
+	"what it reached.\n\n"
 	"  --from TIME           -30s, -5m, -1h, unix seconds or 2026-01-31T12:00:00Z (default "
 	"-10s)\n"
 	"  --to TIME             the same, or now (the default)\n"
@@ -66,7 +68,9 @@ static void row_name(const json_t *row, char name[320])
 			 instance, *instance ? "]" : "");
 
 	if (others)
-		snprintf(name + n, 320 - (size_t)n, " and %lld more", others);
+		n += snprintf(name + n, 320 - (size_t)n, " and %lld more", others);
+	if (json_is_true(json_object_get(row, "brief")))
+		snprintf(name + n, 320 - (size_t)n, " (briefly)");
 }
 
 static void print_rows(const json_t *rows)

@@ -101,6 +101,8 @@ static void row_json(struct buf *b, const struct mirror *m, const struct rank_ro
 	json_key_text(b, "unit", unit);
 	json_key(b, "rate");
 	json_bool(b, r->rate);
+	json_key(b, "brief");
+	json_bool(b, r->brief);
 	json_key_double(b, "score", r->score);
 	json_key_double(b, "before", (double)r->before * scale);
 	json_key_double(b, "now", (double)r->now * scale);

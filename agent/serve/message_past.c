@@ -59,6 +59,7 @@ static void put_rank_row(struct buf *b, const struct rank_row *r)
 	pb_sint(b, 10, r->max);
 	pb_uint(b, 11, r->n);
 	pb_uint(b, 12, r->n_before);
+	pb_uint(b, 13, r->brief);
 	pb_close(b, at);
 }
 

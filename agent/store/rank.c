@@ -24,6 +24,26 @@ static int64_t whole(double v)
 	return v >= 9.2e18 ? INT64_MAX : v <= -9.2e18 ? INT64_MIN : (int64_t)llround(v);
 }
 
+/* What matters, in the metric's unit: of its rate a second, and of it as a level. */
+static const struct {
+	const char *unit;
+	double rate, level;
+} least[] = {
+	{"nanosec", 1e9 / 300, 0},    {"microsec", 1e6 / 300, 0}, {"millisec", 1e3 / 300, 0},
+	{"byte", 16 << 10, 64 << 10}, {"Kbyte", 16, 64},	  {"count", 1, 0},
+};
+
+/* In stored units, of rates in thousandths a second. */
+static double least_of(const struct mirror_metric *m)
+{
+	bool rate = m->sem == SEM_COUNTER;
+
+	for (size_t i = 0; i < sizeof(least) / sizeof(*least); i++)
+		if (strcmp(least[i].unit, m->unit) == 0)
+			return (rate ? 1000 * least[i].rate : least[i].level) * m->div / m->mul;
+	return 0;
+}
+
 static struct rank_scale scale_of(const struct rank *k, uint32_t group,
 				  const struct mirror_metric *m)
 {
@@ -36,6 +56,7 @@ static struct rank_scale scale_of(const struct rank *k, uint32_t group,
 		quantum *= 1e6 / (p->period_ms ? p->period_ms : 100);
 	return (struct rank_scale){
 		.quantum = quantum / p->mean_of,
+		.least = least_of(m),
 		.state = m->sem == SEM_DISCRETE || m->n_names,
 		.ahead = (double)(middle_us - k->from_us[BEFORE]) / (double)span_us,
 	};
@@ -51,7 +72,7 @@ static bool score_family(struct rank *k, const uint32_t *members, uint32_t n, ui
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct series *x = k->ones[members[i]].series;
-		double score, now, before;
+		struct rank_moved v;
 
 		if (!x)
 			continue;
@@ -59,16 +80,16 @@ static bool score_family(struct rank *k, const uint32_t *members, uint32_t n, ui
 		if (!x->column[NOW].n || x->column[BEFORE].n < RANK_MIN_SAMPLES)
 			continue;
 		res->n_scored++;
-		score = rank_score(&x->column[NOW], &x->column[BEFORE], &scale, scratch, &now,
-				   &before);
-		if (!(score >= RANK_SCORE_MIN))
+		v = rank_score(&x->column[NOW], &x->column[BEFORE], &scale, scratch);
+		if (!(v.score >= RANK_SCORE_MIN))
 			continue;
 		moved++;
-		if (score <= row->score)
+		if (v.score <= row->score)
 			continue;
-		row->score = score;
-		row->now = whole(now);
-		row->before = whole(before);
+		row->score = v.score;
+		row->brief = v.brief;
+		row->now = whole(v.now);
+		row->before = whole(v.before);
 		row->min = x->min;
 		row->max = x->max;
 		row->n = x->n[NOW];
