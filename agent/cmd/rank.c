@@ -121,6 +121,9 @@ static int print_result(const struct arguments *a, const char *body)
 		       (long long)json_integer_value(json_object_get(o, "scored")),
 		       json_number_value(json_object_get(o, "baseline_to")) -
 			       json_number_value(json_object_get(o, "baseline_from")));
+	if (json_number_value(json_object_get(o, "resolution_seconds")) > 0)
+		printf("(by means over %.0f s: every sample is held of more recent times only)\n",
+		       json_number_value(json_object_get(o, "resolution_seconds")));
 	json_decref(o);
 	return 0;
 }

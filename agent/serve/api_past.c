@@ -135,6 +135,7 @@ void api_render_rank(struct job *job)
 		api_time_json(b, "baseline_to", history_wall_us(clocks, n, &m, res->base_to_us));
 		json_key_int(b, "series", res->n_series);
 		json_key_int(b, "scored", res->n_scored);
+		json_key_double(b, "resolution_seconds", res->resolution_us / 1e6);
 		json_key(b, "rows");
 		json_open(b, '[');
 		for (size_t i = 0; i < res->n_rows; i++)

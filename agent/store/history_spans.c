@@ -245,6 +245,18 @@ int64_t history_oldest_us(struct history *h)
 	return oldest_us;
 }
 
+int64_t history_full_us(struct history *h)
+{
+	int64_t oldest_us = log_from_us(h);
+
+	pthread_mutex_lock(&h->lock);
+	history_list(h);
+	if (h->full.n && h->full.v[0]->from_us < oldest_us)
+		oldest_us = h->full.v[0]->from_us;
+	pthread_mutex_unlock(&h->lock);
+	return oldest_us;
+}
+
 int64_t history_rolled_us(struct history *h)
 {
 	int64_t us;

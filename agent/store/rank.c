@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/rank_internal.h"
+#include "store/rollup.h"
 
 enum {
 	BASE_TIMES = 10,
@@ -52,11 +53,16 @@ static struct rank_scale scale_of(const struct rank *k, uint32_t group,
 	int64_t span_us = k->to_us[BEFORE] - k->from_us[BEFORE];
 	int64_t middle_us = k->from_us[NOW] + (k->to_us[NOW] - k->from_us[NOW]) / 2;
 
+	uint32_t read_ms = p->period_ms ? p->period_ms : 100;
+
+	if (k->coarse)
+		read_ms = ROLLUP_BUCKET_US / 1000;
 	if (m->sem == SEM_COUNTER) /* a step in one read, as thousandths a second */
-		quantum *= 1e6 / (p->period_ms ? p->period_ms : 100);
+		quantum *= 1e6 / read_ms;
 	return (struct rank_scale){
 		.quantum = quantum / p->mean_of,
 		.least = least_of(m),
+		.share = k->coarse ? 1.0 / 64 : 1.0 / 1024, /* rollups round rates */
 		.state = m->sem == SEM_DISCRETE || m->n_names,
 		.ahead = (double)(middle_us - k->from_us[BEFORE]) / (double)span_us,
 	};
@@ -131,21 +137,35 @@ static uint32_t *by_group(const struct rank *k, uint32_t *begin)
 	return members;
 }
 
+/* The most samples of one series in both stretches. */
+static size_t most_samples(const struct rank *k)
+{
+	size_t most = 1;
+
+	for (uint32_t i = 0; i < k->names.n && i < k->cap_ones; i++) {
+		const struct one *o = &k->ones[i];
+
+		for (uint32_t m = 0; o->series && m < o->n_metrics; m++) {
+			const struct rank_column *c = o->series[m].column;
+			size_t n = (size_t)c[NOW].n + c[BEFORE].n;
+
+			most = n > most ? n : most;
+		}
+	}
+	return most;
+}
+
 static int score_all(struct rank *k, struct rank_result *res)
 {
 	uint32_t *begin = calloc(k->n_parts + 2, sizeof(*begin)), *members = NULL;
 	double *scratch = NULL;
 	size_t n_metrics = 0, n = 0;
-	uint32_t most = 1;
 
 	for (uint32_t g = 0; g < k->n_parts; g++)
 		n_metrics += res->catalog->groups[g].n_metrics;
-	for (uint32_t g = 0; g < k->n_parts; g++)
-		for (int s = 0; s < N_STRETCHES; s++)
-			most = k->parts[g].n[s] > most ? k->parts[g].n[s] : most;
 	if (begin)
 		members = by_group(k, begin);
-	scratch = malloc((size_t)(most + 1) * sizeof(*scratch));
+	scratch = malloc(most_samples(k) * sizeof(*scratch));
 	res->rows = calloc(n_metrics + 1, sizeof(*res->rows));
 	for (uint32_t g = 0; begin && members && scratch && res->rows && g < k->n_parts; g++) {
 		uint32_t n_members = begin[g + 1] - begin[g];
@@ -168,16 +188,32 @@ static int score_all(struct rank *k, struct rank_result *res)
 
 /* ---- the whole ---- */
 
-/* Ten times the range, and long enough to know what is usual, also of what is read once a second. */
-static void choose_base(struct rank *k)
+/* Is the range, or all but too little of the baseline, older than what is held in full? */
+static bool is_coarse(const struct rank *k, struct history *h)
 {
-	int64_t us = (k->to_us[NOW] - k->from_us[NOW]) * BASE_TIMES;
+	int64_t full_us = history_full_us(h), from_us = k->from_us[BEFORE];
 
-	if (k->to_us[BEFORE] > k->from_us[BEFORE])
-		return;
-	us = us > base_least_us ? us : base_least_us;
-	k->to_us[BEFORE] = k->from_us[NOW];
-	k->from_us[BEFORE] = k->from_us[NOW] - us;
+	if (history_oldest_us(h) >= full_us)
+		return false;
+	if (k->from_us[NOW] + (k->to_us[NOW] - k->from_us[NOW]) / 2 < full_us)
+		return true;
+	return from_us < full_us && k->to_us[BEFORE] - full_us < base_least_us;
+}
+
+/* Ten times the range, and long enough to know what is usual, also of what is read once a second; of
+ * buckets it takes as many. */
+static void choose_base(struct rank *k, struct history *h)
+{
+	int64_t us = (k->to_us[NOW] - k->from_us[NOW]) * BASE_TIMES, least_us = base_least_us;
+
+	if (k->to_us[BEFORE] <= k->from_us[BEFORE]) {
+		k->to_us[BEFORE] = k->from_us[NOW];
+		k->from_us[BEFORE] = k->from_us[NOW] - (us > least_us ? us : least_us);
+	}
+	k->coarse = is_coarse(k, h);
+	least_us *= ROLLUP_BUCKET_US / 1000000;
+	if (k->coarse && k->to_us[BEFORE] - k->from_us[BEFORE] < least_us)
+		k->from_us[BEFORE] = k->to_us[BEFORE] - least_us;
 }
 
 static int prepare(struct rank *k, struct sweep *w)
@@ -186,8 +222,9 @@ static int prepare(struct rank *k, struct sweep *w)
 		k->n_parts = w->catalog->n_groups;
 		k->parts = calloc(k->n_parts + 1, sizeof(*k->parts));
 		k->values = malloc(BLOCK_READS * sizeof(*k->values));
+		k->buckets = malloc(BLOCK_READS * sizeof(*k->buckets));
 	}
-	return k->parts && k->values ? 0 : -ENOMEM;
+	return k->parts && k->values && k->buckets ? 0 : -ENOMEM;
 }
 
 static int run_sweeps(struct rank *k, struct sweep *sweeps, int n,
@@ -229,7 +266,7 @@ static int run(struct rank *k, struct history *h, struct sweep sweeps[2], struct
 	uint32_t had[N_STRETCHES] = {0};
 	int r, n;
 
-	choose_base(k);
+	choose_base(k, h);
 	n = open_sweeps(k, h, sweeps, cancel);
 	if (n == -ENOENT)
 		return -ENODATA;
@@ -249,6 +286,7 @@ static int run(struct rank *k, struct history *h, struct sweep sweeps[2], struct
 		return r;
 	res->base_from_us = k->from_us[BEFORE];
 	res->base_to_us = k->to_us[BEFORE];
+	res->resolution_us = k->coarse ? ROLLUP_BUCKET_US : 0;
 	res->catalog = sweeps[0].catalog;
 	sweeps[0].catalog = NULL;
 	return score_all(k, res);
@@ -268,6 +306,7 @@ static void done(struct rank *k)
 	free(k->parts);
 	free(k->map);
 	free(k->values);
+	free(k->buckets);
 	sweep_names_done(&k->names);
 }
 

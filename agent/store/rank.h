@@ -9,13 +9,17 @@
  * than some 40 minutes) so many blocks as it takes, evenly spread; of a range of more than an hour,
  * too.
  *
+ * Of a range that is not held in full any more, or one before which too little is, the buckets of rollups
+ * are compared (and the summaries of blocks, of some ten seconds each, where full blocks begin): those
+ * that overlap the range, with a baseline of 32 at least, which is made longer when it has fewer.
+ *
  * What keeps false alarms out:
  *  - the smallest unit is the quantum of the source (one stored unit where it has none; of a counter
  *    as a rate over one read), and a thousandth of the median before;
  *  - what is too little to matter to a person, however still it was before: a unit is at least a third
  *    of a hundredth of a CPU (or of any time), 16 KiB/s, 64 KiB, 1 a second;
  *  - the median has to leave what the baseline did: nine tenths of its samples, all of them where the
- *    range has few;
+ *    range has few, and by two MADs more where it has fewer than 8;
  *  - of what wavers slowly the baseline is cut into windows as long as the range, half of each over the
  *    next: a unit is at least twice as much as they differ. (Of the median the three that are farthest
  *    out do not count: the same may have happened once before.)
@@ -51,7 +55,8 @@ struct rank_result {
 	struct rank_row *rows; /* highest score first; only what moved (score >= RANK_SCORE_MIN) */
 	size_t n_rows;
 	uint32_t n_series, n_scored;
-	int64_t base_from_us, base_to_us;
+	int64_t base_from_us, base_to_us; /* as it was used */
+	uint32_t resolution_us;		  /* 0: every sample; else means of so long, from rollups */
 	struct mirror *catalog;
 };
 #define RANK_SCORE_MIN 3.0

@@ -72,11 +72,6 @@ static double select_kth(double *v, uint32_t n, uint32_t k)
 	return v[k];
 }
 
-static double kth(struct rank_column *c, uint32_t k)
-{
-	return c->v ? select_kth(c->v, c->n, k) : c->first;
-}
-
 static double part_median(const struct rank_column *c, uint32_t from, uint32_t n, double *scratch)
 {
 	if (!c->v)
@@ -194,19 +189,24 @@ static struct rank_moved brief_state(const struct rank_column *now,
 	return moved;
 }
 
-/* Before the columns are reordered. */
+/* How many samples make a part; 0: it is not looked for. */
+static uint32_t brief_part(const struct rank_column *now, const struct rank_column *before)
+{
+	uint32_t k = now->n / BRIEF_PART > BRIEF_SAMPLES ? now->n / BRIEF_PART : BRIEF_SAMPLES;
+
+	return 2 * k < now->n && has_windows(now, before) && (now->v || before->v) ? k : 0;
+}
+
 static struct rank_moved brief_score(const struct rank_column *now,
 				     const struct rank_column *before, const struct rank_scale *s,
 				     double unit, double *scratch)
 {
-	uint32_t k = now->n / BRIEF_PART > BRIEF_SAMPLES ? now->n / BRIEF_PART : BRIEF_SAMPLES;
+	uint32_t k = brief_part(now, before);
 	struct rank_moved best = {0};
 
-	if (2 * k >= now->n || !has_windows(now, before) || (!now->v && !before->v))
-		return best;
 	if (s->state)
 		return brief_state(now, before);
-	for (double sign = 1; sign >= -1; sign -= 2) {
+	for (double sign = 1; k && sign >= -1; sign -= 2) {
 		struct reach r = reach_of(now, before, k, 0, sign, scratch);
 		double spread = SPREADS * (r.most - r.typical), score;
 
@@ -224,7 +224,7 @@ static double unit_of(const struct rank_scale *s, double was, double deviation)
 	double unit = deviation > s->quantum ? deviation : s->quantum;
 
 	unit = unit > s->least ? unit : s->least;
-	return unit > fabs(was) / 1024 ? unit : fabs(was) / 1024;
+	return unit > fabs(was) * s->share ? unit : fabs(was) * s->share;
 }
 
 /* All of the range against all of the baseline, and against windows of it where it has some. */
@@ -247,25 +247,58 @@ static double whole_score(const struct rank_column *now, const struct rank_colum
 	return r.now <= r.most ? 0 : moved / (unit > spread ? unit : spread);
 }
 
-struct rank_moved rank_score(struct rank_column *now, struct rank_column *before,
+/* The samples of a column in any order. */
+struct pile {
+	const struct rank_column *c;
+	double *v;
+};
+
+static struct pile pile_of(const struct rank_column *c, double *scratch)
+{
+	if (c->v)
+		memcpy(scratch, c->v, c->n * sizeof(*scratch));
+	return (struct pile){c, scratch};
+}
+
+static double kth(const struct pile *p, uint32_t k)
+{
+	return p->c->v ? select_kth(p->v, p->c->n, k) : p->c->first;
+}
+
+/* Does an eighth of the range reach beyond as much of the baseline? */
+static bool may_be_brief(const struct pile *now, const struct pile *before, bool state)
+{
+	uint32_t k = brief_part(now->c, before->c), share;
+
+	if (!k || state)
+		return k && now->c->v && !before->c->v;
+	share = (uint32_t)((uint64_t)k * before->c->n / now->c->n);
+	return kth(now, now->c->n - k) > kth(before, before->c->n - share) ||
+	       kth(now, k - 1) < kth(before, share - 1);
+}
+
+struct rank_moved rank_score(const struct rank_column *now, const struct rank_column *before,
 			     const struct rank_scale *s, double *scratch)
 {
+	struct pile n = pile_of(now, scratch), b = pile_of(before, scratch + now->n);
 	uint32_t skip = beyond(now->n, before->n);
-	struct rank_moved all = {.now = part_median(now, 0, now->n, scratch),
-				 .before = part_median(before, 0, before->n, scratch)};
-	double unit = unit_of(s, all.before, deviation(before, all.before, scratch)), low, high;
-	struct rank_moved brief;
+	struct rank_moved all = {.now = kth(&n, now->n / 2), .before = kth(&b, before->n / 2)},
+			  brief;
+	double low = kth(&b, skip), high = kth(&b, before->n - 1 - skip), unit, spread;
+	bool outside = all.now < low || all.now > high;
 
+	if (!outside && !may_be_brief(&n, &b, s->state))
+		return all;
+	spread = deviation(before, all.before, scratch);
+	unit = unit_of(s, all.before, spread);
 	if (unit <= 0)
 		return all;
 	brief = brief_score(now, before, s, unit, scratch);
-	if (!s->state)
+	spread = now->n < WINDOW_MIN ? SPREADS * spread : 0; /* few samples stray farther */
+	outside = all.now < low - spread || all.now > high + spread;
+	if (outside && !s->state)
 		all.score = whole_score(now, before, s, &all, unit, scratch);
-	low = kth(before, skip);
-	high = kth(before, before->n - 1 - skip);
-	if (all.now >= low && all.now <= high)
-		all.score = 0;
-	else if (s->state && low == high)
+	else if (outside && low == high)
 		all.score = RANK_SCORE_STATE;
 	return all.score >= RANK_SCORE_MIN || brief.score < RANK_SCORE_MIN ? all : brief;
 }

@@ -21,6 +21,7 @@ void rank_column_done(struct rank_column *);
 struct rank_scale {
 	double quantum; /* the smallest step a sample can show */
 	double least;	/* what is less than a few of these matters to nobody */
+	double share;	/* of the median before that is told apart from nothing */
 	bool state;
 	double ahead; /* where the middle of the range lies: 0 the beginning of the baseline, 1 its
 			 end */
@@ -30,9 +31,8 @@ struct rank_moved {
 	double now, before;
 	bool brief; /* a part of the range: now and before are what it reached, not medians */
 };
-/* Needs at least one sample in each. Scratch has room for the samples of either. Reorders both
- * columns. */
-struct rank_moved rank_score(struct rank_column *now, struct rank_column *before,
+/* Needs at least one sample in each. Scratch has room for the samples of both. */
+struct rank_moved rank_score(const struct rank_column *now, const struct rank_column *before,
 			     const struct rank_scale *, double *scratch);
 
 #endif

@@ -1,0 +1,261 @@
+/*
+ * Rank and totals of what only rollups still hold: a keeper with little memory, hours, and two things
+ * that happened in the first of them.
+ */
+#include "query_reference.h"
+
+#include "store/keeper.h"
+#include "store/rank.h"
+#include "store/rollup.h"
+#include "store/totals.h"
+
+enum { DEVICES = 8, TICK_US = 100000, HOUR = 3600 };
+
+static const struct metric dev_metrics[] = {
+	{"d.bytes", "byte", 1, 1, "x", "Counter.", SEM_COUNTER, 0, NULL},
+	{"d.queue", "1", 1, 1, "x", "Noise.", SEM_INSTANT, 0, NULL},
+	{"d.state", "1", 1, 1, "x", "Steady.", SEM_DISCRETE, 0, NULL},
+};
+static const char *const proc_attrs[] = {"comm", NULL};
+static const struct metric proc_metrics[] = {
+	{"p.cpu", "nanosec", 1, 1, "x", "Counter.", SEM_COUNTER, 0, NULL},
+	{"p.rss", "byte", 1, 1, "x", "Level.", SEM_INSTANT, 0, NULL},
+};
+static const struct group rolled_groups[] = {
+	{"dev", "dev", dev_metrics, 3, 0, 64, false, NULL},
+	{"proc", "proc", proc_metrics, 2, 0, 64, true, proc_attrs},
+};
+
+struct lab {
+	struct log *log;
+	struct history *history;
+	struct keeper *keeper;
+	struct feeder f;
+	uint64_t rnd;
+	int64_t at, bytes[DEVICES], cpu[3], more;
+	unsigned live, busy; /* processes, a bit each */
+};
+
+static void dev_tick(struct lab *x)
+{
+	feeder_batch(&x->f, 0);
+	for (int i = 0; i < DEVICES; i++) {
+		char name[8];
+		size_t len = (size_t)snprintf(name, sizeof(name), "d%d", i);
+		int64_t *row;
+
+		x->bytes[i] +=
+			50000 + (int64_t)(feeder_random(&x->rnd) % 60000) + (i == 7 ? x->more : 0);
+		row = batch_row_named(&x->f.batch[0], name, len);
+		row[0] = x->bytes[i];
+		row[1] = (int64_t)(feeder_random(&x->rnd) % 1000);
+		row[2] = 1;
+	}
+	feeder_group(&x->f, 0, 50, -1);
+}
+
+static void proc_tick(struct lab *x)
+{
+	struct batch *b = feeder_batch(&x->f, 1);
+
+	for (unsigned i = 0; i < 3; i++) {
+		int32_t slot = batch_find_id(b, i + 1);
+		int64_t *row;
+		char name[8];
+
+		snprintf(name, sizeof(name), "%u", 100 + i);
+		if (!(x->live >> i & 1)) {
+			if (slot >= 0)
+				batch_end(b, (uint32_t)slot);
+			continue;
+		}
+		if (slot < 0) {
+			slot = batch_start(b, i + 1, name, strlen(name));
+			batch_attr(b, (uint32_t)slot, 0, i == 2 ? "hog" : "idle", i == 2 ? 3 : 4);
+		}
+		x->cpu[i] += x->busy >> i & 1 ? 80000000 : 1000;
+		row = batch_row_slot(b, (uint32_t)slot);
+		row[0] = x->cpu[i];
+		row[1] = x->busy >> i & 1 ? 5 << 20 : 1 << 20;
+	}
+	feeder_group(&x->f, 1, 90, -1);
+}
+
+static void run(struct lab *x, unsigned seconds)
+{
+	for (unsigned i = 0; i < seconds * (SECOND / TICK_US); i++) {
+		x->at += TICK_US;
+		feeder_tick(&x->f, (uint64_t)x->at);
+		dev_tick(x);
+		proc_tick(x);
+		feeder_end(&x->f);
+		if (i % 500 == 499)
+			ck_assert_int_eq(keeper_step(x->keeper), 0);
+	}
+}
+
+/* When what happened began; it took five minutes. */
+static int64_t lab_open(struct lab *x)
+{
+	struct history_config hc = {.boot_id = "test", .memory_bytes = 2 << 20};
+	struct keeper_config kc = {.boot_id = "test", .round_ms = 1};
+	int64_t at;
+
+	*x = (struct lab){.log = open_log(2), .at = 1000ll * SECOND, .rnd = 5, .live = 3};
+	hc.log = kc.log = x->log;
+	ck_assert_int_eq(history_open(&x->history, &hc), 0);
+	kc.history = x->history;
+	ck_assert_int_eq(keeper_open(&x->keeper, &kc), 0);
+	feeder_open(&x->f, x->log, rolled_groups, 2);
+	run(x, HOUR);
+	at = x->at;
+	x->live = 7;
+	x->busy = 4;
+	x->more = 400000;
+	run(x, 300);
+	x->live = 3;
+	x->more = 0;
+	run(x, 5 * HOUR);
+	return at;
+}
+
+static void lab_close(struct lab *x)
+{
+	keeper_close(x->keeper);
+	history_close(x->history);
+	feeder_close(&x->f);
+	log_close(x->log);
+	free(x);
+}
+
+static struct rank_result *rank(struct lab *x, int64_t from_us, unsigned seconds)
+{
+	struct rank_request rq = {
+		.from_us = from_us, .to_us = from_us + seconds * 1000000ll, .limit = 20};
+	struct rank_result *res;
+
+	ck_assert_int_eq(rank_run(x->history, &rq, &res, NULL), 0);
+	return res;
+}
+
+static void expect_none(struct lab *x, int64_t from_us, unsigned seconds, uint32_t resolution_us)
+{
+	struct rank_result *res = rank(x, from_us, seconds);
+
+	ck_assert_uint_eq(res->resolution_us, resolution_us);
+	ck_assert_uint_ge(res->n_scored, 3 * DEVICES);
+	for (size_t i = 0; i < res->n_rows; i++)
+		ck_abort_msg("%s[%s] moved by %.1f in %u s", res->rows[i].metric,
+			     res->rows[i].instance, res->rows[i].score, seconds);
+	rank_free(res);
+}
+
+START_TEST(what_changed_hours_ago_is_found)
+{
+	static const unsigned lengths[] = {4, 10, 60, 300};
+	struct lab *x = calloc(1, sizeof(*x));
+	int64_t at = lab_open(x), full_us = history_full_us(x->history);
+	struct rank_result *res;
+
+	ck_assert_int_gt(full_us, at + 2 * HOUR * 1000000ll); /* else nothing is tested */
+	ck_assert_int_lt(full_us, x->at - HOUR / 2 * 1000000ll);
+	for (unsigned i = 0; i < 4; i++) {
+		const struct rank_row *r;
+
+		res = rank(x, at + 1000, lengths[i]);
+		ck_assert_uint_eq(res->resolution_us, ROLLUP_BUCKET_US);
+		ck_assert_uint_eq(res->n_rows, 1); /* the process was not there before */
+		r = &res->rows[0];
+		ck_assert_str_eq(r->metric, "d.bytes");
+		ck_assert_str_eq(r->instance, "d7");
+		ck_assert(r->rate && r->others == 0 && r->n >= 90);
+		ck_assert_double_eq_tol((double)r->before, 800e6, 30e6);
+		ck_assert_double_eq_tol((double)r->now, 4800e6, 100e6);
+		ck_assert_int_ge(res->base_to_us - res->base_from_us, 320000000);
+		rank_free(res);
+	}
+	/* Before and after it nothing has changed, nor where the full blocks begin. */
+	expect_none(x, at - 900000000, 60, ROLLUP_BUCKET_US);
+	expect_none(x, at + 3600000000ll, 10, ROLLUP_BUCKET_US);
+	expect_none(x, at + 4800000000ll, 600, ROLLUP_BUCKET_US);
+	expect_none(x, full_us - 90000000, 60, ROLLUP_BUCKET_US);
+	expect_none(x, full_us - 100000000, 120, ROLLUP_BUCKET_US);
+	expect_none(x, full_us + 20000000, 60, ROLLUP_BUCKET_US);
+	expect_none(x, full_us + 900000000, 20, 0);
+	expect_none(x, x->at - 20000000, 20, 0);
+	lab_close(x);
+}
+END_TEST
+
+START_TEST(totals_of_hours_ago_are_those_of_then)
+{
+	static const char *const metrics[] = {"p.cpu", "p.rss"}, *const bytes[] = {"d.bytes"};
+	struct lab *x = calloc(1, sizeof(*x));
+	int64_t at = lab_open(x);
+	struct totals_request rq = {
+		.group = "proc", .metrics = metrics, .n_metrics = 2, .limit = 5};
+	struct totals_result *res;
+	const struct totals_row *r;
+
+	rq.from_us = at - 60000000;
+	rq.to_us = at + 400000000;
+	rq.base_from_us = at - 1000000000;
+	rq.base_to_us = rq.from_us;
+	ck_assert_int_eq(totals_run(x->history, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->resolution_us, ROLLUP_BUCKET_US);
+	ck_assert_uint_eq(res->n_instances, 3);
+	r = &res->rows[0];
+	ck_assert_str_eq(r->instance, "102");
+	ck_assert_double_eq_tol((double)r->deltas[0], 2999 * 8e7, 0.01 * 2999 * 8e7);
+	ck_assert_int_eq(r->deltas[1], 5 << 20);
+	ck_assert(r->started && r->ended && r->before[0] < 0);
+	ck_assert_str_eq(r->attrs[0], "hog");
+	r = &res->rows[1];
+	ck_assert(!r->started && !r->ended);
+	ck_assert_double_eq_tol((double)r->deltas[0], 460 * 10 * 1000, 100000);
+	ck_assert_double_eq_tol(r->before[0], 10000, 200);
+	ck_assert_str_eq(r->attrs[0], "idle");
+	totals_free(res);
+
+	rq = (struct totals_request){.group = "dev", .metrics = bytes, .n_metrics = 1, .limit = 1};
+	rq.from_us = at;
+	rq.to_us = at + 300000000;
+	ck_assert_int_eq(totals_run(x->history, &rq, &res, NULL), 0);
+	ck_assert_str_eq(res->rows[0].instance, "d7");
+	ck_assert_double_eq_tol((double)res->rows[0].deltas[0], 3000 * 480000.,
+				3000 * 480000. / 20);
+	totals_free(res);
+
+	/* Across the edge: some of it by buckets, the rest exactly, and nothing twice. */
+	rq.from_us = history_full_us(x->history) - 400000000;
+	rq.to_us = rq.from_us + 800000000;
+	ck_assert_int_eq(totals_run(x->history, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->resolution_us, ROLLUP_BUCKET_US);
+	ck_assert_double_eq_tol((double)res->rows[0].deltas[0], 8000 * 80000., 8000 * 80000. / 25);
+	totals_free(res);
+	rq.from_us = x->at - 30000000;
+	rq.to_us = x->at;
+	ck_assert_int_eq(totals_run(x->history, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->resolution_us, 0);
+	totals_free(res);
+	lab_close(x);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("rank_rolled");
+	TCase *t = tcase_create("rank_rolled");
+	SRunner *r;
+
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, what_changed_hours_ago_is_found);
+	tcase_add_test(t, totals_of_hours_ago_are_those_of_then);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+
+	srunner_free(r);
+	return failed ? 1 : 0;
+}
