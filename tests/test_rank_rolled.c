@@ -1,9 +1,11 @@
 /*
- * Rank and totals of what only rollups still hold: a keeper with little memory, hours, and two things
+ * Rank, totals and captures of what only rollups still hold: a keeper with little memory, hours, and two things
  * that happened in the first of them.
  */
+#include "capture_file.h"
 #include "query_reference.h"
 
+#include "store/capture_blocks.h"
 #include "store/keeper.h"
 #include "store/rank.h"
 #include "store/rollup.h"
@@ -242,6 +244,99 @@ START_TEST(totals_of_hours_ago_are_those_of_then)
 }
 END_TEST
 
+/* What `strobe open` makes of the blocks of a capture. */
+static struct history *open_captured(const struct memory *m, unsigned *n_rollups,
+				     unsigned *n_blocks)
+{
+	struct history_config hc = {.boot_id = "test", .memory_bytes = UINT64_MAX};
+	struct capture_reader *c;
+	enum capture_type type;
+	const uint8_t *data;
+	struct memory in;
+	uint8_t *catalog = NULL;
+	struct history *h;
+	size_t n, catalog_len = 0;
+
+	*n_rollups = *n_blocks = 0;
+	ck_assert_int_eq(history_open(&h, &hc), 0);
+	ck_assert_int_eq(open_mem(&c, m->p, m->len, &in), 0);
+	while (capture_next(c, &type, &data, &n) == 1) {
+		struct sealed s = {.len = n};
+
+		if (type == CAPTURE_CATALOG) {
+			catalog = realloc(catalog, n);
+			memcpy(catalog, data, n);
+			catalog_len = n;
+		}
+		if (type != CAPTURE_BLOCK)
+			continue;
+		ck_assert_int_eq(block_head_read(data, n, &s.head), 0);
+		if (s.head.bucket_us)
+			ck_assert_uint_eq(*n_blocks, 0); /* they come first */
+		*(s.head.bucket_us ? n_rollups : n_blocks) += 1;
+		s.data = malloc(n);
+		memcpy(s.data, data, n);
+		s.catalog = catalog;
+		s.catalog_len = catalog_len;
+		ck_assert_int_eq(history_add(h, &s, false), 0);
+	}
+	capture_close(c);
+	free(catalog);
+	return h;
+}
+
+START_TEST(a_capture_of_hours_ago_has_what_is_held)
+{
+	struct lab *x = calloc(1, sizeof(*x));
+	int64_t at = lab_open(x);
+	struct query_selector sel = {"d.bytes", "d7"};
+	struct query_request rq = {.selectors = &sel, .n_selectors = 1, .points = 30};
+	struct query_result *res[2];
+	struct capture_blocks *blocks;
+	struct rank_result *ranked;
+	struct history *opened;
+	struct memory m;
+	struct capture_writer w = writer_to(&m);
+	unsigned n_rollups, n_blocks;
+	int r;
+
+	/* From then into what is held in full: the edge is in it. */
+	rq.from_us = at;
+	rq.to_us = (int64_t)log_oldest_us(x->log);
+	ck_assert_int_eq(capture_blocks_open(&blocks, x->history, at - 400000000, rq.to_us), 0);
+	while ((r = capture_blocks_step(blocks, &w)) == 1)
+		;
+	ck_assert_int_eq(r, 0);
+	capture_blocks_close(blocks);
+	ck_assert_int_eq(capture_end(&w), 0);
+	opened = open_captured(&m, &n_rollups, &n_blocks);
+	ck_assert_uint_ge(n_rollups, 2);
+	ck_assert_uint_ge(n_blocks, 1);
+	ck_assert_int_eq(query_run(x->history, &rq, &res[0], NULL), 0);
+	ck_assert_int_eq(query_run(opened, &rq, &res[1], NULL), 0);
+	for (uint32_t i = 0; i + 1 < rq.points; i++) {
+		const struct query_point *a = &res[0]->series[0].points[i],
+					 *b = &res[1]->series[0].points[i];
+
+		ck_assert_uint_gt(a->n, 0);
+		ck_assert(a->n == b->n && a->min == b->min && a->max == b->max);
+	}
+	query_free(res[0]);
+	query_free(res[1]);
+	ck_assert_int_eq(
+		rank_run(opened,
+			 &(struct rank_request){.from_us = at, .to_us = at + 300000000, .limit = 5},
+			 &ranked, NULL),
+		0);
+	ck_assert(ranked->n_rows == 1 && ranked->resolution_us == ROLLUP_BUCKET_US);
+	ck_assert_str_eq(ranked->rows[0].instance, "d7");
+	rank_free(ranked);
+	history_close(opened);
+	free(m.p);
+	lab_close(x);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("rank_rolled");
@@ -251,6 +346,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, what_changed_hours_ago_is_found);
 	tcase_add_test(t, totals_of_hours_ago_are_those_of_then);
+	tcase_add_test(t, a_capture_of_hours_ago_has_what_is_held);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -322,7 +322,7 @@ int history_walk_begin(struct history *h, int64_t from_us, int64_t to_us, struct
 	for (size_t i = find_from(&h->rollups, from_us); v && i < h->rollups.n; i++) {
 		struct held *b = h->rollups.v[i];
 
-		if (b->from_us >= to_us || (h->full.n && b->from_us >= h->full.v[0]->from_us))
+		if (b->from_us >= to_us || b->from_us >= history_full_from(h))
 			break;
 		v[w.n++] = b;
 	}

@@ -81,6 +81,11 @@ void history_unref(struct history *, struct held *);
 /* Lists what the rings have got since the last time. */
 void history_list(struct history *);
 
+/* ---- history_spans.c; the lock is held ---- */
+
+/* From when on everything is held in full; INT64_MAX: nothing is. Rollups stand for what is before. */
+int64_t history_full_from(const struct history *);
+
 /* ---- history_boots.c; the lock is held ---- */
 
 /* Puts each boot where the wall clock says that it was, and before the one that came after it. */
