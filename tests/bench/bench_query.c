@@ -192,6 +192,9 @@ int main(int argc, char **argv)
 	bench_rank("rank_5000_ms", h, 5000000);
 	bench_rank("rank_5000_10min_ms", h, 600000000);
 	history_close(h);
+	FEEDER_CHECK(history_open(&h, &(struct history_config){.log = l, .boot_id = "0"}) == 0);
+	bench_rank("rank_5000_unsealed_ms", h, 5000000); /* a minute that is in no block yet */
+	history_close(h);
 	h = open_laps(DAY_LAPS, lap.plain);
 	bench_query("query_24h_1_series_ms", h, 1, 86400ll * 1000000, 20);
 	history_close(h);
