@@ -452,6 +452,72 @@ START_TEST(beyond_the_full_blocks_rollups_answer)
 }
 END_TEST
 
+/* The build before this one read a group that this one does not know. */
+START_TEST(what_only_an_older_catalog_knew_is_answered)
+{
+	static const struct metric old_metrics[] = {
+		{"old.level", "byte", 1, 1, "x", "Gone.", SEM_INSTANT, 0, NULL},
+		{"old.count", "count", 1, 1, "x", "Gone.", SEM_COUNTER, 0, NULL}};
+	static const struct group old_groups[] = {{"old", NULL, old_metrics, 2, 0, 1, false, NULL}};
+	struct sealed_log *x = calloc(2, sizeof(*x));
+	struct query_selector sel[] = {
+		{"cpu.load", NULL}, {"old.level", NULL}, {"old.count", NULL}};
+	struct query_request rq = {sel, 3, INT64_MIN, INT64_MAX, 1, false, 0};
+	struct query_result *res;
+	struct history *h;
+
+	open_sealed(&x[0], 1, "one", 50 * SECOND, 1700000000000000 - 1000ll * SECOND);
+	feeder_close(&x[0].f);
+	feeder_open(&x[0].f, x[0].log, old_groups, 1);
+	x[0].f.real_off_us = 1700000000000000 - 1000ll * SECOND;
+	for (int64_t i = 0; i < 100; i++) {
+		int64_t *row;
+
+		x[0].at += 100000;
+		feeder_tick(&x[0].f, x[0].at);
+		row = batch_row(feeder_batch(&x[0].f, 0));
+		row[0] = i;
+		row[1] = 50 * i;
+		feeder_group(&x[0].f, 0, 0, -1);
+		feeder_end(&x[0].f);
+	}
+	seal(&x[0], true);
+	open_sealed(&x[1], 2, "now", 50 * SECOND, 1700000000000000);
+	write_sealed(&x[1], 4);
+	h = open_with(x[1].log, "now");
+	add_blocks(h, &x[0], x[0].n);
+	add_blocks(h, &x[1], _i ? x[1].n : 1); /* the log has the rest */
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->n_series, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct query_series *q = &res->series[i];
+
+		ck_assert_str_eq(res->catalog->groups[q->group].metrics[q->metric].name,
+				 sel[i].metric);
+		ck_assert_uint_gt(q->points[0].n, 90);
+	}
+	ck_assert_int_eq(res->series[1].points[0].n, 100);
+	ck_assert_int_eq(res->series[1].points[0].max, 99);
+	ck_assert_int_eq(res->series[2].points[0].max, 500000); /* 50 in 100 ms, by thousandths */
+	query_free(res);
+	rq.selectors = sel + 1;
+	rq.n_selectors = 1;
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->n_series, 1);
+	query_free(res);
+	rq.from_us = (int64_t)x[1].at - 1000000; /* it is known, and was not there */
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->n_series, 0);
+	query_free(res);
+	sel[1].metric = "never.was";
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), -ENOENT);
+	history_close(h);
+	close_sealed(&x[0]);
+	close_sealed(&x[1]);
+	free(x);
+}
+END_TEST
+
 START_TEST(damage_is_a_gap)
 {
 	struct sealed_log *x = calloc(1, sizeof(*x));
@@ -518,6 +584,7 @@ int main(void)
 	tcase_add_test(t, wide_points_are_made_of_summaries);
 	tcase_add_test(t, series_go_on_across_agents_and_boots);
 	tcase_add_test(t, beyond_the_full_blocks_rollups_answer);
+	tcase_add_loop_test(t, what_only_an_older_catalog_knew_is_answered, 0, 2);
 	tcase_add_test(t, damage_is_a_gap);
 	tcase_add_test(t, a_scan_can_be_given_up);
 	suite_add_tcase(s, t);

@@ -60,6 +60,7 @@ struct job {
 	/* results */
 	int r; /* 0; -E2BIG, -EBUSY; or -errno of query_run */
 	struct query_result *result;
+	const char *unknown; /* -ENOENT: a metric that no catalog has */
 	struct rank_result *rank;
 	struct totals_result *totals;
 	struct held_result held;
@@ -85,7 +86,7 @@ struct jobs {
 	struct log *log;	     /* of the history */
 	struct cursor events_cursor; /* the query thread's: how far events were looked for */
 	bool events_open;
-	struct buf events; /* found so far */
+	struct buf events;   /* found so far */
 	int64_t left_out_us; /* time of the newest that was dropped for want of room */
 	int wake_fd;
 	uint64_t now_us; /* of a capture; 0: CLOCK_MONOTONIC */

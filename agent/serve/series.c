@@ -321,7 +321,17 @@ void api_query_csv(struct buf *b, const struct api_query *q, const struct query_
 static bool render_begin(struct job *job)
 {
 	size_t n = 0;
+	uint32_t group, metric;
 
+	for (size_t i = 0; i < job->request.n_selectors; i++) {
+		const char *name = job->selectors[i].metric;
+
+		if (mirror_find_metric(job->result->catalog, name, &group, &metric))
+			continue;
+		job->unknown = name;
+		job->r = -ENOENT;
+		return false;
+	}
 	for (size_t i = 0; i < job->result->n_series; i++)
 		for (uint32_t k = 0; k < job->request.points; k++)
 			n += job->result->series[i].points[k].n != 0;

@@ -91,6 +91,9 @@ void history_walk_end(struct history *, struct history_walk *); /* zeroed is fin
  * records beside it. 0; -ENOENT: nothing is held yet; -ENOMEM; -EBADMSG. */
 int history_catalog(struct history *, struct mirror *to);
 
+/* The same of the newest catalog before it that has this metric. -ENOENT: none has. */
+int history_catalog_with(struct history *, const char *metric, struct mirror *to);
+
 /* Frames of the running log up to this one are in blocks; what follows is read from the log. */
 uint64_t history_sealed_seq(struct history *);
 int64_t history_oldest_us(struct history *); /* INT64_MAX: nothing is held */
