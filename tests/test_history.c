@@ -413,7 +413,7 @@ START_TEST(boots_of_a_disk_come_before_the_log)
 {
 	struct source *x = calloc(2, sizeof(*x));
 	struct query_selector sel = {"cpu.load", NULL};
-	struct query_request rq = {&sel, 1, INT64_MIN, INT64_MAX, 1, false, 0};
+	struct query_request rq = {&sel, 1, INT64_MIN, INT64_MAX, 1, false, false, 0};
 	struct query_result *res;
 	struct history *h;
 	uint32_t n = 0;

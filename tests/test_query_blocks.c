@@ -172,7 +172,7 @@ static const struct query_selector all[] = {{"cpu.user", NULL},	   {"cpu.load", 
 static size_t ask_both(struct history *sealed, struct history *plain, int64_t from, int64_t to,
 		       uint32_t points, bool raw)
 {
-	struct query_request rq = {all, 6, from, to, points, raw, 0};
+	struct query_request rq = {all, 6, from, to, points, raw, false, 0};
 	struct query_result *have, *want;
 	size_t n;
 
@@ -243,8 +243,8 @@ START_TEST(blocks_alone_are_the_whole_history)
 		int64_t last = x->past.reads[x->past.n - 1].at_us;
 		int64_t from = first + (int64_t)(feeder_random(&rnd) % (uint64_t)(last - first));
 		struct query_request rq = {
-			&all[i % 6], 1,		 from, from + (last - first) / (1 + i),
-			1 + i,	     i % 4 == 0, 0};
+			&all[i % 6], 1,		 from,	from + (last - first) / (1 + i),
+			1 + i,	     i % 4 == 0, false, 0};
 		struct query_point *want = calloc(rq.points, sizeof(*want));
 		struct query_result *res;
 
@@ -291,7 +291,8 @@ START_TEST(series_go_on_across_agents_and_boots)
 	add_blocks(h, c, c->n / 2);
 
 	struct query_request rq = {
-		sel, 2, a->past.reads[0].at_us - apart, (int64_t)c->at + SECOND, 3, false, 0};
+		sel,   2, a->past.reads[0].at_us - apart, (int64_t)c->at + SECOND, 3, false,
+		false, 0};
 
 	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
 	ck_assert_uint_eq(res->n_series, 2);
@@ -302,7 +303,8 @@ START_TEST(series_go_on_across_agents_and_boots)
 	uint32_t n[2] = {0};
 
 	for (int i = 0; i < 3; i++) {
-		struct query_request own = {sel, 2, 0, (int64_t)logs[i]->at + SECOND, 1, false, 0};
+		struct query_request own = {sel, 2,	0,     (int64_t)logs[i]->at + SECOND,
+					    1,	 false, false, 0};
 
 		one = open_with(logs[i]->log, "x");
 		ck_assert_int_eq(query_run(one, &own, &parts[i], NULL), 0);
@@ -462,7 +464,7 @@ START_TEST(what_only_an_older_catalog_knew_is_answered)
 	struct sealed_log *x = calloc(2, sizeof(*x));
 	struct query_selector sel[] = {
 		{"cpu.load", NULL}, {"old.level", NULL}, {"old.count", NULL}};
-	struct query_request rq = {sel, 3, INT64_MIN, INT64_MAX, 1, false, 0};
+	struct query_request rq = {sel, 3, INT64_MIN, INT64_MAX, 1, false, false, 0};
 	struct query_result *res;
 	struct history *h;
 
@@ -521,7 +523,7 @@ END_TEST
 START_TEST(damage_is_a_gap)
 {
 	struct sealed_log *x = calloc(1, sizeof(*x));
-	struct query_request rq = {all, 6, 0, INT64_MAX, 1, false, 0};
+	struct query_request rq = {all, 6, 0, INT64_MAX, 1, false, false, 0};
 	struct query_result *res;
 	struct history *h;
 	uint32_t before = UINT32_MAX;
@@ -551,7 +553,7 @@ END_TEST
 START_TEST(a_scan_can_be_given_up)
 {
 	struct sealed_log *x = calloc(1, sizeof(*x));
-	struct query_request rq = {all, 6, INT64_MIN, INT64_MAX, QUERY_POINTS_MAX, false, 0};
+	struct query_request rq = {all, 6, INT64_MIN, INT64_MAX, QUERY_POINTS_MAX, false, false, 0};
 	struct query_result *res = NULL;
 	_Atomic bool cancel = true;
 	struct history *h;

@@ -11,7 +11,9 @@
 #include "store/rollup.h"
 #include "store/totals.h"
 
-enum { DEVICES = 8, TICK_US = 100000, HOUR = 3600 };
+#include <math.h>
+
+enum { DEVICES = 8, TICK_US = 100000, HOUR = 3600, LITTLE = 2 << 20 };
 
 static const struct metric dev_metrics[] = {
 	{"d.bytes", "byte", 1, 1, "x", "Counter.", SEM_COUNTER, 0, NULL},
@@ -97,9 +99,9 @@ static void run(struct lab *x, unsigned seconds)
 }
 
 /* When what happened began; it took five minutes. */
-static int64_t lab_open(struct lab *x)
+static int64_t lab_open(struct lab *x, uint64_t memory_bytes)
 {
-	struct history_config hc = {.boot_id = "test", .memory_bytes = 2 << 20};
+	struct history_config hc = {.boot_id = "test", .memory_bytes = memory_bytes};
 	struct keeper_config kc = {.boot_id = "test", .round_ms = 1};
 	int64_t at;
 
@@ -156,7 +158,7 @@ START_TEST(what_changed_hours_ago_is_found)
 {
 	static const unsigned lengths[] = {4, 10, 60, 300};
 	struct lab *x = calloc(1, sizeof(*x));
-	int64_t at = lab_open(x), full_us = history_full_us(x->history);
+	int64_t at = lab_open(x, LITTLE), full_us = history_full_us(x->history);
 	struct rank_result *res;
 
 	ck_assert_int_gt(full_us, at + 2 * HOUR * 1000000ll); /* else nothing is tested */
@@ -193,7 +195,7 @@ START_TEST(totals_of_hours_ago_are_those_of_then)
 {
 	static const char *const metrics[] = {"p.cpu", "p.rss"}, *const bytes[] = {"d.bytes"};
 	struct lab *x = calloc(1, sizeof(*x));
-	int64_t at = lab_open(x);
+	int64_t at = lab_open(x, LITTLE);
 	struct totals_request rq = {
 		.group = "proc", .metrics = metrics, .n_metrics = 2, .limit = 5};
 	struct totals_result *res;
@@ -288,7 +290,7 @@ static struct history *open_captured(const struct memory *m, unsigned *n_rollups
 START_TEST(a_capture_of_hours_ago_has_what_is_held)
 {
 	struct lab *x = calloc(1, sizeof(*x));
-	int64_t at = lab_open(x);
+	int64_t at = lab_open(x, LITTLE);
 	struct query_selector sel = {"d.bytes", "d7"};
 	struct query_request rq = {.selectors = &sel, .n_selectors = 1, .points = 30};
 	struct query_result *res[2];
@@ -337,6 +339,62 @@ START_TEST(a_capture_of_hours_ago_has_what_is_held)
 }
 END_TEST
 
+/* Where all is held in full, a chart of hours is of rollups and says the same. */
+START_TEST(a_chart_of_hours_is_made_of_rollups)
+{
+	struct lab *x = calloc(1, sizeof(*x));
+	int64_t at = lab_open(x, 64 << 20), from = at - HOUR * 900000ll;
+	struct query_selector sel[] = {{"d.bytes", "d7"}, {"d.queue", "d1"}, {"p.cpu", "102"}};
+	struct query_request rq = {.selectors = sel, .n_selectors = 2, .points = 400};
+	struct query_result *exact, *chart;
+	struct history_walk all, few;
+	uint64_t n[2][2] = {{0}};
+
+	rq.from_us = from;
+	rq.to_us = from + 400 * 50000000ll; /* points are whole buckets */
+	ck_assert_int_lt(rq.to_us, x->at);
+	ck_assert_int_eq(history_walk_begin(x->history, from, rq.to_us, &all), 0);
+	ck_assert_int_eq(history_walk_begin_coarse(x->history, from, rq.to_us, &few), 0);
+	ck_assert_uint_gt(all.n, 300);
+	ck_assert_uint_lt(few.n, 80); /* of the last hour, which no rollup has yet, blocks */
+	history_walk_end(x->history, &all);
+	history_walk_end(x->history, &few);
+	ck_assert_int_eq(query_run(x->history, &rq, &exact, NULL), 0);
+	rq.chart = true;
+	ck_assert_int_eq(query_run(x->history, &rq, &chart, NULL), 0);
+	ck_assert_uint_eq(chart->n_series, 2);
+	for (size_t i = 0; i < 2; i++)
+		for (uint32_t p = 0; p < rq.points; p++) {
+			const struct query_point *a = &exact->series[i].points[p],
+						 *b = &chart->series[i].points[p];
+			double near = i ? 1e-9 : 0.004;
+
+			n[i][0] += a->n;
+			n[i][1] += b->n;
+			MUST(a->n > 490 && b->n == a->n);
+			MUST(fabs((double)(b->max - a->max)) <= near * (double)a->max);
+			MUST(fabs((double)(b->min - a->min)) <= near * (double)a->min);
+			MUST(fabs(b->sum - a->sum) <= near * fabs(a->sum));
+		}
+	ck_assert_uint_eq(n[0][0], n[0][1]);
+	query_free(exact);
+	query_free(chart);
+
+	/* Of processes, which come and go, it is made of every sample; of few points, too. */
+	rq.selectors = sel + 2;
+	rq.n_selectors = 1;
+	ck_assert_int_eq(query_run(x->history, &rq, &chart, NULL), 0);
+	ck_assert_uint_eq(chart->n_series, 1);
+	rq.chart = false;
+	ck_assert_int_eq(query_run(x->history, &rq, &exact, NULL), 0);
+	ck_assert_mem_eq(chart->series[0].points, exact->series[0].points,
+			 rq.points * sizeof(struct query_point));
+	query_free(exact);
+	query_free(chart);
+	lab_close(x);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("rank_rolled");
@@ -347,6 +405,7 @@ int main(void)
 	tcase_add_test(t, what_changed_hours_ago_is_found);
 	tcase_add_test(t, totals_of_hours_ago_are_those_of_then);
 	tcase_add_test(t, a_capture_of_hours_ago_has_what_is_held);
+	tcase_add_test(t, a_chart_of_hours_is_made_of_rollups);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

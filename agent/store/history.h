@@ -76,10 +76,14 @@ struct history_walk {
 	int64_t after_us;
 	uint32_t log_number; /* of the running log; UINT32_MAX: none of the blocks is of it */
 	size_t n, next;	     /* blocks, and how many of them were handed out */
+	bool coarse;	     /* rollups stand for blocks that are held */
 	void *held;	     /* private */
 };
 int history_walk_begin(struct history *, int64_t from_us, int64_t to_us,
 		       struct history_walk *ret); /* 0 or -ENOMEM */
+/* The same with rollups in place of the blocks that they stand for, as far as there are any. */
+int history_walk_begin_coarse(struct history *, int64_t from_us, int64_t to_us,
+			      struct history_walk *ret);
 /* As history_get(), for the next block; what is gone by now is passed over. */
 int history_walk_next(struct history *, struct history_walk *, struct history_block *ret);
 /* Of the blocks that lie in [from_us, to_us) keeps `most`, evenly spread. Before the first step. */

@@ -101,8 +101,9 @@ int history_number_log(struct history *, const uint8_t *id, uint32_t *ret);
 /* Remembers a catalog, its payload copied, or where it lies on the disk. 0 or -ENOMEM. Lock held. */
 int history_keep_catalog(struct history *, uint32_t crc, const uint8_t *payload, size_t len,
 			 struct ring *, const struct ring_entry *);
-/* Opens a block for a reader. As history_get(); -ESTALE: it is gone. Lock not held. */
-int history_load(struct history *, struct held *, struct history_block *ret);
+/* Opens a block for a reader; whole: of a rollup all buckets count, also of what is held in full. As
+ * history_get(); -ESTALE: it is gone. Lock not held. */
+int history_load(struct history *, struct held *, bool whole, struct history_block *ret);
 /* Gives memory back until what is left fits. Lock held. */
 void history_trim(struct history *);
 

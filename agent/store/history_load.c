@@ -376,7 +376,7 @@ static void give_tools(struct history *h, struct block_tools *t)
 	}
 }
 
-int history_load(struct history *h, struct held *b, struct history_block *ret)
+int history_load(struct history *h, struct held *b, bool whole, struct history_block *ret)
 {
 	struct history_block o = {.owner = b};
 	int r = pin(h, b);
@@ -391,7 +391,7 @@ int history_load(struct history *h, struct held *b, struct history_block *ret)
 	o.rollup = b->rollup;
 	o.from_us = b->from_us - b->head.bucket_us; /* a bucket's time is when it began */
 	o.to_us = b->to_us + 1;
-	if (b->rollup && history_full_from(h) < o.to_us)
+	if (b->rollup && !whole && history_full_from(h) < o.to_us)
 		o.to_us = history_full_from(h) - b->head.bucket_us + 1;
 	pthread_mutex_unlock(&h->lock);
 	r = load_catalog(h, b->head.catalog_crc, &o.catalog);

@@ -8,7 +8,8 @@
  * of the group (never across an absent value, a new generation, a reset, or a hole longer than 2.5
  * of the group's periods), unless `raw` asks for the counter itself. A rate belongs to the point
  * that holds its second read. Beyond what is held in full a point has what the rollups say: a
- * bucket of theirs belongs to the point that holds its beginning, and there is no `raw`.
+ * bucket of theirs belongs to the point that holds its beginning, and there is no `raw`. A `chart` has
+ * it everywhere when its points are so long that nobody sees it: hundreds of times faster over a day.
  *
  * Series go on from block to block by (slot, generation), from one log to the next by the name and
  * the id of the instance. What an earlier catalog measured in another unit is left out; what only an
@@ -33,6 +34,9 @@ struct query_request {
 	uint32_t
 		points; /* 1..QUERY_POINTS_MAX; point i covers [from + i*step, from + (i+1)*step) */
 	bool raw;	/* counters as they are, not as rates */
+	bool chart; /* points of 40 s and more, 100 of them at least, may be made of rollups: rates
+			 * to 0.4 %. Not of groups whose instances have attributes (processes), for
+			 * those that are brief are in no rollup */
 	uint32_t cells_max; /* points of all series together: beyond it the result is truncated;
 			     * 0: 2^20, which is the most */
 };
