@@ -2,115 +2,11 @@
  * Queries over sealed blocks give what the log gives: the same random log, asked from the log alone
  * and with a part of it sealed, at many zooms; and across agents and boots.
  */
-#include "query_reference.h"
+#include "sealed_log.h"
 
 #include "store/rollup.h"
 
 #include <stdatomic.h>
-
-enum { BLOCKS_MAX = 256 };
-
-struct sealed_log {
-	struct log *log;
-	struct feeder f;
-	struct past past;
-	struct sealer *sealer;
-	struct sealed blocks[BLOCKS_MAX];
-	uint8_t *catalog[BLOCKS_MAX];
-	size_t n;
-	bool compress;
-	uint64_t at, rnd;
-};
-
-static int keep(void *arg, struct sealed *s)
-{
-	struct sealed_log *x = arg;
-	struct sealed *to = &x->blocks[x->n];
-
-	ck_assert_uint_lt(x->n, BLOCKS_MAX);
-	*to = *s;
-	to->catalog = x->catalog[x->n] = malloc(s->catalog_len);
-	memcpy(x->catalog[x->n++], s->catalog, s->catalog_len);
-	if (x->compress) {
-		uint8_t *small;
-		size_t len;
-
-		ck_assert_int_eq(block_compress(to->data, to->len, &small, &len), 0);
-		free(to->data);
-		to->data = small;
-		to->len = len;
-	}
-	s->data = NULL;
-	return 0;
-}
-
-static void seal(struct sealed_log *x, bool flush)
-{
-	int r;
-
-	while ((r = sealer_step(x->sealer)) == 1)
-		;
-	ck_assert_int_eq(r, 0);
-	while (flush && (r = sealer_flush(x->sealer)) == 1)
-		;
-	ck_assert_int_eq(r, 0);
-}
-
-/* A log of `boot` that is sealed while it is written, at times that mean nothing. */
-static void open_sealed(struct sealed_log *x, uint64_t seed, const char *boot, uint64_t at,
-			int64_t real_off_us)
-{
-	struct sealer_config c = {.boot_id = boot, .sink = keep, .arg = x};
-
-	*x = (struct sealed_log){.log = open_log(12), .at = at, .rnd = seed};
-	c.log = x->log;
-	ck_assert_int_eq(sealer_open(&x->sealer, &c), 0);
-	feeder_open(&x->f, x->log, groups, N_GROUPS);
-	x->f.real_off_us = real_off_us;
-}
-
-static void write_sealed(struct sealed_log *x, unsigned n_parts)
-{
-	for (unsigned i = 0; i < n_parts; i++) {
-		random_history(&x->f, &x->past, 20 + (unsigned)(feeder_random(&x->rnd) % 180),
-			       &x->rnd, &x->at);
-		seal(x, feeder_random(&x->rnd) % 2);
-	}
-}
-
-static void close_sealed(struct sealed_log *x)
-{
-	for (size_t i = 0; i < x->n; i++) {
-		free(x->blocks[i].data);
-		free(x->catalog[i]);
-	}
-	sealer_close(x->sealer);
-	free(x->past.reads);
-	feeder_close(&x->f);
-	log_close(x->log);
-}
-
-/* Adds copies of the first n blocks. */
-static void add_blocks(struct history *h, const struct sealed_log *x, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct sealed s = x->blocks[i];
-
-		s.data = malloc(s.len);
-		memcpy(s.data, x->blocks[i].data, s.len);
-		ck_assert_int_eq(history_add(h, &s, false), 0);
-		ck_assert_ptr_null(s.data);
-	}
-}
-
-static struct history *open_with(struct log *l, const char *boot)
-{
-	struct history_config c = {.log = l, .boot_id = boot, .memory_bytes = 1 << 30};
-	struct history *h;
-
-	ck_assert_int_eq(history_open(&h, &c), 0);
-	return h;
-}
 
 static bool has_samples(const struct query_series *s, uint32_t points)
 {
@@ -212,9 +108,9 @@ START_TEST(sealed_or_not_the_answers_are_the_same)
 	x->compress = _i % 2;
 	write_sealed(x, 24);
 	ck_assert_uint_gt(x->n, 10);
-	plain = open_with(x->log, "test");
+	plain = open_with(x->log, "test", 1 << 30);
 	for (size_t n = 0; n <= x->n; n++) {
-		h = open_with(x->log, "test");
+		h = open_with(x->log, "test", 1 << 30);
 		add_blocks(h, x, n);
 		ck_assert_uint_eq(history_sealed_seq(h), n ? x->blocks[n - 1].head.last_seq : 0);
 		ask_random(h, plain, x, 12, &rnd);
@@ -236,7 +132,7 @@ START_TEST(blocks_alone_are_the_whole_history)
 	open_sealed(x, rnd, "test", 50 * SECOND, 1700000000000000);
 	write_sealed(x, 20);
 	seal(x, true);
-	h = open_with(NULL, "test");
+	h = open_with(NULL, "test", 1 << 30);
 	add_blocks(h, x, x->n);
 	for (unsigned i = 0; i < 60; i++) {
 		int64_t first = x->past.reads[0].at_us;
@@ -285,7 +181,7 @@ START_TEST(series_go_on_across_agents_and_boots)
 	seal(b, true);
 	open_sealed(c, 3, "new", 10 * SECOND, off_old + apart); /* booted so much later */
 	write_sealed(c, 5);
-	h = open_with(c->log, "new");
+	h = open_with(c->log, "new", 1 << 30);
 	add_blocks(h, a, a->n);
 	add_blocks(h, b, b->n);
 	add_blocks(h, c, c->n / 2);
@@ -306,7 +202,7 @@ START_TEST(series_go_on_across_agents_and_boots)
 		struct query_request own = {sel, 2,	0,     (int64_t)logs[i]->at + SECOND,
 					    1,	 false, false, 0};
 
-		one = open_with(logs[i]->log, "x");
+		one = open_with(logs[i]->log, "x", 1 << 30);
 		ck_assert_int_eq(query_run(one, &own, &parts[i], NULL), 0);
 		history_close(one);
 		for (int k = 0; k < 2; k++)
@@ -344,8 +240,8 @@ START_TEST(wide_points_are_made_of_summaries)
 	open_sealed(x, 77, "test", 50 * SECOND, 1700000000000000);
 	random_history(&x->f, &x->past, 3000, &x->rnd, &x->at); /* whole blocks */
 	seal(x, true);
-	plain = open_with(x->log, "test");
-	h = open_with(x->log, "test");
+	plain = open_with(x->log, "test", 1 << 30);
+	h = open_with(x->log, "test", 1 << 30);
 	add_blocks(h, x, x->n);
 	for (uint32_t points = 1; points < 60; points++)
 		ck_assert_uint_gt(ask_both(h, plain, x->past.reads[0].at_us + points * 77777,
@@ -385,9 +281,9 @@ START_TEST(beyond_the_full_blocks_rollups_answer)
 	write_sealed(x, 40);
 	seal(x, true);
 	n_full = x->n / 2;
-	whole = open_with(NULL, "test");
+	whole = open_with(NULL, "test", 1 << 30);
 	add_blocks(whole, x, x->n);
-	h = open_with(NULL, "test");
+	h = open_with(NULL, "test", 1 << 30);
 	for (size_t i = n_full; i < x->n; i++) {
 		struct sealed s = x->blocks[i];
 
@@ -486,7 +382,7 @@ START_TEST(what_only_an_older_catalog_knew_is_answered)
 	seal(&x[0], true);
 	open_sealed(&x[1], 2, "now", 50 * SECOND, 1700000000000000);
 	write_sealed(&x[1], 4);
-	h = open_with(x[1].log, "now");
+	h = open_with(x[1].log, "now", 1 << 30);
 	add_blocks(h, &x[0], x[0].n);
 	add_blocks(h, &x[1], _i ? x[1].n : 1); /* the log has the rest */
 	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
@@ -532,7 +428,7 @@ START_TEST(damage_is_a_gap)
 	write_sealed(x, 12);
 	seal(x, true);
 	for (unsigned round = 0; round < 40; round++) {
-		h = open_with(NULL, "test");
+		h = open_with(NULL, "test", 1 << 30);
 		if (round)
 			x->blocks[x->n / 2]
 				.data[feeder_random(&x->rnd) % x->blocks[x->n / 2].len] ^=
@@ -561,7 +457,7 @@ START_TEST(a_scan_can_be_given_up)
 	open_sealed(x, 9, "test", 50 * SECOND, 1700000000000000);
 	write_sealed(x, 3);
 	seal(x, true);
-	h = open_with(x->log, "test");
+	h = open_with(x->log, "test", 1 << 30);
 	add_blocks(h, x, x->n);
 	ck_assert_int_eq(query_run(h, &rq, &res, &cancel), -ECANCELED);
 	ck_assert_ptr_null(res);

@@ -17,6 +17,7 @@ struct api_query {
 	int64_t from_us, to_us;
 	uint32_t points;
 	bool rate, csv;
+	bool approx; /* the chart of query.h */
 };
 
 /* By which wall-clock times are found on the timeline. */

@@ -195,6 +195,7 @@ static int api_query(struct request *r)
 		job->request.to_us = r->query.to_us;
 		job->request.points = r->query.points;
 		job->request.raw = !r->query.rate;
+		job->request.chart = r->query.approx;
 		job->render = r->query.csv ? api_render_csv : api_render_json;
 	}
 	return wait_for(r, job, ENDPOINT_QUERY);

@@ -136,6 +136,8 @@ static unsigned parse_arg(struct api_query *q, struct time_args *times, char *ar
 		return parse_points(q, v, err, err_len);
 	} else if (strcmp(arg, "rate") == 0 && (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
 		q->rate = *v == '1';
+	} else if (strcmp(arg, "approx") == 0 && (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
+		q->approx = *v == '1';
 	} else if (strcmp(arg, "format") == 0 &&
 		   (strcmp(v, "json") == 0 || strcmp(v, "csv") == 0)) {
 		q->csv = *v == 'c';
@@ -143,7 +145,7 @@ static unsigned parse_arg(struct api_query *q, struct time_args *times, char *ar
 		v[-1] = '=';
 		return bad(err, err_len,
 			   "unknown argument (metric, instance, from, to, points, rate=0|1, "
-			   "format=json|csv)",
+			   "approx=0|1, format=json|csv)",
 			   arg);
 	}
 	return 0;
