@@ -91,7 +91,7 @@ static struct log *make_full_log(void)
 		feeder_tick(&f, FIRST_US + t * 100000);
 		feeder_batch(&f, 0);
 		for (unsigned i = 0; i < SERIES; i++) {
-			char name[8];
+			char name[16];
 			int len = snprintf(name, sizeof(name), "t%u", i);
 
 			batch_row_named(&f.batch[0], name, (size_t)len)[0] = (int64_t)(t * i);
@@ -109,7 +109,7 @@ static struct log *make_full_log(void)
 static struct job *ask(struct jobs *j, const void *owner, unsigned n, uint32_t points,
 		       void (*render)(struct job *))
 {
-	static char names[SERIES][8];
+	static char names[SERIES][16];
 	struct query_selector s[SERIES];
 	struct job *job = job_new(JOB_RANGE, owner);
 

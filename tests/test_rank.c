@@ -108,7 +108,7 @@ static void dev_tick(struct lab *x)
 	feeder_batch(&x->f, DEV);
 	for (int i = 0; i < DEVICES; i++) {
 		int64_t *v = x->dev[i], *row;
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "d%d", i);
 		v[0] += 10000 + noise(x, 3000) + x->dev_more[i];
@@ -127,7 +127,7 @@ static void proc_tick(struct lab *x, unsigned live, unsigned busy)
 
 	for (unsigned i = 0; i < 8; i++) {
 		int32_t slot = batch_find_id(b, i + 1);
-		char name[8], comm[8];
+		char name[16], comm[16];
 		int64_t *row;
 
 		snprintf(name, sizeof(name), "%u", 100 + i);

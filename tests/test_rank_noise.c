@@ -104,7 +104,7 @@ static void host_run(struct host *x, unsigned ticks)
 		feeder_tick(&x->f, x->at);
 		feeder_batch(&x->f, 0);
 		for (int i = 0; i < OF_EACH; i++) {
-			char name[8];
+			char name[16];
 			size_t len = (size_t)snprintf(name, sizeof(name), "i%d", i);
 			int64_t *row;
 

@@ -44,7 +44,7 @@ static void dev_tick(struct lab *x)
 {
 	feeder_batch(&x->f, 0);
 	for (int i = 0; i < DEVICES; i++) {
-		char name[8];
+		char name[16];
 		size_t len = (size_t)snprintf(name, sizeof(name), "d%d", i);
 		int64_t *row;
 
@@ -65,7 +65,7 @@ static void proc_tick(struct lab *x)
 	for (unsigned i = 0; i < 3; i++) {
 		int32_t slot = batch_find_id(b, i + 1);
 		int64_t *row;
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "%u", 100 + i);
 		if (!(x->live >> i & 1)) {
