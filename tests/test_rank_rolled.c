@@ -186,6 +186,10 @@ START_TEST(what_changed_hours_ago_is_found)
 	expect_none(x, full_us - 100000000, 120, ROLLUP_BUCKET_US);
 	expect_none(x, full_us + 20000000, 60, ROLLUP_BUCKET_US);
 	expect_none(x, full_us + 900000000, 20, 0);
+	res = rank(x, full_us + 60000000, 20); /* the baseline is what there is in full */
+	ck_assert_uint_eq(res->resolution_us, 0);
+	ck_assert_int_ge(res->base_from_us, full_us);
+	rank_free(res);
 	expect_none(x, x->at - 20000000, 20, 0);
 	lab_close(x);
 }

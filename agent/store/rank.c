@@ -205,12 +205,15 @@ static bool is_coarse(const struct rank *k, struct history *h)
 static void choose_base(struct rank *k, struct history *h)
 {
 	int64_t us = (k->to_us[NOW] - k->from_us[NOW]) * BASE_TIMES, least_us = base_least_us;
+	int64_t full_us = history_full_us(h);
 
 	if (k->to_us[BEFORE] <= k->from_us[BEFORE]) {
 		k->to_us[BEFORE] = k->from_us[NOW];
 		k->from_us[BEFORE] = k->from_us[NOW] - (us > least_us ? us : least_us);
 	}
 	k->coarse = is_coarse(k, h);
+	if (!k->coarse && k->from_us[BEFORE] < full_us && k->to_us[BEFORE] > full_us)
+		k->from_us[BEFORE] = full_us; /* no more of it is held in full */
 	least_us *= ROLLUP_BUCKET_US / 1000000;
 	if (k->coarse && k->to_us[BEFORE] - k->from_us[BEFORE] < least_us)
 		k->from_us[BEFORE] = k->to_us[BEFORE] - least_us;
