@@ -9,7 +9,7 @@
  * of the group's periods), unless `raw` asks for the counter itself. A rate belongs to the point
  * that holds its second read. Beyond what is held in full a point has what the rollups say: a
  * bucket of theirs belongs to the point that holds its beginning, and there is no `raw`. A `chart` has
- * it everywhere when its points are so long that nobody sees it: hundreds of times faster over a day.
+ * it everywhere when its points are so long that nobody sees it: a day in a ninth of the time.
  *
  * Series go on from block to block by (slot, generation), from one log to the next by the name and
  * the id of the instance. What an earlier catalog measured in another unit is left out; what only an
