@@ -39,7 +39,7 @@ struct export
 	size_t n_patterns;
 	bool exact[PATTERNS_MAX]; /* a metric has this very name */
 	bool jsonl, raw, failed;
-	unsigned bad_blocks;
+	unsigned bad_blocks, rollups;
 	struct capture_summary summary;
 	struct samples *samples;
 	struct buf text;
@@ -271,6 +271,8 @@ static int on_section(void *arg, enum capture_type type, const uint8_t *data, si
 		r = take_frames(x, data, len);
 	else if (type == CAPTURE_CATALOG)
 		r = samples_catalog(x->samples, data, len);
+	else if (type == CAPTURE_BLOCK && block_head_read(data, len, &head) == 0 && head.bucket_us)
+		x->rollups++; /* they have no samples to tell */
 	else if (type == CAPTURE_BLOCK && block_head_read(data, len, &head) == 0)
 		r = samples_block(x->samples, data, len,
 				  capture_summary_shift_us(&x->summary, &head));
@@ -313,6 +315,12 @@ static int run(struct export *x)
 	else if (x->bad_blocks)
 		msg(MSG_WARN, "%s is damaged: %u of its blocks are left out, whole or in part",
 		    x->path, x->bad_blocks);
+	if (r == 0 && x->rollups)
+		msg(MSG_WARN,
+		    "%s begins with means over 10 s, for nothing else was held of that time; "
+		    "'strobe "
+		    "open' shows them, an export has every sample or none",
+		    x->path);
 	return r < 0 || x->failed || x->summary.n_damaged || x->bad_blocks ? 1 : 0;
 }
 

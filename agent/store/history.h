@@ -76,10 +76,14 @@ struct history_walk {
 	int64_t after_us;
 	uint32_t log_number; /* of the running log; UINT32_MAX: none of the blocks is of it */
 	size_t n, next;	     /* blocks, and how many of them were handed out */
+	bool coarse;	     /* rollups stand for blocks that are held */
 	void *held;	     /* private */
 };
 int history_walk_begin(struct history *, int64_t from_us, int64_t to_us,
 		       struct history_walk *ret); /* 0 or -ENOMEM */
+/* The same with rollups in place of the blocks that they stand for, as far as there are any. */
+int history_walk_begin_coarse(struct history *, int64_t from_us, int64_t to_us,
+			      struct history_walk *ret);
 /* As history_get(), for the next block; what is gone by now is passed over. */
 int history_walk_next(struct history *, struct history_walk *, struct history_block *ret);
 /* Of the blocks that lie in [from_us, to_us) keeps `most`, evenly spread. Before the first step. */
@@ -91,9 +95,13 @@ void history_walk_end(struct history *, struct history_walk *); /* zeroed is fin
  * records beside it. 0; -ENOENT: nothing is held yet; -ENOMEM; -EBADMSG. */
 int history_catalog(struct history *, struct mirror *to);
 
+/* The same of the newest catalog before it that has this metric. -ENOENT: none has. */
+int history_catalog_with(struct history *, const char *metric, struct mirror *to);
+
 /* Frames of the running log up to this one are in blocks; what follows is read from the log. */
 uint64_t history_sealed_seq(struct history *);
 int64_t history_oldest_us(struct history *); /* INT64_MAX: nothing is held */
+int64_t history_full_us(struct history *); /* the same of what is held in full, the log included */
 int64_t history_rolled_us(struct history *); /* up to where there are rollups; INT64_MIN: none */
 
 /* Wall clock = timeline + real_off_us, in force from from_us on; oldest first, one at least for each

@@ -81,6 +81,11 @@ void history_unref(struct history *, struct held *);
 /* Lists what the rings have got since the last time. */
 void history_list(struct history *);
 
+/* ---- history_spans.c; the lock is held ---- */
+
+/* From when on everything is held in full; INT64_MAX: nothing is. Rollups stand for what is before. */
+int64_t history_full_from(const struct history *);
+
 /* ---- history_boots.c; the lock is held ---- */
 
 /* Puts each boot where the wall clock says that it was, and before the one that came after it. */
@@ -96,8 +101,9 @@ int history_number_log(struct history *, const uint8_t *id, uint32_t *ret);
 /* Remembers a catalog, its payload copied, or where it lies on the disk. 0 or -ENOMEM. Lock held. */
 int history_keep_catalog(struct history *, uint32_t crc, const uint8_t *payload, size_t len,
 			 struct ring *, const struct ring_entry *);
-/* Opens a block for a reader. As history_get(); -ESTALE: it is gone. Lock not held. */
-int history_load(struct history *, struct held *, struct history_block *ret);
+/* Opens a block for a reader; whole: of a rollup all buckets count, also of what is held in full. As
+ * history_get(); -ESTALE: it is gone. Lock not held. */
+int history_load(struct history *, struct held *, bool whole, struct history_block *ret);
 /* Gives memory back until what is left fits. Lock held. */
 void history_trim(struct history *);
 

@@ -207,16 +207,22 @@ static int64_t log_from_us(const struct history *h)
 	return us ? (int64_t)us : INT64_MAX;
 }
 
+int64_t history_full_from(const struct history *h)
+{
+	int64_t us = log_from_us(h);
+
+	return h->full.n && h->full.v[0]->from_us < us ? h->full.v[0]->from_us : us;
+}
+
 void history_stats(struct history *h, struct history_stats *ret)
 {
-	struct history_stats s = {.oldest_full_us = log_from_us(h)};
+	struct history_stats s = {0};
 
 	pthread_mutex_lock(&h->lock);
 	history_list(h);
 	add_stats(&h->rollups, &s);
 	add_stats(&h->full, &s);
-	if (h->full.n && h->full.v[0]->from_us < s.oldest_full_us)
-		s.oldest_full_us = h->full.v[0]->from_us;
+	s.oldest_full_us = history_full_from(h);
 	s.oldest_us = s.oldest_full_us;
 	if (h->rollups.n && h->rollups.v[0]->from_us < s.oldest_us)
 		s.oldest_us = h->rollups.v[0]->from_us;
@@ -233,14 +239,24 @@ void history_stats(struct history *h, struct history_stats *ret)
 
 int64_t history_oldest_us(struct history *h)
 {
-	int64_t oldest_us = log_from_us(h);
+	int64_t oldest_us;
 
 	pthread_mutex_lock(&h->lock);
 	history_list(h);
-	if (h->full.n && h->full.v[0]->from_us < oldest_us)
-		oldest_us = h->full.v[0]->from_us;
+	oldest_us = history_full_from(h);
 	if (h->rollups.n && h->rollups.v[0]->from_us < oldest_us)
 		oldest_us = h->rollups.v[0]->from_us;
+	pthread_mutex_unlock(&h->lock);
+	return oldest_us;
+}
+
+int64_t history_full_us(struct history *h)
+{
+	int64_t oldest_us;
+
+	pthread_mutex_lock(&h->lock);
+	history_list(h);
+	oldest_us = history_full_from(h);
 	pthread_mutex_unlock(&h->lock);
 	return oldest_us;
 }
