@@ -12,7 +12,34 @@ static bool before(const struct held *a, const struct held *b)
 {
 	if (a->boot_number != b->boot_number)
 		return a->boot_number < b->boot_number;
+	if (a->log_number == b->log_number)
+		return a->head.first_seq < b->head.first_seq;
 	return a->head.from_us < b->head.from_us;
+}
+
+/* From block `at` on, and back as far as it changes something. */
+static void reach_from(struct held_list *l, size_t at)
+{
+	for (size_t i = at; i < l->n; i++) {
+		struct held *b = l->v[i];
+
+		b->reach_us =
+			i && l->v[i - 1]->reach_us > b->to_us ? l->v[i - 1]->reach_us : b->to_us;
+	}
+	for (size_t i = l->n; i > 0; i--) {
+		struct held *b = l->v[i - 1];
+		int64_t since_us =
+			i < l->n && l->v[i]->since_us < b->from_us ? l->v[i]->since_us : b->from_us;
+
+		if (i - 1 < at && since_us == b->since_us)
+			break;
+		b->since_us = since_us;
+	}
+}
+
+void history_reach(struct held_list *l)
+{
+	reach_from(l, 0);
 }
 
 int history_insert(struct history *h, struct held *b)
@@ -41,6 +68,7 @@ int history_insert(struct history *h, struct held *b)
 	if (h->n_boots != n_boots)
 		history_place_boots(h);
 	history_shift(h, b);
+	reach_from(l, at);
 	if (!b->rollup && h->config.log && b->head.last_seq > h->sealed_seq &&
 	    memcmp(b->head.log_id, log_id(h->config.log), LOG_ID_LEN) == 0) {
 		h->sealed_seq = b->head.last_seq;
@@ -261,7 +289,7 @@ int history_add(struct history *h, struct sealed *s, bool on_disk)
 
 /* ---- reading ---- */
 
-/* The first block of a list that does not end before at_us. */
+/* Before it all blocks of the list end before at_us. */
 static size_t find_from(const struct held_list *l, int64_t at_us)
 {
 	size_t lo = 0, hi = l->n;
@@ -269,7 +297,7 @@ static size_t find_from(const struct held_list *l, int64_t at_us)
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (l->v[mid]->to_us < at_us)
+		if (l->v[mid]->reach_us < at_us)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -301,14 +329,35 @@ static bool log_knows_more(const struct history *h, size_t first, int64_t from_u
 	       log_oldest(h->config.log) < l->v[first]->head.first_seq;
 }
 
+/* Those of the first `end` blocks of a list that overlap the range, but no rollup that begins after
+ * full_us. Returns how many. */
+static size_t find_blocks(const struct held_list *l, size_t end, int64_t from_us, int64_t to_us,
+			  int64_t full_us, struct held **to)
+{
+	size_t n = 0;
+
+	for (size_t i = find_from(l, from_us); i < end && l->v[i]->since_us < to_us; i++) {
+		struct held *b = l->v[i];
+
+		if (b->to_us < from_us || b->from_us >= to_us ||
+		    (b->rollup && b->from_us >= full_us))
+			continue;
+		to[n++] = b;
+		b->refs++;
+	}
+	return n;
+}
+
 int history_walk_begin(struct history *h, int64_t from_us, int64_t to_us, struct history_walk *ret)
 {
 	struct history_walk w = {.after_us = INT64_MIN, .log_number = UINT32_MAX};
+	int64_t full_us;
 	struct held **v;
 	size_t first, end;
 
 	pthread_mutex_lock(&h->lock);
 	history_list(h);
+	full_us = h->full.n ? h->full.v[0]->from_us : INT64_MAX;
 	first = first_of_log(h);
 	end = h->full.n;
 	if (log_knows_more(h, first, from_us)) {
@@ -319,20 +368,10 @@ int history_walk_begin(struct history *h, int64_t from_us, int64_t to_us, struct
 		w.log_number = h->full.v[first]->log_number;
 	}
 	v = calloc(h->full.n + h->rollups.n + 1, sizeof(struct held *));
-	for (size_t i = find_from(&h->rollups, from_us); v && i < h->rollups.n; i++) {
-		struct held *b = h->rollups.v[i];
-
-		if (b->from_us >= to_us || (h->full.n && b->from_us >= h->full.v[0]->from_us))
-			break;
-		v[w.n++] = b;
+	if (v) {
+		w.n = find_blocks(&h->rollups, h->rollups.n, from_us, to_us, full_us, v);
+		w.n += find_blocks(&h->full, end, from_us, to_us, full_us, v + w.n);
 	}
-	for (size_t i = find_from(&h->full, from_us); v && i < end; i++) {
-		if (h->full.v[i]->from_us >= to_us)
-			break;
-		v[w.n++] = h->full.v[i];
-	}
-	for (size_t i = 0; i < w.n; i++)
-		v[i]->refs++;
 	pthread_mutex_unlock(&h->lock);
 	w.held = v;
 	if (!v)

@@ -22,6 +22,7 @@ static void add_span(struct spans *s, const struct history_span *add)
 
 	if (last && last->rollup == add->rollup && add->from_us - last->to_us <= span_gap_us &&
 	    memcmp(last->log_id, add->log_id, LOG_ID_LEN) == 0) {
+		last->from_us = add->from_us < last->from_us ? add->from_us : last->from_us;
 		last->to_us = add->to_us > last->to_us ? add->to_us : last->to_us;
 		return;
 	}
@@ -115,11 +116,15 @@ struct history_span *history_spans(struct history *h, size_t *n)
 
 /* ---- clocks ---- */
 
-static void add_clock(struct history_clock *v, size_t *n, const struct held *b)
+/* Blocks end where a clock is set: what was read before that and published late still lies before it. */
+static void add_clock(struct history_clock *v, size_t *n, const struct held *b,
+		      const struct held *before)
 {
 	struct history_clock c = {b->from_us, b->head.real_off_us - b->shift_us};
 	int64_t off = *n ? c.real_off_us - v[*n - 1].real_off_us : 0;
 
+	if (before && before->reach_us >= c.from_us)
+		c.from_us = before->reach_us + 1;
 	if (!*n || off > clock_step_us || off < -clock_step_us)
 		v[(*n)++] = c;
 }
@@ -136,44 +141,78 @@ struct history_clock *history_clocks(struct history *h, size_t *n)
 	*n = 0;
 	for (size_t i = 0; v && i < h->rollups.n; i++)
 		if (h->rollups.v[i]->from_us < full_us)
-			add_clock(v, n, h->rollups.v[i]);
+			add_clock(v, n, h->rollups.v[i], i ? h->rollups.v[i - 1] : NULL);
 	for (size_t i = 0; v && i < h->full.n; i++)
-		add_clock(v, n, h->full.v[i]);
+		add_clock(v, n, h->full.v[i], i ? h->full.v[i - 1] : NULL);
 	pthread_mutex_unlock(&h->lock);
 	return v;
+}
+
+/* The clocks of blocks, and from its first record on those of a mirror. */
+struct clocks {
+	const struct history_clock *v;
+	const struct mirror *m;
+	size_t n_before, n;
+};
+
+static struct clocks join_clocks(const struct history_clock *v, size_t n, const struct mirror *m)
+{
+	struct clocks c = {v, m, n, n};
+
+	if (!m || !m->n_clocks)
+		return c;
+	while (c.n_before && v[c.n_before - 1].from_us >= (int64_t)m->clocks[0].mono_us)
+		c.n_before--;
+	c.n = c.n_before + m->n_clocks;
+	return c;
+}
+
+static struct history_clock clock_at(const struct clocks *c, size_t i)
+{
+	const struct mirror_clock *m;
+
+	if (i < c->n_before)
+		return c->v[i];
+	m = &c->m->clocks[i - c->n_before];
+	return (struct history_clock){(int64_t)m->mono_us, m->real_off_us};
 }
 
 int64_t history_wall_us(const struct history_clock *v, size_t n, const struct mirror *m,
 			int64_t at_us)
 {
-	uint64_t wall_us = (uint64_t)at_us;
+	struct clocks c = join_clocks(v, n, m);
+	size_t i = c.n;
 
-	if (m && m->n_clocks && (!n || at_us >= (int64_t)m->clocks[0].mono_us))
-		return mirror_wall_us(m, at_us < 0 ? 0 : (uint64_t)at_us) + (at_us < 0 ? at_us : 0);
-	if (!n)
+	if (!i)
 		return at_us;
-	while (n > 1 && v[n - 1].from_us > at_us)
-		n--;
-	return (int64_t)(wall_us + (uint64_t)v[n - 1].real_off_us);
+	while (i > 1 && clock_at(&c, i - 1).from_us > at_us)
+		i--;
+	return (int64_t)((uint64_t)at_us + (uint64_t)clock_at(&c, i - 1).real_off_us);
 }
 
 int64_t history_at_us(const struct history_clock *v, size_t n, const struct mirror *m,
-		      int64_t wall_us)
+		      int64_t end_us, int64_t wall_us)
 {
-	for (uint32_t i = m ? m->n_clocks : 0; i > 0; i--) {
-		const struct mirror_clock *c = &m->clocks[i - 1];
-		int64_t at_us = (int64_t)((uint64_t)wall_us - (uint64_t)c->real_off_us);
+	struct clocks c = join_clocks(v, n, m);
+	struct history_clock clock, next = {INT64_MAX, 0};
+	int64_t to_come_us = wall_us, skipped_us = INT64_MIN;
 
-		if (at_us >= (int64_t)c->mono_us || (i == 1 && !n))
-			return at_us;
-	}
-	for (; n > 0; n--) {
-		int64_t at_us = (int64_t)((uint64_t)wall_us - (uint64_t)v[n - 1].real_off_us);
+	for (size_t i = c.n; i > 0; i--, next = clock) {
+		bool newest = i == c.n;
+		int64_t at_us;
 
-		if (at_us >= v[n - 1].from_us || n == 1)
+		clock = clock_at(&c, i - 1);
+		at_us = (int64_t)((uint64_t)wall_us - (uint64_t)clock.real_off_us);
+		if (newest)
+			to_come_us = at_us;
+		if (at_us < clock.from_us && i > 1)
+			continue;
+		if (newest ? at_us <= end_us : at_us < next.from_us)
 			return at_us;
+		if (!newest && skipped_us == INT64_MIN && wall_us - next.from_us < next.real_off_us)
+			skipped_us = next.from_us;
 	}
-	return wall_us;
+	return skipped_us != INT64_MIN ? skipped_us : to_come_us;
 }
 
 /* ---- figures ---- */

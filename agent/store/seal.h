@@ -7,7 +7,7 @@
  *    to a lap of the log before it was read (then the next block begins after the gap and says no
  *    rate across it).
  *  - A block ends after BLOCK_READS ticks (so no group has more reads), after 60 s, at a new catalog,
- *    when half a million changes are gathered, which bounds the memory, or when sealer_flush() asks
+ *    when the wall clock is set by 1 ms (in its first ten seconds: by 100 ms), when half a million changes are gathered, which bounds the memory, or when sealer_flush() asks
  *    for it.
  */
 #ifndef STROBE_STORE_SEAL_H
