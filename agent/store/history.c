@@ -357,7 +357,7 @@ int history_walk_begin(struct history *h, int64_t from_us, int64_t to_us, struct
 
 	pthread_mutex_lock(&h->lock);
 	history_list(h);
-	full_us = h->full.n ? h->full.v[0]->from_us : INT64_MAX;
+	full_us = h->full.n ? h->full.v[0]->since_us : INT64_MAX;
 	first = first_of_log(h);
 	end = h->full.n;
 	if (log_knows_more(h, first, from_us)) {

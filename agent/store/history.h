@@ -97,7 +97,7 @@ int64_t history_oldest_us(struct history *); /* INT64_MAX: nothing is held */
 int64_t history_rolled_us(struct history *); /* up to where there are rollups; INT64_MIN: none */
 
 /* Wall clock = timeline + real_off_us, in force from from_us on; oldest first, one at least for each
- * boot. What the running log has is not among them: its clock records say it better. */
+ * boot: of blocks, as precise as a tick, then the records of the running log that are in no block. */
 struct history_clock {
 	int64_t from_us, real_off_us;
 };

@@ -375,8 +375,8 @@ int history_load(struct history *h, struct held *b, struct history_block *ret)
 	o.rollup = b->rollup;
 	o.from_us = b->from_us - b->head.bucket_us; /* a bucket's time is when it began */
 	o.to_us = b->to_us + 1;
-	if (b->rollup && h->full.n && h->full.v[0]->from_us < o.to_us)
-		o.to_us = h->full.v[0]->from_us - b->head.bucket_us + 1;
+	if (b->rollup && h->full.n && h->full.v[0]->since_us < o.to_us)
+		o.to_us = h->full.v[0]->since_us - b->head.bucket_us + 1;
 	pthread_mutex_unlock(&h->lock);
 	r = load_catalog(h, b->head.catalog_crc, &o.catalog);
 	o.tools = take_tools(h);

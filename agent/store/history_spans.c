@@ -45,10 +45,10 @@ static void add_held(struct spans *s, const struct history *h, const struct held
 	struct history_span span = {.from_us = b->from_us, .to_us = b->to_us, .rollup = b->rollup};
 
 	if (b->rollup && h->full.n) {
-		if (b->from_us >= h->full.v[0]->from_us)
+		if (b->from_us >= h->full.v[0]->since_us)
 			return;
-		if (b->to_us > h->full.v[0]->from_us)
-			span.to_us = h->full.v[0]->from_us;
+		if (b->to_us > h->full.v[0]->since_us)
+			span.to_us = h->full.v[0]->since_us;
 	}
 	memcpy(span.boot_id, b->head.boot_id, sizeof(span.boot_id) - 1);
 	memcpy(span.log_id, b->head.log_id, LOG_ID_LEN);
@@ -129,14 +129,57 @@ static void add_clock(struct history_clock *v, size_t *n, const struct held *b,
 		v[(*n)++] = c;
 }
 
+/* CLOCK records of the log after frame after_seq, behind those of blocks. False: no memory. */
+static bool add_log_clocks(struct history_clock **v, size_t *n, struct log *l, uint64_t after_seq)
+{
+	uint8_t head[CURSOR_HEAD];
+	struct clock_frame clock;
+	uint64_t from, to;
+	struct cursor c;
+	struct frame f;
+	bool ok = true;
+
+	if (cursor_open_seq(&c, l, after_seq) < 0)
+		return true;
+	while (ok) {
+		struct history_clock *more;
+		int r;
+
+		if (cursor_peek(&c, head) == 1 &&
+		    (head[0] != FRAME_CLOCK || c.next_seq <= after_seq)) {
+			cursor_skip(&c);
+			continue;
+		}
+		r = cursor_next(&c, &f, &from, &to);
+		if (r == -ESTALE)
+			continue;
+		if (r != 1)
+			break;
+		if (frame_type(&f) != FRAME_CLOCK || f.seq <= after_seq ||
+		    frame_read_clock(&f, &clock) < 0 ||
+		    (*n && (*v)[*n - 1].real_off_us == clock.real_off_us))
+			continue;
+		more = realloc(*v, (*n + 1) * sizeof(*more));
+		ok = more != NULL;
+		if (!ok)
+			break;
+		*v = more;
+		more[(*n)++] = (struct history_clock){(int64_t)clock.mono_us, clock.real_off_us};
+	}
+	cursor_close(&c);
+	return ok;
+}
+
 struct history_clock *history_clocks(struct history *h, size_t *n)
 {
 	struct history_clock *v;
+	uint64_t after_seq;
 	int64_t full_us;
 
 	pthread_mutex_lock(&h->lock);
 	history_list(h);
-	full_us = h->full.n ? h->full.v[0]->from_us : INT64_MAX;
+	after_seq = h->sealed_seq;
+	full_us = h->full.n ? h->full.v[0]->since_us : INT64_MAX;
 	v = calloc(h->full.n + h->rollups.n + 1, sizeof(*v));
 	*n = 0;
 	for (size_t i = 0; v && i < h->rollups.n; i++)
@@ -145,6 +188,10 @@ struct history_clock *history_clocks(struct history *h, size_t *n)
 	for (size_t i = 0; v && i < h->full.n; i++)
 		add_clock(v, n, h->full.v[i], i ? h->full.v[i - 1] : NULL);
 	pthread_mutex_unlock(&h->lock);
+	if (v && h->config.log && !add_log_clocks(&v, n, h->config.log, after_seq)) {
+		free(v);
+		return NULL;
+	}
 	return v;
 }
 
@@ -254,8 +301,8 @@ void history_stats(struct history *h, struct history_stats *ret)
 	history_list(h);
 	add_stats(&h->rollups, &s);
 	add_stats(&h->full, &s);
-	if (h->full.n && h->full.v[0]->from_us < s.oldest_full_us)
-		s.oldest_full_us = h->full.v[0]->from_us;
+	if (h->full.n && h->full.v[0]->since_us < s.oldest_full_us)
+		s.oldest_full_us = h->full.v[0]->since_us;
 	s.oldest_us = s.oldest_full_us;
 	if (h->rollups.n && h->rollups.v[0]->from_us < s.oldest_us)
 		s.oldest_us = h->rollups.v[0]->from_us;
@@ -276,8 +323,8 @@ int64_t history_oldest_us(struct history *h)
 
 	pthread_mutex_lock(&h->lock);
 	history_list(h);
-	if (h->full.n && h->full.v[0]->from_us < oldest_us)
-		oldest_us = h->full.v[0]->from_us;
+	if (h->full.n && h->full.v[0]->since_us < oldest_us)
+		oldest_us = h->full.v[0]->since_us;
 	if (h->rollups.n && h->rollups.v[0]->from_us < oldest_us)
 		oldest_us = h->rollups.v[0]->from_us;
 	pthread_mutex_unlock(&h->lock);
