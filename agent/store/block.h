@@ -126,7 +126,8 @@ struct block_head {
 	uint32_t n_groups;
 	uint32_t bucket_us; /* 0; else it is a rollup and its reads are buckets of this length
 			       (rollup.h reads them) */
-	uint64_t n_samples;
+	uint64_t n_samples; /* metrics * reads of all instances, absent values included: they are
+			       told apart from all others, but no export prints them */
 };
 
 /* The head of `len` bytes that begin with a block. 0, -EBADMSG, -EPROTONOSUPPORT (a newer format). */

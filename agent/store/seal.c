@@ -331,8 +331,9 @@ static int need_frame(struct sealer *s)
 	return r;
 }
 
-/* One frame, or one block that is ready. 1: go on; 0: nothing more to read; -errno. */
-static int step(struct sealer *s)
+/* One frame, or one block that is ready; that only when it is the first work of a call, which it fills.
+ * 1: go on; 2: go on in another call; 0: nothing more to read; -errno. */
+static int step(struct sealer *s, bool first)
 {
 	int r;
 
@@ -346,8 +347,8 @@ static int step(struct sealer *s)
 		return r;
 	if (s->pending.data || (s->damaged && !is_empty(s)) || gather_is_full(&s->gather) ||
 	    (s->has_frame && ends_before(s, &s->frame))) {
-		r = seal_and_deliver(s);
-		return r < 0 ? r : 1;
+		r = first ? seal_and_deliver(s) : 0;
+		return r < 0 ? r : 2;
 	}
 	if (s->damaged) {
 		begin_block(s);
@@ -379,8 +380,10 @@ int sealer_step(struct sealer *s)
 	uint64_t end_us = clock_mono_us() + STEP_US;
 
 	for (unsigned i = 1;; i++) {
-		int r = step(s);
+		int r = step(s, i == 1);
 
+		if (r == 2)
+			return 1;
 		if (r != 1)
 			return checked(s, r);
 		if (i % CLOCK_EVERY == 0 && clock_mono_us() >= end_us)
