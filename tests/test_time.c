@@ -5,71 +5,7 @@
  */
 #include "time_world.h"
 
-/* ---- where boots lie, and what the wall clock said ---- */
-
-struct axis {
-	int64_t shift_us[BOOTS_MAX]; /* timeline = time of the boot + shift_us */
-};
-
-/* By the spans of the history, which must be in order, one log after the other. */
-static void find_axis(struct world *w, struct axis *x)
-{
-	struct history_span *spans;
-	int64_t last_us = INT64_MIN;
-	bool seen[BOOTS_MAX] = {false};
-	size_t n;
-
-	x->shift_us[w->boot] = 0;
-	spans = history_spans(w->history, &n);
-	ck_assert_ptr_nonnull(spans);
-	for (size_t i = 0; i < n; i++) {
-		unsigned boot = (unsigned)atoi(spans[i].boot_id + strlen("boot-"));
-
-		ck_assert_int_le(spans[i].from_us, spans[i].to_us);
-		ck_assert_int_ge(spans[i].from_us, last_us);
-		last_us = spans[i].to_us;
-		if (!seen[boot] && boot != w->boot)
-			x->shift_us[boot] = spans[i].from_us - w->first_us[boot];
-		seen[boot] = true;
-	}
-	for (unsigned boot = 0; boot <= w->boot; boot++)
-		ck_assert_msg(seen[boot], "boot %u of %u is missing", boot, w->boot);
-	free(spans);
-}
-
-static int64_t off_at(const struct world *w, uint32_t boot, int64_t at_us)
-{
-	int64_t off_us = INT64_MIN;
-
-	for (size_t i = 0; i < w->n_records; i++) {
-		const struct record *r = &w->records[i];
-
-		if (r->boot == boot && (off_us == INT64_MIN || r->mono_us <= at_us))
-			off_us = r->real_off_us;
-	}
-	return off_us;
-}
-
-static bool is_near(int64_t a, int64_t b)
-{
-	return a - b <= 1000 && b - a <= 1000;
-}
-
-/* The clock in force at the read, or where it was set within a tick or two of it the other one. */
-static bool is_wall_of(const struct world *w, const struct fact *f, int64_t wall_us)
-{
-	int64_t off_us = wall_us - f->at_us;
-
-	for (size_t i = 0; i < w->n_records; i++) {
-		const struct record *r = &w->records[i];
-
-		if (r->boot == f->boot && llabs(r->mono_us - f->at_us) < 400000 &&
-		    is_near(off_us, r->real_off_us))
-			return true;
-	}
-	return is_near(off_us, off_at(w, f->boot, f->at_us - 400000)) ||
-	       is_near(off_us, off_at(w, f->boot, f->at_us));
-}
+#include "export/samples.h"
 
 /* ---- what a point must say ---- */
 
@@ -295,6 +231,69 @@ static void check_boots(const struct world *w, const struct axis *x)
 	}
 }
 
+/* ---- what a block counts ---- */
+
+static bool any_metric(void *arg, const char *metric)
+{
+	(void)arg;
+	(void)metric;
+	return true;
+}
+
+static int count_sample(void *arg, const struct sample *s)
+{
+	(void)s;
+	++*(uint64_t *)arg;
+	return 0;
+}
+
+static uint64_t count_absent(const struct history_block *b)
+{
+	int64_t base, values[BLOCK_READS];
+	const struct block_group *g;
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < N_GROUPS; i++) {
+		ck_assert_int_eq(block_group(b->block, i, &g), 0);
+		for (uint32_t k = 0; g && k < g->n_instances; k++)
+			for (uint32_t m = 0; m < g->n_metrics; m++) {
+				ck_assert_int_eq(block_values(b->block, g, k, m, &base, values), 0);
+				for (uint32_t at = 0; at < g->instances[k].n; at++)
+					n += values[at] == VALUE_ABSENT;
+			}
+	}
+	return n;
+}
+
+/* An export of all that is held has a row for each sample but those that are absent. */
+static void check_counts(struct world *w)
+{
+	uint64_t n_rows = 0, n_absent = 0, n_samples = 0;
+	struct samples_config c = {false, INT64_MIN, INT64_MAX, any_metric, count_sample, &n_rows};
+	struct history_block b;
+	struct samples *s;
+
+	ck_assert_int_eq(samples_open(&s, &c), 0);
+	for (size_t i = 0;
+	     history_get(w->history, INT64_MIN, (int64_t)w->first_us[w->boot], i, &b) == 1; i++) {
+		uint8_t *catalog;
+		const uint8_t *data;
+		size_t len;
+
+		n_samples += block_head(b.block)->n_samples;
+		n_absent += count_absent(&b);
+		ck_assert_int_eq(history_catalog_bytes(w->history, &b, &catalog, &len), 0);
+		ck_assert_int_eq(samples_catalog(s, catalog, len), 0);
+		free(catalog);
+		data = history_bytes(&b, &len);
+		ck_assert_int_eq(samples_block(s, data, len, b.shift_us), 0);
+		history_release(w->history, &b);
+	}
+	ck_assert_int_eq(samples_flush(s), 0);
+	ck_assert_uint_eq(n_rows + n_absent, n_samples);
+	samples_close(s);
+}
+
 /* ---- the properties ---- */
 
 static unsigned n_seeds(unsigned few, unsigned many)
@@ -329,6 +328,7 @@ START_TEST(every_answer_is_what_was_read)
 			check_walls(w, &x, 30);
 			check_moments(w, &x, 60);
 		}
+		check_counts(w);
 		for (unsigned s = 0; s < N_SERIES; s++)
 			n_facts += w->facts[s].n;
 		n_boots += w->boot + 1;

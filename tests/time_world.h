@@ -111,7 +111,8 @@ static inline void open_keeper(struct world *w)
 
 static inline void open_log(struct world *w)
 {
-	struct log_config c = {.size_bytes = w->on_disk ? 16 << 20 : 4 << 20, .boot_id = w->boot_id};
+	struct log_config c = {.size_bytes = w->on_disk ? 16 << 20 : 4 << 20,
+			       .boot_id = w->boot_id};
 	enum log_state state;
 	char err[200];
 
@@ -357,8 +358,7 @@ static inline void happen(struct world *w)
 	else if (r < 40) { /* read before: what is overwritten is not to be lost */
 		ck_assert_int_eq(keeper_step(w->keeper), 0);
 		feeder_segment(&w->f);
-	}
-	else if (r < 42 && w->on_disk)
+	} else if (r < 42 && w->on_disk)
 		restart(w, false);
 	else if (r < 44 && w->on_disk)
 		restart(w, true);
@@ -408,6 +408,72 @@ static inline void world_close(struct world *w)
 	for (unsigned i = 0; i < N_SERIES; i++)
 		free(w->facts[i].v);
 	free(w->records);
+}
+
+/* ---- where boots lie, and what the wall clock said ---- */
+
+struct axis {
+	int64_t shift_us[BOOTS_MAX]; /* timeline = time of the boot + shift_us */
+};
+
+/* By the spans of the history, which must be in order, one log after the other. */
+static inline void find_axis(struct world *w, struct axis *x)
+{
+	struct history_span *spans;
+	int64_t last_us = INT64_MIN;
+	bool seen[BOOTS_MAX] = {false};
+	size_t n;
+
+	x->shift_us[w->boot] = 0;
+	spans = history_spans(w->history, &n);
+	ck_assert_ptr_nonnull(spans);
+	for (size_t i = 0; i < n; i++) {
+		unsigned boot = (unsigned)atoi(spans[i].boot_id + strlen("boot-"));
+
+		ck_assert_int_le(spans[i].from_us, spans[i].to_us);
+		ck_assert_int_ge(spans[i].from_us, last_us);
+		last_us = spans[i].to_us;
+		if (!seen[boot] && boot != w->boot)
+			x->shift_us[boot] = spans[i].from_us - w->first_us[boot];
+		seen[boot] = true;
+	}
+	for (unsigned boot = 0; boot <= w->boot; boot++)
+		ck_assert_msg(seen[boot], "boot %u of %u is missing", boot, w->boot);
+	free(spans);
+}
+
+static inline int64_t off_at(const struct world *w, uint32_t boot, int64_t at_us)
+{
+	int64_t off_us = INT64_MIN;
+
+	for (size_t i = 0; i < w->n_records; i++) {
+		const struct record *r = &w->records[i];
+
+		if (r->boot == boot && (off_us == INT64_MIN || r->mono_us <= at_us))
+			off_us = r->real_off_us;
+	}
+	return off_us;
+}
+
+static inline bool is_near(int64_t a, int64_t b)
+{
+	return a - b <= 1000 && b - a <= 1000;
+}
+
+/* The clock in force at the read, or where it was set within a tick or two of it the other one. */
+static inline bool is_wall_of(const struct world *w, const struct fact *f, int64_t wall_us)
+{
+	int64_t off_us = wall_us - f->at_us;
+
+	for (size_t i = 0; i < w->n_records; i++) {
+		const struct record *r = &w->records[i];
+
+		if (r->boot == f->boot && llabs(r->mono_us - f->at_us) < 400000 &&
+		    is_near(off_us, r->real_off_us))
+			return true;
+	}
+	return is_near(off_us, off_at(w, f->boot, f->at_us - 400000)) ||
+	       is_near(off_us, off_at(w, f->boot, f->at_us));
 }
 
 #endif
