@@ -108,7 +108,7 @@ static struct log *make_full_log(void)
 static struct job *ask(struct jobs *j, const void *owner, unsigned n, uint32_t points,
 		       void (*render)(struct job *))
 {
-	static char names[SERIES][8];
+	static char names[SERIES][16];
 	struct query_selector s[SERIES];
 	struct job *job = job_new(JOB_RANGE, owner);
 
