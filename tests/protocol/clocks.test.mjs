@@ -192,7 +192,9 @@ test('a clock that is set, a suspend, and agents after it', { timeout: 90000 }, 
           assert.ok(Math.abs(have.t - wall(s)) < 0.02, `${when}: ${p.what}: tick ${s.v} was at ${wall(s)} and is at ${have.t}`);
         }
         const part = await told(agent, (wall(p.seen[0]) - 0.02).toFixed(6), (wall(p.seen.at(-1)) + 0.02).toFixed(6));
-        assert.deepEqual(part.samples.map((s) => s.v), p.seen.map((s) => s.v), `${when}: ${p.what}: by wall time`);
+        const [first, last] = [p.seen[0].v, p.seen.at(-1).v]; // one beside them may have come early or late
+        assertWhole(part.samples, `${when}: ${p.what}: by wall time`);
+        assert.ok(part.samples.length && part.samples[0].v <= first && part.samples[0].v >= first - 1 && part.samples.at(-1).v >= last && part.samples.at(-1).v <= last + 1, `${when}: ${p.what}: by wall time ${part.samples[0]?.v} to ${part.samples.at(-1)?.v} instead of ${first} to ${last}`);
       }
     };
     await check('at once');
