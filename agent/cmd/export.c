@@ -43,6 +43,10 @@ struct export
 	struct capture_summary summary;
 	struct samples *samples;
 	struct buf text;
+	struct fields { /* of the sample at hand */
+		int64_t wall_us;
+		char time[WALLTIME_LEN], unix_s[WALLTIME_LEN], unit[96], value[32];
+	} fields;
 };
 
 /* ---- arguments ---- */
@@ -192,10 +196,6 @@ static void put_value(char *ret, size_t size, const struct sample *s)
 		snprintf(ret, size, "%.15g", scaled);
 }
 
-struct fields {
-	char time[WALLTIME_LEN], unix_s[WALLTIME_LEN], unit[96], value[32];
-};
-
 static void put_json_line(struct buf *b, const struct sample *s, const struct fields *f)
 {
 	buf_text(b, "{");
@@ -238,13 +238,16 @@ static int write_text(struct export *x)
 static int on_sample(void *arg, const struct sample *s)
 {
 	struct export *x = arg;
-	struct fields f;
+	struct fields *f = &x->fields;
 
-	walltime_iso(f.time, s->wall_us);
-	walltime_seconds(f.unix_s, s->wall_us);
-	snprintf(f.unit, sizeof(f.unit), "%.80s%s", s->metric->unit, s->rate ? "/s" : "");
-	put_value(f.value, sizeof(f.value), s);
-	(x->jsonl ? put_json_line : put_csv_line)(&x->text, s, &f);
+	if (s->wall_us != f->wall_us || !*f->time) { /* thousands of samples share one read */
+		walltime_iso(f->time, s->wall_us);
+		walltime_seconds(f->unix_s, s->wall_us);
+		f->wall_us = s->wall_us;
+	}
+	stpcpy(stpncpy(f->unit, s->metric->unit, sizeof(f->unit) - 8), s->rate ? "/s" : "");
+	put_value(f->value, sizeof(f->value), s);
+	(x->jsonl ? put_json_line : put_csv_line)(&x->text, s, f);
 	return x->text.len < FLUSH_BYTES ? 0 : write_text(x);
 }
 

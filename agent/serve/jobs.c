@@ -316,28 +316,12 @@ static void find_past_events(struct history *h, struct job *job)
 		job->left_out |= events_trim(&job->events, INT64_MIN) != INT64_MIN;
 }
 
-/* What is held, and the clocks of the running log behind those of the blocks. */
 static int find_held(struct history *h, struct held_result *held)
 {
-	struct history_clock *clocks;
-	struct mirror m;
-	int r;
-
 	history_stats(h, &held->stats);
 	held->spans = history_spans(h, &held->n_spans);
 	held->clocks = history_clocks(h, &held->n_clocks);
-	if (!held->spans || !held->clocks)
-		return -ENOMEM;
-	mirror_init(&m);
-	r = history_catalog(h, &m);
-	clocks = realloc(held->clocks, (held->n_clocks + m.n_clocks + 1) * sizeof(*clocks));
-	if (clocks)
-		held->clocks = clocks;
-	for (uint32_t i = 0; clocks && r == 0 && i < m.n_clocks; i++)
-		clocks[held->n_clocks++] = (struct history_clock){(int64_t)m.clocks[i].mono_us,
-								  m.clocks[i].real_off_us};
-	mirror_done(&m);
-	return !clocks ? -ENOMEM : r == -ENOENT ? 0 : r;
+	return held->spans && held->clocks ? 0 : -ENOMEM;
 }
 
 static size_t cells_bytes(const struct job *job)

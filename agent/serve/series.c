@@ -83,7 +83,7 @@ bool api_time_parse(const char *s, const struct api_times *t, int64_t *ret)
 			return false;
 		us = (int64_t)(v * 1e6 + 0.5);
 	}
-	*ret = history_at_us(t->clocks, t->n_clocks, t->mirror, us);
+	*ret = history_at_us(t->clocks, t->n_clocks, t->mirror, t->now_us, us);
 	return true;
 }
 

@@ -12,7 +12,34 @@ static bool before(const struct held *a, const struct held *b)
 {
 	if (a->boot_number != b->boot_number)
 		return a->boot_number < b->boot_number;
+	if (a->log_number == b->log_number)
+		return a->head.first_seq < b->head.first_seq;
 	return a->head.from_us < b->head.from_us;
+}
+
+/* From block `at` on, and back as far as it changes something. */
+static void reach_from(struct held_list *l, size_t at)
+{
+	for (size_t i = at; i < l->n; i++) {
+		struct held *b = l->v[i];
+
+		b->reach_us =
+			i && l->v[i - 1]->reach_us > b->to_us ? l->v[i - 1]->reach_us : b->to_us;
+	}
+	for (size_t i = l->n; i > 0; i--) {
+		struct held *b = l->v[i - 1];
+		int64_t since_us =
+			i < l->n && l->v[i]->since_us < b->from_us ? l->v[i]->since_us : b->from_us;
+
+		if (i - 1 < at && since_us == b->since_us)
+			break;
+		b->since_us = since_us;
+	}
+}
+
+void history_reach(struct held_list *l)
+{
+	reach_from(l, 0);
 }
 
 int history_insert(struct history *h, struct held *b)
@@ -41,6 +68,7 @@ int history_insert(struct history *h, struct held *b)
 	if (h->n_boots != n_boots)
 		history_place_boots(h);
 	history_shift(h, b);
+	reach_from(l, at);
 	if (!b->rollup && h->config.log && b->head.last_seq > h->sealed_seq &&
 	    memcmp(b->head.log_id, log_id(h->config.log), LOG_ID_LEN) == 0) {
 		h->sealed_seq = b->head.last_seq;

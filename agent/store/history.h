@@ -92,7 +92,7 @@ void history_walk_thin(struct history *, struct history_walk *, int64_t from_us,
 void history_walk_end(struct history *, struct history_walk *); /* zeroed is fine */
 
 /* Makes `to`, which is initialised, show the newest catalog, without instances, and the clock
- * records beside it. 0; -ENOENT: nothing is held yet; -ENOMEM; -EBADMSG. */
+ * records of what is in no block. 0; -ENOENT: nothing is held yet; -ENOMEM; -EBADMSG. */
 int history_catalog(struct history *, struct mirror *to);
 
 /* The same of the newest catalog before it that has this metric. -ENOENT: none has. */
@@ -105,15 +105,17 @@ int64_t history_full_us(struct history *); /* the same of what is held in full, 
 int64_t history_rolled_us(struct history *); /* up to where there are rollups; INT64_MIN: none */
 
 /* Wall clock = timeline + real_off_us, in force from from_us on; oldest first, one at least for each
- * boot. What the running log has is not among them: its clock records say it better. */
+ * boot: of blocks, as precise as a tick, then the records of the running log that are in no block. */
 struct history_clock {
 	int64_t from_us, real_off_us;
 };
 struct history_clock *history_clocks(struct history *, size_t *n); /* to free(); NULL: no memory */
-/* By these clocks and those of a mirror of the running log (NULL: none), which come after them. */
+/* By these clocks and those of a mirror of the running log (NULL: none), which count from their first
+ * record on. A wall time that was shown more than once is the newest moment up to end_us (now); one that
+ * a step of the clock left out is the moment of the step. */
 int64_t history_wall_us(const struct history_clock *, size_t n, const struct mirror *,
 			int64_t at_us);
-int64_t history_at_us(const struct history_clock *, size_t n, const struct mirror *,
+int64_t history_at_us(const struct history_clock *, size_t n, const struct mirror *, int64_t end_us,
 		      int64_t wall_us);
 
 /* Stretches in which one agent recorded, oldest first: for the strip of everything held. */

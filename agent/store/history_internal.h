@@ -10,6 +10,8 @@
 struct held {
 	struct block_head head;
 	int64_t from_us, to_us, shift_us; /* on the timeline: first and last read */
+	int64_t reach_us, since_us;	  /* the last read up to this block of its list, and the
+					   * first one from it on: these rise along the list */
 	uint32_t log_number, boot_number;
 	uint32_t refs;		    /* the list and walks */
 	uint32_t pins;		    /* readers of `data` */
@@ -22,7 +24,8 @@ struct held {
 	uint64_t used;		  /* the larger the later */
 };
 struct held_list {
-	struct held **v; /* by time */
+	/* By boot, by log, by frame: what a worker published late overlaps with the block before. */
+	struct held **v;
 	size_t n, cap;
 };
 struct held_catalog {
@@ -75,6 +78,8 @@ struct history {
 
 /* Puts a block into its list. 0 or -ENOMEM. */
 int history_insert(struct history *, struct held *);
+/* After blocks have moved: says anew how far they reach. */
+void history_reach(struct held_list *);
 /* Takes it out of its list; it is freed when no walk has it. */
 void history_remove(struct history *, struct held *);
 void history_unref(struct history *, struct held *);

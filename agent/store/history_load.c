@@ -118,23 +118,33 @@ static int load_catalog(struct history *h, uint32_t crc, struct mirror **ret)
 	return 0;
 }
 
-/* Reads the CATALOG, and what CLOCK frames its segment begins with or has. */
-static int log_catalog(struct log *l, struct mirror *to)
+static int take_state(struct mirror *to, const struct frame *f)
+{
+	enum frame_type type = frame_type(f);
+
+	return type == FRAME_CATALOG || type == FRAME_CLOCK ? mirror_apply(to, f) : 0;
+}
+
+/* Reads the newest CATALOG, and CLOCK frames from the segment of frame `seq` on. */
+static int log_catalog(struct log *l, uint64_t seq, struct mirror *to)
 {
 	uint8_t head[CURSOR_HEAD];
 	uint64_t from, lost;
 	struct frame f;
 	struct cursor c;
-	int r = cursor_open_seq(&c, l, log_newest(l));
+	int r = cursor_open_seq(&c, l, seq);
 
-	while (r == 0 && cursor_peek(&c, head) == 1) {
-		if (head[0] != FRAME_CATALOG && head[0] != FRAME_CLOCK) {
+	while (r == 0) {
+		bool in_segment = cursor_peek(&c, head) == 1;
+
+		if (in_segment && head[0] != FRAME_CATALOG && head[0] != FRAME_CLOCK) {
 			cursor_skip(&c);
 			continue;
 		}
-		if (cursor_next(&c, &f, &from, &lost) != 1)
+		r = cursor_next(&c, &f, &from, &lost);
+		if (r == 0)
 			break;
-		r = mirror_apply(to, &f);
+		r = r == -ESTALE ? 0 : r < 0 ? r : take_state(to, &f);
 	}
 	cursor_close(&c);
 	return r < 0 ? r : to->version ? 0 : -ENOENT;
@@ -167,7 +177,7 @@ int history_catalog(struct history *h, struct mirror *to)
 {
 	uint32_t crc = 0;
 	bool found = false;
-	int r = h->config.log ? log_catalog(h->config.log, to) : -ENOENT;
+	int r = h->config.log ? log_catalog(h->config.log, history_sealed_seq(h), to) : -ENOENT;
 
 	if (r != -ENOENT)
 		return r;

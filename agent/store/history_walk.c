@@ -5,7 +5,7 @@
 
 #include "store/history_internal.h"
 
-/* The first block of a list that does not end before at_us. */
+/* Before it all blocks of the list end before at_us. */
 static size_t find_from(const struct held_list *l, int64_t at_us)
 {
 	size_t lo = 0, hi = l->n;
@@ -13,7 +13,7 @@ static size_t find_from(const struct held_list *l, int64_t at_us)
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (l->v[mid]->to_us < at_us)
+		if (l->v[mid]->reach_us < at_us)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -69,24 +69,29 @@ static struct held *find_rollup(const struct history *h, size_t *at, const struc
 	return l->v[*at];
 }
 
+static bool overlaps(const struct held *b, int64_t from_us, int64_t to_us)
+{
+	return b->to_us >= from_us && b->from_us < to_us;
+}
+
 /* The lists' blocks that overlap the range, up to full block `end`. */
 static void walk_fill(const struct history *h, int64_t from_us, int64_t to_us, size_t end,
 		      struct history_walk *w)
 {
 	size_t at = find_from(&h->rollups, from_us);
 
-	for (size_t i = at; i < h->rollups.n; i++) {
+	for (size_t i = at; i < h->rollups.n && h->rollups.v[i]->since_us < to_us; i++) {
 		struct held *b = h->rollups.v[i];
 
-		if (b->from_us >= to_us || b->from_us >= history_full_from(h))
-			break;
-		walk_add(w, b);
+		if (overlaps(b, from_us, to_us) && b->from_us < history_full_from(h))
+			walk_add(w, b);
 	}
-	for (size_t i = find_from(&h->full, from_us); i < end; i++) {
+	for (size_t i = find_from(&h->full, from_us); i < end && h->full.v[i]->since_us < to_us;
+	     i++) {
 		struct held *b = h->full.v[i], *rollup;
 
-		if (b->from_us >= to_us)
-			break;
+		if (!overlaps(b, from_us, to_us))
+			continue;
 		rollup = w->coarse ? find_rollup(h, &at, b) : NULL;
 		walk_add(w, rollup ? rollup : b);
 	}

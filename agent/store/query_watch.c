@@ -318,13 +318,16 @@ static int sync_group(struct scan *s, uint32_t group)
 {
 	const struct mirror_group *g = &s->m->groups[group];
 	struct follow *f = &s->follow[group];
+	/* A read in the range may yet come, when a worker publishes it late. */
+	bool in_range = (int64_t)s->m->mono_us < s->rq->to_us ||
+			(g->acquired_us && (int64_t)g->acquired_us < s->rq->to_us);
 
 	for (uint32_t slot = 0; slot < f->n_slots; slot++)
 		if (f->by_slot[slot] &&
 		    (slot >= g->n_slots || !g->inst[slot].live ||
 		     s->watch[f->by_slot[slot] - 1].series.gen != g->inst[slot].gen))
 			query_unwatch_slot(s, f, slot, s->m->mono_us);
-	for (uint32_t slot = 0; slot < g->n_slots && (int64_t)s->m->mono_us < s->rq->to_us; slot++)
+	for (uint32_t slot = 0; in_range && slot < g->n_slots; slot++)
 		if (g->inst[slot].live && query_watch_slot(s, group, slot) < 0)
 			return -ENOMEM;
 	for (uint32_t i = 0; i < f->n_active; i++) {
