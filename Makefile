@@ -39,7 +39,7 @@ tools   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/tool_*.c))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: static all run check check-all check-unit check-tsan check-asan check-aarch64 lint bench peers fuzz \
+.PHONY: static all run check check-all check-unit check-long check-tsan check-asan check-aarch64 lint bench peers fuzz \
 	fuzz-selftest deps deps-check install clean help ui
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -193,6 +193,13 @@ check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
 
 check-unit: $(tests) ## the C unit tests alone, or those of UNIT="log query"
 	$(Q)$(test_env) tests/run.sh $(tests)
+
+# KILLS, RING_LONG: see the tests. About half an hour; a test may take all of it.
+long_tests := ring_kill ring_power ring_damage keeper time
+
+check-long: all $(long_tests:%=$(B)/tests/test_%) ## the long forms: 500 kills, power loss, thousands of random histories
+	$(Q)$(test_env) KILLS=$${KILLS:-500} RING_LONG=1 TEST_TIMEOUT=6000 tests/run.sh \
+		$(long_tests:%=$(B)/tests/test_%) tests/protocol/kill.test.mjs
 
 # What several threads of the agent share.
 threaded := log log_file mirror query sampler blocking supervise process process_host process_lock \

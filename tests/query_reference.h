@@ -69,7 +69,7 @@ static inline struct query_result *ask(struct log *l, const char *metric, const 
 				       int64_t from, int64_t to, uint32_t points, bool raw)
 {
 	struct query_selector sel = {metric, instance};
-	struct query_request rq = {&sel, 1, from, to, points, raw, 0};
+	struct query_request rq = {&sel, 1, from, to, points, raw, false, 0};
 	struct query_result *res;
 
 	ck_assert_int_eq(query_log(l, &rq, &res, NULL), 0);

@@ -2,101 +2,13 @@
  * What the history holds and where: blocks in memory and on a disk, boots in order whatever the wall
  * clock did, the memory it may take.
  */
-#include "query_reference.h"
+#include "sealed_log.h"
 
 #include "store/history_internal.h"
 #include "store/past.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-enum { BLOCKS_MAX = 128 };
-
-/* Blocks of one log, and the ring that is made of them. */
-struct source {
-	struct log *log;
-	struct feeder f;
-	struct past past;
-	struct sealer *sealer;
-	struct sealed blocks[BLOCKS_MAX];
-	uint8_t *catalog;
-	size_t n;
-	uint64_t at, rnd;
-};
-
-static int keep(void *arg, struct sealed *s)
-{
-	struct source *x = arg;
-
-	ck_assert_uint_lt(x->n, BLOCKS_MAX);
-	if (!x->catalog) {
-		x->catalog = malloc(s->catalog_len);
-		memcpy(x->catalog, s->catalog, s->catalog_len);
-	}
-	x->blocks[x->n] = *s;
-	x->blocks[x->n++].catalog = x->catalog;
-	s->data = NULL;
-	return 0;
-}
-
-static void source_open(struct source *x, const char *boot, uint64_t at, int64_t real_off_us)
-{
-	struct sealer_config c = {.boot_id = boot, .sink = keep, .arg = x};
-
-	*x = (struct source){.log = open_log(8), .at = at, .rnd = at};
-	c.log = x->log;
-	ck_assert_int_eq(sealer_open(&x->sealer, &c), 0);
-	feeder_open(&x->f, x->log, groups, N_GROUPS);
-	x->f.real_off_us = real_off_us;
-}
-
-static void source_write(struct source *x, unsigned n_blocks)
-{
-	for (unsigned i = 0; i < n_blocks; i++) {
-		random_history(&x->f, &x->past, 100, &x->rnd, &x->at);
-		while (sealer_step(x->sealer) == 1)
-			;
-		ck_assert_int_eq(sealer_flush(x->sealer), 0);
-	}
-}
-
-static void source_close(struct source *x)
-{
-	for (size_t i = 0; i < x->n; i++)
-		free(x->blocks[i].data);
-	free(x->catalog);
-	sealer_close(x->sealer);
-	free(x->past.reads);
-	feeder_close(&x->f);
-	log_close(x->log);
-}
-
-static struct sealed copy_of(const struct sealed *b)
-{
-	struct sealed s = *b;
-
-	s.data = malloc(s.len);
-	memcpy(s.data, b->data, s.len);
-	return s;
-}
-
-static void add_all(struct history *h, const struct source *x, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct sealed s = copy_of(&x->blocks[i]);
-
-		ck_assert_int_eq(history_add(h, &s, false), 0);
-	}
-}
-
-static struct history *open_with(struct log *l, const char *boot, uint64_t memory)
-{
-	struct history_config c = {.log = l, .boot_id = boot, .memory_bytes = memory};
-	struct history *h;
-
-	ck_assert_int_eq(history_open(&h, &c), 0);
-	return h;
-}
 
 /* Walks the range; how many blocks, all in order. */
 static size_t walk(struct history *h, int64_t from, int64_t to)
@@ -124,13 +36,13 @@ static size_t walk(struct history *h, int64_t from, int64_t to)
 
 START_TEST(memory_is_bounded_and_the_oldest_goes)
 {
-	struct source *x = calloc(1, sizeof(*x));
+	struct sealed_log *x = calloc(1, sizeof(*x));
 	struct history_stats st;
 	struct history *h;
 	size_t three = 0;
 
-	source_open(x, "test", 50 * SECOND, 0);
-	source_write(x, 12);
+	open_sealed(x, 50, "test", 50 * SECOND, 0);
+	write_blocks(x, 12);
 	for (size_t i = x->n - 3; i < x->n; i++)
 		three += x->blocks[i].len;
 	h = open_with(x->log, "test", three);
@@ -153,29 +65,29 @@ START_TEST(memory_is_bounded_and_the_oldest_goes)
 	ck_assert_int_eq(history_oldest_us(h), (int64_t)log_oldest_us(x->log));
 	history_close(h);
 	h = open_with(NULL, "test", three);
-	add_all(h, x, x->n);
+	add_blocks(h, x, x->n);
 	ck_assert_uint_eq(walk(h, INT64_MIN, INT64_MAX), 3);
 	ck_assert_int_eq(history_oldest_us(h), (int64_t)x->blocks[x->n - 3].head.from_us);
 	history_close(h);
-	source_close(x);
+	close_sealed(x);
 	free(x);
 }
 END_TEST
 
 START_TEST(a_block_in_use_stays)
 {
-	struct source *x = calloc(1, sizeof(*x));
+	struct sealed_log *x = calloc(1, sizeof(*x));
 	struct history_block b;
 	const struct block_group *g;
 	struct history_stats st;
 	struct history *h;
 
-	source_open(x, "test", 50 * SECOND, 0);
-	source_write(x, 4);
+	open_sealed(x, 50, "test", 50 * SECOND, 0);
+	write_blocks(x, 4);
 	h = open_with(NULL, "test", x->blocks[0].len + 16);
-	add_all(h, x, 1);
+	add_blocks(h, x, 1);
 	ck_assert_int_eq(history_get(h, INT64_MIN, INT64_MAX, 0, &b), 1);
-	add_all(h, x, x->n); /* of which none fits beside it */
+	add_blocks(h, x, x->n); /* of which none fits beside it */
 	ck_assert_int_eq(block_group(b.block, 0, &g), 0);
 	ck_assert_uint_gt(g->n_reads, 50);
 	history_release(h, &b);
@@ -183,7 +95,7 @@ START_TEST(a_block_in_use_stays)
 	ck_assert_uint_le(st.bytes_memory, x->blocks[0].len + 16);
 	ck_assert_int_eq(history_get(h, INT64_MIN, INT64_MAX, 5, &b), 0);
 	history_close(h);
-	source_close(x);
+	close_sealed(x);
 	free(x);
 }
 END_TEST
@@ -194,20 +106,20 @@ START_TEST(boots_are_placed_by_the_wall_clock)
 	static const int64_t hour = 3600ll * SECOND;
 	/* offsets against that of the newest: in order; set back; far ahead */
 	static const int64_t offs[3][2] = {{-2 * hour, -hour}, {hour, 9 * hour}, {-hour, 5 * hour}};
-	struct source *x = calloc(3, sizeof(*x));
+	struct sealed_log *x = calloc(3, sizeof(*x));
 	struct history_span *spans;
 	struct history_clock *clocks;
 	struct history *h;
 	size_t n, n_clocks;
 
-	source_open(&x[0], "one", 20 * SECOND, 1700000000000000 + offs[_i][0]);
-	source_open(&x[1], "two", 30 * SECOND, 1700000000000000 + offs[_i][1]);
-	source_open(&x[2], "now", 10 * SECOND, 1700000000000000);
+	open_sealed(&x[0], 50, "one", 20 * SECOND, 1700000000000000 + offs[_i][0]);
+	open_sealed(&x[1], 50, "two", 30 * SECOND, 1700000000000000 + offs[_i][1]);
+	open_sealed(&x[2], 50, "now", 10 * SECOND, 1700000000000000);
 	for (int i = 0; i < 3; i++)
-		source_write(&x[i], 3);
+		write_blocks(&x[i], 3);
 	h = open_with(x[2].log, "now", 1 << 30);
 	for (int i = 0; i < 3; i++)
-		add_all(h, &x[i], i < 2 ? x[i].n : 1);
+		add_blocks(h, &x[i], i < 2 ? x[i].n : 1);
 	spans = history_spans(h, &n);
 	ck_assert_uint_eq(n, 3);
 	ck_assert_str_eq(spans[0].boot_id, "one");
@@ -233,7 +145,8 @@ START_TEST(boots_are_placed_by_the_wall_clock)
 
 		ck_assert_int_eq(history_wall_us(clocks, n_clocks, NULL, at), wall);
 		if (offs[_i][1] < 0)
-			ck_assert_int_eq(history_at_us(clocks, n_clocks, NULL, wall), at);
+			ck_assert_int_eq(history_at_us(clocks, n_clocks, NULL, INT64_MAX, wall),
+					 at);
 	}
 	free(clocks);
 	free(spans);
@@ -241,19 +154,19 @@ START_TEST(boots_are_placed_by_the_wall_clock)
 	ck_assert_uint_eq(walk(h, INT64_MIN, 0), 6);
 	history_close(h);
 	for (int i = 0; i < 3; i++)
-		source_close(&x[i]);
+		close_sealed(&x[i]);
 	free(x);
 }
 END_TEST
 
 START_TEST(a_hole_splits_a_span)
 {
-	struct source *x = calloc(1, sizeof(*x));
+	struct sealed_log *x = calloc(1, sizeof(*x));
 	struct history_span *spans;
 	struct history *h;
 	size_t n;
 
-	source_open(x, "test", 50 * SECOND, 0);
+	open_sealed(x, 50, "test", 50 * SECOND, 0);
 	h = open_with(x->log, "test", 1 << 30);
 	spans = history_spans(h, &n);
 	ck_assert(spans && n == 0);
@@ -266,15 +179,15 @@ START_TEST(a_hole_splits_a_span)
 	ck_assert_uint_eq(n, 2);
 	ck_assert_int_ge(spans[1].from_us - spans[0].to_us, 59ll * SECOND);
 	free(spans);
-	source_write(x, 2); /* and in blocks */
-	add_all(h, x, x->n);
+	write_blocks(x, 2); /* and in blocks */
+	add_blocks(h, x, x->n);
 	spans = history_spans(h, &n);
 	ck_assert_uint_ge(n, 1);
 	ck_assert_uint_le(n, 2);
 	ck_assert_int_ge(spans[n - 1].to_us, (int64_t)x->f.mono_us);
 	free(spans);
 	history_close(h);
-	source_close(x);
+	close_sealed(x);
 	free(x);
 }
 END_TEST
@@ -282,8 +195,8 @@ END_TEST
 /* ---- a disk, played by memory ---- */
 
 static struct {
-	struct ring_entry entries[BLOCKS_MAX];
-	const uint8_t *data[BLOCKS_MAX];
+	struct ring_entry entries[SEALED_MAX];
+	const uint8_t *data[SEALED_MAX];
 	size_t from, n; /* records [from, n) are held */
 	unsigned reads;
 	size_t bad; /* this record cannot be read */
@@ -340,9 +253,9 @@ static void attach(struct history *h)
 	h->rings[0].stale = true;
 }
 
-static void put_source(const struct source *x, size_t n)
+static void put_source(const struct sealed_log *x, size_t n)
 {
-	put_record(RING_CATALOG, x->catalog, x->blocks[0].catalog_len, NULL);
+	put_record(RING_CATALOG, x->catalog[0], x->blocks[0].catalog_len, NULL);
 	disk.entries[disk.n - 1].catalog_crc = x->blocks[0].head.catalog_crc;
 	for (size_t i = 0; i < n; i++)
 		put_record(RING_BLOCK, x->blocks[i].data, x->blocks[i].len, &x->blocks[i].head);
@@ -350,14 +263,14 @@ static void put_source(const struct source *x, size_t n)
 
 START_TEST(blocks_of_a_disk_are_read_and_given_back)
 {
-	struct source *x = calloc(1, sizeof(*x));
+	struct sealed_log *x = calloc(1, sizeof(*x));
 	struct history_stats st;
 	struct history *h;
 	uint64_t memory;
 	size_t n;
 
-	source_open(x, "test", 50 * SECOND, 0);
-	source_write(x, 12);
+	open_sealed(x, 50, "test", 50 * SECOND, 0);
+	write_blocks(x, 12);
 	n = x->n;
 	memory = 2 * x->blocks[0].len + 64;
 	disk.bad = SIZE_MAX;
@@ -404,25 +317,25 @@ START_TEST(blocks_of_a_disk_are_read_and_given_back)
 	ck_assert_uint_eq(good, n - 4);
 	history_close(h);
 	disk.from = disk.n = disk.reads = 0;
-	source_close(x);
+	close_sealed(x);
 	free(x);
 }
 END_TEST
 
 START_TEST(boots_of_a_disk_come_before_the_log)
 {
-	struct source *x = calloc(2, sizeof(*x));
+	struct sealed_log *x = calloc(2, sizeof(*x));
 	struct query_selector sel = {"cpu.load", NULL};
-	struct query_request rq = {&sel, 1, INT64_MIN, INT64_MAX, 1, false, 0};
+	struct query_request rq = {&sel, 1, INT64_MIN, INT64_MAX, 1, false, false, 0};
 	struct query_result *res;
 	struct history *h;
 	uint32_t n = 0;
 
 	disk.bad = SIZE_MAX;
-	source_open(&x[0], "old", 50 * SECOND, 1700000000000000 - 1000ll * SECOND);
-	source_open(&x[1], "now", 50 * SECOND, 1700000000000000);
-	source_write(&x[0], 5);
-	source_write(&x[1], 4);
+	open_sealed(&x[0], 50, "old", 50 * SECOND, 1700000000000000 - 1000ll * SECOND);
+	open_sealed(&x[1], 50, "now", 50 * SECOND, 1700000000000000);
+	write_blocks(&x[0], 5);
+	write_blocks(&x[1], 4);
 	put_source(&x[0], x[0].n);
 	put_source(&x[1], 2);
 	h = open_with(x[1].log, "now", 1 << 20);
@@ -438,8 +351,8 @@ START_TEST(boots_of_a_disk_come_before_the_log)
 	query_free(res);
 	history_close(h);
 	disk.from = disk.n = disk.reads = 0;
-	source_close(&x[0]);
-	source_close(&x[1]);
+	close_sealed(&x[0]);
+	close_sealed(&x[1]);
 	free(x);
 }
 END_TEST
@@ -458,7 +371,7 @@ static int count_event(void *arg, uint64_t seq, int64_t at_us, const struct even
 	return 0;
 }
 
-static void put_event(struct source *x)
+static void put_event(struct sealed_log *x)
 {
 	uint8_t buf[300];
 
@@ -468,22 +381,22 @@ static void put_event(struct source *x)
 
 START_TEST(events_of_all_times_are_found_once)
 {
-	struct source *x = calloc(2, sizeof(*x));
+	struct sealed_log *x = calloc(2, sizeof(*x));
 	int64_t got[3] = {0, 0, INT64_MIN};
 	struct history *h;
 
-	source_open(&x[0], "old", 50 * SECOND, 1700000000000000 - 1000ll * SECOND);
-	source_open(&x[1], "now", 50 * SECOND, 1700000000000000);
+	open_sealed(&x[0], 50, "old", 50 * SECOND, 1700000000000000 - 1000ll * SECOND);
+	open_sealed(&x[1], 50, "now", 50 * SECOND, 1700000000000000);
 	for (int i = 0; i < 2; i++)
 		for (int k = 0; k < 6; k++) {
 			random_history(&x[i].f, &x[i].past, 40, &x[i].rnd, &x[i].at);
 			put_event(&x[i]);
 			if (k % 2)
-				source_write(&x[i], 1);
+				write_blocks(&x[i], 1);
 		}
 	h = open_with(x[1].log, "now", 1 << 30);
-	add_all(h, &x[0], x[0].n);
-	add_all(h, &x[1], 2);
+	add_blocks(h, &x[0], x[0].n);
+	add_blocks(h, &x[1], 2);
 	ck_assert_int_eq(past_events(h, INT64_MIN, INT64_MAX, count_event, got, NULL), 0);
 	ck_assert_int_eq(got[0], 12);
 	ck_assert_int_eq(got[1], 6); /* of this log: they have a seq */
@@ -492,8 +405,8 @@ START_TEST(events_of_all_times_are_found_once)
 	ck_assert_int_eq(past_events(h, INT64_MIN, 0, count_event, got, NULL), 0);
 	ck_assert_int_eq(got[0], 6);
 	history_close(h);
-	source_close(&x[0]);
-	source_close(&x[1]);
+	close_sealed(&x[0]);
+	close_sealed(&x[1]);
 	free(x);
 }
 END_TEST
@@ -530,20 +443,20 @@ static void *keep_walking(void *arg)
 
 START_TEST(blocks_come_and_go_under_a_reader)
 {
-	struct source *x = calloc(1, sizeof(*x));
+	struct sealed_log *x = calloc(1, sizeof(*x));
 	struct reader r = {0};
 	pthread_t thread;
 
-	source_open(x, "test", 50 * SECOND, 0);
-	source_write(x, 30);
+	open_sealed(x, 50, "test", 50 * SECOND, 0);
+	write_blocks(x, 30);
 	r.h = open_with(NULL, "test", 5 * x->blocks[0].len);
 	ck_assert_int_eq(pthread_create(&thread, NULL, keep_walking, &r), 0);
 	for (unsigned round = 0; round < 20; round++)
-		add_all(r.h, x, x->n);
+		add_blocks(r.h, x, x->n);
 	atomic_store(&r.stop, true);
 	pthread_join(thread, NULL);
 	history_close(r.h);
-	source_close(x);
+	close_sealed(x);
 	free(x);
 }
 END_TEST

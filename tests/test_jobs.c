@@ -2,6 +2,7 @@
 #include "feeder.h"
 #include "serve/api.h"
 #include "serve/jobs.h"
+#include "strobe.pb-c.h"
 
 #include <check.h>
 #include <errno.h>
@@ -90,7 +91,7 @@ static struct log *make_full_log(void)
 		feeder_tick(&f, FIRST_US + t * 100000);
 		feeder_batch(&f, 0);
 		for (unsigned i = 0; i < SERIES; i++) {
-			char name[8];
+			char name[16];
 			int len = snprintf(name, sizeof(name), "t%u", i);
 
 			batch_row_named(&f.batch[0], name, (size_t)len)[0] = (int64_t)(t * i);
@@ -108,7 +109,7 @@ static struct log *make_full_log(void)
 static struct job *ask(struct jobs *j, const void *owner, unsigned n, uint32_t points,
 		       void (*render)(struct job *))
 {
-	static char names[SERIES][8];
+	static char names[SERIES][16];
 	struct query_selector s[SERIES];
 	struct job *job = job_new(JOB_RANGE, owner);
 
@@ -219,6 +220,76 @@ START_TEST(a_rendered_result_counts_until_it_is_sent)
 }
 END_TEST
 
+/* The events of an EventList: how many, and the text of the first. */
+static unsigned count_events(const struct buf *b, char first[300])
+{
+	Strobe__V1__EventList *l = strobe__v1__event_list__unpack(NULL, b->len, b->p);
+	unsigned n;
+
+	ck_assert_ptr_nonnull(l);
+	n = (unsigned)l->n_events;
+	snprintf(first, 300, "%s", n ? l->events[0]->text : "");
+	for (unsigned i = 1; i < n; i++)
+		ck_assert_int_ge(l->events[i]->mono_us, l->events[i - 1]->mono_us);
+	strobe__v1__event_list__free_unpacked(l, NULL);
+	return n;
+}
+
+START_TEST(of_very_many_events_the_newest_are_told)
+{
+	static char owner;
+	int wake = eventfd(0, EFD_NONBLOCK);
+	uint8_t buf[512];
+	char text[300], first[300], want[300];
+	struct history *history;
+	struct log *log = make_log();
+	struct feeder f;
+	struct jobs j;
+	uint64_t at = 10000000;
+
+	feeder_open(&f, log, &cell_group, 1);
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(text, sizeof(text), "%04u%0236d", i, 0);
+		at += 10000;
+		feeder_put(&f, buf,
+			   frame_event(buf, sizeof(buf), at, EVENT_GAP, SEVERITY_INFO, "a", text));
+		if (i % 100 == 0) {
+			feeder_tick(&f, at);
+			feeder_end(&f);
+		}
+	}
+	ck_assert_int_eq(history_open(&history, &(struct history_config){.log = log}), 0);
+	jobs_init(&j, history, wake);
+	for (unsigned k = 0; k < 3; k++) { /* of all of them, of some that fit, of the last hour */
+		struct job *job = job_new(k < 2 ? JOB_PAST_EVENTS : JOB_EVENTS, &owner);
+		unsigned n;
+
+		j.now_us = at;
+		job->from_us = k ? (int64_t)at - 1000000 : 0;
+		job->to_us = (int64_t)at + 1;
+		ck_assert_int_eq(jobs_add(&j, job), 0);
+		ck_assert_int_eq(jobs_step(&j), 0);
+		job = jobs_take(&j, &owner);
+		ck_assert(job && job->r == 0);
+		n = count_events(&job->events, first);
+		if (k == 1) {
+			ck_assert(n == 101 && !job->left_out);
+		} else {
+			ck_assert(n > 500 && n < 3000 && job->left_out);
+			ck_assert_uint_le(job->events.len, 192 << 10);
+			snprintf(want, sizeof(want), "%04u", 3000 - n);
+			ck_assert(strncmp(first, want, 4) == 0);
+		}
+		job_free(job);
+	}
+	jobs_done(&j);
+	history_close(history);
+	feeder_close(&f);
+	log_close(log);
+	close(wake);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("jobs");
@@ -227,6 +298,7 @@ int main(void)
 	tcase_add_test(t, places_of_abandoned_jobs_are_free_again);
 	tcase_add_test(t, results_share_a_budget);
 	tcase_add_test(t, a_rendered_result_counts_until_it_is_sent);
+	tcase_add_test(t, of_very_many_events_the_newest_are_told);
 	suite_add_tcase(s, t);
 
 	SRunner *sr = srunner_create(s);

@@ -228,7 +228,7 @@ START_TEST(several_series_in_one_scan_come_in_the_order_asked)
 	struct query_selector sel[] = {{"disk.queue", "sdb"}, {"cpu.load", NULL},
 				       {"disk.queue", NULL},  {"disk.bytes", "sda"},
 				       {"no.such", NULL},     {"disk.bytes", "sdx"}};
-	struct query_request rq = {sel, 6, t, t + SECOND, 10, false, 0};
+	struct query_request rq = {sel, 6, t, t + SECOND, 10, false, false, 0};
 	struct query_result *res;
 
 	feeder_open(&f, l, groups, N_GROUPS);
@@ -253,7 +253,7 @@ START_TEST(several_series_in_one_scan_come_in_the_order_asked)
 	ck_assert_str_eq(res->catalog->groups[1].metrics[0].name, "disk.bytes");
 	query_free(res);
 	sel[0] = (struct query_selector){"disk.queue", NULL};
-	rq = (struct query_request){sel, 1, t, t + SECOND, QUERY_POINTS_MAX, false, 0};
+	rq = (struct query_request){sel, 1, t, t + SECOND, QUERY_POINTS_MAX, false, false, 0};
 	for (unsigned i = 0; i < 60; i++) {
 		char name[2][8];
 
@@ -286,7 +286,7 @@ static void *keep_asking(void *arg)
 {
 	struct asker *a = arg;
 	struct query_selector sel[] = {{"cpu.user", NULL}, {"cpu.load", NULL}};
-	struct query_request rq = {sel, 2, 0, 0, 50, false, 0};
+	struct query_request rq = {sel, 2, 0, 0, 50, false, false, 0};
 	struct query_result *res;
 
 	while (!atomic_load(a->done)) {
@@ -338,7 +338,7 @@ START_TEST(wrong_questions_are_refused)
 {
 	struct log *l = open_log(4);
 	struct query_selector sel = {"no.such", NULL};
-	struct query_request rq = {&sel, 1, 1, 2, 1, false, 0};
+	struct query_request rq = {&sel, 1, 1, 2, 1, false, false, 0};
 	struct query_result *res = NULL;
 	_Atomic bool cancel = true;
 	struct feeder f;

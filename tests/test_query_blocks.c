@@ -2,115 +2,11 @@
  * Queries over sealed blocks give what the log gives: the same random log, asked from the log alone
  * and with a part of it sealed, at many zooms; and across agents and boots.
  */
-#include "query_reference.h"
+#include "sealed_log.h"
 
 #include "store/rollup.h"
 
 #include <stdatomic.h>
-
-enum { BLOCKS_MAX = 256 };
-
-struct sealed_log {
-	struct log *log;
-	struct feeder f;
-	struct past past;
-	struct sealer *sealer;
-	struct sealed blocks[BLOCKS_MAX];
-	uint8_t *catalog[BLOCKS_MAX];
-	size_t n;
-	bool compress;
-	uint64_t at, rnd;
-};
-
-static int keep(void *arg, struct sealed *s)
-{
-	struct sealed_log *x = arg;
-	struct sealed *to = &x->blocks[x->n];
-
-	ck_assert_uint_lt(x->n, BLOCKS_MAX);
-	*to = *s;
-	to->catalog = x->catalog[x->n] = malloc(s->catalog_len);
-	memcpy(x->catalog[x->n++], s->catalog, s->catalog_len);
-	if (x->compress) {
-		uint8_t *small;
-		size_t len;
-
-		ck_assert_int_eq(block_compress(to->data, to->len, &small, &len), 0);
-		free(to->data);
-		to->data = small;
-		to->len = len;
-	}
-	s->data = NULL;
-	return 0;
-}
-
-static void seal(struct sealed_log *x, bool flush)
-{
-	int r;
-
-	while ((r = sealer_step(x->sealer)) == 1)
-		;
-	ck_assert_int_eq(r, 0);
-	while (flush && (r = sealer_flush(x->sealer)) == 1)
-		;
-	ck_assert_int_eq(r, 0);
-}
-
-/* A log of `boot` that is sealed while it is written, at times that mean nothing. */
-static void open_sealed(struct sealed_log *x, uint64_t seed, const char *boot, uint64_t at,
-			int64_t real_off_us)
-{
-	struct sealer_config c = {.boot_id = boot, .sink = keep, .arg = x};
-
-	*x = (struct sealed_log){.log = open_log(12), .at = at, .rnd = seed};
-	c.log = x->log;
-	ck_assert_int_eq(sealer_open(&x->sealer, &c), 0);
-	feeder_open(&x->f, x->log, groups, N_GROUPS);
-	x->f.real_off_us = real_off_us;
-}
-
-static void write_sealed(struct sealed_log *x, unsigned n_parts)
-{
-	for (unsigned i = 0; i < n_parts; i++) {
-		random_history(&x->f, &x->past, 20 + (unsigned)(feeder_random(&x->rnd) % 180),
-			       &x->rnd, &x->at);
-		seal(x, feeder_random(&x->rnd) % 2);
-	}
-}
-
-static void close_sealed(struct sealed_log *x)
-{
-	for (size_t i = 0; i < x->n; i++) {
-		free(x->blocks[i].data);
-		free(x->catalog[i]);
-	}
-	sealer_close(x->sealer);
-	free(x->past.reads);
-	feeder_close(&x->f);
-	log_close(x->log);
-}
-
-/* Adds copies of the first n blocks. */
-static void add_blocks(struct history *h, const struct sealed_log *x, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct sealed s = x->blocks[i];
-
-		s.data = malloc(s.len);
-		memcpy(s.data, x->blocks[i].data, s.len);
-		ck_assert_int_eq(history_add(h, &s, false), 0);
-		ck_assert_ptr_null(s.data);
-	}
-}
-
-static struct history *open_with(struct log *l, const char *boot)
-{
-	struct history_config c = {.log = l, .boot_id = boot, .memory_bytes = 1 << 30};
-	struct history *h;
-
-	ck_assert_int_eq(history_open(&h, &c), 0);
-	return h;
-}
 
 static bool has_samples(const struct query_series *s, uint32_t points)
 {
@@ -172,7 +68,7 @@ static const struct query_selector all[] = {{"cpu.user", NULL},	   {"cpu.load", 
 static size_t ask_both(struct history *sealed, struct history *plain, int64_t from, int64_t to,
 		       uint32_t points, bool raw)
 {
-	struct query_request rq = {all, 6, from, to, points, raw, 0};
+	struct query_request rq = {all, 6, from, to, points, raw, false, 0};
 	struct query_result *have, *want;
 	size_t n;
 
@@ -212,9 +108,9 @@ START_TEST(sealed_or_not_the_answers_are_the_same)
 	x->compress = _i % 2;
 	write_sealed(x, 24);
 	ck_assert_uint_gt(x->n, 10);
-	plain = open_with(x->log, "test");
+	plain = open_with(x->log, "test", 1 << 30);
 	for (size_t n = 0; n <= x->n; n++) {
-		h = open_with(x->log, "test");
+		h = open_with(x->log, "test", 1 << 30);
 		add_blocks(h, x, n);
 		ck_assert_uint_eq(history_sealed_seq(h), n ? x->blocks[n - 1].head.last_seq : 0);
 		ask_random(h, plain, x, 12, &rnd);
@@ -236,15 +132,15 @@ START_TEST(blocks_alone_are_the_whole_history)
 	open_sealed(x, rnd, "test", 50 * SECOND, 1700000000000000);
 	write_sealed(x, 20);
 	seal(x, true);
-	h = open_with(NULL, "test");
+	h = open_with(NULL, "test", 1 << 30);
 	add_blocks(h, x, x->n);
 	for (unsigned i = 0; i < 60; i++) {
 		int64_t first = x->past.reads[0].at_us;
 		int64_t last = x->past.reads[x->past.n - 1].at_us;
 		int64_t from = first + (int64_t)(feeder_random(&rnd) % (uint64_t)(last - first));
 		struct query_request rq = {
-			&all[i % 6], 1,		 from, from + (last - first) / (1 + i),
-			1 + i,	     i % 4 == 0, 0};
+			&all[i % 6], 1,		 from,	from + (last - first) / (1 + i),
+			1 + i,	     i % 4 == 0, false, 0};
 		struct query_point *want = calloc(rq.points, sizeof(*want));
 		struct query_result *res;
 
@@ -285,13 +181,14 @@ START_TEST(series_go_on_across_agents_and_boots)
 	seal(b, true);
 	open_sealed(c, 3, "new", 10 * SECOND, off_old + apart); /* booted so much later */
 	write_sealed(c, 5);
-	h = open_with(c->log, "new");
+	h = open_with(c->log, "new", 1 << 30);
 	add_blocks(h, a, a->n);
 	add_blocks(h, b, b->n);
 	add_blocks(h, c, c->n / 2);
 
 	struct query_request rq = {
-		sel, 2, a->past.reads[0].at_us - apart, (int64_t)c->at + SECOND, 3, false, 0};
+		sel,   2, a->past.reads[0].at_us - apart, (int64_t)c->at + SECOND, 3, false,
+		false, 0};
 
 	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
 	ck_assert_uint_eq(res->n_series, 2);
@@ -302,9 +199,10 @@ START_TEST(series_go_on_across_agents_and_boots)
 	uint32_t n[2] = {0};
 
 	for (int i = 0; i < 3; i++) {
-		struct query_request own = {sel, 2, 0, (int64_t)logs[i]->at + SECOND, 1, false, 0};
+		struct query_request own = {sel, 2,	0,     (int64_t)logs[i]->at + SECOND,
+					    1,	 false, false, 0};
 
-		one = open_with(logs[i]->log, "x");
+		one = open_with(logs[i]->log, "x", 1 << 30);
 		ck_assert_int_eq(query_run(one, &own, &parts[i], NULL), 0);
 		history_close(one);
 		for (int k = 0; k < 2; k++)
@@ -342,8 +240,8 @@ START_TEST(wide_points_are_made_of_summaries)
 	open_sealed(x, 77, "test", 50 * SECOND, 1700000000000000);
 	random_history(&x->f, &x->past, 3000, &x->rnd, &x->at); /* whole blocks */
 	seal(x, true);
-	plain = open_with(x->log, "test");
-	h = open_with(x->log, "test");
+	plain = open_with(x->log, "test", 1 << 30);
+	h = open_with(x->log, "test", 1 << 30);
 	add_blocks(h, x, x->n);
 	for (uint32_t points = 1; points < 60; points++)
 		ck_assert_uint_gt(ask_both(h, plain, x->past.reads[0].at_us + points * 77777,
@@ -383,9 +281,9 @@ START_TEST(beyond_the_full_blocks_rollups_answer)
 	write_sealed(x, 40);
 	seal(x, true);
 	n_full = x->n / 2;
-	whole = open_with(NULL, "test");
+	whole = open_with(NULL, "test", 1 << 30);
 	add_blocks(whole, x, x->n);
-	h = open_with(NULL, "test");
+	h = open_with(NULL, "test", 1 << 30);
 	for (size_t i = n_full; i < x->n; i++) {
 		struct sealed s = x->blocks[i];
 
@@ -452,10 +350,76 @@ START_TEST(beyond_the_full_blocks_rollups_answer)
 }
 END_TEST
 
+/* The build before this one read a group that this one does not know. */
+START_TEST(what_only_an_older_catalog_knew_is_answered)
+{
+	static const struct metric old_metrics[] = {
+		{"old.level", "byte", 1, 1, "x", "Gone.", SEM_INSTANT, 0, NULL},
+		{"old.count", "count", 1, 1, "x", "Gone.", SEM_COUNTER, 0, NULL}};
+	static const struct group old_groups[] = {{"old", NULL, old_metrics, 2, 0, 1, false, NULL}};
+	struct sealed_log *x = calloc(2, sizeof(*x));
+	struct query_selector sel[] = {
+		{"cpu.load", NULL}, {"old.level", NULL}, {"old.count", NULL}};
+	struct query_request rq = {sel, 3, INT64_MIN, INT64_MAX, 1, false, false, 0};
+	struct query_result *res;
+	struct history *h;
+
+	open_sealed(&x[0], 1, "one", 50 * SECOND, 1700000000000000 - 1000ll * SECOND);
+	feeder_close(&x[0].f);
+	feeder_open(&x[0].f, x[0].log, old_groups, 1);
+	x[0].f.real_off_us = 1700000000000000 - 1000ll * SECOND;
+	for (int64_t i = 0; i < 100; i++) {
+		int64_t *row;
+
+		x[0].at += 100000;
+		feeder_tick(&x[0].f, x[0].at);
+		row = batch_row(feeder_batch(&x[0].f, 0));
+		row[0] = i;
+		row[1] = 50 * i;
+		feeder_group(&x[0].f, 0, 0, -1);
+		feeder_end(&x[0].f);
+	}
+	seal(&x[0], true);
+	open_sealed(&x[1], 2, "now", 50 * SECOND, 1700000000000000);
+	write_sealed(&x[1], 4);
+	h = open_with(x[1].log, "now", 1 << 30);
+	add_blocks(h, &x[0], x[0].n);
+	add_blocks(h, &x[1], _i ? x[1].n : 1); /* the log has the rest */
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->n_series, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct query_series *q = &res->series[i];
+
+		ck_assert_str_eq(res->catalog->groups[q->group].metrics[q->metric].name,
+				 sel[i].metric);
+		ck_assert_uint_gt(q->points[0].n, 90);
+	}
+	ck_assert_int_eq(res->series[1].points[0].n, 100);
+	ck_assert_int_eq(res->series[1].points[0].max, 99);
+	ck_assert_int_eq(res->series[2].points[0].max, 500000); /* 50 in 100 ms, by thousandths */
+	query_free(res);
+	rq.selectors = sel + 1;
+	rq.n_selectors = 1;
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->n_series, 1);
+	query_free(res);
+	rq.from_us = (int64_t)x[1].at - 1000000; /* it is known, and was not there */
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), 0);
+	ck_assert_uint_eq(res->n_series, 0);
+	query_free(res);
+	sel[1].metric = "never.was";
+	ck_assert_int_eq(query_run(h, &rq, &res, NULL), -ENOENT);
+	history_close(h);
+	close_sealed(&x[0]);
+	close_sealed(&x[1]);
+	free(x);
+}
+END_TEST
+
 START_TEST(damage_is_a_gap)
 {
 	struct sealed_log *x = calloc(1, sizeof(*x));
-	struct query_request rq = {all, 6, 0, INT64_MAX, 1, false, 0};
+	struct query_request rq = {all, 6, 0, INT64_MAX, 1, false, false, 0};
 	struct query_result *res;
 	struct history *h;
 	uint32_t before = UINT32_MAX;
@@ -464,7 +428,7 @@ START_TEST(damage_is_a_gap)
 	write_sealed(x, 12);
 	seal(x, true);
 	for (unsigned round = 0; round < 40; round++) {
-		h = open_with(NULL, "test");
+		h = open_with(NULL, "test", 1 << 30);
 		if (round)
 			x->blocks[x->n / 2]
 				.data[feeder_random(&x->rnd) % x->blocks[x->n / 2].len] ^=
@@ -485,7 +449,7 @@ END_TEST
 START_TEST(a_scan_can_be_given_up)
 {
 	struct sealed_log *x = calloc(1, sizeof(*x));
-	struct query_request rq = {all, 6, INT64_MIN, INT64_MAX, QUERY_POINTS_MAX, false, 0};
+	struct query_request rq = {all, 6, INT64_MIN, INT64_MAX, QUERY_POINTS_MAX, false, false, 0};
 	struct query_result *res = NULL;
 	_Atomic bool cancel = true;
 	struct history *h;
@@ -493,7 +457,7 @@ START_TEST(a_scan_can_be_given_up)
 	open_sealed(x, 9, "test", 50 * SECOND, 1700000000000000);
 	write_sealed(x, 3);
 	seal(x, true);
-	h = open_with(x->log, "test");
+	h = open_with(x->log, "test", 1 << 30);
 	add_blocks(h, x, x->n);
 	ck_assert_int_eq(query_run(h, &rq, &res, &cancel), -ECANCELED);
 	ck_assert_ptr_null(res);
@@ -518,6 +482,7 @@ int main(void)
 	tcase_add_test(t, wide_points_are_made_of_summaries);
 	tcase_add_test(t, series_go_on_across_agents_and_boots);
 	tcase_add_test(t, beyond_the_full_blocks_rollups_answer);
+	tcase_add_loop_test(t, what_only_an_older_catalog_knew_is_answered, 0, 2);
 	tcase_add_test(t, damage_is_a_gap);
 	tcase_add_test(t, a_scan_can_be_given_up);
 	suite_add_tcase(s, t);

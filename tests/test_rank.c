@@ -47,7 +47,7 @@ struct lab {
 	int64_t cpu[8];
 	/* what is changed */
 	int64_t load_more, level_more, work_more, state, dev_more[DEVICES], temp_more;
-	bool no_new_state;
+	int64_t idle_ns; /* that a process takes a tick while it is not busy */
 };
 
 static int to_history(void *arg, struct sealed *s)
@@ -60,7 +60,8 @@ static void lab_open(struct lab *x, uint64_t seed, bool sealed)
 	struct history_config c = {.boot_id = "test", .memory_bytes = 1 << 30};
 	struct sealer_config sc = {.boot_id = "test", .sink = to_history};
 
-	*x = (struct lab){.log = open_log(24), .at = 1000ull * SECOND, .rnd = seed};
+	*x = (struct lab){
+		.log = open_log(24), .at = 1000ull * SECOND, .rnd = seed, .idle_ns = 1000};
 	c.log = sc.log = x->log;
 	ck_assert_int_eq(history_open(&x->history, &c), 0);
 	sc.arg = x->history;
@@ -107,7 +108,7 @@ static void dev_tick(struct lab *x)
 	feeder_batch(&x->f, DEV);
 	for (int i = 0; i < DEVICES; i++) {
 		int64_t *v = x->dev[i], *row;
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "d%d", i);
 		v[0] += 10000 + noise(x, 3000) + x->dev_more[i];
@@ -126,7 +127,7 @@ static void proc_tick(struct lab *x, unsigned live, unsigned busy)
 
 	for (unsigned i = 0; i < 8; i++) {
 		int32_t slot = batch_find_id(b, i + 1);
-		char name[8], comm[8];
+		char name[16], comm[16];
 		int64_t *row;
 
 		snprintf(name, sizeof(name), "%u", 100 + i);
@@ -140,7 +141,7 @@ static void proc_tick(struct lab *x, unsigned live, unsigned busy)
 			slot = batch_start(b, i + 1, name, strlen(name));
 			batch_attr(b, (uint32_t)slot, 0, comm, strlen(comm));
 		}
-		x->cpu[i] += busy >> i & 1 ? 100000000 : 1000;
+		x->cpu[i] += busy >> i & 1 ? 100000000 : x->idle_ns;
 		row = batch_row_slot(b, (uint32_t)slot);
 		row[0] = x->cpu[i];
 		row[1] = 1000 * (i + 1);
@@ -267,6 +268,36 @@ START_TEST(a_short_spike_is_found)
 	ck_assert_ptr_nonnull(find_row(res, "d.temp", 2));
 	ck_assert_uint_eq(find_row(res, "d.temp", 2)->others, 0);
 	ck_assert_int_ge(res->base_to_us - res->base_from_us, RANK_MIN_SAMPLES * SECOND);
+	rank_free(res);
+	lab_close(x);
+	free(x);
+}
+END_TEST
+
+/* However still it was before. */
+START_TEST(what_is_too_little_to_matter_is_not_told)
+{
+	struct lab *x = calloc(1, sizeof(*x));
+	struct rank_result *res;
+
+	lab_open(x, 21, _i % 2);
+	x->idle_ns = 0;
+	lab_run(x, 500);
+	x->idle_ns = 900000; /* 0.9 % of a CPU */
+	lab_run(x, 50);
+	res = lab_rank(x, 50);
+	ck_assert_uint_eq(res->n_rows, 0);
+	rank_free(res);
+	x->idle_ns = 0;
+	lab_run(x, 500);
+	x->idle_ns = 5000000;
+	x->dev_more[4] = 5000000;
+	lab_run(x, 50);
+	res = lab_rank(x, 50);
+	ck_assert_uint_eq(res->n_rows, 2);
+	ck_assert_str_eq(res->rows[0].metric, "d.bytes"); /* 50 MB/s before 5 % of a CPU */
+	ck_assert_str_eq(res->rows[1].metric, "p.cpu");
+	ck_assert_double_eq_tol(res->rows[1].score, 15, 0.1);
 	rank_free(res);
 	lab_close(x);
 	free(x);
@@ -417,6 +448,7 @@ int main(void)
 	tcase_add_loop_test(t, an_unchanged_range_yields_none, 0, 4);
 	tcase_add_loop_test(t, five_changes_are_found_and_nothing_else, 0, 4);
 	tcase_add_loop_test(t, a_short_spike_is_found, 0, 2);
+	tcase_add_loop_test(t, what_is_too_little_to_matter_is_not_told, 0, 2);
 	tcase_add_test(t, long_stretches_are_told_by_means);
 	tcase_add_loop_test(t, who_was_not_there_is_left_out, 0, 2);
 	tcase_add_loop_test(t, totals_of_those_that_came_and_went, 0, 2);

@@ -271,13 +271,13 @@ START_TEST(keeps_events_and_clocks)
 				       SEVERITY_WARN, "cpu", "late"));
 		seqs[n++] = log_newest(x->log);
 		feeder_put(&x->f, x->f.buf,
-			   frame_clock(x->f.buf, FEEDER_BUFFER, x->mono_us, 1600000000000000 + i, 7,
+			   frame_clock(x->f.buf, FEEDER_BUFFER, x->mono_us, 1700000000000000 + i, 7,
 				       CLOCK_PERIODIC));
 		seqs[n++] = log_newest(x->log);
 	}
 	step_all(x);
 	ck_assert_int_eq(sealer_flush(x->sealer), 0);
-	ck_assert_int_eq(x->head.real_off_us, 1600000000000011);
+	ck_assert_int_eq(x->head.real_off_us, 1700000000000011);
 	ck_assert_int_eq(block_open(&b, x->last, x->last_len), 0);
 	ck_assert_int_eq(block_frames(b, count_frames, &at), 0);
 	ck_assert_ptr_eq(at, seqs + n);
@@ -292,6 +292,41 @@ START_TEST(keeps_events_and_clocks)
 	ck_assert_uint_eq(x->head.n_groups, 0);
 	ck_assert_int_eq(sealer_flush(x->sealer), 0); /* nothing more: no block */
 	ck_assert_uint_eq(x->n_sealed, 2);
+	lab_close(x);
+}
+END_TEST
+
+static void set_clock(struct lab *x, int64_t real_off_us)
+{
+	feeder_put(&x->f, x->f.buf,
+		   frame_clock(x->f.buf, FEEDER_BUFFER, x->mono_us, real_off_us, 7, CLOCK_STEP));
+}
+
+/* A block knows one offset of the wall clock: that of all its reads. */
+START_TEST(a_clock_that_is_set_ends_a_block)
+{
+	static const int64_t off_us = 1700000000000000, hour_us = 3600000000;
+	struct lab *x = lab_open(64, 23);
+
+	feeder_segment(&x->f);
+	for (unsigned i = 0; i < 5; i++)
+		lab_tick(x);
+	set_clock(x, off_us + 900); /* as good as none */
+	lab_tick(x);
+	step_all(x);
+	ck_assert_uint_eq(x->n_sealed, 0);
+	set_clock(x, off_us + hour_us);
+	step_all(x);
+	ck_assert_uint_eq(x->n_sealed, 1);
+	ck_assert_int_eq(x->head.real_off_us, off_us + 900);
+	lab_tick(x);
+	set_clock(x, off_us + hour_us - 50000); /* little, and just after the other */
+	lab_tick(x);
+	step_all(x);
+	ck_assert_uint_eq(x->n_sealed, 1);
+	ck_assert_int_eq(sealer_flush(x->sealer), 0);
+	ck_assert_uint_eq(x->n_sealed, 2);
+	ck_assert_int_eq(x->head.real_off_us, off_us + hour_us - 50000);
 	lab_close(x);
 }
 END_TEST
@@ -366,6 +401,7 @@ int main(void)
 				      sink_may_refuse,
 				      ends_at_catalog_and_minute,
 				      keeps_events_and_clocks,
+				      a_clock_that_is_set_ends_a_block,
 				      damaged_frames_are_gaps,
 				      changes_are_bounded,
 				      attributes_are_of_their_instance,

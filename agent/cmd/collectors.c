@@ -134,7 +134,8 @@ int cmd_collectors(int argc, char **argv)
 		if (c == 'h') {
 			fputs("usage: strobe collectors [--json] [--proc DIR] [--sys DIR] "
 			      "[--cgroup DIR]\n\n"
-			      "What can be read on this host by this user, and why not.\n",
+			      "What can be read on this host by this user, and why not. 'strobe "
+			      "status' says it of a running agent.\n",
 			      stdout);
 			return 0;
 		}

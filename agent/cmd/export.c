@@ -39,10 +39,14 @@ struct export
 	size_t n_patterns;
 	bool exact[PATTERNS_MAX]; /* a metric has this very name */
 	bool jsonl, raw, failed;
-	unsigned bad_blocks;
+	unsigned bad_blocks, rollups;
 	struct capture_summary summary;
 	struct samples *samples;
 	struct buf text;
+	struct fields { /* of the sample at hand */
+		int64_t wall_us;
+		char time[WALLTIME_LEN], unix_s[WALLTIME_LEN], unit[96], value[32];
+	} fields;
 };
 
 /* ---- arguments ---- */
@@ -192,10 +196,6 @@ static void put_value(char *ret, size_t size, const struct sample *s)
 		snprintf(ret, size, "%.15g", scaled);
 }
 
-struct fields {
-	char time[WALLTIME_LEN], unix_s[WALLTIME_LEN], unit[96], value[32];
-};
-
 static void put_json_line(struct buf *b, const struct sample *s, const struct fields *f)
 {
 	buf_text(b, "{");
@@ -238,13 +238,16 @@ static int write_text(struct export *x)
 static int on_sample(void *arg, const struct sample *s)
 {
 	struct export *x = arg;
-	struct fields f;
+	struct fields *f = &x->fields;
 
-	walltime_iso(f.time, s->wall_us);
-	walltime_seconds(f.unix_s, s->wall_us);
-	snprintf(f.unit, sizeof(f.unit), "%.80s%s", s->metric->unit, s->rate ? "/s" : "");
-	put_value(f.value, sizeof(f.value), s);
-	(x->jsonl ? put_json_line : put_csv_line)(&x->text, s, &f);
+	if (s->wall_us != f->wall_us || !*f->time) { /* thousands of samples share one read */
+		walltime_iso(f->time, s->wall_us);
+		walltime_seconds(f->unix_s, s->wall_us);
+		f->wall_us = s->wall_us;
+	}
+	stpcpy(stpncpy(f->unit, s->metric->unit, sizeof(f->unit) - 8), s->rate ? "/s" : "");
+	put_value(f->value, sizeof(f->value), s);
+	(x->jsonl ? put_json_line : put_csv_line)(&x->text, s, f);
 	return x->text.len < FLUSH_BYTES ? 0 : write_text(x);
 }
 
@@ -271,6 +274,8 @@ static int on_section(void *arg, enum capture_type type, const uint8_t *data, si
 		r = take_frames(x, data, len);
 	else if (type == CAPTURE_CATALOG)
 		r = samples_catalog(x->samples, data, len);
+	else if (type == CAPTURE_BLOCK && block_head_read(data, len, &head) == 0 && head.bucket_us)
+		x->rollups++; /* they have no samples to tell */
 	else if (type == CAPTURE_BLOCK && block_head_read(data, len, &head) == 0)
 		r = samples_block(x->samples, data, len,
 				  capture_summary_shift_us(&x->summary, &head));
@@ -313,6 +318,12 @@ static int run(struct export *x)
 	else if (x->bad_blocks)
 		msg(MSG_WARN, "%s is damaged: %u of its blocks are left out, whole or in part",
 		    x->path, x->bad_blocks);
+	if (r == 0 && x->rollups)
+		msg(MSG_WARN,
+		    "%s begins with means over 10 s, for nothing else was held of that time; "
+		    "'strobe "
+		    "open' shows them, an export has every sample or none",
+		    x->path);
 	return r < 0 || x->failed || x->summary.n_damaged || x->bad_blocks ? 1 : 0;
 }
 

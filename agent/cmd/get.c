@@ -1,14 +1,13 @@
 /* strobe get: values of metrics of the running agent. */
+#include "cmd/ask.h"
 #include "cmd/cmd.h"
-#include "cmd/options.h"
-#include "serve/client.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -26,8 +25,6 @@ static const char help[] =
 	"user's agent\n\n"
 	"Exit status: 0; 1 when there is no agent, no such metric or no sample; 2 for a wrong "
 	"option.\n";
-
-enum { TARGET_MAX = 16 << 10 };
 
 struct arguments {
 	const char *instance, *from, *to, *points, *url;
@@ -120,91 +117,25 @@ static size_t print_points(const json_t *series)
 	return n;
 }
 
-static int add(char *target, const char *key, const char *value)
-{
-	if (!value)
-		return 0;
-	size_t n = strlen(target);
-
-	if (n + strlen(key) + 3 > TARGET_MAX)
-		return -ENOBUFS;
-	strcat(target, n && target[n - 1] == '?' ? "" : "&");
-	strcat(target, key);
-	strcat(target, "=");
-	return client_escape(target, TARGET_MAX, value);
-}
-
-static int make_target(char *target, const struct arguments *a, char **metrics, int n)
+static int make_target(char target[ASK_TARGET_MAX], const struct arguments *a, char **metrics,
+		       int n)
 {
 	int r = 0;
 
 	strcpy(target, "/api/v1/query?");
 	for (int i = 0; i < n && r == 0; i++)
-		r = add(target, "metric", metrics[i]);
+		r = ask_add(target, "metric", metrics[i]);
 	if (r == 0)
-		r = add(target, "instance", a->instance);
+		r = ask_add(target, "instance", a->instance);
 	if (r == 0)
-		r = add(target, "from", a->from);
+		r = ask_add(target, "from", a->from);
 	if (r == 0)
-		r = add(target, "to", a->to);
+		r = ask_add(target, "to", a->to);
 	if (r == 0)
-		r = add(target, "points", a->points ? a->points : "1");
+		r = ask_add(target, "points", a->points ? a->points : "1");
 	if (r == 0)
-		r = add(target, "rate", a->raw ? "0" : "1");
-	return r < 0 ? r : add(target, "format", a->csv ? "csv" : "json");
-}
-
-static int parse(int argc, char **argv, struct arguments *a)
-{
-	static const struct option options[] = {{"instance", required_argument, NULL, 'i'},
-						{"from", required_argument, NULL, 'f'},
-						{"to", required_argument, NULL, 't'},
-						{"points", required_argument, NULL, 'p'},
-						{"url", required_argument, NULL, 'u'},
-						{"csv", no_argument, NULL, 'c'},
-						{"json", no_argument, NULL, 'j'},
-						{"raw", no_argument, NULL, 'r'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
-	int c;
-
-	*a = (struct arguments){.from = "-10s"};
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		switch (c) {
-		case 'i':
-			a->instance = optarg;
-			break;
-		case 'f':
-			a->from = optarg;
-			break;
-		case 't':
-			a->to = optarg;
-			break;
-		case 'p':
-			a->points = optarg;
-			break;
-		case 'u':
-			a->url = optarg;
-			break;
-		case 'c':
-			a->csv = true;
-			break;
-		case 'j':
-			a->json = true;
-			break;
-		case 'r':
-			a->raw = true;
-			break;
-		case 'h':
-			a->help = true;
-			break;
-		default:
-			option_wrong("get", c, argv);
-			return -EINVAL;
-		}
-	}
-	return 0;
+		r = ask_add(target, "rate", a->raw ? "0" : "1");
+	return r < 0 ? r : ask_add(target, "format", a->csv ? "csv" : "json");
 }
 
 static int print_result(const struct arguments *a, const char *body)
@@ -217,12 +148,8 @@ static int print_result(const struct arguments *a, const char *body)
 		return 0;
 	}
 	o = json_loads(body, 0, NULL);
-	if (!o) {
-		fprintf(stderr,
-			"strobe: the agent's answer makes no sense; is it of this version (%s)?\n",
-			STROBE_VERSION);
-		return 1;
-	}
+	if (!o)
+		return ask_senseless();
 	n = a->points ? print_points(json_object_get(o, "series"))
 		      : print_newest(json_object_get(o, "series"));
 	json_decref(o);
@@ -236,12 +163,18 @@ static int print_result(const struct arguments *a, const char *body)
 
 int cmd_get(int argc, char **argv)
 {
-	char target[TARGET_MAX], err[512], *body;
-	struct arguments a;
-	struct client client;
+	struct arguments a = {.from = "-10s"};
+	const struct ask_option options[] = {
+		{"instance", &a.instance, NULL}, {"from", &a.from, NULL}, {"to", &a.to, NULL},
+		{"points", &a.points, NULL},	 {"url", &a.url, NULL},	  {"csv", NULL, &a.csv},
+		{"json", NULL, &a.json},	 {"raw", NULL, &a.raw},
+	};
+	char target[ASK_TARGET_MAX], *body;
+	int r = ask_options("get", options, sizeof(options) / sizeof(*options), argc, argv,
+			    &a.help);
 
-	if (parse(argc, argv, &a) < 0)
-		return 2;
+	if (r)
+		return r;
 	if (a.help) {
 		fputs(help, stdout);
 		return 0;
@@ -258,13 +191,9 @@ int cmd_get(int argc, char **argv)
 		fputs("strobe: too many metrics at once\n", stderr);
 		return 2;
 	}
-	if (client_find(a.url, &client, err, sizeof(err)) < 0 ||
-	    client_get(&client, target, &body, err, sizeof(err)) < 0) {
-		fprintf(stderr, "strobe: %s\n", err);
+	if (ask_agent(a.url, target, &body, NULL))
 		return 1;
-	}
-	int r = print_result(&a, body);
-
+	r = print_result(&a, body);
 	free(body);
 	return r;
 }

@@ -1,14 +1,13 @@
 /* strobe rank: what changed in a range of the running agent. */
+#include "cmd/ask.h"
 #include "cmd/cmd.h"
-#include "cmd/options.h"
-#include "serve/client.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -17,21 +16,19 @@ static const char help[] =
 	"median before and\n"
 	"in the range, by how far it moved in units of how much it moved before. Of many instances "
 	"the worst is\n"
-	"named.\n\n"
+	"named; (briefly) says that only a part of the range moved: what is usual for such a part, "
+	"and "
+	"what it reached.\n\n"
 	"  --from TIME           -30s, -5m, -1h, unix seconds or 2026-01-31T12:00:00Z (default "
 	"-10s)\n"
 	"  --to TIME             the same, or now (the default)\n"
 	"  --baseline-from TIME  what to compare with (default: ten times as long, right before)\n"
 	"  --baseline-to TIME\n"
 	"  --limit N             rows at most, 1 to 200 (default 20)\n"
-	"  --json                all of it, for programs\n"
-	"  --url URL             http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, else this "
-	"user's agent\n\n"
+	"  --json                all of it, for programs\n" ASK_URL_HELP
 	"Exit status: 0, also when nothing changed; 1 when there is no agent or nothing is held of "
 	"the range; 2 for a\n"
 	"wrong option.\n";
-
-enum { TARGET_MAX = 4096 };
 
 struct arguments {
 	const char *from, *to, *baseline_from, *baseline_to, *limit, *url;
@@ -66,7 +63,9 @@ static void row_name(const json_t *row, char name[320])
 			 instance, *instance ? "]" : "");
 
 	if (others)
-		snprintf(name + n, 320 - (size_t)n, " and %lld more", others);
+		n += snprintf(name + n, 320 - (size_t)n, " and %lld more", others);
+	if (json_is_true(json_object_get(row, "brief")))
+		snprintf(name + n, 320 - (size_t)n, " (briefly)");
 }
 
 static void print_rows(const json_t *rows)
@@ -105,10 +104,7 @@ static int print_result(const struct arguments *a, const char *body)
 	rows = json_object_get(o, "rows");
 	if (!json_is_array(rows)) {
 		json_decref(o);
-		fprintf(stderr,
-			"strobe: the agent's answer makes no sense; is it of this version (%s)?\n",
-			STROBE_VERSION);
-		return 1;
+		return ask_senseless();
 	}
 	if (json_array_size(rows))
 		print_rows(rows);
@@ -117,81 +113,46 @@ static int print_result(const struct arguments *a, const char *body)
 		       (long long)json_integer_value(json_object_get(o, "scored")),
 		       json_number_value(json_object_get(o, "baseline_to")) -
 			       json_number_value(json_object_get(o, "baseline_from")));
+	if (json_number_value(json_object_get(o, "resolution_seconds")) > 0)
+		printf("(by means over %.0f s: every sample is held of more recent times only)\n",
+		       json_number_value(json_object_get(o, "resolution_seconds")));
 	json_decref(o);
 	return 0;
 }
 
-static int add(char *target, const char *key, const char *value)
-{
-	size_t n = strlen(target);
-
-	if (!value)
-		return 0;
-	if (n + strlen(key) + 3 > TARGET_MAX)
-		return -ENOBUFS;
-	strcat(target, n && target[n - 1] == '?' ? "" : "&");
-	strcat(target, key);
-	strcat(target, "=");
-	return client_escape(target, TARGET_MAX, value);
-}
-
-static int make_target(char *target, const struct arguments *a)
+static int make_target(char target[ASK_TARGET_MAX], const struct arguments *a)
 {
 	int r;
 
 	strcpy(target, "/api/v1/rank?");
-	r = add(target, "from", a->from);
+	r = ask_add(target, "from", a->from);
 	if (r == 0)
-		r = add(target, "to", a->to);
+		r = ask_add(target, "to", a->to);
 	if (r == 0)
-		r = add(target, "baseline_from", a->baseline_from);
+		r = ask_add(target, "baseline_from", a->baseline_from);
 	if (r == 0)
-		r = add(target, "baseline_to", a->baseline_to);
-	return r < 0 ? r : add(target, "limit", a->limit);
-}
-
-static int parse(int argc, char **argv, struct arguments *a)
-{
-	static const struct option options[] = {{"from", required_argument, NULL, 'f'},
-						{"to", required_argument, NULL, 't'},
-						{"baseline-from", required_argument, NULL, 'F'},
-						{"baseline-to", required_argument, NULL, 'T'},
-						{"limit", required_argument, NULL, 'l'},
-						{"url", required_argument, NULL, 'u'},
-						{"json", no_argument, NULL, 'j'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
-	const char **const texts[] = {
-		['f'] = &a->from,	 ['t'] = &a->to,    ['F'] = &a->baseline_from,
-		['T'] = &a->baseline_to, ['l'] = &a->limit, ['u'] = &a->url};
-	int c;
-
-	*a = (struct arguments){.from = "-10s"};
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (c == '?' || c == ':') {
-			option_wrong("rank", c, argv);
-			return -EINVAL;
-		}
-		if (c == 'j')
-			a->json = true;
-		else if (c == 'h')
-			a->help = true;
-		else
-			*texts[c] = optarg;
-	}
-	return 0;
+		r = ask_add(target, "baseline_to", a->baseline_to);
+	return r < 0 ? r : ask_add(target, "limit", a->limit);
 }
 
 int cmd_rank(int argc, char **argv)
 {
-	char target[TARGET_MAX], err[512], *body;
-	struct arguments a;
-	struct client client;
-	int r;
+	struct arguments a = {.from = "-10s"};
+	const struct ask_option options[] = {
+		{"from", &a.from, NULL},
+		{"to", &a.to, NULL},
+		{"baseline-from", &a.baseline_from, NULL},
+		{"baseline-to", &a.baseline_to, NULL},
+		{"limit", &a.limit, NULL},
+		{"url", &a.url, NULL},
+		{"json", NULL, &a.json},
+	};
+	char target[ASK_TARGET_MAX], *body;
+	int r = ask_options("rank", options, sizeof(options) / sizeof(*options), argc, argv,
+			    &a.help);
 
-	if (parse(argc, argv, &a) < 0)
-		return 2;
+	if (r)
+		return r;
 	if (a.help) {
 		fputs(help, stdout);
 		return 0;
@@ -206,11 +167,8 @@ int cmd_rank(int argc, char **argv)
 		fputs("strobe: rank: these times are too long\n", stderr);
 		return 2;
 	}
-	if (client_find(a.url, &client, err, sizeof(err)) < 0 ||
-	    client_get(&client, target, &body, err, sizeof(err)) < 0) {
-		fprintf(stderr, "strobe: %s\n", err);
+	if (ask_agent(a.url, target, &body, NULL))
 		return 1;
-	}
 	r = print_result(&a, body);
 	free(body);
 	return r;

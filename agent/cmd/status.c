@@ -1,12 +1,12 @@
 /* strobe status: how the running agent fares, for people. */
+#include "cmd/ask.h"
 #include "cmd/cmd.h"
-#include "cmd/options.h"
-#include "serve/client.h"
 
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] = "usage: strobe status [--json] [--url URL]\n\n"
@@ -130,26 +130,17 @@ static void print_status(const json_t *o, const char *url)
 
 int cmd_status(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-						{"url", required_argument, NULL, 'u'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
 	const char *url = NULL;
-	bool json = false;
-	struct client client;
-	char err[512], *body;
-	int c;
+	bool json = false, wants_help;
+	const struct ask_option options[] = {{"json", NULL, &json}, {"url", &url, NULL}};
+	char shown[256], *body;
+	int r = ask_options("status", options, 2, argc, argv, &wants_help);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return 0;
-		}
-		if (c == '?' || c == ':')
-			return option_wrong("status", c, argv);
-		json = json || c == 'j';
-		url = c == 'u' ? optarg : url;
+	if (r)
+		return r;
+	if (wants_help) {
+		fputs(help, stdout);
+		return 0;
 	}
 	if (optind < argc) {
 		fprintf(stderr,
@@ -158,22 +149,18 @@ int cmd_status(int argc, char **argv)
 			argv[optind]);
 		return 2;
 	}
-	if (client_find(url, &client, err, sizeof(err)) < 0 ||
-	    client_get(&client, "/api/v1/status", &body, err, sizeof(err)) < 0) {
-		fprintf(stderr, "strobe: %s\n", err);
+	if (ask_agent(url, "/api/v1/status", &body, shown))
 		return 1;
-	}
+
 	json_t *o = json ? NULL : json_loads(body, 0, NULL);
 
 	if (json)
 		fputs(body, stdout);
 	else if (o)
-		print_status(o, client.shown);
+		print_status(o, shown);
 	else
-		fprintf(stderr,
-			"strobe: the agent's answer makes no sense; is it of this version (%s)?\n",
-			STROBE_VERSION);
+		r = ask_senseless();
 	free(body);
 	json_decref(o);
-	return json || o ? 0 : 1;
+	return r;
 }

@@ -181,7 +181,7 @@ int samples_block(struct samples *s, const uint8_t *data, size_t len, int64_t sh
 		r = samples_give_until(
 			s, samples_settled_us(samples_plus((int64_t)head->from_us, shift_us)));
 	bad = c ? 0 : -EBADMSG;
-	for (uint32_t g = 0; r == 0 && c && g < head->n_groups && g < c->mirror.n_groups; g++) {
+	for (uint32_t g = 0; r == 0 && c && g < c->mirror.n_groups; g++) {
 		if (c->before[g].any)
 			r = take_group(s, b, c, g, shift_us);
 		bad = r == -EBADMSG ? r : bad;

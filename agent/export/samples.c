@@ -40,10 +40,13 @@ void samples_insert(struct samples *s, struct read *r)
 
 	if (s->last && s->last->at_us <= r->at_us)
 		at = &s->last->next;
+	else if (s->inserted && s->inserted->at_us <= r->at_us)
+		at = &s->inserted->next;
 	while (*at && (*at)->at_us <= r->at_us)
 		at = &(*at)->next;
 	r->next = *at;
 	*at = r;
+	s->inserted = r;
 	if (!r->next)
 		s->last = r;
 }
@@ -87,6 +90,7 @@ int samples_give_until(struct samples *s, int64_t us)
 		e = give(s, r);
 		s->first = r->next;
 		s->last = s->first ? s->last : NULL;
+		s->inserted = s->inserted == r ? NULL : s->inserted;
 		free(r);
 	}
 	return e;

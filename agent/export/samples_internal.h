@@ -46,6 +46,8 @@ struct samples {
 	struct before *before; /* n_groups of the walk's mirror, once it has a catalog */
 	uint32_t n_groups;
 	struct read *first, *last;
+	struct read
+		*inserted; /* the one put in last, NULL: it was given: the next mostly follows it */
 	struct block_catalog *catalogs; /* the newest first */
 	char boot_id[40];		/* of the last block */
 };

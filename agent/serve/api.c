@@ -37,6 +37,8 @@ static void metric_json(struct buf *b, const struct mirror_metric *m)
 	json_key_text(b, "unit", m->unit);
 	json_key_text(b, "semantics", (unsigned)m->sem < 3 ? semantics[m->sem] : "");
 	json_key_double(b, "scale", (double)m->mul / m->div);
+	json_key_int(b, "mul", m->mul);
+	json_key_int(b, "div", m->div);
 	json_key_double(b, "quantum", (double)m->quantum * m->mul / m->div);
 	json_key_text(b, "source", m->source);
 	json_key_text(b, "help", m->help);

@@ -17,6 +17,7 @@ struct api_query {
 	int64_t from_us, to_us;
 	uint32_t points;
 	bool rate, csv;
+	bool approx; /* the chart of query.h */
 };
 
 /* By which wall-clock times are found on the timeline. */
@@ -56,7 +57,7 @@ void api_query_json(struct buf *, const struct api_query *, const struct query_r
 void api_query_csv(struct buf *, const struct api_query *, const struct query_request *,
 		   const struct query_result *);
 /* For job->render: makes job->text and frees the result, or sets job->r to -E2BIG (more than
- * API_RENDER_MAX points). */
+ * API_RENDER_MAX points) or to -ENOENT (job->unknown is no metric, now or before). */
 void api_render_json(struct job *);
 void api_render_csv(struct job *);
 /* The metric reference and the live instances of each group. */

@@ -101,6 +101,8 @@ static void row_json(struct buf *b, const struct mirror *m, const struct rank_ro
 	json_key_text(b, "unit", unit);
 	json_key(b, "rate");
 	json_bool(b, r->rate);
+	json_key(b, "brief");
+	json_bool(b, r->brief);
 	json_key_double(b, "score", r->score);
 	json_key_double(b, "before", (double)r->before * scale);
 	json_key_double(b, "now", (double)r->now * scale);
@@ -133,6 +135,7 @@ void api_render_rank(struct job *job)
 		api_time_json(b, "baseline_to", history_wall_us(clocks, n, &m, res->base_to_us));
 		json_key_int(b, "series", res->n_series);
 		json_key_int(b, "scored", res->n_scored);
+		json_key_double(b, "resolution_seconds", res->resolution_us / 1e6);
 		json_key(b, "rows");
 		json_open(b, '[');
 		for (size_t i = 0; i < res->n_rows; i++)

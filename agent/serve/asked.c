@@ -156,6 +156,7 @@ static void request_range(struct session *s, const Strobe__V1__RangeRequest *m)
 		job->request.to_us = m->to_us;
 		job->request.points = m->points;
 		job->request.raw = m->raw;
+		job->request.chart = true;
 	}
 	queue_job(s, job, m->req, r, NULL);
 }

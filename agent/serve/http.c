@@ -182,19 +182,8 @@ static int api_query(struct request *r)
 		return request_refuse(r, status, err,
 				      "see /api/v1/metrics for the names; example: "
 				      "/api/v1/query?metric=kernel.all.load&from=-30s&points=30");
-	for (size_t i = 0; i < r->query.n_metrics; i++) {
-		uint32_t group, metric;
-
-		if (!mirror_find_metric(&r->server->tail.encoder.mirror, r->query.metrics[i],
-					&group, &metric)) {
-			snprintf(err, sizeof(err), "no metric is called %.128s",
-				 r->query.metrics[i]);
-			return request_refuse(
-				r, 404, err,
-				"/api/v1/metrics (or: strobe metrics) lists the names");
-		}
+	for (size_t i = 0; i < r->query.n_metrics; i++)
 		selectors[i] = (struct query_selector){r->query.metrics[i], r->query.instance};
-	}
 	struct job *job = job_new(JOB_RANGE, r);
 
 	if (job && job_set_selectors(job, selectors, r->query.n_metrics) < 0) {
@@ -206,6 +195,7 @@ static int api_query(struct request *r)
 		job->request.to_us = r->query.to_us;
 		job->request.points = r->query.points;
 		job->request.raw = !r->query.rate;
+		job->request.chart = r->query.approx;
 		job->render = r->query.csv ? api_render_csv : api_render_json;
 	}
 	return wait_for(r, job, ENDPOINT_QUERY);
@@ -241,14 +231,24 @@ static int api_rank(struct request *r)
 	return api_past(r, job, api_render_rank);
 }
 
+static int refuse_unknown(struct request *r, const struct job *job)
+{
+	const char *metric = job->unknown     ? job->unknown
+			     : job->selectors ? job->selectors[0].metric
+					      : "that";
+	char err[200];
+
+	snprintf(err, sizeof(err), "no metric is called %.128s", metric);
+	return request_refuse(r, 404, err, "/api/v1/metrics (or: strobe metrics) lists the names");
+}
+
 static int finish_query(struct request *r, struct job *job, enum endpoint endpoint)
 {
 	if (job->r == -ENODATA)
 		return request_refuse(r, 404, "nothing is held of that range, or of its baseline",
 				      "/api/v1/held says what is");
 	if (job->r == -ENOENT)
-		return request_refuse(r, 404, "no such metric",
-				      "/api/v1/metrics (or: strobe metrics) lists the names");
+		return refuse_unknown(r, job);
 	if (job->r == -ENOMEM || job->r == -E2BIG)
 		return request_refuse(r, 413, "the result is too large",
 				      "ask for fewer points, metrics or instances");

@@ -100,6 +100,7 @@ int jobs_init(struct jobs *j, struct history *history, int wake_fd)
 	*j = (struct jobs){.history = history,
 			   .log = history_log(history),
 			   .wake_fd = wake_fd,
+			   .left_out_us = INT64_MIN,
 			   .budget = JOBS_BYTES};
 	j->waiting_end = &j->waiting;
 	pthread_mutex_init(&j->lock, NULL);
@@ -222,29 +223,44 @@ void jobs_stop(struct jobs *j)
 	pthread_mutex_unlock(&j->lock);
 }
 
-/* Drops found events from the front until they fit and are young enough. */
-static void events_trim(struct buf *b, uint64_t now_us)
+/* The time of the event whose body is [p, end): its field 2, which at most the seq stands before. */
+static int64_t event_us(const uint8_t *p, const uint8_t *end)
 {
+	uint64_t v = 0;
+
+	while (p < end) {
+		uint8_t tag = *p++;
+
+		if (!varint_get(&p, end, &v) || tag >> 3 == 2)
+			break;
+	}
+	return (int64_t)v;
+}
+
+/* Drops events from the front until they fit and are not older than oldest_us. The time of the last
+ * that went for want of room; INT64_MIN: none. */
+static int64_t events_trim(struct buf *b, int64_t oldest_us)
+{
+	int64_t left_out_us = INT64_MIN;
 	size_t keep = 0;
 
-	while (keep < b->len) {
-		/* A field: tag, length, body; its time is field 2 of the body, after the seq. */
+	while (keep < b->len) { /* a field: tag, length, body */
 		const uint8_t *p = b->p + keep + 1, *end = b->p + b->len;
-		uint64_t len = 0, v = 0;
+		bool fits = b->len - keep <= EVENTS_MAX_BYTES;
+		uint64_t len = 0;
+		int64_t at_us;
 
 		varint_get(&p, end, &len);
-		const uint8_t *next = p + len;
-
-		p++;
-		varint_get(&p, end, &v);
-		p++;
-		varint_get(&p, end, &v);
-		if (b->len - keep <= EVENTS_MAX_BYTES && v + events_window_us >= now_us)
+		at_us = event_us(p, p + len);
+		if (fits && at_us >= oldest_us)
 			break;
-		keep = (size_t)(next - b->p);
+		if (!fits)
+			left_out_us = at_us;
+		keep = (size_t)(p + len - b->p);
 	}
 	memmove(b->p, b->p + keep, b->len - keep);
 	b->len -= keep;
+	return left_out_us;
 }
 
 static void find_events(struct jobs *j, struct job *job)
@@ -271,41 +287,41 @@ static void find_events(struct jobs *j, struct job *job)
 		if (frame_type(&f) == FRAME_EVENT && frame_read_event(&f, &e) == 0)
 			put_event(&j->events, 1, f.seq, (int64_t)e.mono_us, &e);
 	}
-	if (j->events.len)
-		events_trim(&j->events, now_us);
+	if (j->events.len) {
+		int64_t oldest_us = (int64_t)now_us - (int64_t)events_window_us,
+			left_out_us = events_trim(&j->events, oldest_us);
+
+		if (left_out_us != INT64_MIN)
+			j->left_out_us = left_out_us;
+		job->left_out = j->left_out_us >= oldest_us;
+	}
 	buf_put(&job->events, j->events.p, j->events.len);
 }
 
 static int put_past_event(void *arg, uint64_t seq, int64_t at_us, const struct event_frame *e)
 {
-	struct buf *b = arg;
+	struct job *job = arg;
+	struct buf *b = &job->events;
 
 	put_event(b, 1, seq, at_us, e);
-	return b->failed ? -ENOMEM : b->len > EVENTS_MAX_BYTES ? -E2BIG : 0;
+	if (!b->failed && b->len > 2 * EVENTS_MAX_BYTES)
+		job->left_out |= events_trim(b, INT64_MIN) != INT64_MIN;
+	return b->failed ? -ENOMEM : 0;
 }
 
-/* What is held, and the clocks of the running log behind those of the blocks. */
+static void find_past_events(struct history *h, struct job *job)
+{
+	job->r = past_events(h, job->from_us, job->to_us, put_past_event, job, &job->cancel);
+	if (job->r == 0 && job->events.len)
+		job->left_out |= events_trim(&job->events, INT64_MIN) != INT64_MIN;
+}
+
 static int find_held(struct history *h, struct held_result *held)
 {
-	struct history_clock *clocks;
-	struct mirror m;
-	int r;
-
 	history_stats(h, &held->stats);
 	held->spans = history_spans(h, &held->n_spans);
 	held->clocks = history_clocks(h, &held->n_clocks);
-	if (!held->spans || !held->clocks)
-		return -ENOMEM;
-	mirror_init(&m);
-	r = history_catalog(h, &m);
-	clocks = realloc(held->clocks, (held->n_clocks + m.n_clocks + 1) * sizeof(*clocks));
-	if (clocks)
-		held->clocks = clocks;
-	for (uint32_t i = 0; clocks && r == 0 && i < m.n_clocks; i++)
-		clocks[held->n_clocks++] = (struct history_clock){(int64_t)m.clocks[i].mono_us,
-								  m.clocks[i].real_off_us};
-	mirror_done(&m);
-	return !clocks ? -ENOMEM : r == -ENOENT ? 0 : r;
+	return held->spans && held->clocks ? 0 : -ENOMEM;
 }
 
 static size_t cells_bytes(const struct job *job)
@@ -370,10 +386,7 @@ static void run_job(struct jobs *j, struct job *job)
 		find_events(j, job);
 		break;
 	case JOB_PAST_EVENTS:
-		job->r = past_events(h, job->from_us, job->to_us, put_past_event, &job->events,
-				     &job->cancel);
-		if (job->r == -E2BIG)
-			job->r = 0; /* the oldest of very many */
+		find_past_events(h, job);
 		break;
 	case JOB_HELD:
 		job->r = find_held(h, &job->held);

@@ -60,14 +60,18 @@ struct job {
 	/* results */
 	int r; /* 0; -E2BIG, -EBUSY; or -errno of query_run */
 	struct query_result *result;
+	const char *unknown; /* -ENOENT: a metric that no catalog has */
 	struct rank_result *rank;
 	struct totals_result *totals;
 	struct held_result held;
-	struct buf text;	    /* what render() made */
-	struct buf events;	    /* JOB_EVENTS and JOB_PAST_EVENTS: the fields of an EventList */
-	size_t next;		    /* series or rows sent so far; the owner's */
-	size_t held_bytes;	    /* of `jobs->held` that job_free() gives back */
-	struct jobs *jobs, *budget; /* that holds its bytes; where they are counted while it runs */
+	struct buf text;   /* what render() made */
+	struct buf events; /* JOB_EVENTS and JOB_PAST_EVENTS: the fields of an EventList, the newest
+			    * of very many */
+	bool left_out;	   /* older ones of them */
+	size_t next;	   /* series or rows sent so far; the owner's */
+	size_t held_bytes; /* of `jobs->held` that job_free() gives back */
+	struct jobs *jobs; /* that holds its bytes */
+	struct jobs *budget; /* where they are counted while it runs */
 	struct job *link;
 };
 
@@ -83,7 +87,8 @@ struct jobs {
 	struct log *log;	     /* of the history */
 	struct cursor events_cursor; /* the query thread's: how far events were looked for */
 	bool events_open;
-	struct buf events; /* found so far */
+	struct buf events;   /* found so far */
+	int64_t left_out_us; /* time of the newest that was dropped for want of room */
 	int wake_fd;
 	uint64_t now_us; /* of a capture; 0: CLOCK_MONOTONIC */
 };

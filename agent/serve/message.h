@@ -68,6 +68,6 @@ void message_rank(struct buf *, uint32_t req, const struct rank_result *);
 void message_totals(struct buf *, uint32_t req, const struct totals_request *,
 		    const struct totals_result *, size_t *next);
 /* The answer to an EventsRequest; `events` are the fields of an EventList. */
-void message_past_events(struct buf *, uint32_t req, const struct buf *events);
+void message_past_events(struct buf *, uint32_t req, const struct buf *events, bool left_out);
 
 #endif

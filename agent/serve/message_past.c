@@ -59,6 +59,7 @@ static void put_rank_row(struct buf *b, const struct rank_row *r)
 	pb_sint(b, 10, r->max);
 	pb_uint(b, 11, r->n);
 	pb_uint(b, 12, r->n_before);
+	pb_uint(b, 13, r->brief);
 	pb_close(b, at);
 }
 
@@ -73,6 +74,7 @@ void message_rank(struct buf *b, uint32_t req, const struct rank_result *rank)
 	pb_uint(b, 5, rank->n_scored);
 	for (size_t i = 0; i < rank->n_rows; i++)
 		put_rank_row(b, &rank->rows[i]);
+	pb_uint(b, 7, rank->resolution_us);
 	pb_close(b, at);
 }
 
@@ -112,14 +114,16 @@ void message_totals(struct buf *b, uint32_t req, const struct totals_request *rq
 		put_totals_row(b, &res->rows[(*next)++], rq->n_metrics, res->n_attrs);
 	pb_uint(b, 3, res->n_instances);
 	pb_uint(b, 4, *next == res->n_rows);
+	pb_uint(b, 5, res->resolution_us);
 	pb_close(b, at);
 }
 
-void message_past_events(struct buf *b, uint32_t req, const struct buf *events)
+void message_past_events(struct buf *b, uint32_t req, const struct buf *events, bool left_out)
 {
 	size_t at = pb_open(b, MESSAGE_EVENTS);
 
 	buf_put(b, events->p, events->len);
 	pb_uint(b, 2, req);
+	pb_uint(b, 3, left_out);
 	pb_close(b, at);
 }

@@ -83,7 +83,7 @@ bool api_time_parse(const char *s, const struct api_times *t, int64_t *ret)
 			return false;
 		us = (int64_t)(v * 1e6 + 0.5);
 	}
-	*ret = history_at_us(t->clocks, t->n_clocks, t->mirror, us);
+	*ret = history_at_us(t->clocks, t->n_clocks, t->mirror, t->now_us, us);
 	return true;
 }
 
@@ -136,6 +136,8 @@ static unsigned parse_arg(struct api_query *q, struct time_args *times, char *ar
 		return parse_points(q, v, err, err_len);
 	} else if (strcmp(arg, "rate") == 0 && (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
 		q->rate = *v == '1';
+	} else if (strcmp(arg, "approx") == 0 && (strcmp(v, "0") == 0 || strcmp(v, "1") == 0)) {
+		q->approx = *v == '1';
 	} else if (strcmp(arg, "format") == 0 &&
 		   (strcmp(v, "json") == 0 || strcmp(v, "csv") == 0)) {
 		q->csv = *v == 'c';
@@ -143,7 +145,7 @@ static unsigned parse_arg(struct api_query *q, struct time_args *times, char *ar
 		v[-1] = '=';
 		return bad(err, err_len,
 			   "unknown argument (metric, instance, from, to, points, rate=0|1, "
-			   "format=json|csv)",
+			   "approx=0|1, format=json|csv)",
 			   arg);
 	}
 	return 0;
@@ -321,7 +323,17 @@ void api_query_csv(struct buf *b, const struct api_query *q, const struct query_
 static bool render_begin(struct job *job)
 {
 	size_t n = 0;
+	uint32_t group, metric;
 
+	for (size_t i = 0; i < job->request.n_selectors; i++) {
+		const char *name = job->selectors[i].metric;
+
+		if (mirror_find_metric(job->result->catalog, name, &group, &metric))
+			continue;
+		job->unknown = name;
+		job->r = -ENOENT;
+		return false;
+	}
 	for (size_t i = 0; i < job->result->n_series; i++)
 		for (uint32_t k = 0; k < job->request.points; k++)
 			n += job->result->series[i].points[k].n != 0;

@@ -226,7 +226,7 @@ static int send_job(struct session *s, struct job *job)
 	case JOB_RANGE:
 	case JOB_TOTALS:
 	case JOB_CALL:
-		message_past_events(&b, job->req, &job->events);
+		message_past_events(&b, job->req, &job->events, job->left_out);
 		break;
 	}
 	r = b.failed ? -1 : out_send_whole(s->server, s->wsi, b.p, b.len);

@@ -123,10 +123,11 @@ struct block_head {
 	uint64_t from_us, to_us;      /* CLOCK_MONOTONIC of that boot: first and last read held */
 	int64_t real_off_us;	      /* wall clock - CLOCK_MONOTONIC, in force at to_us */
 	uint32_t catalog_crc;	      /* crc32c of the CATALOG frame's payload */
-	uint32_t n_groups;
+	uint32_t n_groups;	      /* that have reads in it: their numbers may be larger */
 	uint32_t bucket_us; /* 0; else it is a rollup and its reads are buckets of this length
 			       (rollup.h reads them) */
-	uint64_t n_samples;
+	uint64_t n_samples; /* metrics * reads of all instances, absent values included: they are
+			       told apart from all others, but no export prints them */
 };
 
 /* The head of `len` bytes that begin with a block. 0, -EBADMSG, -EPROTONOSUPPORT (a newer format). */

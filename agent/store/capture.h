@@ -19,7 +19,8 @@
  *	META     JSON: host, machine_id, kernel, n_cpus, mem_total_bytes, boot_id, log_id, rate_hz,
  *	         started_us, from_us, to_us, version ... (serve/capture_meta.h); a later one replaces it
  *	CATALOG  payload of a CATALOG frame: blocks that name it by crc32c follow
- *	BLOCK    a sealed block (block.h); those of a file do not overlap and are older than its FRAMES
+ *	BLOCK    a sealed block (block.h); those of a file do not overlap and are older than its FRAMES.
+ *	         Before them, rollups (rollup.h) for what was not held in full any more
  *	FRAMES   u64 seq of the first, then per frame: v length, payload as in the log (frame.h). Seqs
  *	         follow each other, also from section to section; where they jump, frames are lost and
  *	         nothing is known until the next KEY. With bit 63 in seq: CATALOG, CLOCK, ATTRs and KEY

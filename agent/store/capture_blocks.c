@@ -10,7 +10,8 @@ struct capture_blocks {
 	int64_t from_us, to_us; /* from: after what is written */
 	uint64_t seq;
 	uint32_t catalog_crc;
-	bool any; /* a catalog was written */
+	bool any;  /* a catalog was written */
+	bool full; /* a block that is no rollup was written: rollups do not come again */
 };
 
 /* What lies before the log's oldest frame. */
@@ -85,7 +86,7 @@ static int write_block(struct capture_blocks *b, const struct history_block *hb,
 	size_t len;
 	int r;
 
-	if (hb->rollup)
+	if (hb->rollup && b->full)
 		return 0;
 	r = write_catalog(b, hb, head->catalog_crc, w);
 	if (r < 0)
@@ -94,6 +95,7 @@ static int write_block(struct capture_blocks *b, const struct history_block *hb,
 	r = capture_section(w, CAPTURE_BLOCK, data, len);
 	if (r < 0)
 		return r;
+	b->full = b->full || !hb->rollup;
 	b->from_us = hb->to_us;
 	if (memcmp(head->log_id, log_id(l), LOG_ID_LEN) == 0)
 		b->seq = head->last_seq;

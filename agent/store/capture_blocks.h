@@ -1,7 +1,7 @@
 /*
  * Sealed blocks on their way into a capture: what of a range is older than what the log holds. The
- * log goes on with the frame after capture_blocks_seq(). Rollups are left out: a capture has every
- * sample or none. Belongs to one thread at a time, which may wait for the disk.
+ * log goes on with the frame after capture_blocks_seq(). Rollups, whole ones, are among them for what is
+ * not held in full. Belongs to one thread at a time, which may wait for the disk.
  */
 #ifndef STROBE_STORE_CAPTURE_BLOCKS_H
 #define STROBE_STORE_CAPTURE_BLOCKS_H

@@ -12,7 +12,34 @@ static bool before(const struct held *a, const struct held *b)
 {
 	if (a->boot_number != b->boot_number)
 		return a->boot_number < b->boot_number;
+	if (a->log_number == b->log_number)
+		return a->head.first_seq < b->head.first_seq;
 	return a->head.from_us < b->head.from_us;
+}
+
+/* From block `at` on, and back as far as it changes something. */
+static void reach_from(struct held_list *l, size_t at)
+{
+	for (size_t i = at; i < l->n; i++) {
+		struct held *b = l->v[i];
+
+		b->reach_us =
+			i && l->v[i - 1]->reach_us > b->to_us ? l->v[i - 1]->reach_us : b->to_us;
+	}
+	for (size_t i = l->n; i > 0; i--) {
+		struct held *b = l->v[i - 1];
+		int64_t since_us =
+			i < l->n && l->v[i]->since_us < b->from_us ? l->v[i]->since_us : b->from_us;
+
+		if (i - 1 < at && since_us == b->since_us)
+			break;
+		b->since_us = since_us;
+	}
+}
+
+void history_reach(struct held_list *l)
+{
+	reach_from(l, 0);
 }
 
 int history_insert(struct history *h, struct held *b)
@@ -41,6 +68,7 @@ int history_insert(struct history *h, struct held *b)
 	if (h->n_boots != n_boots)
 		history_place_boots(h);
 	history_shift(h, b);
+	reach_from(l, at);
 	if (!b->rollup && h->config.log && b->head.last_seq > h->sealed_seq &&
 	    memcmp(b->head.log_id, log_id(h->config.log), LOG_ID_LEN) == 0) {
 		h->sealed_seq = b->head.last_seq;
@@ -260,148 +288,6 @@ int history_add(struct history *h, struct sealed *s, bool on_disk)
 }
 
 /* ---- reading ---- */
-
-/* The first block of a list that does not end before at_us. */
-static size_t find_from(const struct held_list *l, int64_t at_us)
-{
-	size_t lo = 0, hi = l->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (l->v[mid]->to_us < at_us)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-/* The oldest block of the running log from which on they follow each other up to the newest; n: none. */
-static size_t first_of_log(const struct history *h)
-{
-	const struct held_list *l = &h->full;
-	size_t i = l->n;
-
-	while (h->config.log && i > 0 &&
-	       memcmp(l->v[i - 1]->head.log_id, log_id(h->config.log), LOG_ID_LEN) == 0)
-		i--;
-	return i;
-}
-
-/* Does the log still have what lies before its oldest block, and is it asked for? Then it answers
- * for all of its time. */
-static bool log_knows_more(const struct history *h, size_t first, int64_t from_us)
-{
-	const struct held_list *l = &h->full;
-
-	if (first == l->n)
-		return true;
-	return from_us < l->v[first]->from_us && log_oldest(h->config.log) &&
-	       log_oldest(h->config.log) < l->v[first]->head.first_seq;
-}
-
-int history_walk_begin(struct history *h, int64_t from_us, int64_t to_us, struct history_walk *ret)
-{
-	struct history_walk w = {.after_us = INT64_MIN, .log_number = UINT32_MAX};
-	struct held **v;
-	size_t first, end;
-
-	pthread_mutex_lock(&h->lock);
-	history_list(h);
-	first = first_of_log(h);
-	end = h->full.n;
-	if (log_knows_more(h, first, from_us)) {
-		end = first;
-	} else {
-		w.after_seq = h->sealed_seq;
-		w.after_us = h->sealed_us;
-		w.log_number = h->full.v[first]->log_number;
-	}
-	v = calloc(h->full.n + h->rollups.n + 1, sizeof(struct held *));
-	for (size_t i = find_from(&h->rollups, from_us); v && i < h->rollups.n; i++) {
-		struct held *b = h->rollups.v[i];
-
-		if (b->from_us >= to_us || (h->full.n && b->from_us >= h->full.v[0]->from_us))
-			break;
-		v[w.n++] = b;
-	}
-	for (size_t i = find_from(&h->full, from_us); v && i < end; i++) {
-		if (h->full.v[i]->from_us >= to_us)
-			break;
-		v[w.n++] = h->full.v[i];
-	}
-	for (size_t i = 0; i < w.n; i++)
-		v[i]->refs++;
-	pthread_mutex_unlock(&h->lock);
-	w.held = v;
-	if (!v)
-		return -ENOMEM;
-	*ret = w;
-	return 0;
-}
-
-int history_walk_next(struct history *h, struct history_walk *w, struct history_block *ret)
-{
-	struct held **v = w->held;
-	int r = -ESTALE;
-
-	while (r == -ESTALE && w->next < w->n)
-		r = history_load(h, v[w->next++], ret);
-	return r == -ESTALE ? 0 : r;
-}
-
-void history_walk_thin(struct history *h, struct history_walk *w, int64_t from_us, int64_t to_us,
-		       size_t most)
-{
-	struct held **v = w->held;
-	size_t n = 0, k = 0, kept = 0;
-
-	pthread_mutex_lock(&h->lock);
-	for (size_t i = 0; i < w->n; i++)
-		n += v[i]->from_us >= from_us && v[i]->to_us < to_us;
-	for (size_t i = 0; i < w->n; i++) {
-		bool in = v[i]->from_us >= from_us && v[i]->to_us < to_us;
-
-		bool keep = !in || n <= most || k * most / n != (k + 1) * most / n;
-
-		k += in;
-		if (keep)
-			v[kept++] = v[i];
-		else
-			history_unref(h, v[i]);
-	}
-	w->n = kept;
-	pthread_mutex_unlock(&h->lock);
-}
-
-void history_walk_end(struct history *h, struct history_walk *w)
-{
-	struct held **v = w->held;
-
-	if (!v)
-		return;
-	pthread_mutex_lock(&h->lock);
-	for (size_t i = 0; i < w->n; i++)
-		history_unref(h, v[i]);
-	pthread_mutex_unlock(&h->lock);
-	free(v);
-	*w = (struct history_walk){0};
-}
-
-int history_get(struct history *h, int64_t from_us, int64_t to_us, size_t n,
-		struct history_block *ret)
-{
-	struct history_walk w;
-	int r = history_walk_begin(h, from_us, to_us, &w);
-
-	if (r < 0)
-		return r;
-	w.next = n < w.n ? n : w.n;
-	r = history_walk_next(h, &w, ret);
-	history_walk_end(h, &w);
-	return r;
-}
 
 uint64_t history_sealed_seq(struct history *h)
 {

@@ -76,10 +76,14 @@ struct history_walk {
 	int64_t after_us;
 	uint32_t log_number; /* of the running log; UINT32_MAX: none of the blocks is of it */
 	size_t n, next;	     /* blocks, and how many of them were handed out */
+	bool coarse;	     /* rollups stand for blocks that are held */
 	void *held;	     /* private */
 };
 int history_walk_begin(struct history *, int64_t from_us, int64_t to_us,
 		       struct history_walk *ret); /* 0 or -ENOMEM */
+/* The same with rollups in place of the blocks that they stand for, as far as there are any. */
+int history_walk_begin_coarse(struct history *, int64_t from_us, int64_t to_us,
+			      struct history_walk *ret);
 /* As history_get(), for the next block; what is gone by now is passed over. */
 int history_walk_next(struct history *, struct history_walk *, struct history_block *ret);
 /* Of the blocks that lie in [from_us, to_us) keeps `most`, evenly spread. Before the first step. */
@@ -88,24 +92,30 @@ void history_walk_thin(struct history *, struct history_walk *, int64_t from_us,
 void history_walk_end(struct history *, struct history_walk *); /* zeroed is fine */
 
 /* Makes `to`, which is initialised, show the newest catalog, without instances, and the clock
- * records beside it. 0; -ENOENT: nothing is held yet; -ENOMEM; -EBADMSG. */
+ * records of what is in no block. 0; -ENOENT: nothing is held yet; -ENOMEM; -EBADMSG. */
 int history_catalog(struct history *, struct mirror *to);
+
+/* The same of the newest catalog before it that has this metric. -ENOENT: none has. */
+int history_catalog_with(struct history *, const char *metric, struct mirror *to);
 
 /* Frames of the running log up to this one are in blocks; what follows is read from the log. */
 uint64_t history_sealed_seq(struct history *);
 int64_t history_oldest_us(struct history *); /* INT64_MAX: nothing is held */
+int64_t history_full_us(struct history *); /* the same of what is held in full, the log included */
 int64_t history_rolled_us(struct history *); /* up to where there are rollups; INT64_MIN: none */
 
 /* Wall clock = timeline + real_off_us, in force from from_us on; oldest first, one at least for each
- * boot. What the running log has is not among them: its clock records say it better. */
+ * boot: of blocks, as precise as a tick, then the records of the running log that are in no block. */
 struct history_clock {
 	int64_t from_us, real_off_us;
 };
 struct history_clock *history_clocks(struct history *, size_t *n); /* to free(); NULL: no memory */
-/* By these clocks and those of a mirror of the running log (NULL: none), which come after them. */
+/* By these clocks and those of a mirror of the running log (NULL: none), which count from their first
+ * record on. A wall time that was shown more than once is the newest moment up to end_us (now); one that
+ * a step of the clock left out is the moment of the step. */
 int64_t history_wall_us(const struct history_clock *, size_t n, const struct mirror *,
 			int64_t at_us);
-int64_t history_at_us(const struct history_clock *, size_t n, const struct mirror *,
+int64_t history_at_us(const struct history_clock *, size_t n, const struct mirror *, int64_t end_us,
 		      int64_t wall_us);
 
 /* Stretches in which one agent recorded, oldest first: for the strip of everything held. */

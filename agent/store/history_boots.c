@@ -73,6 +73,8 @@ void history_place_boots(struct history *h)
 		history_shift(h, h->full.v[i]);
 	for (i = 0; i < h->rollups.n; i++)
 		history_shift(h, h->rollups.v[i]);
+	history_reach(&h->full);
+	history_reach(&h->rollups);
 }
 
 int history_number_boot(struct history *h, const struct block_head *head, uint32_t *ret)

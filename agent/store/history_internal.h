@@ -10,6 +10,8 @@
 struct held {
 	struct block_head head;
 	int64_t from_us, to_us, shift_us; /* on the timeline: first and last read */
+	int64_t reach_us, since_us;	  /* the last read up to this block of its list, and the
+					   * first one from it on: these rise along the list */
 	uint32_t log_number, boot_number;
 	uint32_t refs;		    /* the list and walks */
 	uint32_t pins;		    /* readers of `data` */
@@ -22,7 +24,8 @@ struct held {
 	uint64_t used;		  /* the larger the later */
 };
 struct held_list {
-	struct held **v; /* by time */
+	/* By boot, by log, by frame: what a worker published late overlaps with the block before. */
+	struct held **v;
 	size_t n, cap;
 };
 struct held_catalog {
@@ -75,11 +78,18 @@ struct history {
 
 /* Puts a block into its list. 0 or -ENOMEM. */
 int history_insert(struct history *, struct held *);
+/* After blocks have moved: says anew how far they reach. */
+void history_reach(struct held_list *);
 /* Takes it out of its list; it is freed when no walk has it. */
 void history_remove(struct history *, struct held *);
 void history_unref(struct history *, struct held *);
 /* Lists what the rings have got since the last time. */
 void history_list(struct history *);
+
+/* ---- history_spans.c; the lock is held ---- */
+
+/* From when on everything is held in full; INT64_MAX: nothing is. Rollups stand for what is before. */
+int64_t history_full_from(const struct history *);
 
 /* ---- history_boots.c; the lock is held ---- */
 
@@ -96,8 +106,9 @@ int history_number_log(struct history *, const uint8_t *id, uint32_t *ret);
 /* Remembers a catalog, its payload copied, or where it lies on the disk. 0 or -ENOMEM. Lock held. */
 int history_keep_catalog(struct history *, uint32_t crc, const uint8_t *payload, size_t len,
 			 struct ring *, const struct ring_entry *);
-/* Opens a block for a reader. As history_get(); -ESTALE: it is gone. Lock not held. */
-int history_load(struct history *, struct held *, struct history_block *ret);
+/* Opens a block for a reader; whole: of a rollup all buckets count, also of what is held in full. As
+ * history_get(); -ESTALE: it is gone. Lock not held. */
+int history_load(struct history *, struct held *, bool whole, struct history_block *ret);
 /* Gives memory back until what is left fits. Lock held. */
 void history_trim(struct history *);
 

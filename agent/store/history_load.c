@@ -118,35 +118,66 @@ static int load_catalog(struct history *h, uint32_t crc, struct mirror **ret)
 	return 0;
 }
 
-/* Reads the CATALOG, and what CLOCK frames its segment begins with or has. */
-static int log_catalog(struct log *l, struct mirror *to)
+static int take_state(struct mirror *to, const struct frame *f)
+{
+	enum frame_type type = frame_type(f);
+
+	return type == FRAME_CATALOG || type == FRAME_CLOCK ? mirror_apply(to, f) : 0;
+}
+
+/* Reads the newest CATALOG, and CLOCK frames from the segment of frame `seq` on. */
+static int log_catalog(struct log *l, uint64_t seq, struct mirror *to)
 {
 	uint8_t head[CURSOR_HEAD];
 	uint64_t from, lost;
 	struct frame f;
 	struct cursor c;
-	int r = cursor_open_seq(&c, l, log_newest(l));
+	int r = cursor_open_seq(&c, l, seq);
 
-	while (r == 0 && cursor_peek(&c, head) == 1) {
-		if (head[0] != FRAME_CATALOG && head[0] != FRAME_CLOCK) {
+	while (r == 0) {
+		bool in_segment = cursor_peek(&c, head) == 1;
+
+		if (in_segment && head[0] != FRAME_CATALOG && head[0] != FRAME_CLOCK) {
 			cursor_skip(&c);
 			continue;
 		}
-		if (cursor_next(&c, &f, &from, &lost) != 1)
+		r = cursor_next(&c, &f, &from, &lost);
+		if (r == 0)
 			break;
-		r = mirror_apply(to, &f);
+		r = r == -ESTALE ? 0 : r < 0 ? r : take_state(to, &f);
 	}
 	cursor_close(&c);
 	return r < 0 ? r : to->version ? 0 : -ENOENT;
 }
 
+/* A reader's own copy. */
+static int own_catalog(struct history *h, uint32_t crc, struct mirror *to)
+{
+	struct held_catalog *c;
+	struct mirror *m;
+	uint8_t *copy;
+	int r = load_catalog(h, crc, &m); /* says whether it is sound */
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&h->lock);
+	c = find_catalog(h, crc);
+	pthread_mutex_unlock(&h->lock);
+	if (c->payload)
+		return parse_catalog(to, crc, c->payload, c->len);
+	copy = malloc(c->len ? c->len : 1);
+	r = copy ? h->ring_read(c->ring, &c->entry, copy) : -ENOMEM;
+	if (r == 0)
+		r = parse_catalog(to, crc, copy, c->len);
+	free(copy);
+	return r;
+}
+
 int history_catalog(struct history *h, struct mirror *to)
 {
 	uint32_t crc = 0;
-	struct mirror *m;
 	bool found = false;
-	struct held_catalog *c;
-	int r = h->config.log ? log_catalog(h->config.log, to) : -ENOENT;
+	int r = h->config.log ? log_catalog(h->config.log, history_sealed_seq(h), to) : -ENOENT;
 
 	if (r != -ENOENT)
 		return r;
@@ -160,22 +191,27 @@ int history_catalog(struct history *h, struct mirror *to)
 	pthread_mutex_unlock(&h->lock);
 	if (!found)
 		return -ENOENT;
-	r = load_catalog(h, crc, &m); /* says whether it is sound; a reader wants one of its own */
-	if (r < 0)
-		return r;
+	return own_catalog(h, crc, to);
+}
+
+int history_catalog_with(struct history *h, const char *metric, struct mirror *to)
+{
+	uint32_t group, index, crc = 0;
+	struct mirror *m;
+	size_t n;
+
 	pthread_mutex_lock(&h->lock);
-	c = find_catalog(h, crc);
+	history_list(h);
+	n = h->n_catalogs;
 	pthread_mutex_unlock(&h->lock);
-	if (c->payload)
-		return parse_catalog(to, crc, c->payload, c->len);
-
-	uint8_t *copy = malloc(c->len ? c->len : 1);
-
-	r = copy ? h->ring_read(c->ring, &c->entry, copy) : -ENOMEM;
-	if (r == 0)
-		r = parse_catalog(to, crc, copy, c->len);
-	free(copy);
-	return r;
+	while (n-- > 0) {
+		pthread_mutex_lock(&h->lock);
+		crc = h->catalogs[n]->crc;
+		pthread_mutex_unlock(&h->lock);
+		if (load_catalog(h, crc, &m) == 0 && mirror_find_metric(m, metric, &group, &index))
+			return own_catalog(h, crc, to);
+	}
+	return -ENOENT;
 }
 
 /* ---- blocks ---- */
@@ -350,7 +386,7 @@ static void give_tools(struct history *h, struct block_tools *t)
 	}
 }
 
-int history_load(struct history *h, struct held *b, struct history_block *ret)
+int history_load(struct history *h, struct held *b, bool whole, struct history_block *ret)
 {
 	struct history_block o = {.owner = b};
 	int r = pin(h, b);
@@ -365,8 +401,8 @@ int history_load(struct history *h, struct held *b, struct history_block *ret)
 	o.rollup = b->rollup;
 	o.from_us = b->from_us - b->head.bucket_us; /* a bucket's time is when it began */
 	o.to_us = b->to_us + 1;
-	if (b->rollup && h->full.n && h->full.v[0]->from_us < o.to_us)
-		o.to_us = h->full.v[0]->from_us - b->head.bucket_us + 1;
+	if (b->rollup && !whole && history_full_from(h) < o.to_us)
+		o.to_us = history_full_from(h) - b->head.bucket_us + 1;
 	pthread_mutex_unlock(&h->lock);
 	r = load_catalog(h, b->head.catalog_crc, &o.catalog);
 	o.tools = take_tools(h);

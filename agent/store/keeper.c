@@ -272,6 +272,11 @@ static void publish(struct keeper *k)
 	uint64_t now_us = clock_mono_us();
 
 	history_stats(k->c.history, &h);
+	/* What is no longer held in full is to be seen in a rollup, also where memory is so short that
+	 * none is full by then. */
+	if (h.oldest_full_us > 0 && (uint64_t)h.oldest_full_us > rollup_since_us(k->rollup) &&
+	    rollup_flush(k->rollup) == 0)
+		history_stats(k->c.history, &h);
 	STAT_SET(history_memory_bytes, h.bytes_memory);
 	STAT_SET(history_retention_us,
 		 h.oldest_us < (int64_t)now_us ? (uint64_t)((int64_t)now_us - h.oldest_us) : 0);

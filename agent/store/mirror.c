@@ -333,7 +333,7 @@ static int apply_key(struct mirror *m, const struct frame *f)
 	int r;
 
 	if (!m->version || !frame_get_u64(&p, end, &mono_us) || !varint_get(&p, end, &tick) ||
-	    !varint_get_u32(&p, end, &n) || n != m->n_groups)
+	    !varint_get_u32(&p, end, &n) || n != m->n_groups - m->n_adopted)
 		return -EBADMSG;
 	m->keyed = true;
 	m->mono_us = mono_us;

@@ -57,8 +57,8 @@ enum { MIRROR_EVENTS_MAX = 256, MIRROR_CLOCKS_MAX = 4096, MIRROR_SLOTS_MAX = 1 <
 struct mirror {
 	uint32_t version; /* of the catalog; 0: none yet */
 	struct mirror_group *groups;
-	uint32_t n_groups;
-	struct mirror_clock *clocks; /* oldest first */
+	uint32_t n_groups, n_adopted; /* the last n_adopted are of other catalogs */
+	struct mirror_clock *clocks;  /* oldest first */
 	uint32_t n_clocks;
 	uint64_t mono_us, tick, seq; /* of the newest applied TICK or KEY */
 	bool keyed;		     /* a KEY was applied: rows mean something */
@@ -78,6 +78,10 @@ int mirror_apply(struct mirror *, const struct frame *);
  * each. */
 void mirror_apply_head(struct mirror *, const struct frame *, const struct tick_head *);
 int mirror_apply_group(struct mirror *, const struct tick_head *, const struct tick_group *);
+
+/* Takes a group over from another mirror, without its instances, so that what only an older catalog
+ * knew has a name and a unit: it becomes the last one, until the next other CATALOG. 0 or -ENOMEM. */
+int mirror_adopt(struct mirror *, struct mirror *from, uint32_t group);
 
 /* Lookup by name; NULL if unknown. ret_metric gets the index within the group. */
 struct mirror_group *mirror_find_metric(struct mirror *, const char *metric, uint32_t *ret_group,

@@ -193,9 +193,24 @@ int mirror_apply_catalog(struct mirror *m, const struct frame *f)
 	mirror_free_groups(m->groups, m->n_groups);
 	m->groups = groups;
 	m->n_groups = n;
+	m->n_adopted = 0;
 	m->version = version;
 	m->keyed = false;
 	m->only = NULL;
 	m->n_slots = m->n_cells = 0;
+	return 0;
+}
+
+int mirror_adopt(struct mirror *m, struct mirror *from, uint32_t group)
+{
+	struct mirror_group *groups = realloc(m->groups, (m->n_groups + 1) * sizeof(*groups)), *g;
+
+	if (!groups)
+		return -ENOMEM;
+	m->groups = groups;
+	g = &m->groups[m->n_groups++];
+	m->n_adopted++;
+	*g = from->groups[group];
+	from->groups[group] = (struct mirror_group){0};
 	return 0;
 }

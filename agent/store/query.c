@@ -5,11 +5,14 @@
 
 #include "store/query_internal.h"
 #include "store/rate.h"
+#include "store/rollup.h"
 
 enum {
-	LEAD_US = 1000000,  /* scanned before the range: reads that were late, and the first base */
-	LAG_US = 2000000,   /* scanned after it: what a worker read in time and published late */
-	CANCEL_EVERY = 1024 /* frames between two looks at *cancel */
+	LEAD_US = 1000000, /* scanned before the range: reads that were late, and the first base */
+	LAG_US = 2000000,  /* scanned after it: what a worker read in time and published late */
+	CANCEL_EVERY = 1024, /* frames between two looks at *cancel */
+	CHART_POINTS = 100,
+	CHART_BUCKETS = 4
 };
 
 /* What started and what ended in this read of a group. */
@@ -256,11 +259,32 @@ static int take_blocks(struct scan *s, struct history_walk *w)
 	return r < 0 ? r : query_blocks(s, w);
 }
 
+/* Is it a chart of points that are long enough, of groups that rollups have all of? */
+static bool may_be_coarse(const struct scan *s)
+{
+	const struct query_request *rq = s->rq;
+	struct mirror m;
+	uint32_t group, metric;
+	bool coarse;
+
+	if (!rq->chart || rq->raw || rq->points < CHART_POINTS ||
+	    s->res->step_us < CHART_BUCKETS * ROLLUP_BUCKET_US)
+		return false;
+	mirror_init(&m);
+	coarse = history_catalog(s->h, &m) == 0;
+	for (size_t i = 0; i < rq->n_selectors && coarse; i++)
+		coarse = mirror_find_metric(&m, rq->selectors[i].metric, &group, &metric) &&
+			 !m.groups[group].n_attrs;
+	mirror_done(&m);
+	return coarse;
+}
+
 static int run(struct scan *s)
 {
 	const struct query_request *rq = s->rq;
 	struct history_walk w;
-	int r = history_walk_begin(s->h, rq->from_us, rq->to_us, &w);
+	int r = may_be_coarse(s) ? history_walk_begin_coarse(s->h, rq->from_us, rq->to_us, &w)
+				 : history_walk_begin(s->h, rq->from_us, rq->to_us, &w);
 
 	if (r < 0)
 		return r;

@@ -8,10 +8,12 @@
  * of the group (never across an absent value, a new generation, a reset, or a hole longer than 2.5
  * of the group's periods), unless `raw` asks for the counter itself. A rate belongs to the point
  * that holds its second read. Beyond what is held in full a point has what the rollups say: a
- * bucket of theirs belongs to the point that holds its beginning, and there is no `raw`.
+ * bucket of theirs belongs to the point that holds its beginning, and there is no `raw`. A `chart` has
+ * it everywhere when its points are so long that nobody sees it: a day in a ninth of the time.
  *
  * Series go on from block to block by (slot, generation), from one log to the next by the name and
- * the id of the instance. What an earlier catalog measured in another unit is left out.
+ * the id of the instance. What an earlier catalog measured in another unit is left out; what only an
+ * earlier one knew is answered from what is held of its time.
  */
 #ifndef STROBE_STORE_QUERY_H
 #define STROBE_STORE_QUERY_H
@@ -32,6 +34,9 @@ struct query_request {
 	uint32_t
 		points; /* 1..QUERY_POINTS_MAX; point i covers [from + i*step, from + (i+1)*step) */
 	bool raw;	/* counters as they are, not as rates */
+	bool chart; /* points of 40 s and more, 100 of them at least, may be made of rollups: rates
+			 * to 0.4 %. Not of groups whose instances have attributes (processes), for
+			 * those that are brief are in no rollup */
 	uint32_t cells_max; /* points of all series together: beyond it the result is truncated;
 			     * 0: 2^20, which is the most */
 };
@@ -53,13 +58,14 @@ struct query_result {
 			     promised */
 	uint64_t step_us; /* (to - from) / points, rounded up: the points cover the whole range */
 	struct mirror *catalog; /* at the end of the scan: units, semantics, names, clock; instances
-				 * of the asked groups only, and no values */
+				 * of the asked groups only, and no values. Groups of older catalogs
+				 * come last, if they were asked for */
 	int64_t oldest_us;	/* of all that is held */
 	struct history_clock *clocks; /* n_clocks; with those of the catalog they give wall time */
 	size_t n_clocks;
 };
 
-/* 0; -ENOENT: none of the metrics exists (or nothing is held); -EINVAL; -ENOMEM; -ECANCELED; -E2BIG:
+/* 0; -ENOENT: no catalog that is held has any of the metrics (or nothing is held); -EINVAL; -ENOMEM; -ECANCELED; -E2BIG:
  * more than QUERY_SAMPLES_MAX. *ret is set with 0 only; query_free() it. An unknown metric beside known ones has no series. Blocks
  * for the scan: call it on the query thread. *cancel (may be NULL) is polled. */
 int query_run(struct history *, const struct query_request *, struct query_result **ret,

@@ -36,11 +36,37 @@ void query_forget_groups(struct scan *s)
 	s->m->only = NULL;
 }
 
+/* What a catalog before the newest one knew becomes a group of it. */
+static int adopt_older(struct scan *s)
+{
+	uint32_t group, metric;
+
+	for (size_t i = 0; i < s->rq->n_selectors; i++) {
+		const char *name = s->rq->selectors[i].metric;
+		struct mirror older;
+		int r;
+
+		if (mirror_find_metric(s->m, name, &group, &metric))
+			continue;
+		mirror_init(&older);
+		r = history_catalog_with(s->h, name, &older);
+		if (r == 0 && mirror_find_metric(&older, name, &group, &metric))
+			r = mirror_adopt(s->m, &older, group);
+		mirror_done(&older);
+		if (r == -ENOMEM)
+			return r;
+	}
+	return 0;
+}
+
 int query_resolve(struct scan *s)
 {
-	uint32_t group, metric, n = s->m->n_groups;
+	uint32_t group, metric, n;
 
 	query_forget_groups(s);
+	if (adopt_older(s) < 0)
+		return -ENOMEM;
+	n = s->m->n_groups;
 	s->follow = calloc(n ? n : 1, sizeof(*s->follow));
 	s->wanted = calloc(n ? n : 1, sizeof(*s->wanted));
 	if (!s->follow || !s->wanted)
@@ -292,13 +318,16 @@ static int sync_group(struct scan *s, uint32_t group)
 {
 	const struct mirror_group *g = &s->m->groups[group];
 	struct follow *f = &s->follow[group];
+	/* A read in the range may yet come, when a worker publishes it late. */
+	bool in_range = (int64_t)s->m->mono_us < s->rq->to_us ||
+			(g->acquired_us && (int64_t)g->acquired_us < s->rq->to_us);
 
 	for (uint32_t slot = 0; slot < f->n_slots; slot++)
 		if (f->by_slot[slot] &&
 		    (slot >= g->n_slots || !g->inst[slot].live ||
 		     s->watch[f->by_slot[slot] - 1].series.gen != g->inst[slot].gen))
 			query_unwatch_slot(s, f, slot, s->m->mono_us);
-	for (uint32_t slot = 0; slot < g->n_slots && (int64_t)s->m->mono_us < s->rq->to_us; slot++)
+	for (uint32_t slot = 0; in_range && slot < g->n_slots; slot++)
 		if (g->inst[slot].live && query_watch_slot(s, group, slot) < 0)
 			return -ENOMEM;
 	for (uint32_t i = 0; i < f->n_active; i++) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/rank_internal.h"
+#include "store/rollup.h"
 
 enum {
 	BASE_TIMES = 10,
@@ -24,6 +25,26 @@ static int64_t whole(double v)
 	return v >= 9.2e18 ? INT64_MAX : v <= -9.2e18 ? INT64_MIN : (int64_t)llround(v);
 }
 
+/* What matters, in the metric's unit: of its rate a second, and of it as a level. */
+static const struct {
+	const char *unit;
+	double rate, level;
+} least[] = {
+	{"nanosec", 1e9 / 300, 0},    {"microsec", 1e6 / 300, 0}, {"millisec", 1e3 / 300, 0},
+	{"byte", 16 << 10, 64 << 10}, {"Kbyte", 16, 64},	  {"count", 1, 0},
+};
+
+/* In stored units, of rates in thousandths a second. */
+static double least_of(const struct mirror_metric *m)
+{
+	bool rate = m->sem == SEM_COUNTER;
+
+	for (size_t i = 0; i < sizeof(least) / sizeof(*least); i++)
+		if (strcmp(least[i].unit, m->unit) == 0)
+			return (rate ? 1000 * least[i].rate : least[i].level) * m->div / m->mul;
+	return 0;
+}
+
 static struct rank_scale scale_of(const struct rank *k, uint32_t group,
 				  const struct mirror_metric *m)
 {
@@ -32,10 +53,16 @@ static struct rank_scale scale_of(const struct rank *k, uint32_t group,
 	int64_t span_us = k->to_us[BEFORE] - k->from_us[BEFORE];
 	int64_t middle_us = k->from_us[NOW] + (k->to_us[NOW] - k->from_us[NOW]) / 2;
 
+	uint32_t read_ms = p->period_ms ? p->period_ms : 100;
+
+	if (k->coarse)
+		read_ms = ROLLUP_BUCKET_US / 1000;
 	if (m->sem == SEM_COUNTER) /* a step in one read, as thousandths a second */
-		quantum *= 1e6 / (p->period_ms ? p->period_ms : 100);
+		quantum *= 1e6 / read_ms;
 	return (struct rank_scale){
 		.quantum = quantum / p->mean_of,
+		.least = least_of(m),
+		.share = k->coarse ? 1.0 / 64 : 1.0 / 1024, /* rollups round rates */
 		.state = m->sem == SEM_DISCRETE || m->n_names,
 		.ahead = (double)(middle_us - k->from_us[BEFORE]) / (double)span_us,
 	};
@@ -51,7 +78,7 @@ static bool score_family(struct rank *k, const uint32_t *members, uint32_t n, ui
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct series *x = k->ones[members[i]].series;
-		double score, now, before;
+		struct rank_moved v;
 
 		if (!x)
 			continue;
@@ -59,16 +86,16 @@ static bool score_family(struct rank *k, const uint32_t *members, uint32_t n, ui
 		if (!x->column[NOW].n || x->column[BEFORE].n < RANK_MIN_SAMPLES)
 			continue;
 		res->n_scored++;
-		score = rank_score(&x->column[NOW], &x->column[BEFORE], &scale, scratch, &now,
-				   &before);
-		if (!(score >= RANK_SCORE_MIN))
+		v = rank_score(&x->column[NOW], &x->column[BEFORE], &scale, scratch);
+		if (!(v.score >= RANK_SCORE_MIN))
 			continue;
 		moved++;
-		if (score <= row->score)
+		if (v.score <= row->score)
 			continue;
-		row->score = score;
-		row->now = whole(now);
-		row->before = whole(before);
+		row->score = v.score;
+		row->brief = v.brief;
+		row->now = whole(v.now);
+		row->before = whole(v.before);
 		row->min = x->min;
 		row->max = x->max;
 		row->n = x->n[NOW];
@@ -110,21 +137,35 @@ static uint32_t *by_group(const struct rank *k, uint32_t *begin)
 	return members;
 }
 
+/* The most samples of one series in both stretches. */
+static size_t most_samples(const struct rank *k)
+{
+	size_t most = 1;
+
+	for (uint32_t i = 0; i < k->names.n && i < k->cap_ones; i++) {
+		const struct one *o = &k->ones[i];
+
+		for (uint32_t m = 0; o->series && m < o->n_metrics; m++) {
+			const struct rank_column *c = o->series[m].column;
+			size_t n = (size_t)c[NOW].n + c[BEFORE].n;
+
+			most = n > most ? n : most;
+		}
+	}
+	return most;
+}
+
 static int score_all(struct rank *k, struct rank_result *res)
 {
 	uint32_t *begin = calloc(k->n_parts + 2, sizeof(*begin)), *members = NULL;
 	double *scratch = NULL;
 	size_t n_metrics = 0, n = 0;
-	uint32_t most = 1;
 
 	for (uint32_t g = 0; g < k->n_parts; g++)
 		n_metrics += res->catalog->groups[g].n_metrics;
-	for (uint32_t g = 0; g < k->n_parts; g++)
-		for (int s = 0; s < N_STRETCHES; s++)
-			most = k->parts[g].n[s] > most ? k->parts[g].n[s] : most;
 	if (begin)
 		members = by_group(k, begin);
-	scratch = malloc((size_t)(most + 1) * sizeof(*scratch));
+	scratch = malloc(most_samples(k) * sizeof(*scratch));
 	res->rows = calloc(n_metrics + 1, sizeof(*res->rows));
 	for (uint32_t g = 0; begin && members && scratch && res->rows && g < k->n_parts; g++) {
 		uint32_t n_members = begin[g + 1] - begin[g];
@@ -147,16 +188,35 @@ static int score_all(struct rank *k, struct rank_result *res)
 
 /* ---- the whole ---- */
 
-/* Ten times the range, and long enough to know what is usual, also of what is read once a second. */
-static void choose_base(struct rank *k)
+/* Is the range, or all but too little of the baseline, older than what is held in full? */
+static bool is_coarse(const struct rank *k, struct history *h)
 {
-	int64_t us = (k->to_us[NOW] - k->from_us[NOW]) * BASE_TIMES;
+	int64_t full_us = history_full_us(h), from_us = k->from_us[BEFORE];
 
-	if (k->to_us[BEFORE] > k->from_us[BEFORE])
-		return;
-	us = us > base_least_us ? us : base_least_us;
-	k->to_us[BEFORE] = k->from_us[NOW];
-	k->from_us[BEFORE] = k->from_us[NOW] - us;
+	if (history_oldest_us(h) >= full_us)
+		return false;
+	if (k->from_us[NOW] + (k->to_us[NOW] - k->from_us[NOW]) / 2 < full_us)
+		return true;
+	return from_us < full_us && k->to_us[BEFORE] - full_us < base_least_us;
+}
+
+/* Ten times the range, and long enough to know what is usual, also of what is read once a second; of
+ * buckets it takes as many. */
+static void choose_base(struct rank *k, struct history *h)
+{
+	int64_t us = (k->to_us[NOW] - k->from_us[NOW]) * BASE_TIMES, least_us = base_least_us;
+	int64_t full_us = history_full_us(h);
+
+	if (k->to_us[BEFORE] <= k->from_us[BEFORE]) {
+		k->to_us[BEFORE] = k->from_us[NOW];
+		k->from_us[BEFORE] = k->from_us[NOW] - (us > least_us ? us : least_us);
+	}
+	k->coarse = is_coarse(k, h);
+	if (!k->coarse && k->from_us[BEFORE] < full_us && k->to_us[BEFORE] > full_us)
+		k->from_us[BEFORE] = full_us; /* no more of it is held in full */
+	least_us *= ROLLUP_BUCKET_US / 1000000;
+	if (k->coarse && k->to_us[BEFORE] - k->from_us[BEFORE] < least_us)
+		k->from_us[BEFORE] = k->to_us[BEFORE] - least_us;
 }
 
 static int prepare(struct rank *k, struct sweep *w)
@@ -165,8 +225,9 @@ static int prepare(struct rank *k, struct sweep *w)
 		k->n_parts = w->catalog->n_groups;
 		k->parts = calloc(k->n_parts + 1, sizeof(*k->parts));
 		k->values = malloc(BLOCK_READS * sizeof(*k->values));
+		k->buckets = malloc(BLOCK_READS * sizeof(*k->buckets));
 	}
-	return k->parts && k->values ? 0 : -ENOMEM;
+	return k->parts && k->values && k->buckets ? 0 : -ENOMEM;
 }
 
 static int run_sweeps(struct rank *k, struct sweep *sweeps, int n,
@@ -208,7 +269,7 @@ static int run(struct rank *k, struct history *h, struct sweep sweeps[2], struct
 	uint32_t had[N_STRETCHES] = {0};
 	int r, n;
 
-	choose_base(k);
+	choose_base(k, h);
 	n = open_sweeps(k, h, sweeps, cancel);
 	if (n == -ENOENT)
 		return -ENODATA;
@@ -228,6 +289,7 @@ static int run(struct rank *k, struct history *h, struct sweep sweeps[2], struct
 		return r;
 	res->base_from_us = k->from_us[BEFORE];
 	res->base_to_us = k->to_us[BEFORE];
+	res->resolution_us = k->coarse ? ROLLUP_BUCKET_US : 0;
 	res->catalog = sweeps[0].catalog;
 	sweeps[0].catalog = NULL;
 	return score_all(k, res);
@@ -247,6 +309,7 @@ static void done(struct rank *k)
 	free(k->parts);
 	free(k->map);
 	free(k->values);
+	free(k->buckets);
 	sweep_names_done(&k->names);
 }
 

@@ -5,10 +5,13 @@
 
 #include "store/rank_internal.h"
 #include "store/rate.h"
+#include "store/rollup.h"
 
 enum {
-	SAMPLES_MAX = 2048
-}; /* of a series in both stretches; beyond it means of several are taken */
+	SAMPLES_MAX =
+		2048, /* of a series in both stretches; beyond it means of several are taken */
+	BRIEF_MINI = BLOCK_MINI / 4 /* reads: a last summary of fewer says little */
+};
 
 /* ---- the reads of a group ---- */
 
@@ -37,10 +40,30 @@ static struct reads find_reads(const struct rank *k, const struct history_block 
 	struct reads r;
 
 	for (int i = 0; i < N_STRETCHES; i++) {
-		r.lo[i] = first_at(g, b->shift_us, k->from_us[i]);
-		r.hi[i] = first_at(g, b->shift_us, k->to_us[i]);
+		int64_t from_us = k->from_us[i], to_us = k->to_us[i];
+
+		if (b->rollup) { /* a bucket that is partly in the range is of it alone */
+			from_us -= i == NOW ? ROLLUP_BUCKET_US - 1 : 0;
+			to_us -= i == NOW ? 0 : ROLLUP_BUCKET_US - 1;
+			from_us = from_us > b->from_us ? from_us : b->from_us;
+			to_us = to_us < b->to_us ? to_us : b->to_us;
+		}
+		r.lo[i] = first_at(g, b->shift_us, from_us);
+		r.hi[i] = first_at(g, b->shift_us, to_us);
+		r.hi[i] = r.hi[i] > r.lo[i] ? r.hi[i] : r.lo[i];
 	}
 	return r;
+}
+
+/* Of reads [lo, hi) those of which whole summaries tell, of n_reads in the block: [*lo, *hi) become the
+ * numbers of those summaries. Among buckets the last, shorter one counts, too. */
+static void whole_minis(const struct rank *k, uint32_t n_reads, uint32_t *lo, uint32_t *hi)
+{
+	uint32_t rest = n_reads % BLOCK_MINI;
+	bool last = k->coarse && *hi == n_reads && (rest >= BRIEF_MINI || n_reads < BLOCK_MINI);
+
+	*lo = (*lo + BLOCK_MINI - 1) / BLOCK_MINI;
+	*hi = *hi / BLOCK_MINI + (rest && last);
 }
 
 static uint32_t overlap(const struct block_instance *in, uint32_t lo, uint32_t hi)
@@ -71,6 +94,31 @@ static int map_groups(struct rank *k, const struct history_block *b)
 	return 0;
 }
 
+/* Reads [lo, hi) of a group, and how many of them an instance has, as what is ranked. */
+static uint32_t samples_in(const struct rank *k, const struct history_block *b, uint32_t n_reads,
+			   uint32_t lo, uint32_t hi)
+{
+	if (k->coarse && !b->rollup)
+		whole_minis(k, n_reads, &lo, &hi);
+	return hi > lo ? hi - lo : 0;
+}
+
+static uint32_t samples_of(const struct rank *k, const struct history_block *b,
+			   const struct block_group *g, const struct block_instance *in,
+			   uint32_t lo, uint32_t hi)
+{
+	uint32_t from, to;
+
+	if (!k->coarse || b->rollup)
+		return overlap(in, lo, hi);
+	whole_minis(k, g->n_reads, &lo, &hi);
+	from = in->first / BLOCK_MINI;
+	to = (in->first + in->n + BLOCK_MINI - 1) / BLOCK_MINI;
+	from = from > lo ? from : lo;
+	to = to < hi ? to : hi;
+	return to > from && in->n ? to - from : 0;
+}
+
 static int need_one(struct rank *k, int64_t i)
 {
 	struct one *ones;
@@ -96,7 +144,7 @@ static int count_group(struct rank *k, const struct history_block *b, const stru
 
 	k->parts[group].period_ms = g->period_ms;
 	for (int s = 0; s < N_STRETCHES; s++)
-		k->parts[group].n[s] += r.hi[s] - r.lo[s];
+		k->parts[group].n[s] += samples_in(k, b, g->n_reads, r.lo[s], r.hi[s]);
 	for (uint32_t i = 0; i < g->n_instances; i++) {
 		const struct block_instance *in = &g->instances[i];
 		uint32_t n[N_STRETCHES];
@@ -104,7 +152,7 @@ static int count_group(struct rank *k, const struct history_block *b, const stru
 		int e;
 
 		for (int s = 0; s < N_STRETCHES; s++)
-			n[s] = overlap(in, r.lo[s], r.hi[s]);
+			n[s] = samples_of(k, b, g, in, r.lo[s], r.hi[s]);
 		if (!n[NOW] && !n[BEFORE])
 			continue;
 		one = sweep_find(&k->names, group, b, in);
@@ -117,18 +165,27 @@ static int count_group(struct rank *k, const struct history_block *b, const stru
 	return 0;
 }
 
+static uint32_t n_metrics_of(const struct history_block *b, const struct block_group *g)
+{
+	return b->rollup ? rollup_n_metrics(g) : g->n_metrics;
+}
+
 static int each_group(struct rank *k, const struct history_block *b,
 		      int (*visit)(struct rank *, const struct history_block *,
 				   const struct block_group *))
 {
 	const struct block_group *g;
-	int r = b->rollup ? 0 : map_groups(k, b);
+	int r;
 
-	for (uint32_t i = 0; !b->rollup && i < k->n_map && r == 0; i++) {
+	if (b->rollup && !k->coarse)
+		return 0;
+	r = map_groups(k, b);
+	for (uint32_t i = 0; i < k->n_map && r == 0; i++) {
 		if (!k->map[i])
 			continue;
 		r = block_group(b->block, i, &g);
-		if (r == 0 && g && g->n_reads <= BLOCK_READS)
+		if (r == 0 && g && g->n_reads <= BLOCK_READS &&
+		    n_metrics_of(b, g) == b->catalog->groups[i].n_metrics)
 			r = visit(k, b, g);
 		if (r == -EBADMSG)
 			r = 0;
@@ -151,7 +208,7 @@ void rank_decide(struct rank *k)
 		if (all <= SAMPLES_MAX || most < 2)
 			continue;
 		p->mean_of = (all - 1) / SAMPLES_MAX + 1;
-		if (most >= BLOCK_MINI && all / BLOCK_MINI >= 4 * RANK_MIN_SAMPLES)
+		if (!k->coarse && most >= BLOCK_MINI && all / BLOCK_MINI >= 4 * RANK_MIN_SAMPLES)
 			p->mean_of = BLOCK_MINI; /* which the blocks have at hand */
 		else if (p->mean_of > most)
 			p->mean_of = most;
@@ -183,30 +240,36 @@ static void widen(struct series *x, int64_t min, int64_t max)
 }
 
 /* So many equal samples in a row. */
-static int add_run(const struct part *p, struct series *x, enum stretch s, int64_t v,
-		   uint32_t times)
+static int add_samples(const struct part *p, uint32_t mean_of, struct series *x, enum stretch s,
+		       double v, uint32_t times)
 {
 	int r = 0;
 
-	if (s == NOW)
-		widen(x, v, v);
-	x->n[s] += times;
-	if (p->mean_of == 1)
-		return rank_column_add(&x->column[s], (double)v, times, expected(p, s));
+	if (mean_of == 1)
+		return rank_column_add(&x->column[s], v, times, expected(p, s));
 	while (times && r == 0) {
-		uint32_t n = p->mean_of - x->n_sum[s];
+		uint32_t n = mean_of - x->n_sum[s];
 
 		n = n < times ? n : times;
-		x->sum[s] += (double)v * n;
+		x->sum[s] += v * n;
 		x->n_sum[s] += n;
 		times -= n;
-		if (x->n_sum[s] < p->mean_of)
+		if (x->n_sum[s] < mean_of)
 			break;
-		r = rank_column_add(&x->column[s], x->sum[s] / p->mean_of, 1, expected(p, s));
+		r = rank_column_add(&x->column[s], x->sum[s] / mean_of, 1, expected(p, s));
 		x->sum[s] = 0;
 		x->n_sum[s] = 0;
 	}
 	return r;
+}
+
+static int add_run(const struct part *p, struct series *x, enum stretch s, int64_t v,
+		   uint32_t times)
+{
+	if (s == NOW)
+		widen(x, v, v);
+	x->n[s] += times;
+	return add_samples(p, p->mean_of, x, s, (double)v, times);
 }
 
 static int add_values(struct rank *k, const struct part *p, struct series *x, enum stretch s,
@@ -280,14 +343,15 @@ static int add_changes(struct rank *k, const struct part *p, struct series *x, e
 	return r;
 }
 
-static int add_minis(const struct part *p, struct series *x, enum stretch s,
-		     const struct block_mini *minis, uint32_t lo, uint32_t hi)
+/* Summaries, or buckets; mean_of: a sample is that of so many. */
+static int add_minis(const struct part *p, uint32_t mean_of, struct series *x, enum stretch s,
+		     const struct block_mini *minis, uint32_t n)
 {
 	uint32_t times = 0;
 	double last = 0;
 	int r = 0;
 
-	for (uint32_t i = (lo + BLOCK_MINI - 1) / BLOCK_MINI; (i + 1) * BLOCK_MINI <= hi; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		const struct block_mini *m = &minis[i];
 		double v;
 
@@ -298,7 +362,7 @@ static int add_minis(const struct part *p, struct series *x, enum stretch s,
 		x->n[s] += m->n;
 		v = m->min == m->max ? (double)m->min : m->sum / m->n;
 		if (times && v != last) {
-			r = rank_column_add(&x->column[s], last, times, expected(p, s));
+			r = add_samples(p, mean_of, x, s, last, times);
 			times = 0;
 		}
 		if (r < 0)
@@ -306,7 +370,37 @@ static int add_minis(const struct part *p, struct series *x, enum stretch s,
 		last = v;
 		times++;
 	}
-	return times ? rank_column_add(&x->column[s], last, times, expected(p, s)) : 0;
+	return times ? add_samples(p, mean_of, x, s, last, times) : 0;
+}
+
+/* By what the block has of several reads at once. */
+static int take_minis(struct rank *k, const struct history_block *b, const struct block_group *g,
+		      const struct reads *r, uint32_t i, uint32_t metric, bool rate,
+		      struct series *x)
+{
+	const struct part *p = &k->parts[k->map[g->group] - 1];
+	const struct block_instance *in = &g->instances[i];
+	int e = b->rollup ? rollup_buckets(b->block, g, i, metric, rate, k->buckets)
+			  : block_minis(b->block, g, i, metric, rate, k->buckets);
+
+	for (enum stretch s = NOW; e == 0 && s < N_STRETCHES; s++) {
+		uint32_t lo = r->lo[s], hi = r->hi[s];
+
+		if (b->rollup) { /* buckets are those of the instance */
+			uint32_t end = in->first + in->n;
+
+			lo = lo > in->first ? lo : in->first;
+			hi = hi < end ? hi : end;
+			lo = lo - in->first;
+			hi = hi > in->first ? hi - in->first : 0;
+		} else {
+			whole_minis(k, g->n_reads, &lo, &hi);
+		}
+		if (hi > lo)
+			e = add_minis(p, k->coarse ? p->mean_of : 1, x, s, k->buckets + lo,
+				      hi - lo);
+	}
+	return e;
 }
 
 static int take_series(struct rank *k, const struct history_block *b, const struct block_group *g,
@@ -314,24 +408,20 @@ static int take_series(struct rank *k, const struct history_block *b, const stru
 {
 	const struct part *p = &k->parts[k->map[g->group] - 1];
 	bool rate = b->catalog->groups[g->group].metrics[metric].sem == SEM_COUNTER;
-	struct block_mini minis[BLOCK_MINIS_MAX];
 	bool by_changes;
 	int64_t base;
 	int e;
 
-	if (p->mean_of == BLOCK_MINI)
-		e = block_minis(b->block, g, i, metric, rate, minis);
-	else
-		e = block_changes(b->block, g, i, metric, &k->changes);
+	if (k->coarse || p->mean_of == BLOCK_MINI)
+		return take_minis(k, b, g, r, i, metric, rate, x);
+	e = block_changes(b->block, g, i, metric, &k->changes);
 	by_changes = e == 0;
 	if (e == 1)
 		e = block_values(b->block, g, i, metric, &base, k->values);
 	for (enum stretch s = NOW; e == 0 && s < N_STRETCHES; s++) {
 		if (r->lo[s] == r->hi[s])
 			continue;
-		if (p->mean_of == BLOCK_MINI)
-			e = add_minis(p, x, s, minis, r->lo[s], r->hi[s]);
-		else if (by_changes)
+		if (by_changes)
 			e = add_changes(k, p, x, s, g, &g->instances[i], rate, r->lo[s], r->hi[s]);
 		else
 			e = add_values(k, p, x, s, g, &g->instances[i], rate, base, r->lo[s],
@@ -344,6 +434,7 @@ static int take_group(struct rank *k, const struct history_block *b, const struc
 {
 	uint32_t group = k->map[g->group] - 1;
 	struct reads r = find_reads(k, b, g);
+	uint32_t n_metrics = n_metrics_of(b, g);
 	int e = 0;
 
 	for (uint32_t i = 0; i < g->n_reads; i++)
@@ -362,11 +453,11 @@ static int take_group(struct rank *k, const struct history_block *b, const struc
 		if (!o || o->left_out)
 			continue;
 		if (!o->series)
-			o->series = calloc(g->n_metrics, sizeof(*o->series));
+			o->series = calloc(n_metrics, sizeof(*o->series));
 		if (!o->series)
 			return -ENOMEM;
-		o->n_metrics = g->n_metrics;
-		for (uint32_t m = 0; m < g->n_metrics && e != -ENOMEM; m++)
+		o->n_metrics = n_metrics;
+		for (uint32_t m = 0; m < n_metrics && e != -ENOMEM; m++)
 			e = take_series(k, b, g, &r, i, m, &o->series[m]);
 		if (e == -EBADMSG)
 			e = 0;

@@ -24,13 +24,14 @@ struct one { /* instance */
 };
 struct part { /* group */
 	uint32_t n[N_STRETCHES];
-	uint32_t mean_of; /* reads a sample is the mean of */
+	uint32_t mean_of; /* reads (or buckets) a sample is the mean of */
 	uint32_t period_ms;
 };
 
 struct rank {
 	const struct rank_request *rq;
 	int64_t from_us[N_STRETCHES], to_us[N_STRETCHES];
+	bool coarse; /* what is ranked are buckets of rollups, and summaries where there are none */
 	struct sweep *w;
 	const struct mirror *mapped; /* what `map` is of */
 	uint32_t *map;		     /* group of a block to that of the newest catalog, + 1 */
@@ -41,6 +42,7 @@ struct rank {
 	struct one *ones;
 	uint32_t cap_ones;
 	int64_t *values;
+	struct block_mini *buckets;
 	struct block_changes changes;
 	uint16_t n_steps[BLOCK_READS + 1]; /* of the group: how many reads before have a dt_us */
 };

@@ -20,13 +20,19 @@ void rank_column_done(struct rank_column *);
 
 struct rank_scale {
 	double quantum; /* the smallest step a sample can show */
+	double least;	/* what is less than a few of these matters to nobody */
+	double share;	/* of the median before that is told apart from nothing */
 	bool state;
 	double ahead; /* where the middle of the range lies: 0 the beginning of the baseline, 1 its
 			 end */
 };
-/* The score; 0: not moved. *now and *before get the medians. Needs at least one sample in each. Scratch
- * has room for the samples of either. Reorders both columns. */
-double rank_score(struct rank_column *now, struct rank_column *before, const struct rank_scale *,
-		  double *scratch, double *ret_now, double *ret_before);
+struct rank_moved {
+	double score; /* 0: it has not */
+	double now, before;
+	bool brief; /* a part of the range: now and before are what it reached, not medians */
+};
+/* Needs at least one sample in each. Scratch has room for the samples of both. */
+struct rank_moved rank_score(const struct rank_column *now, const struct rank_column *before,
+			     const struct rank_scale *, double *scratch);
 
 #endif

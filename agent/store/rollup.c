@@ -113,6 +113,13 @@ int rollup_flush(struct rollup *r)
 	return deliver(r);
 }
 
+uint64_t rollup_since_us(const struct rollup *r)
+{
+	if (r->pending.data)
+		return r->pending.head.from_us;
+	return r->n_blocks ? r->head.from_us : UINT64_MAX;
+}
+
 /* ---- blocks ---- */
 
 static bool is_other(const struct rollup *r, const struct block_head *h)

@@ -41,6 +41,8 @@ void rollup_close(struct rollup *);				    /* NULL is fine */
 int rollup_add(struct rollup *, struct block *, const struct mirror *catalog);
 /* Hands over what was added so far, if anything. 0 or -errno, then call again. */
 int rollup_flush(struct rollup *);
+/* CLOCK_MONOTONIC of the first read that was added and not handed over; UINT64_MAX: there is none. */
+uint64_t rollup_since_us(const struct rollup *);
 
 /* The buckets of one metric (of the catalog: metric < rollup_n_metrics(group)) of instance i of
  * a rollup's group, of_rates when it is a counter: instances[i].n of them, bucket k being group->at_us[instances[i].first + k] and

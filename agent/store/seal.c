@@ -10,6 +10,8 @@
 #include "store/gather.h"
 
 enum { STEP_US = 20000, BLOCK_US = 60000000, CLOCK_EVERY = 16 };
+/* Steps of the wall clock that end a block, and those that end one younger than BRIEF_US. */
+enum { STEP_MIN_US = 1000, LARGE_STEP_US = 100000, BRIEF_US = 10000000 };
 
 struct sealer {
 	struct sealer_config config;
@@ -20,6 +22,7 @@ struct sealer {
 	struct block_writer writer;
 	struct out catalog; /* the frame in force */
 	int64_t real_off_us;
+	bool has_clock; /* it is known */
 
 	struct frame frame; /* read and not yet taken; data is the cursor's */
 	bool has_frame;
@@ -212,6 +215,7 @@ static int take_clock(struct sealer *s, const struct frame *f, bool keep)
 	if (r < 0)
 		return r;
 	s->real_off_us = c.real_off_us;
+	s->has_clock = true;
 	if (keep)
 		keep_frame(s, f, c.mono_us);
 	return 0;
@@ -254,6 +258,20 @@ static int take_frame(struct sealer *s, const struct frame *f)
 	return -EBADMSG;
 }
 
+/* Was the wall clock set? A block knows one offset of it. Where it is set by little again and again, not
+ * each time is worth a block. */
+static bool is_clock_step(const struct sealer *s, const struct frame *f)
+{
+	struct clock_frame c;
+	uint64_t begun_us = s->gather.n_ticks ? s->gather.tick_us[0] : s->first_us;
+	int64_t step_us;
+
+	if (!s->has_clock || frame_type(f) != FRAME_CLOCK || frame_read_clock(f, &c) < 0)
+		return false;
+	step_us = c.real_off_us - s->real_off_us;
+	return llabs(step_us) >= (c.mono_us - begun_us < BRIEF_US ? LARGE_STEP_US : STEP_MIN_US);
+}
+
 /* Does the block end before this frame? */
 static bool ends_before(const struct sealer *s, const struct frame *f)
 {
@@ -262,7 +280,7 @@ static bool ends_before(const struct sealer *s, const struct frame *f)
 
 	if (is_empty(s))
 		return false;
-	if (is_new_catalog(s, f))
+	if (is_new_catalog(s, f) || is_clock_step(s, f))
 		return true;
 	return frame_type(f) == FRAME_TICK && s->gather.n_ticks &&
 	       frame_read_tick(f, &h, &r) == 0 && h.mono_us > s->gather.tick_us[0] &&
@@ -313,8 +331,9 @@ static int need_frame(struct sealer *s)
 	return r;
 }
 
-/* One frame, or one block that is ready. 1: go on; 0: nothing more to read; -errno. */
-static int step(struct sealer *s)
+/* One frame, or one block that is ready; that only when it is the first work of a call, which it fills.
+ * 1: go on; 2: go on in another call; 0: nothing more to read; -errno. */
+static int step(struct sealer *s, bool first)
 {
 	int r;
 
@@ -328,8 +347,8 @@ static int step(struct sealer *s)
 		return r;
 	if (s->pending.data || (s->damaged && !is_empty(s)) || gather_is_full(&s->gather) ||
 	    (s->has_frame && ends_before(s, &s->frame))) {
-		r = seal_and_deliver(s);
-		return r < 0 ? r : 1;
+		r = first ? seal_and_deliver(s) : 0;
+		return r < 0 ? r : 2;
 	}
 	if (s->damaged) {
 		begin_block(s);
@@ -361,8 +380,10 @@ int sealer_step(struct sealer *s)
 	uint64_t end_us = clock_mono_us() + STEP_US;
 
 	for (unsigned i = 1;; i++) {
-		int r = step(s);
+		int r = step(s, i == 1);
 
+		if (r == 2)
+			return 1;
 		if (r != 1)
 			return checked(s, r);
 		if (i % CLOCK_EVERY == 0 && clock_mono_us() >= end_us)

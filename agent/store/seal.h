@@ -7,7 +7,7 @@
  *    to a lap of the log before it was read (then the next block begins after the gap and says no
  *    rate across it).
  *  - A block ends after BLOCK_READS ticks (so no group has more reads), after 60 s, at a new catalog,
- *    when half a million changes are gathered, which bounds the memory, or when sealer_flush() asks
+ *    when the wall clock is set by 1 ms (in its first ten seconds: by 100 ms), when half a million changes are gathered, which bounds the memory, or when sealer_flush() asks
  *    for it.
  */
 #ifndef STROBE_STORE_SEAL_H
@@ -36,8 +36,8 @@ struct sealer_config {
 
 int sealer_open(struct sealer **ret, const struct sealer_config *); /* 0 or -errno */
 void sealer_close(struct sealer *);				    /* NULL is fine */
-/* Reads what the log has by now (at most some 20 ms of work) and hands finished blocks to the sink.
- * 1: there is more to read; 0; -errno of the sink or -ENOMEM (nothing is lost: call again). */
+/* Reads what the log has by now, at most some 20 ms of work, or makes one block and hands it to the
+ * sink, which takes as long as that. 1: there is more to read; 0; -errno of the sink or -ENOMEM (nothing is lost: call again). */
 int sealer_step(struct sealer *);
 /* Without a log: takes one frame. A seq that does not follow the one before is a loss: on with the next
  * KEY. As sealer_step; after an error the frame was not taken. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/rollup.h"
 #include "store/sweep.h"
 
 enum stretch { NOW, BEFORE, N_STRETCHES };
@@ -22,11 +23,12 @@ struct totals {
 	bool is_counter[TOTALS_METRICS_MAX];
 	enum stretch stretch;
 	int64_t from_us, to_us;
-	uint32_t n_reads;
+	uint32_t n_reads, resolution_us;
 	struct sweep_names names;
 	struct one *ones;
 	uint32_t cap;
 	int64_t values[BLOCK_READS];
+	struct block_mini buckets[BLOCK_READS];
 };
 
 /* ---- reading ---- */
@@ -76,6 +78,32 @@ static void add_values(const struct totals *t, const struct block_group *g,
 	}
 }
 
+/* Adds what buckets [lo, hi) say. */
+static int add_buckets(struct totals *t, const struct history_block *b, const struct block_group *g,
+		       uint32_t i, size_t m, uint32_t lo, uint32_t hi, int64_t *total)
+{
+	const struct block_instance *in = &g->instances[i];
+	uint32_t from = lo > in->first ? lo : in->first, to = in->first + in->n;
+	uint64_t most = 1; /* reads in a bucket: from them follows how long one took */
+	double rise = 0;
+	int r = rollup_buckets(b->block, g, i, t->metrics[m], t->is_counter[m], t->buckets);
+
+	for (uint32_t j = 0; j < g->n_reads; j++)
+		most = g->dt_us[j] > most ? g->dt_us[j] : most;
+	to = to < hi ? to : hi;
+	for (uint32_t j = from; r == 0 && j < to; j++) {
+		const struct block_mini *k = &t->buckets[j - in->first];
+
+		if (k->n && t->is_counter[m])
+			rise += k->sum / 1000 * (ROLLUP_BUCKET_US / 1e6) / (double)most;
+		else if (k->n)
+			*total = k->max > *total ? k->max : *total;
+	}
+	if (rise >= 9e18 || __builtin_add_overflow(*total, (int64_t)(rise + 0.5), total))
+		*total = INT64_MAX;
+	return r;
+}
+
 static uint32_t first_at(const struct block_group *g, int64_t shift_us, int64_t at_us)
 {
 	uint32_t i = 0;
@@ -91,15 +119,15 @@ static int find_group(struct totals *t, const struct history_block *b,
 {
 	uint32_t to;
 
-	if (b->rollup)
-		return 0;
 	for (uint32_t g = 0; g < b->catalog->n_groups; g++) {
 		int r;
 
 		if (!sweep_group(t->w, b, g, &to) || to != t->group)
 			continue;
 		r = block_group(b->block, g, ret);
-		return r < 0 ? r : *ret && (*ret)->n_reads <= BLOCK_READS;
+		if (r < 0 || !*ret || (*ret)->n_reads > BLOCK_READS)
+			return r;
+		return !b->rollup || rollup_n_metrics(*ret) == b->catalog->groups[g].n_metrics;
 	}
 	return 0;
 }
@@ -121,13 +149,32 @@ static int take_instance(struct totals *t, const struct history_block *b,
 		o->ended |= in->ended && end >= lo && (end < hi || hi == g->n_reads);
 	}
 	for (size_t m = 0; m < t->rq->n_metrics; m++) {
-		int r = block_values(b->block, g, i, t->metrics[m], &base, t->values);
+		int64_t *total = &o->total[t->stretch][m];
+		int r = b->rollup ? add_buckets(t, b, g, i, m, lo, hi, total)
+				  : block_values(b->block, g, i, t->metrics[m], &base, t->values);
 
 		if (r < 0)
 			return r;
-		add_values(t, g, in, base, t->is_counter[m], lo, hi, &o->total[t->stretch][m]);
+		if (!b->rollup)
+			add_values(t, g, in, base, t->is_counter[m], lo, hi, total);
 	}
 	return 0;
+}
+
+static void find_reads(const struct totals *t, const struct history_block *b,
+		       const struct block_group *g, uint32_t *lo, uint32_t *hi)
+{
+	int64_t from_us = t->from_us, to_us = t->to_us;
+
+	if (b->rollup) { /* a bucket that is partly in the range is of it alone */
+		from_us -= t->stretch == NOW ? ROLLUP_BUCKET_US - 1 : 0;
+		to_us -= t->stretch == NOW ? 0 : ROLLUP_BUCKET_US - 1;
+		from_us = from_us > b->from_us ? from_us : b->from_us;
+		to_us = to_us < b->to_us ? to_us : b->to_us;
+	}
+	*lo = first_at(g, b->shift_us, from_us);
+	*hi = first_at(g, b->shift_us, to_us);
+	*hi = *hi > *lo ? *hi : *lo;
 }
 
 static int take_block(void *arg, const struct history_block *b)
@@ -139,8 +186,9 @@ static int take_block(void *arg, const struct history_block *b)
 
 	if (r <= 0)
 		return r == -EBADMSG ? 0 : r;
-	lo = first_at(g, b->shift_us, t->from_us);
-	hi = first_at(g, b->shift_us, t->to_us);
+	find_reads(t, b, g, &lo, &hi);
+	if (b->rollup && hi > lo)
+		t->resolution_us = ROLLUP_BUCKET_US;
 	t->n_reads += hi - lo;
 	for (uint32_t i = 0; i < g->n_instances; i++) {
 		const struct block_instance *in = &g->instances[i];
@@ -282,6 +330,7 @@ static int run_stretch(struct totals *t, struct history *h, enum stretch stretch
 	if (r == 0)
 		r = sweep_each(&w, take_block, t);
 	if (r == 0 && res) {
+		res->resolution_us = t->resolution_us;
 		res->n_attrs = w.catalog->groups[t->group].n_attrs;
 		r = t->n_reads ? choose(t, res) : -ENODATA;
 		if (r == 0 && res->n_attrs)

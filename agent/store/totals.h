@@ -4,6 +4,10 @@
  *
  * A step counts when its second read is in the range, and its first is too or is the read right
  * before it. What a counter had risen to before it was first read is not known.
+ *
+ * Of what is not held in full any more rollups tell: buckets that overlap the range (or lie in the
+ * baseline), their mean rates times the time that was read, to some 0.4 %. Who came and went within a
+ * minute is not in them (rollup.h).
  */
 #ifndef STROBE_STORE_TOTALS_H
 #define STROBE_STORE_TOTALS_H
@@ -33,6 +37,7 @@ struct totals_result {
 	struct totals_row *rows; /* the largest of the first metric first */
 	size_t n_rows;
 	uint32_t n_instances, n_attrs; /* that were there in the range; attributes of the group */
+	uint32_t resolution_us;	       /* 0: every sample; else some of it is of buckets so long */
 };
 
 /* 0; -EINVAL; -ENOENT: no such group or metric; -ENODATA: nothing is held of the range; -ENOMEM, -E2BIG,

@@ -7,6 +7,7 @@
 
 #include "store/query.h"
 #include "store/rank.h"
+#include "store/rollup.h"
 
 #include <unistd.h>
 
@@ -21,13 +22,14 @@ enum {
 };
 
 struct lap {
-	struct sealed plain[BLOCKS_MAX], small[BLOCKS_MAX];
+	struct sealed plain[BLOCKS_MAX], small[BLOCKS_MAX], rollup[BLOCKS_MAX];
 	uint8_t *catalog;
-	size_t n;
+	size_t n, n_rollups;
 	uint64_t span_us; /* of a boot that has the lap */
 	struct sealer *sealer;
 };
 
+static const int64_t day_us = 86400ll * 1000000;
 static struct recording b;
 static struct lap lap;
 
@@ -51,8 +53,64 @@ static int keep(void *arg, struct sealed *s)
 
 static void follow(void *arg)
 {
+	int r;
+
 	(void)arg;
-	FEEDER_CHECK(sealer_step(lap.sealer) >= 0);
+	while ((r = sealer_step(lap.sealer)) == 1)
+		;
+	FEEDER_CHECK(r == 0);
+}
+
+static int keep_rollup(void *arg, struct sealed *s)
+{
+	struct sealed *to = &lap.rollup[lap.n_rollups];
+	uint8_t *plain = s->data;
+
+	(void)arg;
+	FEEDER_CHECK(lap.n_rollups++ < BLOCKS_MAX);
+	*to = *s;
+	FEEDER_CHECK(block_compress(plain, s->len, &to->data, &to->len) == 0);
+	free(plain);
+	s->data = NULL;
+	return 0;
+}
+
+/* Rollups of the lap's blocks; those of a real day would be six times as long. */
+static void roll_up(void)
+{
+	struct rollup_config c = {.sink = keep_rollup};
+	struct frame f = {.data = lap.catalog, .len = lap.plain[0].catalog_len};
+	struct mirror catalog;
+	struct rollup *r;
+
+	mirror_init(&catalog);
+	FEEDER_CHECK(mirror_apply(&catalog, &f) == 0);
+	FEEDER_CHECK(rollup_open(&r, &c) == 0);
+	for (size_t i = 0; i < lap.n; i++) {
+		struct block *block;
+
+		FEEDER_CHECK(block_open(&block, lap.plain[i].data, lap.plain[i].len) == 0);
+		FEEDER_CHECK(rollup_add(r, block, &catalog) == 0);
+		block_close(block);
+	}
+	FEEDER_CHECK(rollup_flush(r) == 0);
+	rollup_close(r);
+	mirror_done(&catalog);
+}
+
+static void add_copies(struct history *h, const struct sealed *blocks, size_t n, unsigned ago)
+{
+	for (size_t k = 0; k < n; k++) {
+		struct sealed s = blocks[k];
+
+		snprintf(s.head.boot_id, sizeof(s.head.boot_id), "%u", ago);
+		s.head.log_id[0] = (uint8_t)ago; /* a log of its own */
+		s.head.real_off_us -= (int64_t)(ago * lap.span_us);
+		s.data = malloc(s.len);
+		FEEDER_CHECK(s.data);
+		memcpy(s.data, blocks[k].data, s.len);
+		FEEDER_CHECK(history_add(h, &s, false) == 0);
+	}
 }
 
 /* So many laps, one after the other: the newest is the boot of now. */
@@ -62,17 +120,10 @@ static struct history *open_laps(unsigned n, const struct sealed *blocks)
 	struct history *h;
 
 	FEEDER_CHECK(history_open(&h, &c) == 0);
-	for (unsigned i = n; i > 0; i--)
-		for (size_t k = 0; k < lap.n; k++) {
-			struct sealed s = blocks[k];
-
-			snprintf(s.head.boot_id, sizeof(s.head.boot_id), "%u", i - 1);
-			s.head.real_off_us -= (int64_t)((i - 1) * lap.span_us);
-			s.data = malloc(s.len);
-			FEEDER_CHECK(s.data);
-			memcpy(s.data, blocks[k].data, s.len);
-			FEEDER_CHECK(history_add(h, &s, false) == 0);
-		}
+	for (unsigned i = n; i > 0; i--) {
+		add_copies(h, blocks, lap.n, i - 1);
+		add_copies(h, lap.rollup, lap.n_rollups, i - 1);
+	}
 	return h;
 }
 
@@ -107,10 +158,11 @@ static void choose(struct query_selector *sel, size_t n)
 }
 
 static void bench_query(const char *name, struct history *h, size_t n_series, int64_t span_us,
-			double budget)
+			bool chart, double budget)
 {
 	struct query_selector sel[HOUR_SERIES];
-	struct query_request rq = {.selectors = sel, .n_selectors = n_series, .points = POINTS};
+	struct query_request rq = {
+		.selectors = sel, .n_selectors = n_series, .points = POINTS, .chart = chart};
 	double cost[RUNS];
 	uint64_t n = 0;
 
@@ -185,18 +237,24 @@ int main(int argc, char **argv)
 	FEEDER_CHECK(sealer_flush(lap.sealer) == 0);
 	lap.span_us = lap.plain[lap.n - 1].head.to_us + 100000;
 
+	roll_up();
 	h = open_laps(HOUR_LAPS, lap.plain);
-	bench_query("query_1h_ms", h, HOUR_SERIES, 3600000000, 5);
+	bench_query("query_1h_ms", h, HOUR_SERIES, 3600000000, false, 5);
 	history_close(h);
 	h = open_laps(RANK_LAPS, lap.plain);
 	bench_rank("rank_5000_ms", h, 5000000);
 	bench_rank("rank_5000_10min_ms", h, 600000000);
 	history_close(h);
+	FEEDER_CHECK(history_open(&h, &(struct history_config){.log = l, .boot_id = "0"}) == 0);
+	bench_rank("rank_5000_unsealed_ms", h, 5000000); /* a minute that is in no block yet */
+	history_close(h);
 	h = open_laps(DAY_LAPS, lap.plain);
-	bench_query("query_24h_1_series_ms", h, 1, 86400ll * 1000000, 20);
+	bench_query("query_24h_1_series_ms", h, 1, day_us, false, 20);
 	history_close(h);
 	h = open_laps(DAY_LAPS, lap.small);
-	bench_query("query_24h_1_series_zstd_ms", h, 1, 86400ll * 1000000, 100);
+	bench_query("query_24h_1_series_zstd_ms", h, 1, day_us, false, 100);
+	bench_query("query_24h_chart_ms", h, 1, day_us, true, 20);
+	bench_query("query_24h_chart_10_series_ms", h, HOUR_SERIES, day_us, true, 40);
 	history_close(h);
 
 	sealer_close(lap.sealer);

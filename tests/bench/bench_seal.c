@@ -13,7 +13,7 @@ enum { BLOCKS_MAX = 4096, RUNS = 5, LAPS_MAX = 8 };
 static struct {
 	uint8_t *data[BLOCKS_MAX], *small[BLOCKS_MAX];
 	size_t len[BLOCKS_MAX], small_len[BLOCKS_MAX], n;
-	uint64_t bytes, small_bytes, n_samples, seal_ns;
+	uint64_t bytes, small_bytes, n_samples, seal_ns, step_ns; /* step_ns: the longest */
 	struct sealer *sealer;
 } held;
 
@@ -101,11 +101,18 @@ static int roll(void *arg, struct sealed *s)
 
 static void follow(void *arg)
 {
-	uint64_t t = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int r = 1;
 
 	(void)arg;
-	FEEDER_CHECK(sealer_step(held.sealer) >= 0);
-	held.seal_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - t;
+	while (r == 1) {
+		uint64_t t = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		r = sealer_step(held.sealer);
+		t = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t;
+		held.seal_ns += t;
+		held.step_ns = t > held.step_ns ? t : held.step_ns;
+	}
+	FEEDER_CHECK(r == 0);
 }
 
 static void compress(void)
@@ -251,6 +258,8 @@ int main(int argc, char **argv)
 	print("sealed_zstd_bytes_per_sample", (double)held.small_bytes / (double)held.n_samples,
 	      "By", 0.075);
 	print("seal_encode_ns_per_sample", (double)held.seal_ns / (double)held.n_samples, "ns", 8);
+	fprintf(stderr, "the longest step of the sealer: %.1f ms of CPU\n",
+		(double)held.step_ns / 1e6);
 	print("seal_decode_ns_per_sample", decode_ns(held.data, held.len), "ns", 2);
 	print("seal_decode_zstd_ns_per_sample", decode_ns(held.small, held.small_len), "ns", 4);
 	print("seal_series_hour_us", series_us(held.data, held.len, 0, 0, false), "us", 500);

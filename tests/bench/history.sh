@@ -30,5 +30,7 @@ result tick_lateness_idle_p99 "$idle" us -
 result tick_lateness_busy_p99 "$busy" us "$(awk -v i="$idle" 'BEGIN {print (2 * i > 1000) ? 2 * i : 1000}')"
 for _ in 1 2 3 4 5; do ms "query?metric=kernel.percpu.cpu.user&instance=cpu1&$day"; done | median >"$bench_tmp/day"
 result query_24h_1_series_disk_ms "$(cat "$bench_tmp/day")" ms -
+for _ in 1 2 3 4 5; do ms "query?metric=kernel.percpu.cpu.user&instance=cpu1&$day&approx=1"; done | median >"$bench_tmp/day"
+result query_24h_chart_disk_ms "$(cat "$bench_tmp/day")" ms -
 result "memory_${hours}h_mib" "$(awk '/^RssAnon|^RssShmem/ {s += $2} END {printf "%.1f", s / 1024}' "/proc/$agent_pid/status")" MiB $((memory + 8))
 agent_stop

@@ -142,7 +142,7 @@ static void ask(struct log *l)
 {
 	static const struct query_selector sel[] = {
 		{"t.count", NULL}, {"t.level", "sda"}, {"t.state", NULL}, {"t.level", NULL}};
-	struct query_request rq = {sel, 4, 1000000, 3000000, 20, false, 0};
+	struct query_request rq = {sel, 4, 1000000, 3000000, 20, false, false, 0};
 	struct query_result *res;
 	struct history *h;
 	int r;

@@ -13,11 +13,12 @@ export const binary = process.env.STROBE ?? path.join(root, 'build/strobe');
 
 // ---- an agent of this test's own ----
 
-// verb: what serves; the options of a runtime directory are run's own.
-export async function startAgent({ args = [], env = {}, dir, listen = '127.0.0.1:0', token, verb = 'run' } = {}) {
+// verb: what serves; the options of a runtime directory are run's own. within: a command that runs it.
+export async function startAgent({ args = [], env = {}, dir, listen = '127.0.0.1:0', token, verb = 'run', within = [] } = {}) {
   const own = dir ?? fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'strobe-protocol-'));
   token ??= crypto.randomBytes(16).toString('hex');
-  const child = spawn(binary, [verb, '--listen', listen, ...(verb === 'run' ? ['--runtime-dir', own] : []), ...args],
+  const [program, ...rest] = [...within, binary, verb, '--listen', listen, ...(verb === 'run' ? ['--runtime-dir', own] : []), ...args];
+  const child = spawn(program, rest,
     { env: { ...process.env, STROBE_TOKEN: token, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '', err = '';
   child.stderr.on('data', (d) => { err += d; });

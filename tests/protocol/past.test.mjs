@@ -58,6 +58,7 @@ test('rank: over the stream, over HTTP and by the verb the same rows', async () 
   assert.ok(r.n_series > 300 && r.n_scored > 100 && r.n_scored <= r.n_series, `${r.n_series} ${r.n_scored}`);
   assert.ok(r.rows.every((x, i) => x.score >= 3 && (!i || x.score <= r.rows[i - 1].score)));
   const h = await getJson(agent, `/api/v1/rank?from=${wall(fromUs)}&to=${wall(toUs)}&limit=200`);
+  assert.deepEqual([r.resolution_us, h.resolution_seconds], [0, 0]);
   assert.deepEqual(h.rows.map((x) => [x.metric, x.instance, x.others, x.n, x.n_before]), r.rows.map((x) => [x.metric, x.instance, x.others, x.n, x.n_before]));
   for (const [i, x] of h.rows.entries()) {
     const def = c.model.catalog.groups[r.rows[i].group].metrics[r.rows[i].metric_index];
@@ -65,6 +66,7 @@ test('rank: over the stream, over HTTP and by the verb the same rows', async () 
     const scale = def.mul / def.div / (def.semantics === 0 ? 1000 : 1);
     for (const key of ['before', 'now', 'min', 'max']) assert.ok(Math.abs(x[key] - Number(r.rows[i][key]) * scale) <= Math.abs(x[key]) * 1e-9, `${x.metric} ${key}`);
     assert.equal(x.rate, def.semantics === 0);
+    assert.equal(x.brief, r.rows[i].brief);
     assert.equal(x.unit, def.unit + (x.rate ? '/s' : ''));
     assert.ok(x.min <= x.now && x.now <= x.max, x.metric);
   }

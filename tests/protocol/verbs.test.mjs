@@ -58,6 +58,18 @@ test('get: a table, points, CSV, JSON, raw counters', async () => {
   assert.ok(raw.first <= raw.last);
 });
 
+test('metrics: of an agent they are those of its build', async () => {
+  const own = await strobe(['metrics', '--json']), told = await strobe(['metrics', '--json', '--url', url]);
+  assert.equal(told.status, 0, told.stderr);
+  const byName = (text) => new Map(JSON.parse(text).map(({ collector, ...m }) => [m.name, m]));
+  const known = byName(own.stdout), its = byName(told.stdout);
+  assert.ok(its.size > 100);
+  for (const [name, m] of its) assert.deepEqual(m, known.get(name));
+  assert.match((await strobe(['metrics', '--url', url, 'kernel.all.load'])).stdout, /^kernel\.all\.load\n.*instant/);
+  assert.equal((await strobe(['metrics', '--url', url, 'no.such'])).status, 1);
+  assert.match((await strobe(['metrics', '--url', 'http://127.0.0.1:1/#token=0123456789abcdef0123'])).stderr, /^strobe: /);
+});
+
 test('the agent is found by STROBE_URL, by its token alone, or not at all, with words', async () => {
   assert.equal((await strobe(['status'], { STROBE_URL: url })).status, 0);
   assert.equal((await strobe(['status'], { STROBE_URL: agent.url, STROBE_TOKEN: agent.token })).status, 0);
