@@ -10,6 +10,8 @@
 
 #include "profile/stacks_internal.h"
 
+enum { SMALL = 1 << 15 };
+
 static const char UNKNOWN_FRAME[] = "[unknown]";
 
 /* ---- arrays ---- */
@@ -87,22 +89,30 @@ static int fail(struct stacks *s)
 	return -ENOMEM;
 }
 
-static int grow(struct stacks *s, enum stacks_array a, uint64_t n)
+int stacks_size(struct stacks *s, enum stacks_array a, uint64_t n)
 {
-	struct stacks_private *p = stacks_private(s);
-	uint64_t cap = p->cap[a] ? p->cap[a] : a == ARRAY_TEXT ? 1024 : 32;
 	void *grown;
 
-	while (cap < n)
-		cap *= 2;
-	if (cap >= UINT32_MAX)
+	if (n >= UINT32_MAX)
 		return fail(s);
-	grown = realloc(get_array(s, a), cap * entry_size(a));
+	grown = realloc(get_array(s, a), (n + !n) * entry_size(a));
 	if (!grown)
 		return fail(s);
 	set_array(s, a, grown);
-	p->cap[a] = (uint32_t)cap;
+	stacks_private(s)->cap[a] = (uint32_t)(n + !n);
 	return 0;
+}
+
+/* By doubling; large ones by a quarter, so that what is not used stays small. */
+static int grow(struct stacks *s, enum stacks_array a, uint64_t n)
+{
+	uint64_t cap = stacks_private(s)->cap[a];
+
+	if (!cap)
+		cap = a == ARRAY_TEXT ? 1024 : 32;
+	while (cap < n)
+		cap += cap < SMALL ? cap : cap / 4;
+	return stacks_size(s, a, cap);
 }
 
 int stacks_reserve(struct stacks *s, enum stacks_array a, uint64_t n)
@@ -283,13 +293,24 @@ bool stacks_failed(const struct stacks *s)
 	return stacks_private(s)->failed;
 }
 
+void stacks_adopt(struct stacks *s, uint32_t n)
+{
+	struct stacks_private *p = stacks_private(s);
+
+	for (unsigned a = 0; a < ARRAY_INTERNED; a++) {
+		free(p->tables[a].slots);
+		p->tables[a] = (struct stacks_table){0};
+	}
+	p->n_text = n;
+}
+
 /* ---- interning ---- */
 
 uint32_t stacks_string(struct stacks *s, const char *text, size_t len)
 {
 	struct stacks_private *p = stacks_private(s);
 	const struct stacks_table *t = &p->tables[ARRAY_STRINGS];
-	uint32_t at, i;
+	uint32_t own = UINT32_MAX, at, i;
 
 	len = strnlen(text, len);
 	if (table_ready(s, ARRAY_STRINGS, s->n_strings) < 0)
@@ -301,8 +322,13 @@ uint32_t stacks_string(struct stacks *s, const char *text, size_t len)
 		if (strncmp(held, text, len) == 0 && !held[len])
 			return i - 1;
 	}
+	if (p->n_text && text >= s->text &&
+	    text < s->text + p->n_text) /* a part of it, which moves */
+		own = (uint32_t)(text - s->text);
 	if (stacks_reserve(s, ARRAY_TEXT, (uint64_t)p->n_text + len + 1) < 0)
 		return 0;
+	if (own != UINT32_MAX)
+		text = s->text + own;
 	memcpy((char *)(uintptr_t)s->text + p->n_text, text, len);
 	*((char *)(uintptr_t)s->text + p->n_text + len) = 0;
 	s->strings[s->n_strings] = p->n_text;
@@ -338,30 +364,31 @@ static bool same_frame(const struct stacks_frame *held, const struct stacks_fram
 	return held->name == f->name || (f->addr && (!f->name || !held->name));
 }
 
-uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *f)
+uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 {
+	const struct stacks_frame f = *frame; /* it may be one of these, which move */
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_FRAMES];
 	uint32_t at, i;
 
-	if (!f->addr && !f->name && !f->module)
+	if (!f.addr && !f.name && !f.module)
 		return 0;
-	if (f->module >= s->n_modules || f->name >= s->n_strings || f->type >= STACKS_TYPES ||
+	if (f.module >= s->n_modules || f.name >= s->n_strings || f.type > STACKS_TYPES ||
 	    table_ready(s, ARRAY_FRAMES, s->n_frames) < 0)
 		return 0;
-	at = (uint32_t)hash_frame(stacks_private(s)->seed, f) & t->mask;
+	at = (uint32_t)hash_frame(stacks_private(s)->seed, &f) & t->mask;
 	for (; (i = t->slots[at]); at = (at + 1) & t->mask) {
 		struct stacks_frame *held = &s->frames[i - 1];
 
-		if (!same_frame(held, f))
+		if (!same_frame(held, &f))
 			continue;
-		if (!held->name && f->name) {
-			held->name = f->name;
+		if (!held->name && f.name) {
+			held->name = f.name;
 			held->missed = false;
 		}
 		return i - 1;
 	}
 	t->slots[at] = s->n_frames + 1;
-	s->frames[s->n_frames] = *f;
+	s->frames[s->n_frames] = f;
 	return s->n_frames++;
 }
 
@@ -385,20 +412,37 @@ uint32_t stacks_node(struct stacks *s, uint32_t parent, uint32_t frame)
 	return s->n_nodes++;
 }
 
-uint32_t stacks_task(struct stacks *s, const struct stacks_task *task)
+uint32_t stacks_node_append(struct stacks *s, uint32_t parent, uint32_t frame)
 {
+	if (stacks_reserve(s, ARRAY_NODES, (uint64_t)s->n_nodes + 1) < 0)
+		return 0;
+	s->nodes[s->n_nodes] = (struct stacks_node){.parent = parent, .frame = frame};
+	return s->n_nodes++;
+}
+
+void stacks_forget_nodes(struct stacks *s)
+{
+	struct stacks_table *t = &stacks_private(s)->tables[ARRAY_NODES];
+
+	free(t->slots);
+	*t = (struct stacks_table){0};
+}
+
+uint32_t stacks_task(struct stacks *s, const struct stacks_task *from)
+{
+	const struct stacks_task task = *from;
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_TASKS];
 	uint32_t at, i;
 
-	if (task->comm >= s->n_strings || task->process >= s->n_strings ||
-	    task->cgroup >= s->n_strings || table_ready(s, ARRAY_TASKS, s->n_tasks) < 0)
+	if (task.comm >= s->n_strings || task.process >= s->n_strings ||
+	    task.cgroup >= s->n_strings || table_ready(s, ARRAY_TASKS, s->n_tasks) < 0)
 		return 0;
-	at = (uint32_t)hash_task(stacks_private(s)->seed, task) & t->mask;
+	at = (uint32_t)hash_task(stacks_private(s)->seed, &task) & t->mask;
 	for (; (i = t->slots[at]); at = (at + 1) & t->mask)
-		if (memcmp(&s->tasks[i - 1], task, sizeof(*task)) == 0)
+		if (memcmp(&s->tasks[i - 1], &task, sizeof(task)) == 0)
 			return i - 1;
 	t->slots[at] = s->n_tasks + 1;
-	s->tasks[s->n_tasks] = *task;
+	s->tasks[s->n_tasks] = task;
 	return s->n_tasks++;
 }
 

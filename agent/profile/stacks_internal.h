@@ -43,4 +43,14 @@ static inline struct stacks_private *stacks_private(const struct stacks *s)
 /* Room for n entries in all. 0 or -ENOMEM, which is remembered. */
 int stacks_reserve(struct stacks *, enum stacks_array, uint64_t n);
 
+/* A node that is known not to be there; it is not found by stacks_node() until stacks_forget_nodes(), which
+ * makes that look again at what there is. */
+uint32_t stacks_node_append(struct stacks *, uint32_t parent, uint32_t frame);
+void stacks_forget_nodes(struct stacks *);
+
+/* Room for n entries and no more, for one who knows how many there will be. 0 or -ENOMEM. */
+int stacks_size(struct stacks *, enum stacks_array, uint64_t n);
+/* After the arrays were filled in, with n bytes of text: looks at what there is from now on. */
+void stacks_adopt(struct stacks *, uint32_t n);
+
 #endif

@@ -1,0 +1,420 @@
+/* Trees of stacks: which samples go in, and under which node. */
+#include "profile/fold.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profile/fold_internal.h"
+
+enum { NODES_DEFAULT = 200000, NODES_BETWEEN = 1 << 20, DENSE = 16 };
+
+/* One sample's weight on its way into the tree. */
+struct entry {
+	uint32_t node, task, weight_us, side;
+};
+
+/* ---- what there is about a range ---- */
+
+static uint64_t overlap_us(const struct stacks_range *r, int64_t from_us, int64_t to_us)
+{
+	if (from_us < r->from_us)
+		from_us = r->from_us;
+	if (to_us > r->to_us)
+		to_us = r->to_us;
+	return from_us < to_us ? (uint64_t)(to_us - from_us) : 0;
+}
+
+static void add_hz(struct fold_sum *sum, uint64_t hz)
+{
+	if (!hz || hz > UINT32_MAX)
+		return;
+	if (!sum->hz_min || hz < sum->hz_min)
+		sum->hz_min = (uint32_t)hz;
+	if (hz > sum->hz_max)
+		sum->hz_max = (uint32_t)hz;
+}
+
+static void add_notes(struct fold_sum *sum, const struct stacks *s, const struct stacks_range *r,
+		      int32_t cpu)
+{
+	struct stacks_range both = {s->from_us > r->from_us ? s->from_us : r->from_us,
+				    s->to_us < r->to_us ? s->to_us : r->to_us};
+	int64_t newest_us = INT64_MIN;
+	uint64_t hz = s->hz;
+
+	if (both.from_us >= both.to_us)
+		return;
+	sum->covered_us += (uint64_t)(both.to_us - both.from_us);
+	for (uint32_t i = 0; i < s->n_notes; i++) {
+		const struct stacks_note *n = &s->notes[i];
+		bool in = n->at_us >= both.from_us && n->at_us < both.to_us;
+
+		if (n->kind == STACKS_HZ && n->at_us <= both.from_us && n->at_us >= newest_us) {
+			newest_us = n->at_us;
+			hz = n->n;
+		} else if (n->kind == STACKS_HZ && in) {
+			add_hz(sum, n->n);
+		} else if (n->kind == STACKS_GAP && n->n < INT64_MAX / 4) {
+			uint64_t gap = overlap_us(&both, n->at_us - (int64_t)n->n, n->at_us);
+
+			sum->covered_us -= gap < sum->covered_us ? gap : sum->covered_us;
+		}
+		if (!in || (cpu >= 0 && n->cpu != cpu))
+			continue;
+		sum->lost += n->kind == STACKS_LOST ? n->n : 0;
+		sum->throttled += n->kind == STACKS_THROTTLED ? n->n : 0;
+	}
+	add_hz(sum, hz);
+}
+
+/* ---- gathering ---- */
+
+/* Where samples go: to their nodes' weights, or to a list. */
+struct sink {
+	uint64_t *weights[2]; /* by side and node; NULL: to the list */
+	struct entry *v;
+	uint32_t n, cap;
+};
+
+static int put_entry(struct sink *to, const struct entry *entry)
+{
+	if (to->n == to->cap) {
+		uint32_t cap = to->cap ? to->cap * 2 : 4096;
+		struct entry *grown = realloc(to->v, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		to->v = grown;
+		to->cap = cap;
+	}
+	to->v[to->n++] = *entry;
+	return 0;
+}
+
+static void add_sample(struct fold_sum *sum, const struct stacks_sample *s, uint32_t weight_us)
+{
+	sum->n++;
+	sum->weight_us += weight_us;
+	sum->shallow += (s->flags & STACKS_SHALLOW) != 0;
+	sum->truncated += (s->flags & STACKS_TRUNCATED) != 0;
+}
+
+/* The samples that may count. Where nobody knows when they were, all of them are in the first range. */
+static const struct stacks_range *find_samples(const struct fold *f, const struct stacks *s,
+					       const struct stacks_range *r, uint32_t *first,
+					       uint32_t *end)
+{
+	static const struct stacks_range all = {INT64_MIN, INT64_MAX};
+
+	if (s->has_time) {
+		samples_find(s, f->request.filter.kind, r->from_us, r->to_us, first, end);
+		return r;
+	}
+	*first = 0;
+	*end = r == f->request.ranges ? s->n_samples : 0;
+	return &all;
+}
+
+static int gather_range(struct fold *f, const struct stacks *s, const struct filter *filter,
+			unsigned side, const struct stacks_range *r, struct sink *to)
+{
+	uint32_t i, end;
+	bool any;
+
+	for (r = find_samples(f, s, r, &i, &end); i < end; i++) {
+		const struct stacks_sample *sample = &s->samples[i];
+		struct entry e = {.node = sample->node, .task = sample->task, .side = side};
+
+		if (!filter_has(filter, sample))
+			continue;
+		e.weight_us = sample_weight(r, sample, &any);
+		if (!any)
+			continue;
+		add_sample(&f->sum[side], sample, e.weight_us);
+		if (to->weights[0])
+			to->weights[side][e.node] += e.weight_us;
+		else if (put_entry(to, &e) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int gather(struct fold *f, const struct stacks *s, struct sink *to)
+{
+	const struct fold_request *q = &f->request;
+	struct filter filter;
+	int r = filter_open(&filter, &q->filter, s);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r >= 0 && i < q->n_ranges; i++) {
+		add_notes(&f->sum[0], s, &q->ranges[i], q->filter.cpu);
+		r = gather_range(f, s, &filter, 0, &q->ranges[i], to);
+	}
+	for (size_t i = 0; r >= 0 && i < q->n_base; i++) {
+		add_notes(&f->sum[1], s, &q->base[i], q->filter.cpu);
+		r = gather_range(f, s, &filter, 1, &q->base[i], to);
+	}
+	filter_close(&filter);
+	return r;
+}
+
+/* At most so many samples of the set count. */
+static uint64_t count_about(const struct fold *f, const struct stacks *s)
+{
+	const struct fold_request *q = &f->request;
+	uint32_t first, end;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < q->n_ranges + q->n_base; i++) {
+		find_samples(f, s, i < q->n_ranges ? &q->ranges[i] : &q->base[i - q->n_ranges],
+			     &first, &end);
+		n += end - first;
+	}
+	return n;
+}
+
+/* ---- all nodes at once ---- */
+
+static int add_dense(struct fold *f, const struct stacks *s)
+{
+	struct sink to = {.n = 0};
+	int r = 0;
+
+	for (unsigned k = 0; k < f->n_sides; k++) {
+		to.weights[k] = calloc(s->n_nodes, sizeof(**to.weights));
+		r = to.weights[k] ? r : -ENOMEM;
+	}
+	if (r >= 0)
+		r = gather(f, s, &to);
+	if (r >= 0)
+		r = fold_merge_dense(f, s, to.weights);
+	free(to.weights[0]);
+	free(to.weights[1]);
+	return r;
+}
+
+/* ---- from stack to stack ---- */
+
+/* Where nodes of an epoch went, under one node of the tree at a time. */
+struct walk {
+	struct fold *f;
+	const struct stacks *s;
+	struct {
+		uint32_t turn, to; /* `to` counts if the turn is the present one */
+	} * at;
+	uint32_t turn, *path, cap_path;
+};
+
+static int push(struct walk *w, uint32_t n, uint32_t node)
+{
+	if (n == w->cap_path) {
+		uint32_t cap = w->cap_path ? w->cap_path * 2 : 256,
+			 *grown = realloc(w->path, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		w->path = grown;
+		w->cap_path = cap;
+	}
+	w->path[n] = node;
+	return 0;
+}
+
+static int add_entry(struct walk *w, const struct entry *e)
+{
+	uint32_t node = e->node, n = 0, to;
+
+	for (; w->at[node].turn != w->turn; node = w->s->nodes[node].parent)
+		if (push(w, n++, node) < 0)
+			return -ENOMEM;
+	for (to = w->at[node].to; n-- > 0; w->at[node].to = to) {
+		node = w->path[n];
+		to = fold_node_get(w->f, to, names_frame(&w->f->names, w->s->nodes[node].frame));
+		if (to == UINT32_MAX || stacks_failed(w->f->names.own))
+			return -ENOMEM;
+		w->at[node].turn = w->turn;
+	}
+	w->f->weight[e->side][to].own += e->weight_us;
+	w->f->weight[e->side][to].self += e->weight_us;
+	return 0;
+}
+
+/* The node for a task: the root, or that of its process or thread. UINT32_MAX: no memory. */
+static uint32_t task_node(struct fold *f, const struct stacks *s, uint32_t task)
+{
+	const struct stacks_task *t = &s->tasks[task];
+	struct stacks *own = f->names.own;
+	struct stacks_frame frame = {.type = STACKS_TYPES};
+	uint32_t node = 0;
+	char buf[300];
+	int len;
+
+	for (unsigned thread = 0; thread < 2 && node != UINT32_MAX; thread++) {
+		const char *comm = stacks_text(s, thread || !t->process ? t->comm : t->process);
+		uint32_t id = thread ? t->tid : t->pid;
+
+		if (!(thread ? f->request.by_thread : f->request.by_process))
+			continue;
+		if (!*comm)
+			comm = "[unknown]";
+		len = id ? snprintf(buf, sizeof(buf), "%.255s %u", comm, id)
+			 : snprintf(buf, sizeof(buf), "%.255s", comm);
+		frame.name = stacks_string(own, buf, (size_t)len);
+		node = fold_node_get(f, node, stacks_frame(own, &frame));
+	}
+	return node;
+}
+
+/* Entries sorted by the node that their task has in the tree, of equal ones in the order they came. */
+static int sort_entries(struct fold *f, const struct stacks *s, struct sink *e)
+{
+	uint32_t *nodes = calloc(s->n_tasks, sizeof(*nodes)), *ends, sum = 0;
+	struct entry *sorted = malloc((e->n + 1) * sizeof(*sorted));
+	int r = nodes && sorted ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; r >= 0 && i < e->n; i++) {
+		uint32_t task = e->v[i].task;
+
+		if (!nodes[task])
+			nodes[task] = task_node(f, s, task);
+		e->v[i].task = nodes[task];
+		r = nodes[task] == UINT32_MAX ? -ENOMEM : 0;
+	}
+	free(nodes);
+	ends = r >= 0 ? calloc(f->names.own->n_nodes, sizeof(*ends)) : NULL;
+	if (ends) {
+		for (uint32_t i = 0; i < e->n; i++)
+			ends[e->v[i].task]++;
+		for (uint32_t i = 0; i < f->names.own->n_nodes; i++)
+			ends[i] = sum += ends[i];
+		for (uint32_t i = e->n; i-- > 0;)
+			sorted[--ends[e->v[i].task]] = e->v[i];
+		memcpy(e->v, sorted, e->n * sizeof(*sorted));
+	}
+	free(sorted);
+	r = ends ? 0 : -ENOMEM;
+	free(ends);
+	return r;
+}
+
+static int add_entries(struct fold *f, const struct stacks *s, struct sink *e)
+{
+	struct walk w = {.f = f, .s = s};
+	int r = 0;
+
+	w.at = calloc(s->n_nodes, sizeof(*w.at));
+	if (!w.at)
+		return -ENOMEM;
+	if (f->request.by_process || f->request.by_thread)
+		r = sort_entries(f, s, e);
+	for (uint32_t i = 0; r >= 0 && i < e->n; i++) {
+		bool grouped = f->request.by_process || f->request.by_thread;
+		uint32_t above = grouped ? e->v[i].task : 0;
+
+		if (!w.turn || w.at[0].to != above) {
+			w.turn++;
+			w.at[0].turn = w.turn;
+			w.at[0].to = above;
+		}
+		r = add_entry(&w, &e->v[i]);
+	}
+	free(w.path);
+	free(w.at);
+	return r;
+}
+
+/* ---- the whole ---- */
+
+static uint64_t span_us(const struct stacks_range *r, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (uint64_t)(r[i].to_us - r[i].from_us);
+	return sum;
+}
+
+static bool ranges_right(const struct stacks_range *r, size_t n)
+{
+	for (size_t i = 0; i < n && i < FOLD_RANGES_MAX; i++)
+		if (r[i].from_us > r[i].to_us || r[i].from_us < INT64_MIN / 4 ||
+		    r[i].to_us > INT64_MAX / 4)
+			return false;
+	return n <= FOLD_RANGES_MAX;
+}
+
+int fold_begin(struct fold **ret, const struct fold_request *q)
+{
+	struct fold *f;
+
+	if (!q->n_ranges || !ranges_right(q->ranges, q->n_ranges) ||
+	    !ranges_right(q->base, q->n_base) || q->filter.kind >= STACKS_KINDS ||
+	    (q->elided && !q->n_base))
+		return -EINVAL;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	f->request = *q;
+	f->n_sides = q->n_base ? 2 : 1;
+	if (!q->max_nodes || q->max_nodes > INT32_MAX / 8)
+		f->request.max_nodes = NODES_DEFAULT;
+	f->sum[0].span_us = span_us(q->ranges, q->n_ranges);
+	f->sum[1].span_us = span_us(q->base, q->n_base);
+	if (filter_copy(&f->request.filter, &q->filter) < 0 || names_open(&f->names) < 0 ||
+	    fold_reserve(f, 1) < 0) {
+		fold_abort(f);
+		return -ENOMEM;
+	}
+	*ret = f;
+	return 0;
+}
+
+static int add_sparse(struct fold *f, const struct stacks *s)
+{
+	struct sink to = {.n = 0};
+	int r = gather(f, s, &to);
+
+	if (r >= 0 && to.n)
+		r = add_entries(f, s, &to);
+	free(to.v);
+	return r;
+}
+
+int fold_add(struct fold *f, const struct stacks *s)
+{
+	bool grouped = f->request.by_process || f->request.by_thread;
+	int r = names_begin(&f->names, s);
+
+	if (r >= 0)
+		r = grouped || count_about(f, s) < s->n_nodes / DENSE ? add_sparse(f, s)
+								      : add_dense(f, s);
+	if (r >= 0 && f->names.own->n_nodes > 2 * f->request.max_nodes + NODES_BETWEEN)
+		r = fold_prune(f, 2 * f->request.max_nodes);
+	return r;
+}
+
+int fold_finish(struct fold *f, struct fold_tree **ret)
+{
+	int r = f->request.elided ? fold_elide(f) : 0;
+
+	if (r >= 0)
+		r = fold_prune(f, f->request.max_nodes);
+	if (r >= 0)
+		r = fold_write(f, ret);
+	fold_abort(f);
+	return r;
+}
+
+void fold_abort(struct fold *f)
+{
+	if (!f)
+		return;
+	filter_done(&f->request.filter);
+	names_close(&f->names);
+	free(f->weight[0]);
+	free(f->weight[1]);
+	free(f);
+}
