@@ -301,13 +301,12 @@ static void explain(const struct host *h, int e, char *err, size_t err_len)
 		host_explain(h, ROOT_PROC, "kallsyms", e, err, err_len);
 		return;
 	}
-	snprintf(err, err_len,
-		 "%s/kallsyms: addresses are hidden, so kernel functions have no names: run as "
-		 "root, "
-		 "or with CAP_SYSLOG and sysctl kernel.kptr_restrict=1 (it is %d), or set "
-		 "kernel.kptr_restrict=0 and kernel.perf_event_paranoid=1 (it is %d)",
-		 h->path[ROOT_PROC], read_setting(h, "sys/kernel/kptr_restrict"),
-		 read_setting(h, "sys/kernel/perf_event_paranoid"));
+	snprintf(
+		err, err_len,
+		"%s/kallsyms hides addresses: run as root or with CAP_SYSLOG (kernel.kptr_restrict "
+		"<= 1, is %d), or set it 0 and kernel.perf_event_paranoid <= 1 (is %d)",
+		h->path[ROOT_PROC], read_setting(h, "sys/kernel/kptr_restrict"),
+		read_setting(h, "sys/kernel/perf_event_paranoid"));
 }
 
 int kernel_symbols_open(struct kernel_symbols **ret, const struct host *h, char *err,

@@ -99,6 +99,7 @@ static int add(struct lines *l, const char *function, char *file, int line)
 	return 0;
 }
 
+/* -1: it has none. */
 static int number(Dwarf_Die *die, unsigned what)
 {
 	Dwarf_Attribute attr;
@@ -106,19 +107,21 @@ static int number(Dwarf_Die *die, unsigned what)
 
 	return dwarf_attr(die, what, &attr) && dwarf_formudata(&attr, &v) == 0 && v <= INT_MAX
 		       ? (int)v
-		       : 0;
+		       : -1;
 }
 
-/* Where the call that was inlined as `die` stands. */
+/* Where the call that was inlined as `die` stands. File 0 is one in DWARF 5, and "???" before. */
 static const char *call_file(Dwarf_Die *die, Dwarf_Die *unit)
 {
 	Dwarf_Files *files;
 	size_t n;
 	int i = number(die, DW_AT_call_file);
 
-	if (dwarf_getsrcfiles(unit, &files, &n) < 0 || i <= 0 || (size_t)i >= n)
+	if (dwarf_getsrcfiles(unit, &files, &n) < 0 || i < 0 || (size_t)i >= n)
 		return NULL;
-	return dwarf_filesrc(files, (size_t)i, NULL, NULL);
+	const char *file = dwarf_filesrc(files, (size_t)i, NULL, NULL);
+
+	return file && strcmp(file, "???") == 0 ? NULL : file;
 }
 
 /* scopes: from the innermost outwards, as they lie in each other. */
@@ -142,6 +145,7 @@ static int add_scopes(struct lines *l, Dwarf_Die *scopes, int n, Dwarf_Die *unit
 		l->v[l->n - 1].inlined = true;
 		file = call_file(&scopes[i], unit);
 		line = number(&scopes[i], DW_AT_call_line);
+		line = line < 0 ? 0 : line;
 	}
 	if (r == 0 && !l->n && src)
 		r = add(l, "", absolute(file, unit), line);

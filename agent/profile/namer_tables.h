@@ -1,0 +1,44 @@
+/*
+ * Private to the namer: symbol tables and perf maps by the module they are of, held within a bound. What is missing of
+ * a module is remembered longer than its table. The namer's lock covers all of it.
+ */
+#ifndef STROBE_PROFILE_NAMER_TABLES_H
+#define STROBE_PROFILE_NAMER_TABLES_H
+
+#include "profile/namer.h"
+
+struct namer_table {
+	char *path, build_id[BUILD_ID_HEX];
+	struct symtab *symtab; /* one of these two, or none */
+	struct perf_map *map;
+	bool wanted; /* for namer_step() to open */
+	uint64_t
+		failed_us; /* when there was nothing in it to find; 0: there is, or it is not known */
+	uint64_t used;	   /* the larger the later */
+	size_t bytes;
+	char *missing; /* "" or words; NULL: not known */
+};
+
+struct namer_tables {
+	struct namer_config c;
+	struct namer_table **v;
+	size_t n, cap;
+	uint64_t clock, bytes;
+};
+
+void tables_close(struct namer_tables *);
+/* The entry of a module, made if it is new; nothing is opened. NULL: no memory. */
+struct namer_table *tables_get(struct namer_tables *, const char *path, const char *build_id);
+/* Sees to it that its symbol table is there, if it can be, and makes room by closing others. */
+bool table_failed(const struct namer_table *); /* a little while ago */
+void tables_open_symtab(struct namer_tables *, struct namer_table *);
+/* Its perf map, with what was added since. */
+void tables_open_map(struct namer_tables *, struct namer_table *, uint32_t pid);
+/* An fd of the module's file, or of a debug file of that build-id; the caller's. Or -errno. */
+int tables_file(const struct namer_tables *, const char *path, const char *build_id);
+
+enum module_kind { MODULE_NONE, MODULE_FILE, MODULE_VDSO, MODULE_KERNEL, MODULE_JIT };
+/* By its name; *pid of MODULE_JIT. */
+enum module_kind module_kind_of(const char *path, uint32_t *pid);
+
+#endif
