@@ -7,8 +7,8 @@
 const struct cfi_names *cfi_names(enum cfi_arch arch)
 {
 	static const struct cfi_names names[] = {
-		[CFI_X86_64] = {.sp = 7, .fp = 6, .ra = 16},
-		[CFI_AARCH64] = {.sp = 31, .fp = 29, .ra = 30},
+		[CFI_X86_64] = {.sp = 7, .fp = 6, .ra = 16, .base = 3},
+		[CFI_AARCH64] = {.sp = 31, .fp = 29, .ra = 30, .base = 19},
 	};
 
 	return &names[arch];

@@ -4,9 +4,9 @@
  * recurse, and work is limited by the section's size.
  *
  * Registers have their DWARF numbers. Kept are the rules of the canonical frame address (CFA: the stack pointer
- * as it was before the call), of the frame pointer and of the return address; these suffice for the code that
- * gcc, clang, rustc and go make, beyond the frames whose other registers are known (the innermost, those that a signal
- * interrupted).
+ * as it was before the call), of the frame pointer, of the return address and of one more register that hand-written code (the
+ * loader's) remembers the stack pointer in. Others are known in the innermost frame and in those that a signal interrupted,
+ * which suffices for the code that gcc, clang, rustc and go make.
  */
 #ifndef STROBE_PROFILE_CFI_H
 #define STROBE_PROFILE_CFI_H
@@ -20,7 +20,7 @@ enum { CFI_REGS = 33 };
 
 /* Numbers of the registers that matter. */
 struct cfi_names {
-	uint8_t sp, fp, ra; /* ra: the return address column */
+	uint8_t sp, fp, ra, base; /* ra: the return address column; base: the "one more" */
 };
 const struct cfi_names *cfi_names(enum cfi_arch);
 
@@ -53,7 +53,7 @@ struct cfi_rule {
 	uint8_t signal; /* the frame of a signal handler: the caller was interrupted, it did not call */
 	uint8_t zero;
 	int32_t cfa_off, cfa_add;
-	struct cfi_saved fp, ra;
+	struct cfi_saved fp, ra, base;
 };
 
 struct cfi_cie {

@@ -23,8 +23,12 @@ struct run {
 /* Where the rule of a register stands; NULL: one that is not kept. */
 static struct cfi_saved *saved(struct run *x, struct cfi_rule *rule, uint64_t reg)
 {
-	if (reg == cfi_names(x->c->arch)->fp)
+	const struct cfi_names *n = cfi_names(x->c->arch);
+
+	if (reg == n->fp)
 		return &rule->fp;
+	if (reg == n->base)
+		return &rule->base;
 	return reg == x->cie->ra_reg ? &rule->ra : NULL;
 }
 

@@ -217,6 +217,7 @@ int module_file_head(int fd, struct module_head *ret)
 	if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    h.e_phentsize != sizeof(p[0]) || h.e_phnum > PHDRS_MAX)
 		return -ENOEXEC;
+	head.entry = h.e_entry;
 #ifdef __aarch64__
 	head.foreign = h.e_machine != EM_AARCH64;
 #else

@@ -19,6 +19,8 @@ enum {
 	MODULE_FDS_MAX = 512,
 	MODULE_PATH_MAX = 1024,
 	SEGMENTS_MAX = 12,
+	/* How long the code at a file's entry is that has no rule of its own and nobody called. */
+	MODULE_ENTRY_BYTES = 96,
 	/* A table that was used this lately is not given up for another one. */
 	TABLE_KEEP_MS = 5000,
 	/* And a module that found no room waits this long before it asks again. */
@@ -35,7 +37,8 @@ struct module_head {
 	char build_id[BUILD_ID_HEX];
 	struct module_segment segments[SEGMENTS_MAX];
 	uint32_t n_segments;
-	bool foreign; /* of another machine or word size */
+	uint64_t entry; /* ELF address at which the kernel starts it; 0: none */
+	bool foreign;	/* of another machine or word size */
 };
 
 /* A table, and how many modules use it: files with the same build-id share one. */
@@ -107,6 +110,12 @@ uint64_t modules_enter(struct modules *); /* from here to modules_leave() tables
 void modules_leave(struct modules *, uint64_t);
 /* NULL: none now; then it has been asked for. */
 const struct unwind_table *module_table(struct module *);
+/* Is it the code with which the kernel, or the loader, begins a program? */
+static inline bool module_is_entry(const struct module *m, uint64_t vaddr)
+{
+	return m->head.entry && vaddr >= m->head.entry &&
+	       vaddr - m->head.entry < MODULE_ENTRY_BYTES;
+}
 /* Will there be none? */
 static inline bool module_is_hopeless(const struct module *m)
 {

@@ -134,7 +134,7 @@ static bool find_saved(struct walk *w, const struct cfi_saved *s, unsigned reg, 
 	switch ((enum cfi_how)s->how) {
 	case CFI_AT_CFA:
 		/* In an epilogue it has been taken from there already. */
-		if (reg == w->names->fp && cfa + (uint64_t)s->off < w->regs[w->names->sp]) {
+		if (reg != w->names->ra && cfa + (uint64_t)s->off < w->regs[w->names->sp]) {
 			*ret_known = has(w, reg);
 			*ret = w->regs[reg];
 			return true;
@@ -175,12 +175,22 @@ static void restore_interrupted(struct walk *w, uint64_t sp)
 	w->end = end;
 }
 
+/* The register that is good to know but no reason to give up. */
+static bool has_base(struct walk *w, const struct cfi_rule *r, uint64_t cfa, uint64_t *ret)
+{
+	enum unwind_end end = w->end;
+	bool known, ok = find_saved(w, &r->base, w->names->base, cfa, ret, &known);
+
+	w->end = end;
+	return ok && known;
+}
+
 /* To the caller by a rule of a table. False: the walk ends. */
 static bool step_rule(struct walk *w, const struct cfi_rule *r)
 {
-	unsigned sp = w->names->sp, fp = w->names->fp;
-	uint64_t cfa, ra, fp_value;
-	bool ra_known, fp_known;
+	unsigned sp = w->names->sp, fp = w->names->fp, base = w->names->base;
+	uint64_t cfa, ra, fp_value, base_value;
+	bool ra_known, fp_known, base_known;
 
 	if (r->ra.how == CFI_UNDEFINED) {
 		w->end = UNWIND_WHOLE;
@@ -189,6 +199,7 @@ static bool step_rule(struct walk *w, const struct cfi_rule *r)
 	if (!find_cfa(w, r, &cfa) || !find_saved(w, &r->ra, w->names->ra, cfa, &ra, &ra_known) ||
 	    !find_saved(w, &r->fp, fp, cfa, &fp_value, &fp_known))
 		return false;
+	base_known = has_base(w, r, cfa, &base_value);
 	/* Upwards, but for a function that has put nothing on the stack: its caller is in a register, once. */
 	if (!ra_known || (this_arch == CFI_X86_64 && r->ra.how == CFI_SAME))
 		return no_rule(w);
@@ -201,6 +212,8 @@ static bool step_rule(struct walk *w, const struct cfi_rule *r)
 	put(w, sp, cfa);
 	if (fp_known)
 		put(w, fp, fp_value);
+	if (base_known)
+		put(w, base, base_value);
 	put(w, REG_IP, plain(ra));
 	w->returns = !r->signal;
 	w->by_frame = false;
@@ -258,7 +271,7 @@ static bool step_frame(struct walk *w)
 
 static bool step(struct walk *w)
 {
-	uint64_t ip = w->regs[REG_IP], vaddr;
+	uint64_t ip = w->regs[REG_IP], vaddr = 0;
 	const struct mapping *m = find(w, ip - w->returns);
 	const struct unwind_table *t = m && m->module ? module_table(m->module) : NULL;
 	const struct cfi_rule *r = NULL;
@@ -269,6 +282,10 @@ static bool step(struct walk *w)
 	}
 	if (r)
 		return step_rule(w, r);
+	if (vaddr && module_is_entry(m->module, vaddr)) {
+		w->end = UNWIND_WHOLE;
+		return false;
+	}
 	w->end = t ? UNWIND_NO_RULE : UNWIND_NO_TABLE;
 	return step_frame(w);
 }

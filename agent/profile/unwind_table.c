@@ -202,7 +202,8 @@ static int add_signal_row(struct builder *b, uint32_t rel)
 				.signal = 1,
 				.cfa_off = l->at[n->sp],
 				.fp = {.how = CFI_AT_REG, .reg = n->sp, .off = l->at[n->fp]},
-				.ra = {.how = CFI_AT_REG, .reg = n->sp, .off = l->at[ip]}};
+				.ra = {.how = CFI_AT_REG, .reg = n->sp, .off = l->at[ip]},
+				.base = {.how = CFI_AT_REG, .reg = n->sp, .off = l->at[n->base]}};
 	int index = intern_rule(b, &rule);
 
 	return index < 0 ? index : add_row(b, rel, (uint16_t)(index | UNWIND_ROW_START));
