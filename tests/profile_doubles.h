@@ -10,9 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <pthread.h>
-int namer_open(struct namer **r, const struct namer_config *c) { (void)c; *r = NULL; return 0; }
-void namer_close(struct namer *n) { (void)n; }
-void namer_name(void *n, struct stacks *s, bool all) { (void)n; (void)s; (void)all; }
 struct profiles { pthread_mutex_t lock; struct stacks *s; };
 int profiles_open(struct profiles **r, const struct profiles_config *c) { (void)c; *r = calloc(1, sizeof(**r)); (*r)->s = stacks_new(); pthread_mutex_init(&(*r)->lock, NULL); return 0; }
 void profiles_close(struct profiles *p) { stacks_free(p->s); free(p); }

@@ -116,7 +116,7 @@ static uint32_t median_wait(const struct stacks *s, const struct spin *spin, con
 		misfits += a->flags >> 4 != class;
 		waits[n++] = a->weight_us;
 	}
-	ck_assert_msg(n >= 10, "%s: only %u waits", name, n);
+	ck_assert_msg(n >= 5, "%s: only %u waits", name, n);
 	ck_assert_msg(misfits == 0, "%s: %u of %u waits are of another class than %d", name,
 		      misfits, n, class);
 	qsort(waits, n, sizeof(*waits), cmp_u32);

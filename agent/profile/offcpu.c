@@ -31,6 +31,7 @@ static const struct {
 	{"rpc_wait", STACKS_NETWORK},
 
 	{"futex_", STACKS_LOCK},
+	{"__futex_", STACKS_LOCK},
 	{"do_futex", STACKS_LOCK},
 	{"__mutex_lock", STACKS_LOCK},
 	{"mutex_lock", STACKS_LOCK},

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CGROUP_KEEP_US = 30000000, CGROUP_TEXT_MAX = 4096 };
+enum { CGROUP_KEEP_US = 30000000, CGROUP_TEXT_MAX = 4096, ANCESTORS_MAX = 4 };
 
 struct tasks {
 	const struct host *host;
@@ -198,19 +198,23 @@ void task_cgroup_parse(const char *text, char *ret, size_t size)
 	}
 }
 
-static void read_cgroup(struct tasks *ts, struct task *main, int64_t now_us)
+static bool read_cgroup(struct tasks *ts, uint32_t pid, char ret[TASK_CGROUP_MAX])
 {
-	char path[32], text[CGROUP_TEXT_MAX], cgroup[TASK_CGROUP_MAX];
+	char path[32], text[CGROUP_TEXT_MAX];
+
+	ret[0] = 0;
+	snprintf(path, sizeof(path), "%u/cgroup", pid);
+	if (read_proc(ts->host, path, text, sizeof(text)) > 0)
+		task_cgroup_parse(text, ret, TASK_CGROUP_MAX);
+	return ret[0];
+}
+
+static void set_cgroup(struct task *main, const char *cgroup)
+{
 	char *held;
 
-	snprintf(path, sizeof(path), "%u/cgroup", main->pid);
-	main->cgroup_at_us = now_us;
-	if (read_proc(ts->host, path, text, sizeof(text)) <= 0)
-		cgroup[0] = 0;
-	else
-		task_cgroup_parse(text, cgroup, sizeof(cgroup));
-	if (main->cgroup && (!cgroup[0] || strcmp(main->cgroup, cgroup) == 0))
-		return; /* gone by now: it is where its parent was */
+	if (main->cgroup && strcmp(main->cgroup, cgroup) == 0)
+		return;
 	held = strdup(cgroup);
 	if (!held)
 		return;
@@ -218,6 +222,37 @@ static void read_cgroup(struct tasks *ts, struct task *main, int64_t now_us)
 	main->cgroup = held;
 	main->serial++;
 	main->epoch = 0;
+}
+
+/* Of a process that is gone: where its parent is, or its. */
+static void inherit_cgroup(struct tasks *ts, struct task *main, int64_t now_us)
+{
+	const struct task *up = main;
+	char cgroup[TASK_CGROUP_MAX] = "";
+
+	main->cgroup_at_us = now_us;
+	for (int i = 0; i < ANCESTORS_MAX && up && up->ppid && !main->cgroup && !cgroup[0]; i++) {
+		uint32_t ppid = up->ppid;
+
+		up = tasks_find(ts, ppid);
+		if (up && up->cgroup)
+			snprintf(cgroup, sizeof(cgroup), "%s", up->cgroup);
+		else
+			read_cgroup(ts, ppid, cgroup);
+	}
+	if (!main->cgroup)
+		set_cgroup(main, cgroup);
+}
+
+static void look_up_cgroup(struct tasks *ts, struct task *main, int64_t now_us)
+{
+	char cgroup[TASK_CGROUP_MAX];
+
+	main->cgroup_at_us = now_us;
+	if (read_cgroup(ts, main->pid, cgroup))
+		set_cgroup(main, cgroup);
+	else
+		inherit_cgroup(ts, main, now_us);
 }
 
 uint32_t tasks_index(struct tasks *ts, struct task *t, struct stacks *s, uint32_t epoch,
@@ -231,7 +266,7 @@ uint32_t tasks_index(struct tasks *ts, struct task *t, struct stacks *s, uint32_
 	if (!main->named)
 		read_comm(ts, main);
 	if (!main->cgroup || now_us - main->cgroup_at_us > CGROUP_KEEP_US)
-		read_cgroup(ts, main, now_us);
+		look_up_cgroup(ts, main, now_us);
 	if (t->epoch == epoch && t->process_serial == main->serial)
 		return t->index;
 	st = (struct stacks_task){
@@ -267,6 +302,8 @@ void tasks_fork(struct tasks *ts, uint32_t pid, uint32_t tid, uint32_t ppid, uin
 	if (t)
 		forget(ts, t);
 	t = tasks_get(ts, pid, tid);
+	if (pid == tid)
+		t->ppid = ppid;
 	if (t == parent || t == family)
 		return; /* the table is that small */
 	if (parent && parent->named)

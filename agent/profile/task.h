@@ -38,7 +38,7 @@ struct task_off {
 };
 
 struct task {
-	uint32_t pid, tid;
+	uint32_t pid, tid, ppid; /* ppid: of a main thread whose birth was seen; else 0 */
 	char comm[TASK_COMM_LEN];
 	bool named; /* comm is known */
 	bool exited;
