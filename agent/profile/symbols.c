@@ -291,7 +291,7 @@ static const struct symbol *find(const struct symtab *t, uint64_t vaddr)
 	uint64_t at = vaddr - t->base;
 	size_t low = 0, high = t->n;
 
-	if (at > UINT32_MAX)
+	if (vaddr < t->base || at > UINT32_MAX)
 		return NULL;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;

@@ -78,7 +78,7 @@ bool builder_add(struct symtab_builder *b, uint64_t addr, uint64_t size, uint32_
 {
 	uint64_t start = addr - b->base;
 
-	if (start > UINT32_MAX || b->n >= FOUND_MAX)
+	if (addr < b->base || start > UINT32_MAX || b->n >= FOUND_MAX)
 		return false;
 	uint32_t end = code_end(b, (uint32_t)start);
 
