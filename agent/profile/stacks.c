@@ -322,7 +322,8 @@ uint32_t stacks_string(struct stacks *s, const char *text, size_t len)
 		if (strncmp(held, text, len) == 0 && !held[len])
 			return i - 1;
 	}
-	if (text >= s->text && text <= s->text + p->n_text) /* a part of it, which moves */
+	if (p->n_text && text >= s->text &&
+	    text < s->text + p->n_text) /* a part of it, which moves */
 		own = (uint32_t)(text - s->text);
 	if (stacks_reserve(s, ARRAY_TEXT, (uint64_t)p->n_text + len + 1) < 0)
 		return 0;
