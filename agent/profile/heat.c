@@ -302,11 +302,21 @@ int heat_add(struct heater *h, const struct stacks *s)
 
 /* ---- finishing ---- */
 
+/* CPUs stand in their own order, everything else by weight. */
+static int by_key(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
 static int write_rows(struct heater *h, struct heat *to)
 {
 	struct rows *rows = &h->rows;
 
 	rows_finish(rows);
+	if (h->request.by == HEAT_CPU)
+		qsort(rows->v, rows->n, sizeof(*rows->v), by_key);
 	to->n_rows = rows->n;
 	to->rows = calloc(rows->n + 1, sizeof(*to->rows));
 	to->weight_us = calloc((size_t)rows->n * to->n_columns + 1, sizeof(uint32_t));

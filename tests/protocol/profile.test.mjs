@@ -174,6 +174,15 @@ it('lines of a frame: an answer, or what is missing', async () => {
   assert.ok(l.lines.length || /\w{4,}/.test(l.missing), JSON.stringify(l));
 });
 
+function unchunk(b) {
+  const out = [];
+  for (let at = 0; ;) {
+    const eol = b.indexOf('\r\n', at), n = parseInt(b.toString('latin1', at, eol), 16);
+    if (!n) return Buffer.concat(out);
+    out.push(b.subarray(eol + 2, eol + 2 + n));
+    at = eol + 4 + n;
+  }
+}
 const wall = (us) => ((us + Number(c.hello.clocks.at(-1).real_off_us)) / 1e6).toFixed(6);
 const url = (extra) => `/api/v1/profile?from=${wall(burned.from)}&to=${wall(burned.to)}&${extra}`;
 
@@ -220,7 +229,7 @@ it('a capture holds the stacks: opened elsewhere they draw the same flame graph'
   assert.equal(rec.status, 0, rec.stderr);
   const whole = await request(agent, `/api/v1/capture?from=${wall(burned.from - 500000)}&to=${wall(burned.to + 500000)}`);
   assert.equal(whole.status, 200);
-  fs.writeFileSync(path.join(agent.dir, 'y.strobe'), whole.body);
+  fs.writeFileSync(path.join(agent.dir, 'y.strobe'), unchunk(whole.body));
   const rq = { req: 70, ranges: [[burned.from, burned.to]], filter: { pid: spin.pid } };
   const live = await flame(c, rq), names = (t) => t.name.map((s, i) => `${t.depth[i]} ${t.strings[s]} ${t.total_us[i]}`);
   for (const name of ['x.strobe', 'y.strobe']) {
