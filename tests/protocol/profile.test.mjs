@@ -9,6 +9,8 @@ import { after, before, test } from 'node:test';
 import { binary, connect, request, startAgent } from './client.mjs';
 import { flameChartRequest, flameRequest, heatRequest, linesRequest, profilerRequest } from './schema.mjs';
 
+// CPU time of a process so far, in us: the host may be busy with other things.
+const cpuOf = (pid) => Number(fs.readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1000;
 let agent, c, state, spin, burned, skip = false;
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const strobe = (args) => new Promise((resolve) => {
@@ -60,6 +62,7 @@ before(async () => {
   spin = spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
   await sleep(2600);
   burned.to = (await one(c, profilerRequest(3), 'profiler')).now_us;
+  burned.cpu = cpuOf(spin.pid);
   spin.kill('SIGKILL');
   await sleep(1200);
 });
@@ -84,7 +87,7 @@ it('heat map: the cells of a process add up to the CPU it burned', async () => {
   const sum = all.flatMap((m) => m.weight_us).reduce((a, b) => a + b, 0);
   assert.equal(all.reduce((a, m) => a + m.n_columns, 0), columns);
   for (const m of all) { assert.equal(m.gap.length, m.weight_us.length); assert.equal(m.n_rows, 50); assert.equal(m.covered.length, m.n_columns); }
-  assert.ok(sum > 0.5 * (burned.to - burned.from) && sum < 1.15 * (burned.to - burned.from), `${sum} of ${burned.to - burned.from} us`);
+  near(sum, burned.cpu, 0.25, 'us on the CPU');
   let cell = -1, before = 0;
   for (const [i, gap] of all[0].gap.entries()) {
     cell += gap + 1;
@@ -95,7 +98,7 @@ it('heat map: the cells of a process add up to the CPU it burned', async () => {
 
 it('heat map: rows by CPU, process, thread and cgroup', async () => {
   const rq = { fromUs: burned.from, columnUs: 100000, columns: 25 };
-  const p = await parts(c, heatRequest({ ...rq, req: 21, by: 2, rows: 20 }), 'heat');
+  const p = await parts(c, heatRequest({ ...rq, req: 21, by: 2, rows: 512 }), 'heat');
   const row = p[0].labels.find((r) => r.pid === spin.pid);
   assert.ok(row, JSON.stringify(p[0].labels));
   assert.match(row.label, /sh/);
@@ -165,7 +168,7 @@ it('flame chart: samples of a thread in order of time', async () => {
   assert.equal(rows[0].tid, spin.pid);
   let at = 0n;
   for (const [i, d] of rows[0].at_us.entries()) { at += d; assert.ok(!i || d >= 0n); assert.ok(Number(at) >= burned.from - 1 && Number(at) < burned.to + 1); assert.ok(rows[0].node[i] < n); }
-  assert.ok(rows[0].at_us.length > 100);
+  near(rows[0].at_us.length, burned.cpu * 99 / 1e6, 0.25, 'samples');
 });
 
 it('lines of a frame: an answer, or what is missing', async () => {
