@@ -432,8 +432,10 @@ static int make_some(struct request *r)
 	if (d->blocks)
 		return ask_blocks(r);
 	e = d->cut ? capture_cut_step(d->cut, &d->writer) : 0;
-	if (e == 0 && d->stacks && d->stacks_us < stacks_end_us(r))
-		return ask_stacks(r);
+	if (e == 0 && d->stacks && d->stacks_us < stacks_end_us(r)) {
+		capture_cut_close(TAKE_PTR(d->cut));
+		return d->made.len ? 0 : ask_stacks(r); /* what is made goes out first */
+	}
 	if (e == 0) {
 		e = capture_end(&d->writer);
 		d->all_made = true;
