@@ -58,6 +58,8 @@ int modules_open(struct modules **ret, const struct modules_config *c)
 		return -ENOMEM;
 	m->host = c->host;
 	m->memory_bytes = c->memory_bytes;
+	m->keep_ms = TABLE_KEEP_MS;
+	m->retry_wait_ms = TABLE_RETRY_MS;
 	m->todo_end = &m->todo;
 	m->n_fds_max = fds_allowed();
 	m->overflow = module_new(m, &(struct module_key){.path = "[too many files]"});

@@ -76,7 +76,7 @@ static bool make_room(struct modules *all, size_t bytes, uint64_t now_ms)
 				oldest = e;
 			}
 		}
-		if (!oldest || at + TABLE_KEEP_MS > now_ms)
+		if (!oldest || at + all->keep_ms > now_ms)
 			return false;
 		evict(all, oldest);
 	}
@@ -184,7 +184,7 @@ static const char *why_not(int r)
 
 static void retry_later(struct module *m, uint64_t now_ms)
 {
-	m->retry_ms = now_ms + TABLE_RETRY_MS;
+	m->retry_ms = now_ms + m->owner->retry_wait_ms;
 	atomic_store_explicit(&m->trouble,
 			      "no room for its unwind table: others are in use (--memory)",
 			      memory_order_release);

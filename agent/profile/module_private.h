@@ -76,6 +76,7 @@ enum { HASH_BITS = 12 };
 struct modules {
 	const struct host *host;
 	uint64_t memory_bytes;
+	uint64_t keep_ms, retry_wait_ms; /* TABLE_KEEP_MS, TABLE_RETRY_MS, but in tests */
 	struct module *hash[1 << HASH_BITS];
 	struct module *overflow; /* stands for all beyond MODULES_MAX */
 	sem_t wake;

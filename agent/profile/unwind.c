@@ -237,6 +237,7 @@ static bool step_frame(struct walk *w)
 {
 	unsigned sp = w->names->sp, fp = w->names->fp;
 	uint64_t at = w->regs[fp], up, ra;
+	const struct mapping *m;
 	enum unwind_end end = w->end;
 
 	if (!has(w, fp))
@@ -258,7 +259,9 @@ static bool step_frame(struct walk *w)
 		w->end = UNWIND_WHOLE;
 		return false;
 	}
-	if ((up && up <= at) || !find(w, ra - 1))
+	/* What the caller has there is a frame pointer only if it goes without a table, too. */
+	m = find(w, ra - 1);
+	if (!m || (up && up <= at && !(m->module && module_table(m->module))))
 		return false;
 	forget_all(w);
 	put(w, sp, at + 16);
