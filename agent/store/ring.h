@@ -44,7 +44,7 @@
 
 #include "store/block.h"
 
-enum ring_type { RING_BLOCK = 1, RING_CATALOG, RING_ROLLUP };
+enum ring_type { RING_BLOCK = 1, RING_CATALOG, RING_ROLLUP, RING_PROFILE };
 
 struct ring;
 struct ring_config {
@@ -65,6 +65,9 @@ struct ring_entry {
 	union {
 		struct block_head block; /* RING_BLOCK and RING_ROLLUP */
 		uint32_t catalog_crc;	 /* RING_CATALOG */
+		struct {
+			int64_t from_us, to_us;
+		} profile; /* RING_PROFILE */
 	};
 };
 
@@ -73,7 +76,8 @@ struct ring_entry {
 int ring_open(struct ring **ret, const struct ring_config *, char *err, size_t err_len);
 void ring_close(struct ring *); /* syncs; NULL is fine */
 
-/* Writer. Appends a record, evicting the oldest. For a block or rollup its catalog must be held: when
+/* Writer. Appends a record, evicting the oldest. Of a RING_PROFILE the ring knows but its first 16 bytes,
+ * i64 from_us and to_us (-EBADMSG: it is shorter). For a block or rollup its catalog must be held: when
  * it is not (never written, or evicted), -ENOENT: append the RING_CATALOG first. 0; -ENOSPC (larger
  * than a quarter of the ring), -EIO and other -errno: the record is not there, what was evicted for
  * it is gone. A catalog that blocks held still name is written again by itself before it would go. */

@@ -1,6 +1,7 @@
 /* Records of the ring: written, verified, read. */
 #include "store/ring_internal.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ int ring_record_read(const struct ring *r, uint64_t at, struct ring_record *ret)
 	if (!h.seq || h.seq > RING_SEQ_MAX || h.journal_tail > RING_SEQ_MAX || h.journal_tail % 8 ||
 	    !h.len || h.oldest_seq > h.seq || at + ring_record_size(h.len) > r->super.records_size)
 		return 0;
-	if (h.type != RING_PENDING && (h.type < RING_BLOCK || h.type > RING_ROLLUP))
+	if (h.type != RING_PENDING && (h.type < RING_BLOCK || h.type > RING_PROFILE))
 		return 0;
 	h.boot_id[RING_BOOT_LEN - 1] = 0;
 	*ret = h;
@@ -271,15 +272,23 @@ int ring_append_head(struct ring *r, enum ring_type type, const struct block_hea
 
 	if (r->read_only)
 		return -EROFS;
-	if (!len || type < RING_BLOCK || type > RING_ROLLUP)
+	if (!len || type < RING_BLOCK || type > RING_PROFILE)
 		return -EINVAL;
 	if (len > UINT32_MAX || ring_record_size((uint32_t)len) > r->super.records_size / 4)
 		return -ENOSPC;
 	c = ring_dir_catalog(r, head->catalog_crc);
-	if (type != RING_CATALOG && (!c || !c->n_copies))
+	if (ring_wants_catalog(type) && (!c || !c->n_copies))
 		return -ENOENT;
-	e = carry_catalogs(r, head->catalog_crc);
+	e = type == RING_PROFILE ? 0 : carry_catalogs(r, head->catalog_crc);
 	return e < 0 ? e : append(r, type, head, data, (uint32_t)len);
+}
+
+static uint64_t get_u64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
 }
 
 int ring_append(struct ring *r, enum ring_type type, const void *data, size_t len)
@@ -288,6 +297,11 @@ int ring_append(struct ring *r, enum ring_type type, const void *data, size_t le
 
 	if (type == RING_CATALOG) {
 		head.catalog_crc = crc32c(0, data, len);
+	} else if (type == RING_PROFILE) {
+		if (len < 16)
+			return -EBADMSG;
+		head.from_us = get_u64(data);
+		head.to_us = get_u64((const uint8_t *)data + 8);
 	} else {
 		int e = block_head_read(data, len, &head);
 
