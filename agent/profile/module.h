@@ -7,7 +7,7 @@
  *  - The profiler's thread never waits: a module whose tables are not ready yet has none.
  *  - All tables together take at most memory_bytes; the one used longest ago goes first and is
  *    made again when it is needed.
- *  - A module lives until modules_close(); a table that a reader has in hand (module_pin) stays.
+ *  - A module lives until modules_close(). A table that is in use stays until its user is done.
  */
 #ifndef STROBE_PROFILE_MODULE_H
 #define STROBE_PROFILE_MODULE_H
@@ -31,8 +31,9 @@ int modules_open(struct modules **ret, const struct modules_config *);
 void modules_close(struct modules *); /* NULL is fine */
 
 struct module_key {
-	uint64_t dev, ino, generation; /* as in MMAP2; all 0: unknown, the path is the key */
-	const char *path;	       /* as the process sees it; "[vdso]" */
+	/* As in MMAP2, dev made by makedev(); generation 0: not known. All 0: unknown, the path is the key. */
+	uint64_t dev, ino, generation;
+	const char *path; /* as the process sees it; "[vdso]" */
 	uint32_t
 		pid; /* through which it is opened: /proc/PID/map_files/START-END, /proc/PID/root/PATH, PATH */
 	uint64_t start, end; /* of the mapping, for map_files */
@@ -46,8 +47,12 @@ const char *module_path(const struct module *);
 const char *module_build_id(const struct module *);
 /* Why there are no tables: "" when there are or will be. Any thread. */
 const char *module_trouble(const struct module *);
-/* An fd of the file to read from, owned by the module; -1: it could not be opened. */
+/* An fd of the file to read from, owned by the module; -1: it could not be opened, or not yet. Background
+ * thread: they are bounded, and modules_step() may close it. */
 int module_fd(const struct module *);
+/* A file that was mapped under that path with that build-id ("": any), also if it has been deleted since: an
+ * fd of the caller's own, or -ENOENT, -errno. Any thread but the profiler's. */
+int modules_file(struct modules *, const char *path, const char *build_id);
 /* From a position in the file to its ELF address (p_vaddr). 0: no segment holds it, or not known yet. */
 uint64_t module_vaddr(const struct module *, uint64_t file_off);
 /* Start of the function around an address (its FDE's start, or its symbol's), both ELF addresses; the address itself
@@ -55,8 +60,9 @@ uint64_t module_vaddr(const struct module *, uint64_t file_off);
 uint64_t module_function(struct module *, uint64_t vaddr);
 
 /* Background thread: builds what was asked for, one table a call. 1: there is more; 0: nothing to do; waits no
- * longer than wait_ms for work. */
+ * longer than wait_ms for work (modules_wake() ends that, too). */
 int modules_step(struct modules *, int wait_ms);
+void modules_wake(struct modules *); /* any thread, never waits */
 
 struct modules_stats {
 	uint64_t n_modules, n_tables, table_bytes, built, evicted;

@@ -1,0 +1,131 @@
+/*
+ * Between the files of module.h. Which thread owns what:
+ *  - the profiler's thread: the hash, and making modules;
+ *  - the background thread: `all`, entries, and everything of a module that is written later;
+ *  - what one writes for another is atomic, and published by a release-store.
+ */
+#ifndef STROBE_PROFILE_MODULE_PRIVATE_H
+#define STROBE_PROFILE_MODULE_PRIVATE_H
+
+#include "profile/module.h"
+#include "profile/unwind_table.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+enum {
+	MODULES_MAX = 16384,
+	MODULE_FDS_MAX = 512,
+	MODULE_PATH_MAX = 1024,
+	SEGMENTS_MAX = 12,
+	/* How long the code at a file's entry is that has no rule of its own and nobody called. */
+	MODULE_ENTRY_BYTES = 96,
+	/* A table that was used this lately is not given up for another one. */
+	TABLE_KEEP_MS = 5000,
+	/* And a module that found no room waits this long before it asks again. */
+	TABLE_RETRY_MS = 10000
+};
+
+struct module_segment {
+	uint64_t off, size, vaddr; /* in the file; of it that is in the file */
+	bool executable;
+};
+
+/* What a file says about itself in its first pages. */
+struct module_head {
+	char build_id[BUILD_ID_HEX];
+	struct module_segment segments[SEGMENTS_MAX];
+	uint32_t n_segments;
+	uint64_t entry; /* ELF address at which the kernel starts it; 0: none */
+	bool foreign;	/* of another machine or word size */
+};
+
+/* A table, and how many modules use it: files with the same build-id share one. */
+struct module_table {
+	struct module_table *next;
+	struct unwind_table *table;
+	uint32_t n_users;
+	uint64_t evicted_at; /* reader's sequence as it was taken out of use */
+};
+
+struct module {
+	struct module *hash_next;
+	struct module *asked_next;
+	struct module *all_next;
+	struct modules *owner;
+	struct module_key key; /* its path is owned */
+	struct module_head head;
+	_Atomic bool known;	       /* head is filled */
+	_Atomic int fd;		       /* to read from */
+	_Atomic int path_fd;	       /* O_PATH, to make fd from */
+	_Atomic(const char *) trouble; /* "" or why there are no tables */
+	_Atomic(struct unwind_table *) table;
+	_Atomic uint64_t used_ms;
+	_Atomic bool asked; /* for its table; cleared as it is built */
+	_Atomic bool hopeless;
+	bool listed; /* in `all` */
+	struct module_table *entry;
+	_Atomic bool wanted;	   /* its table, and not only what its first pages say */
+	_Atomic uint64_t retry_ms; /* there was no room: not to be asked for before */
+	size_t need_bytes;	   /* of its table as it was built last */
+};
+
+enum { HASH_BITS = 12 };
+
+struct modules {
+	const struct host *host;
+	uint64_t memory_bytes;
+	uint64_t keep_ms, retry_wait_ms; /* TABLE_KEEP_MS, TABLE_RETRY_MS, but in tests */
+	struct module *hash[1 << HASH_BITS];
+	struct module *overflow; /* stands for all beyond MODULES_MAX */
+	sem_t wake;
+	_Atomic(struct module *) asked; /* a stack, latest first */
+	_Atomic uint32_t n_modules, n_fds, n_fds_max;
+	_Atomic uint64_t now_ms;
+	/* Odd while the profiler's thread may hold a table. */
+	_Atomic uint64_t reader;
+
+	pthread_mutex_t lock; /* of `all`: background and modules_file() */
+	struct module *all;
+	struct module *todo, **todo_end;
+	struct module_table *entries, *evicted;
+	_Atomic uint64_t n_tables, table_bytes, built, n_evicted;
+};
+
+/* ---- module_file.c ---- */
+
+/* Without ever waiting for a file system: an O_PATH fd or -errno. */
+int module_file_pin(const struct host *, const struct module_key *);
+/* Background: one to read from. */
+int module_file_open(const struct host *, const struct module_key *, int path_fd);
+/* Is the file on a disk of this host, so that reading of it does not wait for others? */
+bool module_file_is_local(const struct module_key *);
+int module_file_reopen(int path_fd);
+/* 0; -ENOEXEC; -errno. */
+int module_file_head(int fd, struct module_head *ret);
+
+/* ---- for unwind.c, profiler's thread ---- */
+
+uint64_t modules_enter(struct modules *); /* from here to modules_leave() tables stay */
+void modules_leave(struct modules *, uint64_t);
+/* NULL: none now; then it has been asked for. */
+const struct unwind_table *module_table(struct module *);
+/* Is it the code with which the kernel, or the loader, begins a program? */
+static inline bool module_is_entry(const struct module *m, uint64_t vaddr)
+{
+	return m->head.entry && vaddr >= m->head.entry &&
+	       vaddr - m->head.entry < MODULE_ENTRY_BYTES;
+}
+/* Will there be none? */
+static inline bool module_is_hopeless(const struct module *m)
+{
+	return atomic_load_explicit(&m->hopeless, memory_order_acquire);
+}
+void module_ask(struct module *);
+/* Its table will be needed. */
+void module_want(struct module *);
+/* Background: takes what was asked for. */
+struct module *modules_take_asked(struct modules *);
+
+#endif

@@ -1,0 +1,61 @@
+/* Between the files of space.h. Profiler's thread. */
+#ifndef STROBE_PROFILE_SPACE_PRIVATE_H
+#define STROBE_PROFILE_SPACE_PRIVATE_H
+
+#include "profile/space.h"
+
+enum {
+	SPACES_MAX = 8192,	    /* known at once */
+	MAPPINGS_MAX = 2048,	    /* of one space: executable ones only */
+	MAPPINGS_TOTAL = 256 << 10, /* of all spaces together: 10 MiB */
+	SPACE_GONE_US = 5000000,
+	/* A space whose mappings did not explain an address is read again, at most this often. */
+	SPACE_AGAIN_MS = 500,
+	SPACE_AGAIN_MAX_MS = 30000
+};
+
+/* Sorted, do not overlap. Shared by parent and child until one of them maps something. */
+struct mappings {
+	uint32_t n_users, n, cap;
+	bool jit; /* some of them are anonymous */
+	struct mapping at[];
+};
+
+struct space {
+	struct space *hash_next;
+	struct space *older, *newer; /* by last use */
+	struct spaces *owner;
+	struct mappings *maps; /* NULL: none */
+	uint32_t pid;
+	bool fresh;	     /* after exec: its first file is its own executable */
+	int64_t gone_us;     /* exited then; 0: it has not, -1: it has, at the next sweep */
+	uint64_t again_ms;   /* not to be read again before then */
+	uint32_t again_step; /* how long to wait then */
+};
+
+enum { SPACE_HASH_BITS = 12 };
+
+struct spaces {
+	const struct host *host;
+	struct modules *modules;
+	struct space *hash[1 << SPACE_HASH_BITS];
+	struct space *oldest, *newest;
+	size_t n, n_mappings; /* n_mappings: there is room for */
+	uint32_t n_gone;
+	char *buf; /* to read maps with */
+};
+
+struct modules *space_modules(const struct space *);
+/* An address that no mapping explains: reads /proc/PID/maps once more unless that was done lately. True: it was read. */
+bool space_again(struct space *);
+
+/* 0; -ENOMEM: nothing changed. */
+int space_add(struct space *, const struct mapping *);
+void space_cut(struct space *, uint64_t start, uint64_t end);
+void space_unmap_all(struct space *);
+/* From /proc/PID/maps, in place of what is known. 0; -ESRCH and its like: there is no such process. */
+int space_read(struct space *);
+/* Of code that was made at run time: neither a file nor the kernel's. */
+bool space_path_is_jit(const char *path);
+
+#endif

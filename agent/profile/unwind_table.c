@@ -1,0 +1,425 @@
+#include "profile/unwind_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_SHIFT = 16, PADDING_MAX = 16, HASH_SIZE = 1 << 16 };
+
+/* ---- building ---- */
+
+/* A function, before rows are made: of which section, or a symbol. */
+struct item {
+	uint32_t start, end; /* relative to base */
+	uint32_t at;	     /* in the section */
+	uint8_t from;	     /* enum from; the smaller one is preferred */
+};
+enum from { FROM_EH, FROM_DEBUG, FROM_SIGNAL, FROM_SYMBOL };
+
+struct builder {
+	const struct unwind_source *src;
+	struct cfi cfi[2]; /* by enum from */
+	struct item *items;
+	size_t n_items, cap_items;
+	struct unwind_row *rows;
+	uint32_t n_rows, cap_rows;
+	struct cfi_rule *rules;
+	uint32_t n_rules, cap_rules;
+	uint16_t *hash; /* rule index, 0: free */
+	uint32_t *pages;
+	uint32_t n_pages, last_page; /* pages below last_page are filled */
+	uint16_t last_rule;	     /* of the last row */
+	bool start;		     /* the next row starts a function */
+	uint32_t end;		     /* of what has rows */
+};
+
+static bool grow(void *array, size_t n, size_t *cap, size_t size)
+{
+	void **p = array;
+	size_t want = *cap ? *cap + *cap / 2 : 1024;
+
+	if (n < *cap)
+		return true;
+	void *q = reallocarray(*p, want, size);
+
+	if (!q)
+		return false;
+	*p = q;
+	*cap = want;
+	return true;
+}
+
+static int add_item(struct builder *b, uint64_t start, uint64_t end, uint64_t at, enum from from)
+{
+	const struct unwind_source *s = b->src;
+
+	if (start < s->base || start >= s->end || at > UINT32_MAX)
+		return 0;
+	if (end > s->end)
+		end = s->end;
+	if (!grow(&b->items, b->n_items, &b->cap_items, sizeof(*b->items)))
+		return -ENOMEM;
+	b->items[b->n_items++] = (struct item){.start = (uint32_t)(start - s->base),
+					       .end = (uint32_t)(end - s->base),
+					       .at = (uint32_t)at,
+					       .from = (uint8_t)from};
+	return 0;
+}
+
+static int list_section(struct builder *b, enum from from)
+{
+	struct cfi *c = &b->cfi[from];
+	struct cfi_fde fde;
+	size_t at = 0;
+	int r;
+
+	if (!c->data)
+		return 0;
+	while ((r = cfi_next(c, &at, &fde)) >= 0)
+		if (r == 1 && (r = add_item(b, fde.start, fde.end, fde.at, from)) < 0)
+			return r;
+	return r == -ENODATA ? 0 : r;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	if (x->from != y->from)
+		return x->from < y->from ? -1 : 1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+/* The functions that have a symbol and nothing else. Items are sorted. */
+static int list_symbols(struct builder *b)
+{
+	const struct unwind_source *s = b->src;
+	size_t n = b->n_items;
+
+	for (size_t i = 0; i < s->n_symbols; i++) {
+		uint64_t start = s->symbols[i].start, rel = start - s->base, end;
+		size_t low = 0, high = n;
+
+		if (start < s->base || start >= s->end)
+			continue;
+		while (low < high) { /* the first that starts behind it */
+			size_t mid = low + (high - low) / 2;
+
+			if (b->items[mid].start > rel)
+				high = mid;
+			else
+				low = mid + 1;
+		}
+		if (low && b->items[low - 1].end > rel)
+			continue;
+		if (__builtin_add_overflow(start, s->symbols[i].size, &end) || end > s->end)
+			end = s->end;
+		int r = add_item(b, start, end, 0,
+				 s->symbols[i].signal ? FROM_SIGNAL : FROM_SYMBOL);
+
+		if (r < 0)
+			return r;
+	}
+	if (b->n_items > n)
+		qsort(b->items, b->n_items, sizeof(*b->items), by_start);
+	return 0;
+}
+
+static uint32_t hash_rule(const struct cfi_rule *rule)
+{
+	const uint8_t *p = (const uint8_t *)rule;
+	uint32_t h = 2166136261;
+
+	for (size_t i = 0; i < sizeof(*rule); i++)
+		h = (h ^ p[i]) * 16777619;
+	return h ^ h >> 15;
+}
+
+/* Its index; 0 also where there is no room for another rule. -ENOMEM. */
+static int intern_rule(struct builder *b, const struct cfi_rule *rule)
+{
+	uint32_t at = hash_rule(rule) % HASH_SIZE;
+
+	if (rule->cfa == CFI_NONE && rule->ra.how != CFI_UNDEFINED)
+		return 0;
+	for (; b->hash[at]; at = (at + 1) % HASH_SIZE)
+		if (memcmp(&b->rules[b->hash[at]], rule, sizeof(*rule)) == 0)
+			return b->hash[at];
+	if (b->n_rules >= UNWIND_RULES_MAX)
+		return 0;
+	size_t cap = b->cap_rules;
+
+	if (!grow(&b->rules, b->n_rules, &cap, sizeof(*b->rules)))
+		return -ENOMEM;
+	b->cap_rules = (uint32_t)cap;
+	b->rules[b->n_rules] = *rule;
+	b->hash[at] = (uint16_t)b->n_rules;
+	return (int)b->n_rules++;
+}
+
+/* Addresses come in rising order. */
+static int add_row(struct builder *b, uint32_t rel, uint16_t rule)
+{
+	size_t cap = b->cap_rows;
+
+	if (b->n_rows >= UNWIND_ROWS_MAX)
+		return -E2BIG;
+	if (!grow(&b->rows, b->n_rows, &cap, sizeof(*b->rows)))
+		return -ENOMEM;
+	b->cap_rows = (uint32_t)cap;
+	for (; b->last_page <= rel >> PAGE_SHIFT; b->last_page++)
+		b->pages[b->last_page] = b->n_rows;
+	b->rows[b->n_rows++] = (struct unwind_row){.low = (uint16_t)rel, .rule = rule};
+	b->last_rule = rule & (uint16_t)~UNWIND_ROW_START;
+	return 0;
+}
+
+static int on_row(void *arg, uint64_t addr, const struct cfi_rule *rule)
+{
+	struct builder *b = arg;
+	uint64_t rel = addr - b->src->base;
+	int index = intern_rule(b, rule);
+
+	if (index < 0)
+		return index;
+	if (rel >= b->src->end - b->src->base || (!b->start && index == b->last_rule))
+		return 0;
+	int r = add_row(b, (uint32_t)rel, (uint16_t)(index | (b->start ? UNWIND_ROW_START : 0)));
+
+	b->start = false;
+	return r;
+}
+
+static int add_signal_row(struct builder *b, uint32_t rel)
+{
+	const struct cfi_names *n = cfi_names(b->src->arch);
+	const struct unwind_signal_layout *l = unwind_signal_layout(b->src->arch);
+	unsigned ip = b->src->arch == CFI_X86_64 ? 16 : 32;
+	struct cfi_rule rule = {.cfa = CFI_DEREF,
+				.cfa_reg = n->sp,
+				.signal = 1,
+				.cfa_off = l->at[n->sp],
+				.fp = {.how = CFI_AT_REG, .reg = n->sp, .off = l->at[n->fp]},
+				.ra = {.how = CFI_AT_REG, .reg = n->sp, .off = l->at[ip]},
+				.base = {.how = CFI_AT_REG, .reg = n->sp, .off = l->at[n->base]}};
+	int index = intern_rule(b, &rule);
+
+	return index < 0 ? index : add_row(b, rel, (uint16_t)(index | UNWIND_ROW_START));
+}
+
+static int make_rows(struct builder *b)
+{
+	for (size_t i = 0; i < b->n_items; i++) {
+		const struct item *it = &b->items[i];
+		struct cfi_fde fde;
+		size_t at = it->at;
+		int r;
+
+		if (it->start < b->end || (i && it->start == b->items[i - 1].start && b->n_rows))
+			continue; /* they overlap: the first one has it */
+		if (b->n_rows && b->last_rule && it->start - b->end >= PADDING_MAX) {
+			r = add_row(b, b->end, 0);
+			if (r < 0)
+				return r;
+		}
+		if (it->from == FROM_SYMBOL) {
+			r = add_row(b, it->start, UNWIND_ROW_START);
+		} else if (it->from == FROM_SIGNAL) {
+			r = add_signal_row(b, it->start);
+		} else {
+			b->start = true;
+			r = cfi_next(&b->cfi[it->from], &at, &fde);
+			if (r == 1)
+				r = cfi_rows(&b->cfi[it->from], &fde, on_row, b);
+		}
+		if (r < 0 && r != -ENODATA)
+			return r;
+		b->end = it->end;
+	}
+	return b->n_rows && b->last_rule ? add_row(b, b->end, 0) : 0;
+}
+
+static struct unwind_table *assemble(struct builder *b)
+{
+	struct unwind_table *t;
+	size_t rules = b->n_rules * sizeof(struct cfi_rule),
+	       pages = (b->n_pages + 1) * sizeof(uint32_t),
+	       rows = b->n_rows * sizeof(struct unwind_row);
+	char *p = malloc(sizeof(*t) + rules + pages + rows);
+
+	if (!p)
+		return NULL;
+	for (; b->last_page <= b->n_pages; b->last_page++)
+		b->pages[b->last_page] = b->n_rows;
+	t = (struct unwind_table *)p;
+	p += sizeof(*t);
+	*t = (struct unwind_table){.base = b->src->base,
+				   .n_rows = b->n_rows,
+				   .n_pages = b->n_pages,
+				   .n_rules = b->n_rules,
+				   .arch = b->src->arch,
+				   .bytes = sizeof(*t) + rules + pages + rows};
+	t->rules = memcpy(p, b->rules, rules);
+	p += rules;
+	t->pages = memcpy(p, b->pages, pages);
+	p += pages;
+	t->rows = memcpy(p, b->rows, rows);
+	return t;
+}
+
+static int build(struct builder *b)
+{
+	const struct unwind_source *s = b->src;
+	uint64_t span = s->end - s->base;
+	int r;
+
+	b->n_pages = (uint32_t)((span + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT);
+	/* A last row may stand at the very end. */
+	b->pages = calloc((size_t)b->n_pages + 2, sizeof(*b->pages));
+	b->hash = calloc(HASH_SIZE, sizeof(*b->hash));
+	b->rules = calloc(64, sizeof(*b->rules));
+	b->cap_rules = 64;
+	b->n_rules = 1; /* none */
+	if (!b->pages || !b->hash || !b->rules)
+		return -ENOMEM;
+	if (s->eh.data)
+		cfi_init(&b->cfi[FROM_EH], s->arch, true, s->eh.addr, s->eh.data, s->eh.len);
+	if (s->debug.data)
+		cfi_init(&b->cfi[FROM_DEBUG], s->arch, false, s->debug.addr, s->debug.data,
+			 s->debug.len);
+	r = list_section(b, FROM_EH);
+	if (r == 0)
+		r = list_section(b, FROM_DEBUG);
+	if (r == 0 && b->n_items)
+		qsort(b->items, b->n_items, sizeof(*b->items), by_start);
+	if (r == 0)
+		r = list_symbols(b);
+	return r == 0 ? make_rows(b) : r;
+}
+
+int unwind_table_build(struct unwind_table **ret, const struct unwind_source *s)
+{
+	struct builder b = {.src = s};
+	struct unwind_table *t = NULL;
+	int r;
+
+	if (s->end <= s->base)
+		return -ENODATA;
+	if (s->end - s->base > UINT32_MAX)
+		return -E2BIG;
+	r = build(&b);
+	if (r == 0 && !b.n_rows)
+		r = -ENODATA;
+	if (r == 0) {
+		t = assemble(&b);
+		r = t ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		*ret = t;
+	free(b.items);
+	free(b.rows);
+	free(b.rules);
+	free(b.hash);
+	free(b.pages);
+	return r;
+}
+
+/* ---- signal frames ---- */
+
+const struct unwind_signal_layout *unwind_signal_layout(enum cfi_arch arch)
+{
+	/* Linux's struct rt_sigframe, without the return address on x86-64. */
+	/* clang-format off */
+	static const struct unwind_signal_layout layouts[] = {
+		[CFI_X86_64] = {{144, 136, 152, 128, 112, 104, 120, 160,
+				 40, 48, 56, 64, 72, 80, 88, 96, 168}},
+		[CFI_AARCH64] = {{312, 320, 328, 336, 344, 352, 360, 368, 376, 384, 392,
+				  400, 408, 416, 424, 432, 440, 448, 456, 464, 472, 480,
+				  488, 496, 504, 512, 520, 528, 536, 544, 552, 560, 568}},
+	};
+	/* clang-format on */
+
+	return &layouts[arch];
+}
+
+bool unwind_is_signal_frame(enum cfi_arch arch, const struct cfi_rule *r)
+{
+	uint8_t sp = cfi_names(arch)->sp;
+
+	return r->signal && r->cfa == CFI_DEREF && r->cfa_reg == sp &&
+	       r->cfa_off == unwind_signal_layout(arch)->at[sp] && !r->cfa_add;
+}
+
+/* ---- reading ---- */
+
+const struct unwind_row *unwind_table_row(const struct unwind_table *t, uint64_t vaddr)
+{
+	uint64_t rel = vaddr - t->base, page = rel >> PAGE_SHIFT;
+	uint16_t low = (uint16_t)rel;
+	uint32_t from, to;
+
+	if (vaddr < t->base || page >= t->n_pages)
+		return NULL;
+	from = t->pages[page];
+	to = t->pages[page + 1];
+	while (from < to) { /* the first that is behind it */
+		uint32_t mid = from + (to - from) / 2;
+
+		if (t->rows[mid].low > low)
+			to = mid;
+		else
+			from = mid + 1;
+	}
+	/* Or the last one of an earlier page: there rows are in order, too. */
+	return from ? &t->rows[from - 1] : NULL;
+}
+
+static const struct cfi_rule *row_rule(const struct unwind_table *t, const struct unwind_row *row)
+{
+	uint16_t rule = row ? row->rule & (uint16_t)~UNWIND_ROW_START : 0;
+
+	return rule ? &t->rules[rule] : NULL;
+}
+
+const struct cfi_rule *unwind_table_find(const struct unwind_table *t, uint64_t vaddr, bool returns)
+{
+	const struct unwind_row *row = unwind_table_row(t, vaddr);
+	const struct cfi_rule *rule = row_rule(t, row);
+	uint64_t rel = vaddr - t->base;
+
+	/* The call is before the address that it returns to; but a handler's caller did not call. */
+	if (!returns || !row || row->low != (uint16_t)rel || (rule && rule->signal))
+		return rule;
+	if ((uint32_t)(row - t->rows) < t->pages[rel >> PAGE_SHIFT])
+		return rule; /* of an earlier page: not at the address itself */
+	return row > t->rows ? row_rule(t, row - 1) : NULL;
+}
+
+/* Which page a row is on: the last one whose first row is not behind it. */
+static uint64_t page_of(const struct unwind_table *t, uint32_t row)
+{
+	uint32_t low = 0, high = t->n_pages;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (t->pages[mid + 1] > row)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+uint64_t unwind_table_function(const struct unwind_table *t, uint64_t vaddr)
+{
+	const struct unwind_row *row = unwind_table_row(t, vaddr);
+
+	if (!row || row->rule == 0)
+		return vaddr;
+	while (row > t->rows && !(row->rule & UNWIND_ROW_START))
+		row--;
+	return t->base + (page_of(t, (uint32_t)(row - t->rows)) << PAGE_SHIFT) + row->low;
+}

@@ -1,0 +1,73 @@
+/*
+ * The call frame information of one module, compact: 4 bytes a row and a directory of 64 KiB pages, rules shared
+ * (a module of 400,000 rows has some hundred different ones). Immutable once it is built; one allocation.
+ */
+#ifndef STROBE_PROFILE_UNWIND_TABLE_H
+#define STROBE_PROFILE_UNWIND_TABLE_H
+
+#include "profile/cfi.h"
+
+enum {
+	UNWIND_ROW_START = 0x8000, /* flag of a row's rule: a function starts here */
+	UNWIND_RULES_MAX = 0x7fff,
+	UNWIND_ROWS_MAX = 8 << 20,
+	UNWIND_SECTION_MAX = 64 << 20 /* of call frame information that is read, bytes */
+};
+
+struct unwind_row {
+	uint16_t low;  /* of its address, relative to base */
+	uint16_t rule; /* index, and UNWIND_ROW_START; rule 0 is none */
+};
+
+struct unwind_table {
+	uint64_t base; /* ELF address */
+	uint32_t n_rows, n_pages, n_rules;
+	enum cfi_arch arch;
+	size_t bytes; /* of all of it */
+	const struct unwind_row *rows;
+	const uint32_t *pages; /* n_pages + 1: the first row of each page */
+	const struct cfi_rule *rules;
+};
+
+/* What to build from. */
+struct unwind_symbol {
+	uint64_t start, size;
+	bool signal; /* signal handlers return there, and it has no rules of its own */
+};
+struct unwind_source {
+	enum cfi_arch arch;
+	uint64_t base, end; /* range of its executable segments; at most 4 GiB */
+	struct {
+		const uint8_t *data; /* NULL: none */
+		size_t len;
+		uint64_t addr;
+	} eh, debug; /* debug: for what eh does not cover */
+	const struct unwind_symbol
+		*symbols; /* functions, which give starts where neither has any */
+	size_t n_symbols;
+};
+/* 0; -ENODATA: there is nothing in it; -E2BIG: more than is reasonable; -ENOMEM. */
+int unwind_table_build(struct unwind_table **ret, const struct unwind_source *);
+
+/* The row at an ELF address, or NULL. */
+const struct unwind_row *unwind_table_row(const struct unwind_table *, uint64_t vaddr);
+/* The rule at an ELF address, or of the call that returns there; NULL: none. */
+const struct cfi_rule *unwind_table_find(const struct unwind_table *, uint64_t vaddr, bool returns);
+/* Start of the function around it; vaddr itself: unknown. */
+uint64_t unwind_table_function(const struct unwind_table *, uint64_t vaddr);
+
+/* Of the frame that the kernel puts on the stack for a signal handler: where the interrupted registers are, from the
+ * stack pointer at the handler's return. */
+struct unwind_signal_layout {
+	int16_t at[CFI_REGS]; /* by DWARF number */
+};
+const struct unwind_signal_layout *unwind_signal_layout(enum cfi_arch);
+bool unwind_is_signal_frame(enum cfi_arch, const struct cfi_rule *);
+
+/* From an ELF file: its sections read through libelf. fd stays the caller's. 0; -ENOEXEC: no ELF file for a machine
+ * that is known; -ENODATA, -E2BIG, -ENOMEM as above; -EIO. */
+int unwind_table_read(struct unwind_table **ret, int fd);
+/* The same of an image in memory. */
+int unwind_table_image(struct unwind_table **ret, const uint8_t *data, size_t len);
+
+#endif
