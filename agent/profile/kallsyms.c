@@ -215,7 +215,7 @@ static int settle(struct reader *r)
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++) {
-		if (r->entries[i].addr - k->base > UINT32_MAX)
+		if (r->entries[i].addr < k->base || r->entries[i].addr - k->base > UINT32_MAX)
 			continue;
 		if (n && r->entries[n - 1].addr == r->entries[i].addr) {
 			if (is_nicer(k, &r->entries[i], &r->entries[n - 1]))
@@ -373,7 +373,7 @@ static size_t find(const struct kernel_symbols *k, uint64_t addr, uint32_t *ret_
 	uint64_t at = addr - k->base;
 	size_t low = 0, high = k->n, end;
 
-	if (at > UINT32_MAX)
+	if (addr < k->base || at > UINT32_MAX)
 		return SIZE_MAX;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
