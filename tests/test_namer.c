@@ -13,7 +13,6 @@ static const char *held_path, *held_id;
 static char held_file[128];
 static int n_asked;
 
-int modules_file(struct modules *, const char *path, const char *build_id);
 int modules_file(struct modules *m, const char *path, const char *build_id)
 {
 	(void)m;

@@ -335,6 +335,43 @@ START_TEST(names_of_a_rust_program)
 }
 END_TEST
 
+/* Stripped, as Go programs are shipped: their runtime knows their functions. */
+START_TEST(names_of_a_stripped_go_program)
+{
+	static const char *const modes[] = {"exe", "pie"};
+	struct symtab *t;
+	char at[64];
+
+	if (!lab_has("go"))
+		return;
+	support_put(dir, "a.go",
+		    "package main\nimport \"os\"\ntype T struct{ n int }\n//go:noinline\n"
+		    "func (t *T) Grow(x int) int { t.n += x; return t.n }\n"
+		    "func main() { t := &T{}; os.Exit(t.Grow(len(os.Args)) - len(os.Args)) }\n");
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		char cmd[300];
+
+		snprintf(cmd, sizeof(cmd),
+			 "cd '%s' && HOME=${HOME:-%s} GOFLAGS=-mod=mod GO111MODULE=off go build "
+			 "-buildmode=%s -o go a.go 2>/dev/null",
+			 dir, dir, modes[i]);
+		if (system(cmd))
+			return;
+		lab_run("cd '%s' && strip -o bare go", dir);
+		uint64_t grow = lab_address(dir, "go", "main.(*T).Grow");
+
+		lab_line(at, sizeof(at),
+			 "nm '%s/go' | awk '$3 == \"runtime.mallocgc\" { print $1 }'", dir);
+		ck_assert_int_eq(lab_symtab(&t, dir, "bare", ""), 0);
+		ck_assert_msg(symtab_is_full(t), "-buildmode=%s", modes[i]);
+		ck_assert_str_eq(symtab_missing(t), "");
+		ck_assert_str_eq(lab_name(t, grow + 1), "main.(*T).Grow");
+		ck_assert_str_eq(lab_name(t, strtoull(at, NULL, 16) + 40), "runtime.mallocgc");
+		symtab_close(t);
+	}
+}
+END_TEST
+
 START_TEST(the_vdso_has_names)
 {
 	struct symtab *t = NULL;
@@ -368,6 +405,7 @@ int main(void)
 	tcase_add_test(tc, tables_of_real_files_agree_with_nm);
 	tcase_add_test(tc, names_of_a_cpp_program);
 	tcase_add_test(tc, names_of_a_rust_program);
+	tcase_add_test(tc, names_of_a_stripped_go_program);
 	tcase_add_test(tc, the_vdso_has_names);
 	srunner_run_all(sr, CK_NORMAL);
 	int failed = srunner_ntests_failed(sr);

@@ -15,9 +15,6 @@
 
 enum { TABLES_MAX = 4096, HELD_MAX = 256, TEXT_MAX = 5 << 10, RETRY_US = 5000000 };
 
-/* Of module.h. */
-int modules_file(struct modules *, const char *path, const char *build_id);
-
 enum module_kind module_kind_of(const char *path, uint32_t *pid)
 {
 	const char *p = path + 5;

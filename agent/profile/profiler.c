@@ -168,6 +168,7 @@ static void set_rate(struct profiler *p, uint32_t hz)
 		return;
 	p->hz = hz;
 	p->dump = hz <= PROFILER_DUMP_HZ_NEVER; /* a ring would be full before it is read */
+	p->shed_us = 0;
 	p->state.hz = hz;
 	profiler_events_retick(p);
 	stacks_note(p->stacks, &(struct stacks_note){.at_us = (int64_t)clock_mono_us(),
@@ -201,6 +202,11 @@ static void each_second(struct profiler *p, int64_t now_us)
 		profiler_own_scan(p);
 	if (p->off_paused)
 		profiler_events_switches(p, true);
+	if (p->shed_us && now_us - p->shed_us > PROFILER_SHED_US) {
+		p->shed_us = 0;
+		p->dump = true;
+		profiler_events_retick(p);
+	}
 	spaces_sweep(p->spaces, now_us);
 	modules_stats(p->modules, &stats);
 	p->state.n_modules = (uint32_t)stats.n_modules;

@@ -30,6 +30,7 @@ enum {
 	PROFILER_DUMP_HZ_MAX = 499, /* above, the copies of stacks go when a ring is that full: */
 	PROFILER_DUMP_PERCENT = 75,
 	PROFILER_DUMP_HZ_NEVER = 2500,
+	PROFILER_SHED_US = 5000000,
 	PROFILER_STACK_MAX = 127,
 	PROFILER_TASKS_MAX = 8192,
 	PROFILER_BURST_HZ_MAX = 4999,
@@ -131,6 +132,7 @@ struct profiler {
 	struct task *pending[PROFILER_OFF_PENDING_MAX];
 	size_t n_pending, n_off_unwinds;
 	bool off_dump;
+	int64_t shed_us; /* when dump went; 0: it did not */
 
 	struct profiler_state state;
 	uint64_t capture_ns, capture_start_ns; /* CPU of the capture thread */

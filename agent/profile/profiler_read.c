@@ -1,4 +1,5 @@
 /* A round: the records of all rings, merged by time, each to where it belongs. */
+#include "base/clock.h"
 #include "profile/profiler_private.h"
 
 #include <sys/mman.h>
@@ -177,7 +178,7 @@ static void take(struct profiler *p, const struct record *r)
 	}
 }
 
-/* Copies of stacks are given up before samples are. */
+/* Copies of stacks are given up before samples are, for a few seconds. */
 static void shed_dumps(struct profiler *p)
 {
 	for (size_t i = 0; i < p->n_cpus && p->dump && p->hz > PROFILER_DUMP_HZ_MAX; i++) {
@@ -185,6 +186,7 @@ static void shed_dumps(struct profiler *p)
 		    perf_ring_percent(&p->cpus[i].ring.ring) <= PROFILER_DUMP_PERCENT)
 			continue;
 		p->dump = false;
+		p->shed_us = (int64_t)clock_mono_us();
 		profiler_events_retick(p);
 	}
 }

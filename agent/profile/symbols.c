@@ -29,7 +29,7 @@ struct symtab {
 		char *text; /* pages */
 		size_t text_pages;
 		uint64_t off, len;
-	} names[2];
+	} names[SOURCES];
 	bool full;
 	char missing[PATH_MAX + 512];
 };
@@ -118,6 +118,15 @@ static size_t add_symtab(struct symtab *t, struct symtab_builder *b, const struc
 	return n;
 }
 
+static size_t add_go(struct symtab *t, struct symtab_builder *b, const struct symfile *f)
+{
+	size_t n = builder_add_go(b, f);
+
+	if (n)
+		own_names(t, FROM_GO, b, f->fd);
+	return n;
+}
+
 static size_t add_mini(struct symtab *t, struct symtab_builder *b, const struct symfile *f)
 {
 	struct symfile mini;
@@ -172,7 +181,7 @@ static void add_sources(struct symtab *t, struct symtab_builder *b, const struct
 	GElf_Shdr sh;
 
 	fd_path(f->fd, path, sizeof(path));
-	bool whole = add_symtab(t, b, f);
+	bool whole = add_symtab(t, b, f) || add_go(t, b, f);
 	bool mini = !whole && add_mini(t, b, f);
 
 	whole = whole || (!mini && add_debug_file(t, b, f, path, debug_root));
@@ -202,7 +211,8 @@ int symtab_open(struct symtab **ret, int fd, const char *debug_root)
 		symfile_close(&f);
 		return -ENOMEM;
 	}
-	t->names[0].fd = t->names[1].fd = -1;
+	for (int i = 0; i < SOURCES; i++)
+		t->names[i].fd = -1;
 	r = builder_open(&b, &f);
 	if (r == 0) {
 		t->base = b.base;
@@ -255,7 +265,7 @@ void symtab_close(struct symtab *t)
 	if (!t)
 		return;
 	pages_free(t->symbols, t->pages_len);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < SOURCES; i++) {
 		if (t->names[i].fd >= 0)
 			close(t->names[i].fd);
 		pages_free(t->names[i].text, t->names[i].text_pages);
@@ -265,8 +275,7 @@ void symtab_close(struct symtab *t)
 
 size_t symtab_bytes(const struct symtab *t)
 {
-	return pages_round(sizeof(*t)) + t->pages_len + t->names[0].text_pages +
-	       t->names[1].text_pages;
+	return pages_round(sizeof(*t)) + t->pages_len + t->names[FROM_SYMTAB].text_pages;
 }
 
 size_t symtab_count(const struct symtab *t)
@@ -348,10 +357,10 @@ int symtab_find(const struct symtab *t, uint64_t vaddr, char *buf, size_t size, 
 		return -ENOENT;
 	uint32_t source = s->name >> SOURCE_SHIFT, off = s->name & ((1u << SOURCE_SHIFT) - 1);
 
-	if (!read_name(t, source == FROM_SYMTAB ? FROM_SYMTAB : FROM_DYNSYM, off, name,
+	if (!read_name(t, source == FROM_PLT ? FROM_DYNSYM : source, off, name,
 		       sizeof(name) - sizeof("@plt")))
 		return -ENOENT;
-	char *version = strchr(name + 1, '@'); /* memcpy@@GLIBC_2.14 */
+	char *version = source == FROM_GO ? NULL : strchr(name + 1, '@'); /* memcpy@@GLIBC_2.14 */
 
 	if (version)
 		*version = 0;

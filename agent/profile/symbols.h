@@ -3,7 +3,7 @@
  * demangled (C++, Rust) as they are handed out. Background thread; nothing here is for the profiler's thread but
  * kernel_function().
  *
- * Sources of a module, in this order: .symtab; .gnu_debugdata (xz); the debug file of its build-id below
+ * Sources of a module, in this order: .symtab; Go's .gopclntab; .gnu_debugdata (xz); the debug file of its build-id below
  * /usr/lib/debug/.build-id, or of .gnu_debuglink; .dynsym. What is missing is said in words (symtab_missing).
  */
 #ifndef STROBE_PROFILE_SYMBOLS_H

@@ -45,7 +45,7 @@ int builder_open(struct symtab_builder *b, const struct symfile *f)
 void builder_close(struct symtab_builder *b)
 {
 	pages_free(b->found, b->pages_len);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < SOURCES; i++)
 		pages_free(b->strings[i].text, b->strings[i].pages_len);
 	*b = (struct symtab_builder){0};
 }
@@ -210,7 +210,7 @@ static bool sort_found(struct symtab_builder *b)
 static const char *text_of(const struct symtab_builder *b, const struct found *s)
 {
 	uint32_t source = s->name >> SOURCE_SHIFT;
-	const char *text = b->strings[source == FROM_SYMTAB ? FROM_SYMTAB : FROM_DYNSYM].text;
+	const char *text = b->strings[source == FROM_PLT ? FROM_DYNSYM : source].text;
 
 	return text ? text + (s->name & ((1u << SOURCE_SHIFT) - 1)) : "";
 }

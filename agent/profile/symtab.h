@@ -8,8 +8,8 @@
 #include "profile/symbols_file.h"
 
 /* Which string table a name is in. */
-enum symtab_source { FROM_SYMTAB, FROM_DYNSYM, FROM_PLT /* .dynsym's, and "@plt" */ };
-enum { SOURCE_SHIFT = 30 };
+enum symtab_source { FROM_SYMTAB, FROM_DYNSYM, FROM_GO, FROM_PLT /* .dynsym's, and "@plt" */ };
+enum { SOURCE_SHIFT = 30, SOURCES = FROM_PLT };
 #define SYMBOL_NESTED (1u << 31)
 
 struct symbol {
@@ -37,7 +37,7 @@ struct symtab_builder {
 		char *text; /* NULL: too large to hold meanwhile */
 		size_t text_len, pages_len;
 		uint64_t file_off;
-	} strings[2];
+	} strings[SOURCES];
 	bool only_dynamic;
 	bool failed; /* no memory */
 };
@@ -48,6 +48,8 @@ void builder_close(struct symtab_builder *);
 /* Adds the functions of the SHT_SYMTAB or SHT_DYNSYM section sh of f. How many. */
 size_t builder_add_table(struct symtab_builder *, const struct symfile *f, const GElf_Shdr *sh,
 			 enum symtab_source);
+/* Adds what Go's runtime knows of a program's functions, stripped or not. How many. */
+size_t builder_add_go(struct symtab_builder *, const struct symfile *f);
 /* Adds the entries of its PLTs, if FROM_DYNSYM's strings are there or can be found. */
 void builder_add_plt(struct symtab_builder *, const struct symfile *f);
 /* addr: of ELF. False when it is no code. */

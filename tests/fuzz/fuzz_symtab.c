@@ -87,7 +87,7 @@ static void seed_library(const char *name, const char *flags)
 		 "cd '%s' && printf 'int puts(const char *); static int f(int x) { return x * 3; }"
 		 "int g(int x) { return f(puts(\"\")) + x; } int h(int) "
 		 "__attribute__((alias(\"g\")));' >s.c && "
-		 "cc -O1 -shared -nostdlib -fPIC -Wl,-z,noseparate-code %s -o s s.c 2>/dev/null",
+		 "cc -O1 -shared -nostdlib -fPIC -Wl,-z,noseparate-code -o s s.c %s 2>/dev/null",
 		 fuzz_scratch(), flags);
 	if (system(cmd))
 		return;
@@ -99,6 +99,26 @@ static void seed_library(const char *name, const char *flags)
 		fuzz_seed(name, data, (size_t)n);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* The table that Go's linker makes, of two functions, put into the library. */
+static void seed_go(void)
+{
+	static const uint64_t words[] = {2, 0, 0x240, 72, 0, 0, 0, 80};
+	static const uint32_t table[] = {0, 20, 16, 28, 64, 0, 4, 16, 4};
+	uint8_t data[8 + sizeof(words) + 8 + sizeof(table)] = {0xf0, 0xff, 0xff, 0xff, 0, 0, 1, 8};
+	char flags[200], path[128];
+
+	memcpy(data + 8, words, sizeof(words));
+	memcpy(data + 72, "a.F\0a.G", 8);
+	memcpy(data + 80, table, sizeof(table));
+	snprintf(path, sizeof(path), "%s/go", fuzz_scratch());
+	FILE *f = fopen(path, "w");
+
+	FUZZ_CHECK(f && fwrite(data, sizeof(data), 1, f) == 1 && !fclose(f));
+	snprintf(flags, sizeof(flags), "-s && objcopy --add-section .gopclntab='%s' s s && true",
+		 path);
+	seed_library("go", flags);
 }
 
 static void fuzz_seeds(void)
@@ -124,4 +144,5 @@ static void fuzz_seeds(void)
 	seed_library("ibt", "-fcf-protection=full -Wl,-z,ibtplt");
 	seed_library("debug", "-g");
 	seed_library("stripped", "-s");
+	seed_go();
 }
