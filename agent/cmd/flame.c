@@ -296,6 +296,7 @@ static int resolve_ranges(struct flame *f)
 	if (r >= 0)
 		return r;
 	if (f->base_file) {
+		flame_sets_shift(&f->sets, 0);
 		flame_sets_shift(&f->base, f->sets.from_us - 1000000 - f->base.to_us);
 		*base = (struct stacks_range){f->base.from_us, f->base.to_us};
 	}

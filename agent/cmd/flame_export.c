@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- the output ---- */
@@ -44,8 +45,12 @@ int flame_open_output(struct flame *f)
 
 int flame_close_output(struct flame *f, int r)
 {
+	struct stat st;
+	bool remove;
+
 	if (f->fd < 0)
 		return r;
+	remove = to_file(f) && fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode); /* no device */
 	if (to_file(f) && close(f->fd) < 0 && r == 0)
 		r = -errno;
 	if (r == -EPIPE && !to_file(f)) /* whoever reads has seen enough */
@@ -54,12 +59,10 @@ int flame_close_output(struct flame *f, int r)
 		msg(MSG_ERROR, "writing %s has failed: %s", f->output ? f->output : "the output",
 		    r == -EMSGSIZE ? "more than fits into one epoch; take a shorter range"
 				   : strerrordesc_np(-r));
-	if (r < 0 && to_file(f))
+	if (r < 0 && remove)
 		unlink(f->output);
 	return r;
 }
-
-/* ---- from sets to the output ---- */
 
 static void set_about(struct flame *f)
 {

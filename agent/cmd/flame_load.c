@@ -33,8 +33,10 @@ static void shift(struct stacks *s, int64_t us)
 
 void flame_sets_shift(struct flame_sets *f, int64_t us)
 {
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->n; i++) {
 		shift(f->sets[i], us);
+		f->sets[i]->has_time = true;
+	}
 	f->from_us += us;
 	f->to_us += us;
 	f->real_off_us -= us;
@@ -182,15 +184,18 @@ enum file_kind { FILE_FOREIGN, FILE_CAPTURE, FILE_EPOCH };
 /* All of an epoch, as it is small; of others the head. *data to free(). */
 static enum file_kind look(const char *path, uint8_t **data, size_t *len)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_close_ int fd = -1;
 	struct epoch_head head;
 	struct stat st;
 	uint8_t *p;
 	size_t n = 0, size;
 	ssize_t got = 1;
 
-	/* What is no regular file can be read only once. */
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 16)
+	/* What is no regular file can be opened only once. */
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 16)
+		return FILE_FOREIGN;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return FILE_FOREIGN;
 	size = st.st_size > EPOCH_BYTES_MAX ? 16 : (size_t)st.st_size;
 	p = malloc(size);

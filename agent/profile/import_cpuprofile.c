@@ -512,5 +512,7 @@ bool import_cpuprofile_looks(const char *head, size_t len)
 		i = 3;
 	while (i < len && (head[i] == ' ' || head[i] == '\t' || head[i] == '\n' || head[i] == '\r'))
 		i++;
-	return i < len && (head[i] == '{' || (head[i] == '[' && memchr(head + i, '{', len - i)));
+	if (i == len || memchr(head, 0, len))
+		return false;
+	return head[i] == '{' || (head[i] == '[' && memchr(head + i, '{', len - i));
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNKNOWN "[unknown]"
+
 enum { EVENTS_MAX = 64, CACHE_SLOTS = 1 << 14, DELTAS_MAX = 1 << 16, CPUS_MAX = 4096 };
 
 struct pending {
@@ -84,40 +86,40 @@ static const char *inlined_part(const struct perf_frame *f, enum stacks_type typ
 	return arrow + 2 < f->name + f->name_len ? arrow + 2 : NULL;
 }
 
+static bool is_text(const char *p, size_t len, const char *text)
+{
+	return len == strlen(text) && memcmp(p, text, len) == 0;
+}
+
 static void make_frames(struct perf_read *x, const struct perf_frame *f, struct cached *to)
 {
-	static const char inlined[] = "inlined", unknown[] = "[unknown]";
-	bool is_inlined = f->module_len == sizeof(inlined) - 1 &&
-			  memcmp(f->module, inlined, sizeof(inlined) - 1) == 0;
-	bool has_module = f->module && !is_inlined && f->module_len &&
-			  !(f->module_len == sizeof(unknown) - 1 &&
-			    memcmp(f->module, unknown, sizeof(unknown) - 1) == 0);
-	enum stacks_type type = is_inlined ? STACKS_INLINED
-					   : import_type(has_module ? f->module : "",
-							 has_module ? f->module_len : 0, f->addr);
+	bool is_inlined = f->module && is_text(f->module, f->module_len, "inlined");
+	bool has_module =
+		f->module_len && !is_inlined && !is_text(f->module, f->module_len, UNKNOWN);
+	bool has_name = f->name_len && !is_text(f->name, f->name_len, UNKNOWN);
+	enum stacks_type type = import_type(f->module, has_module ? f->module_len : 0, f->addr);
+	const char *name = has_name ? f->name : UNKNOWN, *inner;
+	size_t len = has_name ? f->name_len : strlen(UNKNOWN);
 	char path[512];
 	uint32_t module = 0;
-	const char *inner = inlined_part(f, type);
 
-	if (!f->module && f->name_len && type == STACKS_UNKNOWN &&
-	    memcmp(f->name, unknown, f->name_len) != 0)
+	if (is_inlined)
+		type = STACKS_INLINED;
+	else if (!f->module && has_name && type == STACKS_UNKNOWN)
 		type = STACKS_USER;
 	if (has_module) {
 		snprintf(path, sizeof(path), "%.*s",
 			 (int)(f->module_len < 500 ? f->module_len : 500), f->module);
 		module = stacks_module(x->s, path, NULL);
 	}
-	to->n = 1;
-	if (!inner) {
-		to->frames[0] = f->name_len
-					? make_frame(x, f->name, f->name_len, module, type)
-					: make_frame(x, unknown, sizeof(unknown) - 1, module, type);
-		return;
+	inner = inlined_part(f, type);
+	to->n = inner ? 2 : 1;
+	if (inner) {
+		to->frames[0] =
+			make_frame(x, inner, (size_t)(name + len - inner), module, STACKS_INLINED);
+		len = (size_t)(inner - 2 - name);
 	}
-	to->n = 2;
-	to->frames[0] = make_frame(x, inner, (size_t)(f->name + f->name_len - inner), module,
-				   STACKS_INLINED);
-	to->frames[1] = make_frame(x, f->name, (size_t)(inner - 2 - f->name), module, type);
+	to->frames[to->n - 1] = make_frame(x, name, len, module, type);
 }
 
 /* Half of the address space is the kernel's, so that the same text is of one type only in one of the halves. */
