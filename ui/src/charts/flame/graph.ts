@@ -276,7 +276,10 @@ export class FlameGraph {
     const t = this.tree;
     if (!t) return;
     const i = this.selected < 0 ? this.zoom : this.selected;
-    if (this.selected < 0) return this.select(i);
+    if (this.selected < 0) {
+      this.select(i);
+      return;
+    }
     let to = -1;
     if (dy > 0)
       to = children(t, i).reduce((best, c) => (best < 0 || t.total[c]! > t.total[best]! ? c : best), -1);

@@ -2,7 +2,9 @@
 // views that ask them.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ClientMessageSchema, HeatBy } from '../gen/strobe_pb';
-import { type Profile, profileOf } from '../transform/flame/tree';
+import type { MonoUs, View } from '../store/api';
+import type { Refusal } from '../store/asks';
+import { store } from '../store/store';
 import {
   type ChartPart,
   type FlamePart,
@@ -11,9 +13,7 @@ import {
   readProfile,
   type Task,
 } from '../transport/profile';
-import type { MonoUs, View } from './api';
-import type { Refusal } from './asks';
-import { store } from './store';
+import { type Profile, profileOf } from './flame/tree';
 
 export type HeatRows = 'offset' | 'cpu' | 'process' | 'thread' | 'cgroup';
 const BY: Record<HeatRows, HeatBy> = {
