@@ -48,6 +48,9 @@ export class FlameGraph {
   private w = 0;
   private h = 0;
   private dpr = 1;
+  get treeNow(): Tree | null {
+    return this.tree;
+  }
   zoom = 0;
   hover = -1;
   selected = -1;

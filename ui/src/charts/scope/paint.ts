@@ -98,8 +98,8 @@ function paintCells(c: CanvasRenderingContext2D, p: ScopePicture): void {
       if (v < 0) continue;
       if (hits) {
         const grey = Math.min(15, Math.round((v / top) * 15));
-        // What is found is seen, however little it is of a cell.
-        const share = m > 0 ? Math.max(0.3, Math.min(1, m / top)) : 0;
+        // One sample is seen in a cell that could hold a hundred.
+        const share = m > 0 ? Math.min(1, m / top) ** 0.6 : 0;
         words[r * w + x] = hits[grey * 16 + Math.round(share * 15)]!;
       } else words[r * w + x] = ramp[level(v, top)]!;
     }
