@@ -436,9 +436,9 @@ export class MockProfiler {
       at.s += w;
       at.bs += b;
     };
-    lines.forEach((l, i) => add(l.frames, now[i]!, base[i]!));
+    for (const [i, l] of lines.entries()) add(l.frames, now[i]!, base[i]!);
     const r = random(7);
-    for (let i = 0, made = 0; made < (this.opts.nodes ?? 0); i++) {
+    for (let made = 0; made < (this.opts.nodes ?? 0); ) {
       const depth = 8 + Math.floor(r() * 45);
       const frames = Array.from({ length: depth }, (_, d) => ({
         name: `module_${d}::function_${Math.floor(r() ** 3 * 60)}`,

@@ -54,7 +54,7 @@ function stateOf(store: StoreImpl, at: View | null): UrlState {
     selection: selection.value && toWall(store.clock, selection.value),
     base: baseline.value && toWall(store.clock, baseline.value),
     more: moreRanges.value.map((r) => toWall(store.clock, r)),
-    profile: page.value === 'profile' ? profileText.value : '',
+    profile: page.value === 'profile' || selection.value ? profileText.value : '',
     hidden: [...hidden.value],
     pins: [...pins.value],
     utc: utc.value,

@@ -117,8 +117,6 @@ export class ScopeMap {
     }
     const cell = cellAt(this.g, x, y);
     if (!cell) return;
-    e.preventDefault();
-    this.canvas.focus();
     this.canvas.setPointerCapture(e.pointerId);
     this.down = { x: e.clientX, y: e.clientY, cell };
     if (!this.anchor) this.base = e.ctrlKey || e.metaKey;

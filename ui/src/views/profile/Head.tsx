@@ -89,8 +89,7 @@ export function Detail(props: {
           <button
             type="button"
             class="chip"
-            // biome-ignore lint/suspicious/noArrayIndexKey: the order is what they are
-            key={i}
+            key={`${i} ${editWords(e)}`}
             title={`${editWords(e)}: click to undo`}
             onClick={() => void (edits.value = edits.value.filter((_, j) => j !== i))}
           >
@@ -99,7 +98,7 @@ export function Detail(props: {
         ))}
       </div>
       {tab.value !== 'table' && (
-        <span class="legend opt3">
+        <span class={isDiff ? 'legend' : 'legend opt3'}>
           <FlameLegend diff={isDiff} hash={byName.value} scale={scale} off={off} />
         </span>
       )}

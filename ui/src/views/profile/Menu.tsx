@@ -57,14 +57,13 @@ export function Menu({ at, close }: { at: MenuAt; close: () => void }) {
     <div class="menu" role="menu" aria-label={at.label} ref={box}>
       {at.items.map((it, i) =>
         it === null ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a menu's items do not move
-          <hr key={i} />
+          <hr key={`line ${i}`} />
         ) : (
           <button
             key={it.label}
             type="button"
-            role={it.checked === undefined ? 'menuitem' : 'menuitemcheckbox'}
-            aria-checked={it.checked}
+            role="menuitemradio"
+            aria-checked={it.checked ?? false}
             disabled={it.disabled}
             onClick={() => {
               close();

@@ -158,7 +158,10 @@ export function Profile() {
   const off = answer ? answer.ask.filter.offCpu : which.value !== 'on';
   const isDiff = diff.value && Boolean(answer?.baseline);
   const re = useComputed(() => matcher(pattern.value)).value;
-  const themed = useComputed(() => (void theme.value, themeVersion())).value;
+  const themed = useComputed(() => {
+    void theme.value;
+    return themeVersion();
+  }).value;
   const tree = useMemo(() => (answer ? shownTree(answer, edits.value) : null), [answer, edits.value]);
   const edit = (e: Edit) => {
     const once = e.do === 'recursion' || e.do === 'modules';
@@ -325,14 +328,14 @@ function keyOf(
       input?.select();
       return true;
     case 'escape':
-      return escape(g);
+      return escapeOne(g);
     default:
       return false;
   }
 }
 
 /** Out of one thing at a time: playing, zoom, search, edits, the range. */
-function escape(g: FlameGraph | null): boolean {
+function escapeOne(g: FlameGraph | null): boolean {
   if (playing.peek()) playing.value = false;
   else if (g?.escape()) return true;
   else if (pattern.peek()) pattern.value = '';

@@ -185,7 +185,7 @@ class Scope {
       ticks: this.ticks(g),
       rowLabels: offset ? offsetLabels(g) : this.rowLabels(g, cells, order),
       margin,
-      marginText: `mean, ${scaleText(top, off, rows.peek(), cpus)
+      marginText: `${margin > 100 ? 'mean, ' : ''}${scaleText(top, off, rows.peek(), cpus)
         .replace(/ of \d+$/, '')
         .replace(/^0? ?/, '0 – ')}`,
     };
