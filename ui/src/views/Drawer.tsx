@@ -206,11 +206,11 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
       <table data-table="changed">
         <colgroup>
           <col />
-          <col width="62" />
-          <col width="58" />
-          <col width={narrow ? 70 : 84} />
-          <col width={narrow ? 70 : 84} />
-          <col width={narrow ? 58 : 84} />
+          <col width={narrow ? 54 : 62} />
+          <col width={narrow ? 50 : 58} />
+          <col width={narrow ? 64 : 84} />
+          <col width={narrow ? 64 : 84} />
+          <col width={narrow ? 52 : 84} />
         </colgroup>
         <thead>
           <tr>
@@ -238,10 +238,10 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
                 </button>
               </td>
               <td>
-                <Spark row={s} view={base} w={50} />
+                <Spark row={s} view={base} w={narrow ? 44 : 50} />
               </td>
               <td>
-                <Spark row={s} view={range} w={46} />
+                <Spark row={s} view={range} w={narrow ? 40 : 46} />
               </td>
               <td class="m">{valueText(s.before, s.kind)}</td>
               <td>{valueText(s.now, s.kind)}</td>
@@ -288,11 +288,11 @@ function Processes({ narrow }: { narrow: boolean }) {
       <table data-table="range-processes">
         <colgroup>
           <col />
-          <col width="58" />
+          {!narrow && <col width="58" />}
           <col width="58" />
           {narrow && <col width="60" />}
-          <col width="56" />
-          <col width="66" />
+          <col width={narrow ? 50 : 56} />
+          <col width={narrow ? 60 : 66} />
           {!narrow && <col width="72" />}
           {!narrow && <col width="76" />}
         </colgroup>
@@ -301,7 +301,7 @@ function Processes({ narrow }: { narrow: boolean }) {
             <th scope="col" class="l">
               Command
             </th>
-            <th scope="col">PID</th>
+            {!narrow && <th scope="col">PID</th>}
             <th scope="col" aria-sort="descending">
               CPU {cpu.name}
             </th>
@@ -322,10 +322,10 @@ function Processes({ narrow }: { narrow: boolean }) {
                   title={narrow ? `${p.cmdline || p.comm}: its flame graph` : p.cmdline || p.comm}
                   onClick={() => (narrow ? onlyProcess(Number(p.pid), p.comm) : open(`proc[${p.pid}]`))}
                 >
-                  {p.comm} {p.fate && <em>{p.fate}</em>}
+                  {p.comm} {narrow && <span class="u">{p.pid}</span>} {p.fate && <em>{p.fate}</em>}
                 </button>
               </td>
-              <td class="d">{p.pid}</td>
+              {!narrow && <td class="d">{p.pid}</td>}
               <td>{msText(p.cpuMs / cpu.ms)}</td>
               {narrow && <td>{samples.has(p.pid) ? countText(samples.get(p.pid)!) : '–'}</td>}
               <td class={p.factor > 1.5 ? 'up' : 'm'}>{factorText(p.factor)}</td>

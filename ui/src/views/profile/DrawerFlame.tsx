@@ -37,13 +37,6 @@ function Head({ range }: { range: View }) {
   const { answer, loading } = drawerFeed.state.value;
   const sum = answer?.sum;
   const isDiff = diff.value && Boolean(answer?.baseline);
-  const scale = useMemo(
-    () =>
-      isDiff && answer
-        ? changeScale(answer.tree, { off: false, sum: answer.sum, baseline: answer.baseline })
-        : 1,
-    [answer, isDiff],
-  );
   const c = chips.value;
   const cpus = sum?.nCpus || store.host?.nCpus || 1;
   const possible = sum ? Math.round(((range.to - range.from) / 1e6) * (sum.hzMax || 99) * cpus) : 0;
@@ -75,9 +68,6 @@ function Head({ range }: { range: View }) {
             : ''}
       </span>
       <span class="sp" />
-      <span class={isDiff ? 'legend' : 'legend opt3'}>
-        <FlameLegend diff={isDiff} hash={byName.value} scale={scale} />
-      </span>
       {/* biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons */}
       <div class="seg small" role="group" aria-label="Colour">
         <button type="button" aria-pressed={!isDiff} onClick={() => void (diff.value = false)}>
@@ -131,6 +121,14 @@ export function DrawerFlame({ range, base }: { range: View; base: View | null })
     return themeVersion();
   }).value;
   const tree = useMemo(() => (answer ? shownTree(answer, []) : null), [answer]);
+  const isDiff = diff.value && Boolean(answer?.baseline);
+  const scale = useMemo(
+    () =>
+      isDiff && answer
+        ? changeScale(answer.tree, { off: false, sum: answer.sum, baseline: answer.baseline })
+        : 1,
+    [answer, isDiff],
+  );
   const actions: FlameActions = {
     search: (s) => {
       pattern.value = s;
@@ -147,13 +145,14 @@ export function DrawerFlame({ range, base }: { range: View; base: View | null })
       {answer && tree && answer.sum.n > 0 ? (
         <FlameBox
           profile={answer}
-          diff={diff.value && Boolean(answer.baseline)}
+          diff={isDiff}
           hash={byName.value}
           re={re}
           rowHeight={15}
           theme={themed}
           label={`Flame graph of ${answer.sum.n} samples: arrows walk frames, Enter zooms, Escape shows all`}
           actions={actions}
+          aside={<FlameLegend diff={isDiff} hash={byName.value} scale={scale} />}
         />
       ) : (
         <p class="why">

@@ -8,17 +8,14 @@ import { store } from '../../store/store';
 import { editWords } from '../../transform/flame/edit';
 import type { Tree } from '../../transform/flame/tree';
 import type { FlameAnswer } from '../../transform/profiler';
-import type { Sum } from '../../transport/profile';
 import { FlameLegend } from './FlameBox';
 import { Menu, type MenuAt } from './Menu';
 import { burst, burstText, profiler } from './profiler';
-import { changeScale, countText, hzText, shareText, timeText } from './words';
+import { Sums } from './Sums';
+import { changeScale, countText } from './words';
 
 const preciseText = (us: number) =>
   us < 1e6 ? `${Math.round(us / 1000)} ms` : us < 60e6 ? `${(us / 1e6).toFixed(3)} s` : durationText(us);
-
-/** Below so many samples shares mean little. */
-const FEW = 50;
 
 export function Detail(props: {
   ranges: readonly View[];
@@ -119,41 +116,6 @@ export function Detail(props: {
       <Switch based={Boolean(answer?.baseline)} />
       {menu && <Menu at={menu} close={() => setMenu(null)} />}
     </div>
-  );
-}
-
-/** n, Hz, lost and shallow: beside every flame graph. */
-export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
-  return (
-    <>
-      <span class={`kv${sum.n < FEW && !off ? ' warn' : ''}`} data-n={sum.n}>
-        {off ? (
-          <>
-            <b>{timeText(sum.weightUs)}</b> blocked
-          </>
-        ) : (
-          <>
-            <b>{countText(sum.n)}</b> {sum.n === 1 ? 'sample' : 'samples'}
-          </>
-        )}
-      </span>
-      {!off && (
-        <span class="kv">
-          <b>{hzText(sum)}</b> Hz{sum.nCpus > 0 && ` × ${sum.nCpus}`}
-        </span>
-      )}
-      <span class={`kv${sum.lost ? ' warn' : ''}`}>
-        lost <b>{countText(sum.lost)}</b>
-      </span>
-      <span class="kv" title="Stacks that end before the thread's entry">
-        shallow <b>{shareText(sum.n ? sum.shallow / sum.n : 0)}</b>
-      </span>
-      {sum.throttled > 0 && (
-        <span class="kv warn">
-          throttled <b>{countText(sum.throttled)}</b>
-        </span>
-      )}
-    </>
   );
 }
 
