@@ -20,3 +20,5 @@ export const page = signal<string>('overview');
 export const query = signal('');
 /** What the profile page shows, as the address carries it; see state/profile.ts. */
 export const profileText = signal('');
+/** There are stacks to look at: a profiler runs, or ran. */
+export const profiling = signal(false);

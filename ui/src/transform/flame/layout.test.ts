@@ -20,9 +20,12 @@ test('frames lie in proportion; a zoomed one fills the width, its callers above 
   expect(boxes(t, 3, 100)).toEqual(['all 0+100 @0 above', 'c 0+100 @1']);
 });
 
-test('what is narrower than half a pixel is left out with all above it', () => {
-  const t = folded('a 10000\nb;c 1');
-  expect(boxes(t, 0, 100).some((b) => /^[bc] /.test(b))).toBe(false);
+test('of what is narrower than half a pixel one a pixel is drawn, and nothing above it', () => {
+  const many = Array.from({ length: 400 }, (_, i) => `small${i};above 1`).join('\n');
+  const t = folded(`a 400\n${many}`);
+  const drawn = boxes(t, 0, 100);
+  expect(drawn.filter((b) => b.startsWith('small')).length).toBe(50);
+  expect(drawn.some((b) => b.startsWith('above'))).toBe(false);
 });
 
 test('a chain of single callees folds to its ends and a count', () => {

@@ -73,7 +73,8 @@ export interface Box {
 
 const LEAST = 0.4;
 
-/** Calls `draw` with every frame that can be seen when `zoom` fills `width` pixels, parents first. */
+/** Calls `draw` with every frame that can be seen when `zoom` fills `width` pixels, parents first; of those
+ *  narrower than half a pixel one a pixel, and none of their callees. */
 export function visible(
   t: Tree,
   r: Rows,
@@ -92,13 +93,20 @@ export function visible(
   const scale = width / whole;
   const x0 = t.x[zoom]!;
   const end = t.end[zoom]!;
+  const slivers = new Int32Array(r.rows).fill(-1);
   for (let i = zoom; i < end; ) {
     const w = t.total[i]! * scale;
+    const row = r.row[i]!;
     if (w < LEAST) {
+      // Thousands of small ones side by side are a block, not a hole: one of them a pixel.
+      const px = Math.floor((t.x[i]! - x0) * scale);
+      if (w > 0 && row >= 0 && px !== slivers[row]) {
+        slivers[row] = px;
+        draw(i, px, 1, row, false);
+      }
       i = t.end[i]!;
       continue;
     }
-    const row = r.row[i]!;
     if (row >= 0) draw(i, (t.x[i]! - x0) * scale, w, row, false);
     i++;
   }

@@ -69,12 +69,16 @@ export function Details({
     <div class="bar det" data-details="">
       <b title={name}>{name || '[unknown]'}</b>
       {node > 0 && <span class="kv mod">{originText(tree, node)}</span>}
-      <span class="kv">
-        total <b>{amount(total)}</b>, <b>{shareText(total / whole)}</b>
-      </span>
-      <span class="kv">
-        self <b>{amount(self)}</b>, <b>{shareText(self / whole)}</b>
-      </span>
+      {node > 0 && (
+        <>
+          <span class="kv">
+            total <b>{amount(total)}</b>, <b>{shareText(total / whole)}</b>
+          </span>
+          <span class="kv">
+            self <b>{amount(self)}</b>, <b>{shareText(self / whole)}</b>
+          </span>
+        </>
+      )}
       {based && (
         <span class="kv">
           change <b>{changeText(changeOf(tree, node, measure), off)}</b>
