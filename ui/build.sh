@@ -1,6 +1,7 @@
 #!/bin/sh
 # usage: build.sh BUILD
-# Builds the dashboard into BUILD/ui/dist. Needs npm and protoc; where the host's Node is older than
+# Builds the dashboard into BUILD/ui/dist, and the page of `strobe flame --html`, one file, into
+# BUILD/ui/dist-flame/flame.html. Needs npm and protoc; where the host's Node is older than
 # 20.19 a pinned one is taken from npm into BUILD/node.
 set -eu
 build=$1
@@ -16,6 +17,8 @@ cmp -s "$gen/strobe_pb.ts" "$ui/src/gen/strobe_pb.ts" || cp "$gen/strobe_pb.ts" 
 
 cd "$ui"
 node node_modules/vite/bin/vite.js build --logLevel warn --emptyOutDir --outDir "$build/ui/dist"
+node node_modules/vite/bin/vite.js build --config vite.flame.config.ts --logLevel warn --emptyOutDir \
+	--outDir "$build/ui/dist-flame"
 
 # The page must stay light enough for a slow tunnel: what the first screen needs, gzipped.
 size=0

@@ -2,6 +2,7 @@ import './transport/early';
 import './styles/tokens.css';
 import './styles/panels.css';
 import './styles/shell.css';
+import './styles/profile.css';
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { themeChanged } from './charts/palette';

@@ -3,11 +3,11 @@ import { effect, signal } from '@preact/signals';
 import type { View } from '../store/api';
 import type { StoreImpl } from '../store/store';
 import { takeToken } from '../transport/token';
-import { page, query } from './page';
+import { page, profileText, query } from './page';
 import { pins, prefsOf, utc } from './prefs';
 import { capture, held, host } from './pulse';
 import { DEFAULT, formatHash, parseHash, toMono, toWall, type UrlState } from './url';
-import { baseline, fixed, hidden, pausedAt, selection, viewNow, windowUs } from './view';
+import { baseline, fixed, hidden, moreRanges, pausedAt, selection, viewNow, windowUs } from './view';
 
 /** Times of the address wait for the clock of the host. */
 const pending = signal<UrlState | null>(null);
@@ -22,6 +22,7 @@ const usual = () => (capture.peek() === null ? DEFAULT.windowUs : 0);
 function apply(s: UrlState): void {
   page.value = s.page;
   query.value = s.query;
+  profileText.value = s.profile;
   windowUs.value = s.windowUs;
   hidden.value = new Set(s.hidden);
   if (s.pins) pins.value = s.pins;
@@ -40,6 +41,7 @@ function applyTimes(store: StoreImpl, s: UrlState): void {
   fixed.value = s.fixed ? toMono(store.clock, s.fixed) : null;
   selection.value = s.selection && s.fixed ? toMono(store.clock, s.selection) : null;
   baseline.value = s.base && toMono(store.clock, s.base);
+  moreRanges.value = s.fixed ? s.more.map((r) => toMono(store.clock, r)) : [];
 }
 
 /** What is shown, standing still at `at` or live. */
@@ -51,6 +53,8 @@ function stateOf(store: StoreImpl, at: View | null): UrlState {
     fixed: at && toWall(store.clock, at),
     selection: selection.value && toWall(store.clock, selection.value),
     base: baseline.value && toWall(store.clock, baseline.value),
+    more: moreRanges.value.map((r) => toWall(store.clock, r)),
+    profile: page.value === 'profile' || selection.value ? profileText.value : '',
     hidden: [...hidden.value],
     pins: [...pins.value],
     utc: utc.value,

@@ -3,6 +3,7 @@ import { signal } from '@preact/signals';
 
 export const PAGES = [
   { id: 'overview', title: 'Overview' },
+  { id: 'profile', title: 'Profile' },
   { id: 'cpu', title: 'CPU' },
   { id: 'memory', title: 'Memory' },
   { id: 'disk', title: 'Disk' },
@@ -17,3 +18,7 @@ export type PageId = (typeof PAGES)[number]['id'];
 export const page = signal<string>('overview');
 /** What the raw page searches for. */
 export const query = signal('');
+/** What the profile page shows, as the address carries it; see state/profile.ts. */
+export const profileText = signal('');
+/** There are stacks to look at: a profiler runs, or ran. */
+export const profiling = signal(false);

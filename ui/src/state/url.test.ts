@@ -17,6 +17,8 @@ test('every field survives the address, names with commas and brackets included'
     fixed: { from: 1795198936060.125, to: 1795198936380.5 },
     selection: { from: 1795198936100, to: 1795198936200.001 },
     base: { from: 1795198930000, to: 1795198936000 },
+    more: [{ from: 1795198930000, to: 1795198931000.5 }],
+    profile: 'tab=table&q=a%26b',
     hidden: ['disk.dev.read_bytes[nvme0n1]', 'sum(a,b%)', 'é=&#'],
     pins: ['network.interface.in.bytes[eth0]'],
     utc: true,

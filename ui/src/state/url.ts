@@ -13,6 +13,10 @@ export interface UrlState {
   selection: { from: number; to: number } | null;
   /** The pinned baseline. */
   base: { from: number; to: number } | null;
+  /** Further ranges of the profile page. */
+  more: { from: number; to: number }[];
+  /** The profile page's own state, opaque here. */
+  profile: string;
   hidden: string[];
   pins: string[] | null;
   utc: boolean | null;
@@ -25,6 +29,8 @@ export const DEFAULT: UrlState = {
   fixed: null,
   selection: null,
   base: null,
+  more: [],
+  profile: '',
   hidden: [],
   pins: null,
   utc: null,
@@ -57,6 +63,8 @@ export function formatHash(s: UrlState, windowUs = DEFAULT.windowUs): string {
   if (s.fixed) p.set('t', span(s.fixed));
   if (s.selection) p.set('sel', span(s.selection));
   if (s.base) p.set('base', span(s.base));
+  if (s.more.length) p.set('more', s.more.map(span).join(' '));
+  if (s.profile) p.set('p', s.profile);
   if (s.hidden.length) p.set('hide', join(s.hidden));
   if (s.pins?.length) p.set('pin', join(s.pins));
   if (s.utc) p.set('tz', 'utc');
@@ -81,6 +89,12 @@ export function parseHash(hash: string, windowUs = DEFAULT.windowUs): UrlState {
     fixed: parseSpan(p.get('t')),
     selection: parseSpan(p.get('sel')),
     base: parseSpan(p.get('base')),
+    more: (p.get('more') ?? '')
+      .split(' ')
+      .map(parseSpan)
+      .filter((x) => x !== null)
+      .slice(0, 15),
+    profile: p.get('p') ?? '',
     hidden: safe('hide'),
     pins: p.has('pin') ? safe('pin') : null,
     utc: p.has('tz') ? p.get('tz') === 'utc' : null,

@@ -26,6 +26,8 @@ export const windowUs = signal(30 * SECOND);
 export const fixed = signal<View | null>(null);
 /** The selected range, mono µs; edges already snapped. */
 export const selection = signal<View | null>(null);
+/** Ranges beside the selected one: the profile page adds them up. */
+export const moreRanges = signal<readonly View[]>([]);
 /** What ranges are compared with, pinned by the reader; null: the stretch before each. */
 export const baseline = signal<View | null>(null);
 export const mode = computed<Mode>(() =>
@@ -68,6 +70,7 @@ export function pause(store: Store): void {
 export function goLive(): void {
   undoStack.length = 0;
   selection.value = null;
+  moreRanges.value = [];
   fixed.value = null;
 }
 
@@ -94,6 +97,7 @@ export function pinBaseline(): void {
 }
 
 export function clearSelection(): void {
+  moreRanges.value = [];
   selection.value = null;
 }
 

@@ -63,6 +63,8 @@ export class Feed implements SocketEvents, BatchVisitor {
   /** Messages that could not be read or were refused, newest last. */
   problems: string[] = [];
   wire: Wire | null = null;
+  /** Reads the profiler's answers, which come after the first screen; true: it was one. */
+  profile: ((bytes: Uint8Array) => boolean) | null = null;
 
   private data: (GroupData | undefined)[] = [];
   private owners = new Map<string, readonly Want[]>();
@@ -273,6 +275,7 @@ export class Feed implements SocketEvents, BatchVisitor {
       this.bumpSoon();
       return;
     }
+    if (this.profile?.(bytes)) return;
     const { of } = fromBinary(ServerMessageSchema, bytes);
     switch (of.case) {
       case 'hello':

@@ -14,6 +14,7 @@ import { fetchLazy, lazy } from './lazy';
 import { startPan } from './pan';
 
 const Page = lazy(async () => (await import('../views/Page')).Page);
+const Profile = lazy(async () => (await import('../views/profile/Profile')).Profile);
 const Raw = lazy(async () => (await import('../views/Raw')).Raw);
 const Denied = lazy(async () => (await import('./Denied')).Denied);
 const Help = lazy(async () => (await import('./Help')).Help);
@@ -56,6 +57,7 @@ function Body() {
         <Overview />
       </>
     );
+  if (id === 'profile') return <Profile />;
   return (
     <>
       {id === 'raw' ? <Raw /> : <Page key={id} id={id} />}

@@ -6,7 +6,21 @@ import { Modal } from './Modal';
 const GROUPS: readonly { title: string; ids: readonly string[] }[] = [
   { title: 'Time', ids: ['pause', 'live', 'back', 'forward', 'narrower', 'wider', 'zoom-in', 'zoom-out'] },
   { title: 'Range', ids: ['zoom', 'undo', 'baseline', 'clear'] },
-  { title: 'Page', ids: ['search', 'export', 'theme', 'utc', 'help'] },
+  { title: 'Page', ids: ['search', 'profile', 'export', 'theme', 'utc', 'help'] },
+];
+
+const PROFILE: readonly [string, string][] = [
+  [
+    'click, click',
+    'on the map: a range from the first to the second, or drag; Shift adds it to what is selected',
+  ],
+  ['Ctrl-click', 'on the map: a range to compare with'],
+  [', .', 'move the ranges by their length; Space plays'],
+  ['R', 'rows of the map: time, CPU, process, thread, cgroup'],
+  ['I, D', 'flame or icicle; colours by type or by the change'],
+  ['arrows, ⏎', 'walk frames; zoom to one. Esc goes back step by step'],
+  ['H, C', 'hide the frame; copy its stack'],
+  ['right click', 'everything else that can be done with a frame'],
 ];
 
 const MOUSE: readonly [string, string][] = [
@@ -82,6 +96,10 @@ export function Help() {
             </dl>
           </section>
         ))}
+        <section>
+          <h3>Profile page</h3>
+          <Rows rows={PROFILE} />
+        </section>
         <section>
           <h3>Mouse</h3>
           <Rows rows={MOUSE} />

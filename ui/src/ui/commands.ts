@@ -110,6 +110,15 @@ export const commands: readonly Command[] = [
   { id: 'zoom-out', title: 'Zoom out', keys: ['@KeyS', '-'], cap: 'S', run: () => zoomBy(2) },
   { id: 'narrower', title: 'Shorter window', keys: ['['], run: () => nextWindow(-1) },
   { id: 'wider', title: 'Longer window', keys: [']'], run: () => nextWindow(1) },
+  {
+    id: 'profile',
+    title: 'Profile: flame graph and sub-second map',
+    keys: ['p'],
+    cap: 'P',
+    run: () => {
+      page.value = page.peek() === 'profile' ? 'overview' : 'profile';
+    },
+  },
   { id: 'search', title: 'Search metrics and commands', keys: ['/', 'Ctrl-k'], run: () => setPalette(true) },
   { id: 'help', title: 'Help', keys: ['?'], run: () => setHelp(true) },
   { id: 'export', title: 'Export and share', keys: ['e'], cap: 'E', run: () => setShare(true) },

@@ -9,6 +9,7 @@ import { clockText, dayText, durationText, sameDay } from '../charts/time';
 import { download, toCsv } from '../lib/export';
 import { addressNow } from '../state/address';
 import { page, query } from '../state/page';
+import { chips } from '../state/profile';
 import { capture } from '../state/pulse';
 import { baseline, before, clearSelection, fixed, pinBaseline, selection, zoomTo } from '../state/view';
 import type { View } from '../store/api';
@@ -17,12 +18,20 @@ import { captureJob, saveCapture } from '../ui/capture';
 import type { ChangedRow } from './changed';
 import { amountText, factorText, msText, timeUnit, valueText } from './drawerdata';
 import { EventRows } from './Events';
+import { canFlame, DrawerFlame, drawerFeed, onlyProcess, openProfile } from './profile/DrawerFlame';
+import { profiler, watchProfiler } from './profile/profiler';
+import { countText } from './profile/words';
 import { baseUsed, changed, follow, procs, rangeEvents } from './range';
 
 export function Drawer({ range }: { range: View }) {
   const base = baseline.value ?? before(range);
   const pinned = baseline.value !== null;
   useEffect(() => follow(range, base, pinned), [range, base.from, base.to, pinned]);
+  useEffect(watchProfiler, []);
+  const flame = canFlame();
+  // Without enough before the range nothing is new.
+  const from = Math.max(base.from, profiler.value?.oldestUs || store.heldFrom);
+  const flameBase = base.to - from >= (base.to - base.from) / 4 ? { from, to: base.to } : null;
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const key = (e: KeyboardEvent) => moveRange(e, range);
@@ -32,16 +41,19 @@ export function Drawer({ range }: { range: View }) {
   return (
     <div class="drawer opening" data-drawer="" ref={box}>
       <Summary range={range} base={base} pinned={pinned} />
-      <div class="dr">
-        <Changed range={range} base={baseUsed.value ?? base} />
-        <Processes />
-        <section aria-label="Events of the range">
-          <div class="head">
-            <h2>Events</h2>
-            <span class="u">range ± 2 s</span>
-          </div>
-          <EventRows events={rangeEvents.value} />
-        </section>
+      <div class={flame ? 'dr flames' : 'dr'}>
+        <Changed range={range} base={baseUsed.value ?? base} narrow={flame} />
+        <div class="mid">
+          <Processes narrow={flame} />
+          <section class="ev" aria-label="Events of the range">
+            <div class="head">
+              <h2>Events</h2>
+              <span class="u">range ± 2 s</span>
+            </div>
+            <EventRows events={rangeEvents.value} />
+          </section>
+        </div>
+        {flame && <DrawerFlame range={range} base={flameBase} />}
       </div>
       <div class="keys">
         <span>
@@ -143,6 +155,11 @@ function Summary({ range, base, pinned }: { range: View; base: View; pinned: boo
       <button type="button" class="btn" onClick={() => zoomTo(store, range)}>
         Zoom <kbd>⏎</kbd>
       </button>
+      {canFlame() && (
+        <button type="button" class="btn" onClick={openProfile} title="The range on the profile page">
+          Profile <kbd>P</kbd>
+        </button>
+      )}
       <button type="button" class="btn" onClick={csv} title="Values of the series below, one row a sample">
         CSV
       </button>
@@ -178,7 +195,7 @@ function open(search: string): void {
   page.value = 'raw';
 }
 
-function Changed({ range, base }: { range: View; base: View }) {
+function Changed({ range, base, narrow }: { range: View; base: View; narrow: boolean }) {
   const { rows, words, byAgent } = changed.value;
   return (
     <section aria-label="What changed" data-ranked={byAgent ? 'agent' : 'page'}>
@@ -189,11 +206,11 @@ function Changed({ range, base }: { range: View; base: View }) {
       <table data-table="changed">
         <colgroup>
           <col />
-          <col width="62" />
-          <col width="58" />
-          <col width="84" />
-          <col width="84" />
-          <col width="84" />
+          <col width={narrow ? 54 : 62} />
+          <col width={narrow ? 50 : 58} />
+          <col width={narrow ? 64 : 84} />
+          <col width={narrow ? 64 : 84} />
+          <col width={narrow ? 52 : 84} />
         </colgroup>
         <thead>
           <tr>
@@ -221,10 +238,10 @@ function Changed({ range, base }: { range: View; base: View }) {
                 </button>
               </td>
               <td>
-                <Spark row={s} view={base} w={50} />
+                <Spark row={s} view={base} w={narrow ? 44 : 50} />
               </td>
               <td>
-                <Spark row={s} view={range} w={46} />
+                <Spark row={s} view={range} w={narrow ? 40 : 46} />
               </td>
               <td class="m">{valueText(s.before, s.kind)}</td>
               <td>{valueText(s.now, s.kind)}</td>
@@ -255,12 +272,15 @@ function Spark({ row, view, w }: { row: ChangedRow; view: View; w: number }) {
   return <canvas class="ds" style={{ width: `${w}px` }} ref={at} />;
 }
 
-function Processes() {
+function Processes({ narrow }: { narrow: boolean }) {
   const { rows, words } = procs.value;
   const cpu = timeUnit(Math.max(0, ...rows.map((r) => r.cpuMs)));
   const delay = timeUnit(Math.max(0, ...rows.map((r) => r.delayMs)));
+  const { answer } = drawerFeed.state.value;
+  const samples = new Map(answer?.tasks.map((t) => [String(t.pid), t.n]));
+  const chosen = narrow ? chips.value.pid : 0;
   return (
-    <section aria-label="Processes of the range">
+    <section class="procs" aria-label="Processes of the range">
       <div class="head">
         <h2>Processes</h2>
         <span class="u">{words}</span>
@@ -268,47 +288,50 @@ function Processes() {
       <table data-table="range-processes">
         <colgroup>
           <col />
+          {!narrow && <col width="58" />}
           <col width="58" />
-          <col width="58" />
-          <col width="56" />
-          <col width="66" />
-          <col width="72" />
-          <col width="76" />
+          {narrow && <col width="60" />}
+          <col width={narrow ? 50 : 56} />
+          <col width={narrow ? 60 : 66} />
+          {!narrow && <col width="72" />}
+          {!narrow && <col width="76" />}
         </colgroup>
         <thead>
           <tr>
             <th scope="col" class="l">
               Command
             </th>
-            <th scope="col">PID</th>
+            {!narrow && <th scope="col">PID</th>}
             <th scope="col" aria-sort="descending">
               CPU {cpu.name}
             </th>
+            {narrow && <th scope="col">samples</th>}
             <th scope="col">change</th>
             <th scope="col">delay {delay.name}</th>
-            <th scope="col">read</th>
-            <th scope="col">write</th>
+            {!narrow && <th scope="col">read</th>}
+            {!narrow && <th scope="col">write</th>}
           </tr>
         </thead>
         <tbody>
           {rows.map((p) => (
-            <tr key={p.pid} data-pid={p.pid} data-fate={p.fate}>
+            <tr key={p.pid} data-pid={p.pid} data-fate={p.fate} aria-selected={String(chosen) === p.pid}>
               <td class="l">
                 <button
                   type="button"
                   class="name"
-                  title={p.cmdline || p.comm}
-                  onClick={() => open(`proc[${p.pid}]`)}
+                  title={narrow ? `${p.cmdline || p.comm}: its flame graph` : p.cmdline || p.comm}
+                  onClick={() => (narrow ? onlyProcess(Number(p.pid), p.comm) : open(`proc[${p.pid}]`))}
                 >
-                  {p.comm} {p.fate && <em>{p.fate}</em>}
+                  {p.comm} {narrow && <span class="u">{p.pid}</span>} {p.fate && <em>{p.fate}</em>}
                 </button>
               </td>
-              <td class="d">{p.pid}</td>
+              {!narrow && <td class="d">{p.pid}</td>}
               <td>{msText(p.cpuMs / cpu.ms)}</td>
+              {narrow && <td>{samples.has(p.pid) ? countText(samples.get(p.pid)!) : '–'}</td>}
               <td class={p.factor > 1.5 ? 'up' : 'm'}>{factorText(p.factor)}</td>
               <td>{msText(p.delayMs / delay.ms)}</td>
-              <td>{amountText(p.readBytes)}</td>
-              <td>{amountText(p.writeBytes)}</td>
+              {!narrow && <td>{amountText(p.readBytes)}</td>}
+              {!narrow && <td>{amountText(p.writeBytes)}</td>}
             </tr>
           ))}
         </tbody>

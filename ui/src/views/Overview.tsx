@@ -1,11 +1,13 @@
 // The first screen: USE strip, twelve panels, then processes and events, or the drawer of a range.
-import { useEffect } from 'preact/hooks';
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
 import { Chart } from '../charts/Chart';
 import { sched } from '../charts/sched';
 import { env } from '../panels/env';
 import { pinnedSpecs } from '../panels/metric';
 import { firstScreen } from '../panels/registry';
 import type { PanelSpec } from '../panels/types';
+import { profiling } from '../state/page';
 import { epoch } from '../state/pulse';
 import { selection } from '../state/view';
 import type { Source, Want } from '../store/api';
@@ -38,6 +40,30 @@ function wants(): Want[] {
   ];
 }
 
+/** The first screen is painted before anybody asks for the profiler. */
+const AFTER_MS = 1500;
+
+/** The panel of CPU samples, which takes the last place of the first row where there is a profiler. */
+function useSamples(): ComponentType | null {
+  const [it, set] = useState<ComponentType | null>(null);
+  useEffect(() => {
+    let stop: (() => void) | undefined;
+    let over = false;
+    const timer = setTimeout(async () => {
+      const mini = await import('./profile/Mini').catch(() => null);
+      if (!mini || over) return;
+      stop = mini.watch();
+      set(() => mini.Mini);
+    }, AFTER_MS);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+      stop?.();
+    };
+  }, []);
+  return it;
+}
+
 export function Overview() {
   useEffect(() => {
     let seen = '';
@@ -55,6 +81,7 @@ export function Overview() {
       env.store.hide('overview');
     };
   }, []);
+  const Samples = useSamples();
   const range = selection.value;
   void epoch.value; // what is pinned can be found once the catalog is there
   const pinned = pinnedSpecs(env.store);
@@ -64,9 +91,13 @@ export function Overview() {
       <UseStrip />
       {rows.map((specs, i) => (
         <div class={`row r${'ABC'[i]}`} key={specs[0]?.id}>
-          {specs.map((s) => (
-            <Chart key={s.id} spec={s} axis={i !== 1} />
-          ))}
+          {specs.map((s, k) =>
+            Samples && profiling.value && i === 0 && k === 3 ? (
+              <Samples key={s.id} />
+            ) : (
+              <Chart key={s.id} spec={s} axis={i !== 1} />
+            ),
+          )}
         </div>
       ))}
       {pinned.length > 0 && !range && (

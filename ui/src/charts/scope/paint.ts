@@ -1,0 +1,311 @@
+// Paints the sub-second map: cells through the ramp into one ImageData, a pixel a cell; then what lies over
+// them: hatching, axes, the mean of each row, ranges.
+import type { Cells } from '../../transform/cells';
+import { type Geometry, outline, type Span, widthOf } from '../../transform/scope';
+import { flameColours } from '../flame/colours';
+import { level } from '../heat';
+import { makeRamp, mix, palette, themeVersion } from '../palette';
+
+export interface Mark {
+  readonly at: number;
+  readonly title: string;
+}
+
+export interface ScopePicture {
+  readonly g: Geometry;
+  readonly cells: Cells;
+  /** Row ids from the top down; offsets go from the bottom up by themselves. */
+  readonly order: readonly number[];
+  /** Weight that fills a cell, µs, and the share of it at the ramp's end. */
+  readonly cellUs: number;
+  readonly end: number;
+  readonly searched: boolean;
+  /** Until here there can be samples. */
+  readonly now: number;
+  readonly ranges: readonly Span[];
+  readonly base: Span | null;
+  readonly draft: Span | null;
+  readonly draftIsBase: boolean;
+  readonly label: string;
+  readonly marks: readonly Mark[];
+  /** Time labels: at, text. */
+  readonly ticks: readonly (readonly [number, string])[];
+  readonly rowLabels: readonly (readonly [number, string])[]; // y, text
+  readonly margin: number; // width of the bars at the right; 0: none
+  readonly marginText: string;
+}
+
+let hitRamp: { version: number; words: Uint32Array } | null = null;
+
+/** 16 greys x 16 shares of matching. */
+function searchRamp(): Uint32Array {
+  if (hitRamp?.version === themeVersion()) return hitRamp.words;
+  const { css } = palette();
+  const k = flameColours();
+  const dark = Number.parseInt(css.panel.slice(1, 3), 16) < 128;
+  const bright = dark ? '#ff96d6' : '#96146e';
+  const words = new Uint32Array(256);
+  for (let g = 0; g < 16; g++) {
+    const grey = mix(css.neutral, css.panel, (dark ? 0.08 : 0.04) + 0.36 * (g / 15));
+    for (let h = 0; h < 16; h++) {
+      const part = h / 15;
+      const to = part > 0.6 ? mix(bright, k.hit, (part - 0.6) / 0.4) : k.hit;
+      words[g * 16 + h] = makeRamp([mix(to, grey, Math.min(1, part * 1.6)), '#000000'])[0]!;
+    }
+  }
+  hitRamp = { version: themeVersion(), words };
+  return words;
+}
+
+const buffer = { canvas: null as HTMLCanvasElement | null, image: null as ImageData | null };
+
+function imageOf(w: number, h: number): { canvas: HTMLCanvasElement; image: ImageData; words: Uint32Array } {
+  buffer.canvas ??= document.createElement('canvas');
+  const { canvas } = buffer;
+  if (canvas.width !== w || canvas.height !== h || !buffer.image) {
+    canvas.width = w;
+    canvas.height = h;
+    buffer.image = canvas.getContext('2d')!.createImageData(w, h);
+  }
+  return { canvas, image: buffer.image, words: new Uint32Array(buffer.image.data.buffer) };
+}
+
+function paintCells(c: CanvasRenderingContext2D, p: ScopePicture): void {
+  const { g, cells } = p;
+  const { ramp, panel } = palette();
+  const per = Math.max(1, Math.round(1 / g.columnWidth));
+  const w = Math.ceil(g.n / per);
+  if (w < 1 || g.rows < 1) return;
+  const { canvas, image, words } = imageOf(w, g.rows);
+  const hits = p.searched ? searchRamp() : null;
+  const top = p.cellUs * p.end;
+  words.fill(panel);
+  for (let x = 0; x < w; x++) {
+    for (let r = 0; r < g.rows; r++) {
+      const id = g.offset ? g.rows - 1 - r : p.order[r];
+      if (id === undefined) continue;
+      let v = -1;
+      let m = 0;
+      for (let k = 0; k < per; k++) {
+        const col = cells.get(g.first + x * per + k);
+        if (!col || col.covered === 0) continue;
+        const cw = col.w[id] ?? 0;
+        if (cw > v) {
+          v = cw;
+          m = col.m?.[id] ?? 0;
+        }
+      }
+      if (v < 0) continue;
+      if (hits) {
+        const grey = Math.min(15, Math.round((v / top) * 15));
+        // One sample is seen in a cell that could hold a hundred.
+        const share = m > 0 ? Math.min(1, m / top) ** 0.6 : 0;
+        words[r * w + x] = hits[grey * 16 + Math.round(share * 15)]!;
+      } else words[r * w + x] = ramp[level(v, top)]!;
+    }
+  }
+  canvas.getContext('2d')!.putImageData(image, 0, 0);
+  c.imageSmoothingEnabled = false;
+  c.drawImage(canvas, g.x, g.y, w * per * g.columnWidth, g.height);
+}
+
+function hatch(
+  c: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  w: number,
+  h: number,
+  colour: string,
+): void {
+  c.save();
+  c.beginPath();
+  c.rect(x, y, w, h);
+  c.clip();
+  c.strokeStyle = colour;
+  c.lineWidth = 1;
+  c.beginPath();
+  const from = Math.floor((x - h) / 8) * 8;
+  for (let k = from; k < x + w; k += 8) {
+    c.moveTo(k + 0.5, y + h);
+    c.lineTo(k + h + 0.5, y);
+  }
+  c.stroke();
+  c.restore();
+}
+
+/** Where no profiler ran, and above the columns that lost samples. */
+function paintHoles(c: CanvasRenderingContext2D, p: ScopePicture): void {
+  const { g, cells } = p;
+  const { css } = palette();
+  const nowColumn = cells.columnAt(p.now);
+  let from = -1;
+  for (let k = 0; k <= g.n; k++) {
+    const col = cells.get(g.first + k);
+    const hole = k < g.n && col?.covered === 0 && g.first + k < nowColumn;
+    if (hole && from < 0) from = k;
+    if (!hole && from >= 0) {
+      const x = g.x + Math.round(from * g.columnWidth);
+      hatch(c, x, g.y, Math.max(1, Math.round((k - from) * g.columnWidth)), g.height, css.line2);
+      from = -1;
+    }
+    if (col && col.lost > 0) {
+      const x = g.x + Math.round(k * g.columnWidth);
+      const w = Math.max(1, Math.round(g.columnWidth));
+      hatch(c, x, g.y, Math.max(2, w), 12, css.warn);
+    }
+  }
+}
+
+function paintAxes(c: CanvasRenderingContext2D, p: ScopePicture, font: string): void {
+  const { g } = p;
+  const { css } = palette();
+  const w = widthOf(g);
+  c.font = `11px ${font}`;
+  c.textBaseline = 'middle';
+  c.textAlign = 'right';
+  c.fillStyle = css.t3;
+  for (const [y, text] of p.rowLabels)
+    c.fillText(cut(c, text, g.x - 16), g.x - 8, Math.max(g.y + 5, Math.min(g.y + g.height - 4, y)));
+  c.textBaseline = 'alphabetic';
+  const bottom = g.y + g.height;
+  for (const [t, text] of p.ticks) {
+    const x = g.x + Math.round(((t - g.anchorUs) / g.columnUs - g.first) * g.columnWidth);
+    if (x < g.x - 1 || x > g.x + w + 1) continue;
+    c.fillStyle = css.axis;
+    c.fillRect(Math.min(x, g.x + w - 1), bottom, 1, 4);
+    c.fillStyle = css.t3;
+    const half = c.measureText(text).width / 2;
+    c.textAlign = 'left';
+    c.fillText(text, Math.max(g.x, Math.min(g.x + w - half * 2, x - half)), bottom + 15);
+  }
+  c.fillStyle = css.warn;
+  for (const m of p.marks) {
+    const x = g.x + Math.round(((m.at - g.anchorUs) / g.columnUs - g.first) * g.columnWidth);
+    if (x < g.x || x > g.x + w) continue;
+    c.beginPath();
+    c.moveTo(x - 4, g.y - 7);
+    c.lineTo(x + 4, g.y - 7);
+    c.lineTo(x, g.y - 1);
+    c.fill();
+  }
+}
+
+function cut(c: CanvasRenderingContext2D, s: string, room: number): string {
+  if (c.measureText(s).width <= room) return s;
+  let n = s.length;
+  while (n > 1 && c.measureText(`${s.slice(0, n)}…`).width > room) n--;
+  return `${s.slice(0, n)}…`;
+}
+
+/** The mean of each row over the map as a bar, and of it what matched. */
+function paintMargin(c: CanvasRenderingContext2D, p: ScopePicture): void {
+  const { g, cells } = p;
+  if (!p.margin) return;
+  const { css } = palette();
+  const k = flameColours();
+  const x = g.x + widthOf(g) + 16;
+  c.fillStyle = css.axis;
+  c.fillRect(x - 1, g.y, 1, g.height);
+  const sums = new Float64Array(g.rows);
+  const found = new Float64Array(g.rows);
+  let n = 0;
+  for (let i = 0; i < g.n; i++) {
+    const col = cells.get(g.first + i);
+    if (!col || col.covered === 0) continue;
+    n++;
+    for (let r = 0; r < g.rows; r++) {
+      const id = g.offset ? g.rows - 1 - r : (p.order[r] ?? -1);
+      sums[r]! += col.w[id] ?? 0;
+      found[r]! += col.m?.[id] ?? 0;
+    }
+  }
+  if (!n) return;
+  const scale = p.margin / (p.cellUs * p.end * n);
+  const h = Math.max(1, g.rowHeight - 1);
+  const bar = (r: number, v: number) =>
+    c.fillRect(x, g.y + r * g.rowHeight, Math.min(p.margin, Math.round(v * scale)), h);
+  c.fillStyle = mix(css.neutral, css.panel, 0.42);
+  for (let r = 0; r < g.rows; r++) bar(r, sums[r]!);
+  if (p.searched) {
+    c.fillStyle = k.hit;
+    for (let r = 0; r < g.rows; r++) bar(r, found[r]!);
+  }
+  c.fillStyle = css.t3;
+  c.textAlign = 'left';
+  c.fillText(p.marginText, x, g.y + g.height + 15);
+}
+
+function trace(c: CanvasRenderingContext2D, points: readonly [number, number][], off: number): void {
+  for (const [i, [x, y]] of points.entries())
+    if (i) c.lineTo(x + off, y + off);
+    else c.moveTo(x + off, y + off);
+  c.closePath();
+}
+
+function tag(
+  c: CanvasRenderingContext2D,
+  p: ScopePicture,
+  at: readonly [number, number][],
+  text: string,
+  strong: boolean,
+  font: string,
+): void {
+  const { css } = palette();
+  const { g } = p;
+  c.font = `600 11px ${font}`;
+  const w = c.measureText(text).width + 8;
+  const right = Math.max(...at.map((q) => q[0]));
+  const left = Math.min(...at.map((q) => q[0]));
+  const x = right + 4 + w > g.x + widthOf(g) ? Math.max(g.x, left - w - 4) : right + 4;
+  c.fillStyle = strong ? css.t1 : css.raise;
+  c.fillRect(x, g.y + 3, w, 15);
+  c.fillStyle = strong ? css.panel : css.t1;
+  c.textAlign = 'left';
+  c.textBaseline = 'middle';
+  c.fillText(text, x + 4, g.y + 11);
+}
+
+function paintRanges(c: CanvasRenderingContext2D, p: ScopePicture, font: string): void {
+  const { g } = p;
+  const { css } = palette();
+  const list = p.draft && !p.draftIsBase ? [...p.ranges, p.draft] : [...p.ranges];
+  const outlines = list.map((s) => outline(g, s)).filter((o) => o.length);
+  if (list.length) {
+    c.beginPath();
+    c.rect(g.x, g.y, widthOf(g), g.height);
+    for (const o of outlines) trace(c, o, 0);
+    c.fillStyle = css.scrim;
+    c.fill('evenodd');
+  }
+  c.lineWidth = 1;
+  c.strokeStyle = css.sel;
+  for (const o of outlines) {
+    c.beginPath();
+    trace(c, o, -0.5);
+    c.stroke();
+  }
+  const base = p.draftIsBase ? p.draft : p.base;
+  const dashed = base ? outline(g, base) : [];
+  if (dashed.length) {
+    c.setLineDash([3, 3]);
+    c.strokeStyle = css.t2;
+    c.beginPath();
+    trace(c, dashed, -0.5);
+    c.stroke();
+    c.setLineDash([]);
+    tag(c, p, dashed, 'baseline', false, font);
+  }
+  const last = outlines[outlines.length - 1];
+  if (last && p.label) tag(c, p, last, p.label, true, font);
+}
+
+export function paintScope(c: CanvasRenderingContext2D, w: number, h: number, p: ScopePicture): void {
+  const { css, font } = palette();
+  c.fillStyle = css.panel;
+  c.fillRect(0, 0, w, h);
+  paintCells(c, p);
+  paintHoles(c, p);
+  paintAxes(c, p, font);
+  paintMargin(c, p);
+  paintRanges(c, p, font);
+}

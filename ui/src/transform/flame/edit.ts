@@ -1,0 +1,301 @@
+// Other trees made of a tree: hide a frame, focus on one, collapse recursion, merge by module, the callers and
+// the callees of a function. All go by stacks: a tree is taken apart and put together again.
+import { type Columns, heaviestFirst, nameOf, type Tree, treeOf } from './tree';
+
+export type Edit =
+  | { readonly do: 'hide'; readonly name: string } // frames of that name, their children take their place
+  | { readonly do: 'drop'; readonly name: string } // every stack with such a frame
+  | { readonly do: 'focus'; readonly name: string } // only stacks with such a frame, from it on
+  | { readonly do: 'recursion' } // a frame that calls itself is one
+  | { readonly do: 'modules' }; // neighbours of one module are one
+
+interface Frame {
+  key: string;
+  name: number;
+  module: number;
+  type: number;
+  addr: bigint;
+  buildId: number;
+  total: number;
+  self: number;
+  baseTotal: number;
+  baseSelf: number;
+  kids: Map<number | string, Frame> | null;
+}
+
+/** A tree under construction. */
+class Maker {
+  readonly root: Frame;
+  private readonly extra: string[] = [];
+  private readonly added = new Map<string, number>();
+
+  constructor(private readonly t: Tree) {
+    this.root = this.frame(0, '');
+  }
+
+  private frame(i: number, key: string): Frame {
+    const { t } = this;
+    return {
+      key,
+      name: t.name[i] ?? 0,
+      module: t.module[i] ?? 0,
+      type: t.type[i] ?? 0,
+      addr: t.addr[i] ?? 0n,
+      buildId: t.buildId[i] ?? 0,
+      total: 0,
+      self: 0,
+      baseTotal: 0,
+      baseSelf: 0,
+      kids: null,
+    };
+  }
+
+  string(s: string): number {
+    let at = this.added.get(s);
+    if (at === undefined) {
+      at = this.t.strings.length + this.extra.length;
+      this.extra.push(s);
+      this.added.set(s, at);
+    }
+    return at;
+  }
+
+  /** The child of `f` like node `i`. */
+  child(f: Frame, i: number): Frame {
+    const { t } = this;
+    // One number a function: name, module and type.
+    const key = t.name[i]! * 8 + t.type[i]! + t.module[i]! * 2 ** 29;
+    f.kids ??= new Map();
+    let k = f.kids.get(key);
+    if (!k) f.kids.set(key, (k = this.frame(i, '')));
+    return k;
+  }
+
+  /** The child of `f` that stands for a whole module. */
+  moduleChild(f: Frame, i: number, label: string): Frame {
+    f.kids ??= new Map();
+    let k = f.kids.get(label);
+    if (!k) {
+      f.kids.set(label, (k = this.frame(i, label)));
+      k.name = this.string(label);
+    }
+    return k;
+  }
+
+  add(path: readonly Frame[], self: number, base: number): void {
+    for (const f of path) {
+      f.total += self;
+      f.baseTotal += base;
+    }
+    const last = path[path.length - 1]!;
+    last.self += self;
+    last.baseSelf += base;
+  }
+
+  finish(): Tree {
+    const c = {
+      depth: [] as number[],
+      name: [] as number[],
+      module: [] as number[],
+      type: [] as number[],
+      total: [] as number[],
+      self: [] as number[],
+      baseTotal: [] as number[],
+      baseSelf: [] as number[],
+      addr: [] as bigint[],
+      buildId: [] as number[],
+    };
+    const stack: [Frame, number][] = [[this.root, 0]];
+    while (stack.length) {
+      const [f, d] = stack.pop()!;
+      c.depth.push(d);
+      c.name.push(f.name);
+      c.module.push(f.module);
+      c.type.push(f.type);
+      c.total.push(f.total);
+      c.self.push(f.self);
+      c.baseTotal.push(f.baseTotal);
+      c.baseSelf.push(f.baseSelf);
+      c.addr.push(f.addr);
+      c.buildId.push(f.buildId);
+      if (f.kids) for (const k of [...f.kids.values()].reverse()) stack.push([k, d + 1]);
+    }
+    const based = this.t.baseTotal.length > 0;
+    const cols: Columns = {
+      strings: this.extra.length ? [...this.t.strings, ...this.extra] : this.t.strings,
+      depth: c.depth,
+      name: Uint32Array.from(c.name),
+      module: Uint32Array.from(c.module),
+      type: Uint8Array.from(c.type),
+      total: Float64Array.from(c.total),
+      self: Float64Array.from(c.self),
+      baseTotal: based ? Float64Array.from(c.baseTotal) : new Float64Array(0),
+      baseSelf: based ? Float64Array.from(c.baseSelf) : new Float64Array(0),
+      addr: BigUint64Array.from(c.addr),
+      buildId: Uint32Array.from(c.buildId),
+    };
+    return heaviestFirst(treeOf(cols));
+  }
+}
+
+const TASK = 6;
+
+/** Nodes of a name as a set of string numbers: a name may stand under several. */
+function named(t: Tree, name: string): Set<number> {
+  const out = new Set<number>();
+  t.strings.forEach((s, i) => {
+    if (s === name) out.add(i);
+  });
+  return out;
+}
+
+const baseSelf = (t: Tree, i: number) => t.baseSelf[i] ?? 0;
+
+/** Walks the tree once, keeping the path of new frames; `step` says what becomes of node i. */
+function walk(t: Tree, step: (m: Maker, path: Frame[], i: number) => Frame | 'skip' | 'drop'): Tree {
+  const m = new Maker(t);
+  // Per depth of the old tree: how many new frames the path to it has.
+  const lengths: number[] = [1];
+  const path: Frame[] = [m.root];
+  let i = 0;
+  while (i < t.n) {
+    if (i > 0) {
+      const d = t.depth[i]!;
+      path.length = lengths[d - 1]!;
+      const what = step(m, path, i);
+      if (what === 'drop') {
+        i = t.end[i]!;
+        continue;
+      }
+      if (what !== 'skip') path.push(what);
+      lengths[d] = path.length;
+    }
+    if (t.self[i]! > 0 || baseSelf(t, i) > 0) m.add(path, t.self[i]!, baseSelf(t, i));
+    i++;
+  }
+  return m.finish();
+}
+
+function hide(t: Tree, name: string): Tree {
+  const out = named(t, name);
+  return walk(t, (m, path, i) => (out.has(t.name[i]!) ? 'skip' : m.child(path[path.length - 1]!, i)));
+}
+
+function drop(t: Tree, name: string): Tree {
+  const out = named(t, name);
+  return walk(t, (m, path, i) => (out.has(t.name[i]!) ? 'drop' : m.child(path[path.length - 1]!, i)));
+}
+
+function recursion(t: Tree): Tree {
+  return walk(t, (m, path, i) => {
+    const last = path[path.length - 1]!;
+    const same = path.length > 1 && last.name === t.name[i] && last.module === t.module[i];
+    return same ? 'skip' : m.child(last, i);
+  });
+}
+
+const TYPE_WORDS = ['[unknown]', '[program]', '[library]', '[kernel]', '[JIT]', '[inlined]', ''];
+
+function modules(t: Tree): Tree {
+  return walk(t, (m, path, i) => {
+    const last = path[path.length - 1]!;
+    if (t.type[i] === TASK) return m.child(last, i);
+    const label = t.strings[t.module[i]!] || TYPE_WORDS[t.type[i]!] || '[unknown]';
+    return last.key === label ? 'skip' : m.moduleChild(last, i, label);
+  });
+}
+
+/** From the first frame of that name on, under one root. */
+function focus(t: Tree, name: string): Tree {
+  return callees(t, named(t, name));
+}
+
+function callees(t: Tree, is: Set<number>): Tree {
+  const m = new Maker(t);
+  for (let i = 1; i < t.n; ) {
+    if (!is.has(t.name[i]!)) {
+      i++;
+      continue;
+    }
+    const path: Frame[] = [m.root];
+    const d0 = t.depth[i]!;
+    const end = t.end[i]!;
+    for (let j = i; j < end; j++) {
+      path.length = t.depth[j]! - d0 + 1;
+      path.push(m.child(path[path.length - 1]!, j));
+      if (t.self[j]! > 0 || baseSelf(t, j) > 0) m.add(path, t.self[j]!, baseSelf(t, j));
+    }
+    i = end;
+  }
+  return m.finish();
+}
+
+/** Who called the functions: node 1 is the function, its children its callers, and so on outwards. */
+function callers(t: Tree, is: Set<number>): Tree {
+  const m = new Maker(t);
+  for (let i = 1; i < t.n; ) {
+    if (!is.has(t.name[i]!)) {
+      i++;
+      continue;
+    }
+    const path: Frame[] = [m.root];
+    for (let p = i; p > 0; p = t.parent[p]!) path.push(m.child(path[path.length - 1]!, p));
+    m.add(path, t.total[i]!, t.baseTotal[i] ?? 0);
+    i = t.end[i]!;
+  }
+  return m.finish();
+}
+
+/** The callers and the callees of a function, recursion counted once. */
+export function sandwich(t: Tree, name: string): { callers: Tree; callees: Tree } {
+  const is = named(t, name);
+  return { callers: callers(t, is), callees: callees(t, is) };
+}
+
+export function edited(t: Tree, edits: readonly Edit[]): Tree {
+  let out = t;
+  for (const e of edits) {
+    if (e.do === 'hide') out = hide(out, e.name);
+    else if (e.do === 'drop') out = drop(out, e.name);
+    else if (e.do === 'focus') out = focus(out, e.name);
+    else if (e.do === 'recursion') out = recursion(out);
+    else out = modules(out);
+  }
+  return out;
+}
+
+export function editWords(e: Edit): string {
+  switch (e.do) {
+    case 'hide':
+      return `without ${e.name}`;
+    case 'drop':
+      return `no stacks with ${e.name}`;
+    case 'focus':
+      return `only ${e.name}`;
+    case 'recursion':
+      return 'recursion collapsed';
+    default:
+      return 'merged by module';
+  }
+}
+
+/** Edits in an address: "hide:name". */
+export const editText = (e: Edit): string => ('name' in e ? `${e.do}:${e.name}` : e.do);
+
+export function parseEdit(s: string): Edit | null {
+  const at = s.indexOf(':');
+  const [what, name] = at < 0 ? [s, ''] : [s.slice(0, at), s.slice(at + 1)];
+  if (what === 'recursion' || what === 'modules') return { do: what };
+  if ((what === 'hide' || what === 'drop' || what === 'focus') && name) return { do: what, name };
+  return null;
+}
+
+/** The stack of a node as text, the innermost frame first, as debuggers print it. */
+export function stackText(t: Tree, i: number): string {
+  const out: string[] = [];
+  for (let p = i; p > 0; p = t.parent[p]!) {
+    const module = t.strings[t.module[p]!];
+    out.push(module ? `${nameOf(t, p)} (${module})` : nameOf(t, p));
+  }
+  return out.join('\n');
+}

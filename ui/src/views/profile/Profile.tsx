@@ -1,0 +1,387 @@
+// The profile page: the sub-second map above, the flame graph of what is selected on it below.
+import { useComputed, useSignal } from '@preact/signals';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { FlameGraph } from '../../charts/flame/graph';
+import { themeVersion } from '../../charts/palette';
+import { sched } from '../../charts/sched';
+
+import { isTyping } from '../../lib/keys';
+import { theme } from '../../state/prefs';
+import {
+  byName,
+  chips,
+  diff,
+  edits,
+  elided,
+  filter,
+  fn,
+  pattern,
+  ROWS,
+  rows,
+  tab,
+  which,
+} from '../../state/profile';
+import { capture, host } from '../../state/pulse';
+import {
+  baseline,
+  clearSelection,
+  fixed,
+  moreRanges,
+  SECOND,
+  selection,
+  viewNow,
+  windowUs,
+} from '../../state/view';
+import type { View } from '../../store/api';
+import { store } from '../../store/store';
+import type { Edit } from '../../transform/flame/edit';
+import { type Found, matcher } from '../../transform/flame/search';
+import { nameOf, type Tree } from '../../transform/flame/tree';
+import { askLines } from '../../transform/profiler';
+import { type FlameActions, FlameBox, shownTree } from './FlameBox';
+import { FnTable } from './FnTable';
+import { FlameFeed, held, stretchBefore } from './flames';
+import { Aside, Detail } from './Head';
+import { play, playing, stepRange } from './play';
+import { noProfiler, profiler, watchProfiler } from './profiler';
+import { Sandwich } from './Sandwich';
+import { ScopePanel } from './Scope';
+import { TimeChart } from './TimeChart';
+import { shareText } from './words';
+
+/** The map wants at least a minute; what is opened with less shows five. */
+const LEAST_US = 60 * SECOND;
+const USUAL_US = 300 * SECOND;
+/** A window that moves is folded anew so often. */
+const AGAIN_MS = 5000;
+
+function widen(): void {
+  const v = viewNow(store);
+  if (v.to - v.from >= LEAST_US) return;
+  const f = fixed.peek();
+  if (f) {
+    const to = Math.min(Math.max(store.newest, f.to), f.to + USUAL_US / 2);
+    fixed.value = { from: to - USUAL_US, to };
+  } else windowUs.value = USUAL_US;
+}
+
+async function sourceOf(t: Tree, i: number): Promise<string> {
+  const { value, why } = await askLines(
+    t.strings[t.module[i]!] ?? '',
+    t.strings[t.buildId[i]!] ?? '',
+    t.addr[i]!,
+  );
+  if (!value) return why?.text ?? '';
+  const lines = value.lines.map(
+    (l) => `${l.file.split('/').slice(-2).join('/')}:${l.line}${l.inlined ? ' (inlined)' : ''}`,
+  );
+  return lines.length ? lines.join(' ← ') : value.missing && `no lines: ${value.missing}`;
+}
+
+function NoProfiler({ text }: { text: string }) {
+  return (
+    <div class="no-access" data-no-profiler="">
+      <h2>There is no profiler here</h2>
+      <p>{text}</p>
+      <p class="hint">
+        Metrics go on as before. What the profiler needs stands in the README under “Profiler”.
+      </p>
+    </div>
+  );
+}
+
+export function Profile() {
+  const shown = useSignal<View | null>(null);
+  const hint = useSignal('');
+  const share = useSignal('');
+  const input = useRef<HTMLInputElement>(null);
+  const graph = useRef<FlameGraph | null>(null);
+  const feed = useMemo(() => new FlameFeed(), []);
+  const [beat, setBeat] = useState(0);
+  useEffect(() => {
+    const stop = watchProfiler();
+    return () => {
+      stop();
+      feed.stop();
+      playing.value = false;
+    };
+  }, []);
+  useEffect(() => {
+    if (host.value) widen();
+  }, [host.value !== null]);
+
+  // What the flame graph is of.
+  const ranges = selection.value ? [selection.value, ...moreRanges.value] : shown.value ? [shown.value] : [];
+  const live = fixed.value === null && !selection.value;
+  const oldest = profiler.value?.oldestUs || store.heldFrom;
+  const auto = ranges.length ? stretchBefore(ranges, oldest) : null;
+  const base = baseline.value ?? auto;
+  const p = profiler.value;
+  const ready = p !== undefined && p !== null && (p.on || p.oldestUs > 0);
+  const last = useRef(0);
+  useEffect(() => {
+    if (!ready || !ranges.length) return;
+    const now = performance.now();
+    // The moving window is folded anew every few seconds, all else at once.
+    if (live && now - last.current < AGAIN_MS && feed.state.peek().answer) return;
+    last.current = live ? now : 0;
+    feed.ask({
+      ranges: held(ranges),
+      baseline: base ? held([base]) : [],
+      filter: filter.value,
+      elided: elided.value && diff.value,
+      tasks: 30,
+    });
+  }, [
+    ready,
+    JSON.stringify(ranges),
+    JSON.stringify(base),
+    filter.value,
+    elided.value && diff.value,
+    live,
+    beat,
+  ]);
+  const lastFilter = useRef(filter.value);
+  if (lastFilter.current !== filter.value) {
+    lastFilter.current = filter.value;
+    last.current = 0;
+  }
+  useEffect(() => {
+    if (!live) return undefined;
+    return sched.onText(() => {
+      if (performance.now() - last.current >= AGAIN_MS) setBeat((n) => n + 1);
+    });
+  }, [live]);
+
+  const state = feed.state.value;
+  const { answer } = state;
+  const off = answer ? answer.ask.filter.offCpu : which.value !== 'on';
+  const isDiff = diff.value && Boolean(answer?.baseline);
+  const re = useComputed(() => matcher(pattern.value)).value;
+  const themed = useComputed(() => {
+    void theme.value;
+    return themeVersion();
+  }).value;
+  const tree = useMemo(() => (answer ? shownTree(answer, edits.value) : null), [answer, edits.value]);
+  const edit = (e: Edit) => {
+    const once = e.do === 'recursion' || e.do === 'modules';
+    if (!once || !edits.peek().some((x) => x.do === e.do)) edits.value = [...edits.peek(), e];
+  };
+  const actions: FlameActions = {
+    edit,
+    sandwich: (name) => {
+      fn.value = name;
+      tab.value = 'sandwich';
+    },
+    search: (s) => void (pattern.value = s),
+    source: sourceOf,
+    more: (t, i) => {
+      const task = taskOf(t, i);
+      return task
+        ? [
+            {
+              label: `Only ${task.comm} ${task.pid}`,
+              run: () => void (chips.value = { ...chips.peek(), ...task, tid: 0 }),
+            },
+          ]
+        : [];
+    },
+  };
+  const found = (f: Found | null, t: Tree) => {
+    share.value = f ? shareText(f.weight / (t.total[0] || 1)) : '';
+  };
+  const open = (name: string) => {
+    fn.value = name;
+    tab.value = 'sandwich';
+  };
+  const onKey = (e: KeyboardEvent): boolean => keyOf(e, input.current, graph.current, edit);
+  useEffect(() => {
+    const key = (e: KeyboardEvent) => {
+      if (document.querySelector('dialog[open], [role="menu"]')) return;
+      if (isTyping(e.target as HTMLElement | null) || e.ctrlKey || e.metaKey || e.altKey) return;
+      if (e.target instanceof HTMLCanvasElement) return; // the map and the graph ask themselves
+      if (onKey(e)) {
+        e.preventDefault();
+        e.stopPropagation();
+      }
+    };
+    addEventListener('keydown', key, true);
+    return () => removeEventListener('keydown', key, true);
+  }, []);
+  const canvasKey = (e: KeyboardEvent) => onKey(e);
+  if (p === null || (p && !p.on && p.oldestUs === 0))
+    return (
+      <NoProfiler text={p?.reason || noProfiler.value || 'It was started without one (--no-profile).'} />
+    );
+  const common = { off, diff: isDiff, hash: byName.value, re, theme: themed };
+  const body = () => {
+    if (!answer || !tree)
+      return (
+        <>
+          <div class="fg">{state.why && <p class="why over">{state.why}</p>}</div>
+          <div class="bar det" data-details="" />
+        </>
+      );
+    if (tab.value === 'table') return <FnTable profile={answer} tree={tree} off={off} re={re} open={open} />;
+    if (tab.value === 'sandwich')
+      return (
+        <Sandwich
+          {...common}
+          profile={answer}
+          tree={tree}
+          name={fn.value}
+          choose={(n) => void (fn.value = n)}
+          actions={{ ...actions, key: canvasKey }}
+        />
+      );
+    if (tab.value === 'chart')
+      return (
+        <TimeChart range={ranges[0]!} tasks={answer.tasks} re={re} theme={themed} hz={answer.sum.hzMax} />
+      );
+    return (
+      <FlameBox
+        {...common}
+        profile={answer}
+        edits={edits.value}
+        icicle={tab.value === 'icicle'}
+        label={`Flame graph of ${answer.sum.n} samples: arrows walk frames, Enter zooms, Escape shows all`}
+        actions={{ ...actions, key: canvasKey }}
+        aside={<Aside missing={answer.missing} leftOut={answer.leftOut} />}
+        onFound={found}
+        onGraph={(g) => {
+          graph.current = g;
+        }}
+      />
+    );
+  };
+  return (
+    <div class="profile" data-page="profile">
+      <h2 class="sr">Profile</h2>
+      <ScopePanel shown={shown} hint={hint} share={share} input={input} onKey={canvasKey} />
+      <Detail
+        ranges={ranges}
+        base={base}
+        pinned={baseline.value !== null}
+        answer={answer}
+        live={live}
+        loading={state.loading}
+        off={off}
+        tree={tree}
+      />
+      <div class="lower" data-tab={tab.value}>
+        {body()}
+      </div>
+      <Keys hint={hint.value} ranged={selection.value !== null} />
+    </div>
+  );
+}
+
+/** The process that a frame belongs to, from the frame "comm pid" below the root. */
+export function taskOf(t: Tree, i: number): { pid: number; comm: string } | null {
+  for (let p = i; p > 0; p = t.parent[p]!) {
+    const m = t.type[p] === 6 && t.depth[p] === 1 ? /^(.*) (\d+)$/.exec(nameOf(t, p)) : null;
+    if (m) return { comm: m[1]!, pid: Number(m[2]) };
+  }
+  return null;
+}
+
+const next = <T,>(list: readonly { id: T }[], now: T): T => {
+  const i = list.findIndex((x) => x.id === now);
+  return list[(i + 1) % list.length]!.id;
+};
+
+function keyOf(
+  e: KeyboardEvent,
+  input: HTMLInputElement | null,
+  g: FlameGraph | null,
+  edit: (e: Edit) => void,
+): boolean {
+  switch (e.key.toLowerCase()) {
+    case ',':
+      stepRange(-1);
+      return true;
+    case '.':
+      stepRange(1);
+      return true;
+    case ' ':
+      if (!selection.peek()) return false;
+      play();
+      return true;
+    case 'r':
+      rows.value = next(ROWS, rows.peek());
+      return true;
+    case 'i':
+      tab.value = tab.peek() === 'icicle' ? 'flame' : 'icicle';
+      return true;
+    case 'd':
+      diff.value = !diff.peek();
+      return true;
+    case 'h': {
+      const i = g ? (g.hover > 0 ? g.hover : g.selected) : -1;
+      const t = g?.treeNow;
+      if (i <= 0 || !t || t.type[i] === 6) return false;
+      edit({ do: 'hide', name: nameOf(t, i) });
+      return true;
+    }
+    case '/':
+      input?.focus();
+      input?.select();
+      return true;
+    case 'escape':
+      return escapeOne(g);
+    default:
+      return false;
+  }
+}
+
+/** Out of one thing at a time: playing, zoom, search, edits, the range. */
+function escapeOne(g: FlameGraph | null): boolean {
+  if (playing.peek()) playing.value = false;
+  else if (g?.escape()) return true;
+  else if (pattern.peek()) pattern.value = '';
+  else if (edits.peek().length) edits.value = [];
+  else if (selection.peek()) clearSelection();
+  else return false;
+  return true;
+}
+
+function Keys({ hint, ranged }: { hint: string; ranged: boolean }) {
+  return (
+    <div class="keys">
+      <span>
+        <kbd>,</kbd>
+        <kbd>.</kbd> step range
+      </span>
+      <span>
+        <kbd>Space</kbd>{' '}
+        {playing.value ? 'stop' : ranged ? 'play' : capture.value === null ? 'pause' : 'play'}
+      </span>
+      <span>
+        <kbd>R</kbd> rows
+      </span>
+      <span>
+        <kbd>I</kbd> flame or icicle
+      </span>
+      <span>
+        <kbd>D</kbd> differential
+      </span>
+      <span>
+        <kbd>⏎</kbd> zoom to frame
+      </span>
+      <span>
+        <kbd>H</kbd> hide frame
+      </span>
+      <span>
+        <kbd>Esc</kbd> clear
+      </span>
+      <span class="sp" />
+      <span data-hint="" role="status">
+        {hint || (
+          <>
+            Click a start, click an end. <kbd>⇧</kbd> adds a range, <kbd>⌃</kbd> sets the baseline
+          </>
+        )}
+      </span>
+    </div>
+  );
+}

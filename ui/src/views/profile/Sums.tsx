@@ -1,0 +1,41 @@
+// How much a flame graph stands on.
+import type { Sum } from '../../transport/profile';
+import { countText, hzText, shareText, timeText } from './words';
+
+/** Below so many samples shares mean little. */
+export const FEW = 50;
+
+/** n, Hz, lost and shallow: beside every flame graph. */
+export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
+  return (
+    <>
+      <span class={`kv${sum.n < FEW && !off ? ' warn' : ''}`} data-n={sum.n}>
+        {off ? (
+          <>
+            <b>{timeText(sum.weightUs)}</b> blocked
+          </>
+        ) : (
+          <>
+            <b>{countText(sum.n)}</b> {sum.n === 1 ? 'sample' : 'samples'}
+          </>
+        )}
+      </span>
+      {!off && (
+        <span class="kv">
+          <b>{hzText(sum)}</b> Hz{sum.nCpus > 0 && ` × ${sum.nCpus}`}
+        </span>
+      )}
+      <span class={`kv${sum.lost ? ' warn' : ''}`}>
+        lost <b>{countText(sum.lost)}</b>
+      </span>
+      <span class="kv" title="Stacks that end before the thread's entry">
+        shallow <b>{shareText(sum.n ? sum.shallow / sum.n : 0)}</b>
+      </span>
+      {sum.throttled > 0 && (
+        <span class="kv warn">
+          throttled <b>{countText(sum.throttled)}</b>
+        </span>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,76 @@
+// How the profiler is, asked while somebody looks; bursts.
+import { signal } from '@preact/signals';
+import { sched } from '../../charts/sched';
+import { store } from '../../store/store';
+import { askProfiler, type ProfilerState } from '../../transform/profiler';
+import { token } from '../../transport/token';
+
+/** undefined: not known yet; null: this agent has none. */
+export const profiler = signal<ProfilerState | null | undefined>(undefined);
+/** Why there is none, where the agent said so. */
+export const noProfiler = signal('');
+
+const EVERY_MS = 2000;
+let users = 0;
+let stop: (() => void) | null = null;
+let askedMs = Number.NEGATIVE_INFINITY;
+let asking = false;
+
+async function look(): Promise<void> {
+  const now = performance.now();
+  const every = (profiler.peek()?.burstUntilUs ?? 0) > 0 ? EVERY_MS / 4 : EVERY_MS;
+  if (asking || now - askedMs < every || !store.host) return;
+  asking = true;
+  askedMs = now;
+  const { value, why } = await askProfiler();
+  asking = false;
+  if (value) profiler.value = value;
+  else if (why && why.code !== 0 && why.code !== 429) {
+    profiler.value = null;
+    noProfiler.value = why.text;
+  } else if (why?.code === 0 && profiler.peek() === undefined) {
+    profiler.value = null;
+    noProfiler.value = 'It does not answer questions about one: an older version?';
+  }
+}
+
+/** Keeps `profiler` up to date until the returned function is called. */
+export function watchProfiler(): () => void {
+  users++;
+  askedMs = Number.NEGATIVE_INFINITY;
+  stop ??= sched.onText(() => void look());
+  void look();
+  return () => {
+    if (--users > 0) return;
+    stop?.();
+    stop = null;
+  };
+}
+
+export const burstText = signal('');
+
+/** Samples faster for a while. */
+export async function burst(hz = 999, seconds = 10): Promise<void> {
+  burstText.value = '';
+  try {
+    const url = new URL(`api/v1/profile/burst?hz=${hz}&seconds=${seconds}`, document.baseURI);
+    const r = await fetch(url, { method: 'POST', headers: { Authorization: `Bearer ${token() ?? ''}` } });
+    if (!r.ok) burstText.value = await reason(r);
+  } catch {
+    burstText.value = 'The agent does not answer.';
+  }
+  askedMs = Number.NEGATIVE_INFINITY;
+  await look();
+}
+
+async function reason(r: Response): Promise<string> {
+  const text = (await r.text()).trim();
+  try {
+    const o = JSON.parse(text) as { error?: unknown };
+    if (typeof o.error === 'string') return o.error;
+  } catch {
+    // Not JSON.
+  }
+  if (r.status === 404) return 'This agent knows no bursts.';
+  return text && !text.startsWith('<') ? text.slice(0, 200) : `The agent answered ${r.status}.`;
+}

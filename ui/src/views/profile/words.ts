@@ -1,0 +1,75 @@
+// What a profile says in words: times, samples, shares, changes in CPUs.
+import type { Profile, Tree } from '../../transform/flame/tree';
+import type { Sum } from '../../transport/profile';
+
+/** "312 µs", "4.2 ms", "11,176 ms", "62 s". */
+export function timeText(us: number): string {
+  if (us < 1000) return `${Math.round(us)} µs`;
+  if (us < 9_950) return `${(us / 1000).toFixed(1)} ms`;
+  if (us < 99_950_000) return `${Math.round(us / 1000).toLocaleString('en-US')} ms`;
+  return `${Math.round(us / 1e6).toLocaleString('en-US')} s`;
+}
+
+export const countText = (n: number) => Math.round(n).toLocaleString('en-US');
+
+/** "8.8 %", "<0.1 %". */
+export function shareText(part: number): string {
+  const p = part * 100;
+  if (!Number.isFinite(p)) return '–';
+  return p > 0 && p < 0.05 ? '<0.1 %' : `${p.toFixed(1)} %`;
+}
+
+export interface Measure {
+  readonly off: boolean;
+  readonly sum: Sum;
+  readonly baseline: Sum | null;
+}
+
+const spanOf = (s: Sum | null) => (s ? s.coveredUs || s.spanUs : 0);
+
+/** CPUs (off the CPU: tasks) that ran on average. */
+export const rate = (us: number, s: Sum | null): number => (spanOf(s) > 0 ? us / spanOf(s) : 0);
+
+/** Samples that a weight stands for. */
+export const samplesOf = (us: number, s: Sum): number => (s.weightUs > 0 ? (us * s.n) / s.weightUs : 0);
+
+export const changeOf = (t: Tree, i: number, m: Measure): number =>
+  rate(t.total[i] ?? 0, m.sum) - rate(t.baseTotal[i] ?? 0, m.baseline);
+
+/** "+1.28 CPUs", "−0.02 CPUs", "±0". */
+export function changeText(v: number, off = false): string {
+  const a = Math.abs(v);
+  const unit = off ? ' tasks' : ' CPUs';
+  if (a < 0.0005) return `±0${unit}`;
+  const digits = a >= 9.95 ? 1 : a >= 0.0995 ? 2 : 3;
+  return `${v > 0 ? '+' : '−'}${a.toFixed(digits)}${unit}`;
+}
+
+const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];
+
+/** A round end for the colours of a differential: the largest change below the root. */
+export function changeScale(t: Tree, m: Measure): number {
+  let most = 0;
+  for (let i = 1; i < t.n; i++) most = Math.max(most, Math.abs(changeOf(t, i, m)));
+  return STEPS.find((s) => most <= s) ?? most;
+}
+
+/** "all · 12,518 samples · +2.7 CPUs". */
+export function rootText(p: Profile, off: boolean): string {
+  const m = { off, sum: p.sum, baseline: p.baseline };
+  const parts = ['all', off ? `${timeText(p.sum.weightUs)} blocked` : `${countText(p.sum.n)} samples`];
+  if (p.baseline && p.tree.n) parts.push(changeText(changeOf(p.tree, 0, m), off));
+  return parts.join(' · ');
+}
+
+const TYPE_NAMES = ['unknown', 'program', 'library', '[kernel]', 'JIT', 'inlined', 'process'];
+
+/** Where a frame comes from. */
+export const originText = (t: Tree, i: number): string =>
+  i === 0 ? '' : (t.strings[t.module[i]!] ?? '') || TYPE_NAMES[t.type[i]!] || '';
+
+/** "12,518 samples, 99 Hz × 32 CPUs, lost 0, shallow 3.1 %": beside every flame graph. */
+export function hzText(s: Sum): string {
+  if (!s.hzMax) return '–';
+  return s.hzMin && s.hzMin !== s.hzMax ? `${s.hzMin}–${s.hzMax}` : `${s.hzMax}`;
+}
