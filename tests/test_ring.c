@@ -104,6 +104,10 @@ static unsigned check_profiles(struct ring *r, uint64_t newest)
 		ck_assert_int_eq(list[i].profile.to_us, (int64_t)tag * 1000 - 4000);
 		ck_assert_int_eq(ring_read(r, &list[i], have), 0);
 		ck_assert_mem_eq(have, want, len);
+		memset(have, 0, 100);
+		ck_assert_int_eq(ring_read_start(r, &list[i], have, 16), 0);
+		ck_assert_mem_eq(have, want, 16);
+		ck_assert_int_eq(have[16], 0);
 	}
 	free(list);
 	free(want);

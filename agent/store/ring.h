@@ -54,7 +54,7 @@ struct ring_config {
 			      * size is copied over as far as it fits */
 	bool read_only;	    /* opens what is there; nothing is written, no lock is taken */
 };
-enum { RING_SIZE_MIN = 16 << 20 };
+enum { RING_SIZE_MIN = 16 << 20, RING_START_MAX = 16384 };
 
 /* One record held, oldest first in ring_list(). */
 struct ring_entry {
@@ -96,6 +96,8 @@ struct ring_entry *ring_list(struct ring *, size_t *n);
 /* Reads a record's payload into `to` (entry->len bytes) and verifies it. 0; -ESTALE: overwritten since;
  * -EBADMSG: damaged; -errno. Any thread. */
 int ring_read(struct ring *, const struct ring_entry *, void *to);
+/* The same for its first len bytes, which are at most RING_START_MAX and entry->len. */
+int ring_read_start(struct ring *, const struct ring_entry *, void *to, size_t len);
 /* Writer. The journal as recovery found it, in order, from a CATALOG on: frames after the newest
  * block of their log, and some before it; each once, though an agent that went on with its log may
  * have written some again. A damaged one is missing: the seq tells. Stops at the first result that

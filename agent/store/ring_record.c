@@ -48,29 +48,37 @@ int ring_record_read(const struct ring *r, uint64_t at, struct ring_record *ret)
 	return 1;
 }
 
-int ring_record_payload(const struct ring *r, uint64_t at, const struct ring_record *h, void *to)
+/* Verifies the first n pages; `to` has room for the payload up to their end. */
+static int read_pages(const struct ring *r, uint64_t at, const struct ring_record *h, void *to,
+		      uint64_t n)
 {
 	uint64_t lead = ring_record_lead(h->len), n_pages;
-	uint64_t table_at = r->super.records_at + at + sizeof(*h);
+	uint64_t table_at = r->super.records_at + at + sizeof(*h), len;
 	uint32_t *table;
 	uint8_t *p = to;
 	int e;
 
 	n_pages = (lead - sizeof(*h)) / 4;
+	len = n < n_pages ? n * RING_PAGE : h->len;
 	table = malloc(n_pages * 4);
 	if (!table)
 		return -ENOMEM;
 	e = r->io.ops->read(&r->io, table, n_pages * 4, table_at);
 	if (e >= 0)
-		e = r->io.ops->read(&r->io, p, h->len, r->super.records_at + at + lead);
+		e = r->io.ops->read(&r->io, p, len, r->super.records_at + at + lead);
 	if (e == -ENODATA ||
 	    (e >= 0 && page_crc(r, h->seq, n_pages, table, n_pages * 4) != h->table_crc))
 		e = -EBADMSG;
-	for (uint64_t i = 0; e >= 0 && i < n_pages; i++)
+	for (uint64_t i = 0; e >= 0 && i < n_pages && i < n; i++)
 		if (page_crc(r, h->seq, i, p + i * RING_PAGE, page_len(h->len, i)) != table[i])
 			e = -EBADMSG;
 	free(table);
 	return e < 0 ? e : 0;
+}
+
+int ring_record_payload(const struct ring *r, uint64_t at, const struct ring_record *h, void *to)
+{
+	return read_pages(r, at, h, to, UINT64_MAX);
 }
 
 int ring_record_spoil(struct ring *r, uint64_t at)
@@ -348,7 +356,7 @@ static int blame(struct ring *r, uint64_t seq, uint64_t at)
 	return held ? -EBADMSG : -ESTALE;
 }
 
-int ring_read(struct ring *r, const struct ring_entry *entry, void *to)
+static int read_some(struct ring *r, const struct ring_entry *entry, void *to, uint64_t n_pages)
 {
 	bool damaged = false;
 	struct ring_record h;
@@ -364,6 +372,28 @@ int ring_read(struct ring *r, const struct ring_entry *entry, void *to)
 		return e;
 	if (e != 1 || h.seq != entry->seq || h.len != entry->len || h.type != entry->type)
 		return blame(r, entry->seq, at);
-	e = ring_record_payload(r, at, &h, to);
+	e = read_pages(r, at, &h, to, n_pages);
 	return e == -EBADMSG ? blame(r, entry->seq, at) : e;
+}
+
+int ring_read(struct ring *r, const struct ring_entry *entry, void *to)
+{
+	return read_some(r, entry, to, UINT64_MAX);
+}
+
+int ring_read_start(struct ring *r, const struct ring_entry *entry, void *to, size_t len)
+{
+	uint8_t *page;
+	int e;
+
+	if (len > RING_START_MAX || len > entry->len)
+		return -EINVAL;
+	page = malloc(RING_START_MAX);
+	if (!page)
+		return -ENOMEM;
+	e = read_some(r, entry, page, 1);
+	if (e >= 0)
+		memcpy(to, page, len);
+	free(page);
+	return e;
 }
