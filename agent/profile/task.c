@@ -169,8 +169,11 @@ static void read_comm(struct tasks *ts, struct task *t)
 	char path[64], comm[64];
 
 	snprintf(path, sizeof(path), "%u/task/%u/comm", t->pid, t->tid);
-	if (read_proc(ts->host, path, comm, sizeof(comm)) < 0)
-		comm[0] = 0;
+	if (read_proc(ts->host, path, comm, sizeof(comm)) < 0 && t->ppid) {
+		/* It is gone, and was not given a name of its own: a fork without exec. */
+		snprintf(path, sizeof(path), "%u/comm", t->ppid);
+		read_proc(ts->host, path, comm, sizeof(comm));
+	}
 	comm[strcspn(comm, "\n")] = 0;
 	set_comm(t, comm);
 }
