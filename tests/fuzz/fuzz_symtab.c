@@ -104,8 +104,8 @@ static void seed_library(const char *name, const char *flags)
 /* The table that Go's linker makes, of two functions, put into the library. */
 static void seed_go(void)
 {
-	static const uint64_t words[] = {2, 0, 0x240, 72, 0, 0, 0, 80};
-	static const uint32_t table[] = {0, 20, 16, 28, 64, 0, 4, 16, 4};
+	static const uint64_t words[] = {2, 0, 0x2c0, 72, 0, 0, 0, 80};
+	static const uint32_t table[] = {0, 20, 8, 28, 20, 0, 0, 8, 4};
 	uint8_t data[8 + sizeof(words) + 8 + sizeof(table)] = {0xf0, 0xff, 0xff, 0xff, 0, 0, 1, 8};
 	char flags[200], path[128];
 
