@@ -79,6 +79,27 @@ static void put_profile(const struct profile_set *x, size_t a, size_t b, uint32_
 	emit_close(e, '}');
 }
 
+/* Which of the threads has most: the one to show first. */
+static int64_t heaviest(const struct profile_set *x)
+{
+	const struct stacks *s = x->s;
+	uint64_t sum = 0, most = 0;
+	int64_t best = 0, n = 0;
+
+	for (size_t i = 0; i < x->by_thread.n; i++) {
+		if (i && !profile_same_thread(x, i - 1, i)) {
+			sum = 0;
+			n++;
+		}
+		sum += s->samples[x->by_thread.rows[i]].weight_us;
+		if (sum > most) {
+			most = sum;
+			best = n;
+		}
+	}
+	return best;
+}
+
 int profile_speedscope(const struct profile_set *x, struct emit *e)
 {
 	uint32_t *path = malloc(PROFILE_DEPTH_MAX * sizeof(*path));
@@ -93,7 +114,7 @@ int profile_speedscope(const struct profile_set *x, struct emit *e)
 	emit_key_string(e, "version", "0.0.1");
 	emit_key_string(e, "exporter", exporter);
 	emit_key_string(e, "name", x->about->title ? x->about->title : "strobe");
-	emit_key_int(e, "activeProfileIndex", 0);
+	emit_key_int(e, "activeProfileIndex", heaviest(x));
 	put_frames(x->s, e);
 	emit_key(e, "profiles");
 	emit_open(e, '[');

@@ -122,6 +122,23 @@ static void make_frames(struct perf_read *x, const struct perf_frame *f, struct 
 	to->frames[to->n - 1] = make_frame(x, name, len, module, type);
 }
 
+/* Of " name+0x12 (module)" without the offset, which is of no concern. */
+static uint64_t hash_frame(const char *p, const char *end)
+{
+	const char *group = end, *offset;
+
+	while (group > p + 4 && !(group[-1] == '(' && group[-2] == ' '))
+		group--;
+	offset = group - 2;
+	while (offset > p + 3 && ((offset[-1] >= '0' && offset[-1] <= '9') ||
+				  (offset[-1] >= 'a' && offset[-1] <= 'f')))
+		offset--;
+	if (group <= p + 4 || offset <= p + 3 || memcmp(offset - 3, "+0x", 3) != 0)
+		return hash_text(p, (size_t)(end - p));
+	return idmap_mix(hash_text(p, (size_t)(offset - 3 - p)) ^
+			 hash_text(group, (size_t)(end - group)));
+}
+
 /* Half of the address space is the kernel's, so that the same text is of one type only in one of the halves. */
 static bool add_frame(struct perf_read *x, const char *line, size_t len)
 {
@@ -136,7 +153,7 @@ static bool add_frame(struct perf_read *x, const char *line, size_t len)
 	high = len > (size_t)(p - line) + 16 && memcmp(p, "ffff", 4) == 0 && p[16] == ' ';
 	while (*p && *p != ' ')
 		p++;
-	h = hash_text(p, len - (size_t)(p - line)) + high;
+	h = hash_frame(p, line + len) + high;
 	c = &x->cache[h & (CACHE_SLOTS - 1)];
 	if (!*p || !c->n || c->hash != h) {
 		struct cached made = {.hash = h};
