@@ -191,7 +191,7 @@ check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
 		PLANTED='$(planted_fuzzers)' tests/run.sh $(tests) $(script_tests) \
 		tests/fuzz/run.sh tests/fuzz/selftest.sh
 
-check-unit: $(tests) ## the C unit tests alone, or those of UNIT="log query"
+check-unit: $(tests) $(tools) ## the C unit tests alone, or those of UNIT="log query"
 	$(Q)$(test_env) tests/run.sh $(tests)
 
 # KILLS, RING_LONG: see the tests. About half an hour; a test may take all of it.

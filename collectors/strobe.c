@@ -108,7 +108,7 @@ static const struct metric agent_metrics[N_AGENT_METRICS] = {
 				"without a ring on disk."),
 	[HISTORY_ERRORS] = COUNTER("history.errors", "count", 1, "the history",
 				   "Writes to the ring on disk that failed."),
-	[PROFILER_HZ] = INSTANT("profiler.hz", "hertz", 1, "the profiler",
+	[PROFILER_HZ] = INSTANT("profiler.hz", "count / sec", 1, "the profiler",
 				"Stacks sampled a second on each busy CPU; 0: no profiler runs."),
 	[PROFILER_SAMPLES] =
 		COUNTER("profiler.samples", "count", 1, "the profiler", "Stacks sampled."),
