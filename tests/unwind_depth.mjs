@@ -9,7 +9,7 @@ import { join } from "node:path";
 
 const tool = join(process.env.B ?? "build", "tests/tool_unwind");
 const dir = mkdtempSync(join(process.env.TMPDIR ?? tmpdir(), "strobe-depth-"));
-const seconds = Number(process.env.DEPTH_SECONDS ?? 2);
+const seconds = Number(process.env.DEPTH_SECONDS ?? 1.5);
 let passed = 0;
 let failed = 0;
 
@@ -91,7 +91,7 @@ static void *work(void *arg) { char s[200]; while (time(NULL) < end) { sink += f
 int main(int argc, char **argv) { struct itimerval t = {{0, 2000}, {0, 2000}}; pthread_t p; end = time(NULL) + atoi(argv[argc - 1]); signal(SIGALRM, on_alarm); setitimer(ITIMER_REAL, &t, NULL); pthread_create(&p, NULL, work, NULL); work(NULL); return pthread_join(p, NULL); }
 `);
 let c = "#include <string.h>\n";
-for (let i = 0; i < 1200; i++)
+for (let i = 0; i < 400; i++)
 	c += `struct s${i} { int a[8]; char *p; }; int g${i}(struct s${i} *x, int n) { int t = 0; for (int i = 0; i < n; i++) switch ((x->a[0] + i) % 9) { case 0: t += i * ${i}; break; case 1: t ^= x->a[${i % 8}]; break; case 2: t += (int)strlen(x->p); break; default: if (t > n) t -= i; else while (t < n / 2) t += x->a[0] + 1; } return t; }\n`;
 write("big.c", c);
 
