@@ -9,7 +9,7 @@ import { join } from "node:path";
 
 const tool = join(process.env.B ?? "build", "tests/tool_unwind");
 const dir = mkdtempSync(join(process.env.TMPDIR ?? tmpdir(), "strobe-depth-"));
-const seconds = Number(process.env.DEPTH_SECONDS ?? 1.5);
+const seconds = Number(process.env.DEPTH_SECONDS ?? 2);
 let passed = 0;
 let failed = 0;
 
@@ -97,7 +97,7 @@ write("big.c", c);
 
 const build = (cmd, ...args) => have(cmd) && run(cmd, args, { env: { ...process.env, GOCACHE: join(dir, "gocache"), GO111MODULE: "off" } }).status === 0;
 const python = () => run("python3", ["-c", "import sys; print(sys.executable)"]).stdout.trim();
-const s = String(seconds);
+const s = String(Math.ceil(seconds));
 
 // [name, command or null, why not, perf's own unwinder knows it]
 const programs = [
