@@ -21,7 +21,8 @@ static void put(const char *text, size_t len, void *arg)
 	struct output *o = arg;
 	size_t room = o->size - 1 - o->len, n = len < room ? len : room;
 
-	memcpy(o->buf + o->len, text, n);
+	if (n) /* of nothing, text may be NULL */
+		memcpy(o->buf + o->len, text, n);
 	o->len += n;
 	o->buf[o->len] = 0;
 	o->printed += len;
