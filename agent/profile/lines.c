@@ -181,6 +181,7 @@ static int add(struct lines *l, const char *function, char *file, int line)
 		free(file);
 		return -ENOMEM;
 	}
+	symbol_clean(file);
 	l->v = v;
 	l->v[l->n++] = (struct symbol_line){.function = name, .file = file, .line = line};
 	return 0;
