@@ -301,7 +301,7 @@ START_TEST(bounds_hold)
 	lab_open(1 << 20);
 	for (uint32_t pid = 1; pid < 30000; pid++) {
 		spaces_exec(lab.spaces, pid);
-		for (unsigned k = 0; k < (pid < 400 ? 3000u : 3u); k++)
+		for (unsigned k = 0; k < (pid < 120 ? 3000u : 3u); k++)
 			map(pid, 0x10000 + 0x2000 * k, 0x1000, "/x", 1);
 	}
 	ck_assert_uint_le(spaces_count(lab.spaces), SPACES_MAX);
@@ -581,22 +581,29 @@ END_TEST
 
 /* ---- tables under a bound ---- */
 
+/* The bytes of this program's table and of the C library's. */
+static void table_sizes(size_t *self, size_t *libc)
+{
+	struct space *x;
+
+	lab_open(64 << 20);
+	x = spaces_get(lab.spaces, (uint32_t)getpid());
+	settle();
+	*self = table_of(main_module(x))->bytes;
+	*libc = table_of(space_find(x, (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "qsort"))->module)
+			->bytes;
+	lab_close();
+}
+
 START_TEST(tables_go_and_come_back)
 {
 	struct modules_stats stats;
 	struct module *self, *libc;
 	struct space *x;
-	size_t need;
+	size_t need, need_self, need_libc;
 
-	lab_open(64 << 20);
-	x = spaces_get(lab.spaces, (uint32_t)getpid());
-	self = main_module(x);
-	libc = space_find(x, (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "qsort"))->module;
-	settle();
-	need = table_of(self)->bytes > table_of(libc)->bytes ? table_of(self)->bytes
-							     : table_of(libc)->bytes;
-	lab_close();
-
+	table_sizes(&need_self, &need_libc);
+	need = need_self > need_libc ? need_self : need_libc;
 	lab_open(need + 1000); /* room for the larger of the two only */
 	lab.modules->keep_ms = 0;
 	lab.modules->retry_wait_ms = 0;
@@ -617,7 +624,7 @@ START_TEST(tables_go_and_come_back)
 	ck_assert_uint_gt(stats.evicted, 2);
 	lab_close();
 
-	lab_open(need / 8); /* none of the two ever fits */
+	lab_open(need_self / 2); /* it never fits */
 	x = spaces_get(lab.spaces, (uint32_t)getpid());
 	self = main_module(x);
 	settle();
@@ -645,10 +652,12 @@ START_TEST(tables_change_under_a_reader)
 	struct unwind_state s = {.stack = (const uint8_t *)stack, .stack_len = sizeof(stack)};
 	uint64_t regs[UNWIND_REGS_MAX] = {0}, ips[64], n_deep = 0;
 	enum unwind_end end;
+	size_t need_self, need_libc;
 	struct space *x;
 	pthread_t t;
 
-	lab_open(120 << 10);
+	table_sizes(&need_self, &need_libc);
+	lab_open((need_self > need_libc ? need_self : need_libc) + 1000);
 	lab.modules->keep_ms = 0;
 	lab.modules->retry_wait_ms = 0;
 	x = spaces_get(lab.spaces, (uint32_t)getpid());

@@ -7,11 +7,11 @@
 #include "profile/module_private.h"
 #include "profile/unwind.h"
 
-#include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unwind.h>
 
 enum { DEEP = 256, STACK_COPY = 256 << 10 };
 
@@ -100,6 +100,18 @@ static size_t stack_above(uint64_t sp)
 	return n < STACK_COPY ? n : STACK_COPY;
 }
 
+/* Also what lies between variables, where memcpy() may not read under AddressSanitizer. */
+__attribute__((no_sanitize("address"))) static void copy_stack(uint64_t sp)
+{
+	const volatile uint64_t *from = (const volatile uint64_t *)sp;
+
+	for (size_t i = 0; i < lab.stack_len / 8; i++) {
+		uint64_t v = from[i];
+
+		memcpy(lab.stack + 8 * i, &v, 8);
+	}
+}
+
 static void walk(size_t stack_len, size_t max)
 {
 	struct unwind_state s = {.regs = lab.regs,
@@ -114,8 +126,24 @@ static void from_context(const ucontext_t *u)
 {
 	ck_assert_uint_eq(take_regs(u, lab.regs), (size_t)__builtin_popcountll(unwind_regs_mask()));
 	lab.stack_len = stack_above(stack_pointer(u));
-	memcpy(lab.stack, (const void *)stack_pointer(u), lab.stack_len);
+	copy_stack(stack_pointer(u));
 	walk(lab.stack_len, DEEP);
+}
+
+static _Unwind_Reason_Code on_frame(struct _Unwind_Context *c, void *arg)
+{
+	(void)arg;
+	if (lab.n_reference == DEEP)
+		return _URC_END_OF_STACK;
+	lab.reference[lab.n_reference++] = (void *)_Unwind_GetIP(c);
+	return _URC_NO_REASON;
+}
+
+/* From the caller on, as the compiler's runtime sees it. */
+__attribute__((always_inline)) static inline void take_reference(void)
+{
+	lab.n_reference = 0;
+	_Unwind_Backtrace(on_frame, NULL);
 }
 
 __attribute__((noinline)) static int capture(int n)
@@ -124,7 +152,7 @@ __attribute__((noinline)) static int capture(int n)
 
 	getcontext(&u);
 	from_context(&u);
-	lab.n_reference = backtrace(lab.reference, DEEP);
+	take_reference();
 	return n;
 }
 
@@ -245,7 +273,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	(void)signal;
 	(void)info;
 	from_context(u);
-	lab.n_reference = backtrace(lab.reference, DEEP);
+	take_reference();
 	for (int i = 0; i < lab.n_reference; i++) /* without the handler's own frames */
 		if ((uint64_t)lab.reference[i] == lab.ips[0]) {
 			lab.n_reference -= i;

@@ -39,7 +39,7 @@ static struct tool {
 	uint8_t ours[1 << 22]; /* pids that count */
 	uint64_t n, n_end[5], depth, depth_frame, depth_best, shallow, shallow_frame, whole_best,
 		ns;
-	uint64_t dump_bytes, lost;
+	uint64_t dump_bytes, lost, early;
 } t;
 
 /* ---- a sample ---- */
@@ -138,6 +138,14 @@ static void show(const struct sample *s, size_t n, enum unwind_end end, const ui
 	}
 }
 
+/* Its table is being built: nothing can be said about such a sample. */
+static bool is_early(const struct space *space, uint64_t ip)
+{
+	const struct mapping *m = space_find(space, ip);
+
+	return m && m->module && !m->module->table && !module_is_hopeless(m->module);
+}
+
 static void on_sample(const struct sample *s)
 {
 	uint64_t regs[UNWIND_REGS_MAX], ips[IPS_MAX];
@@ -161,6 +169,10 @@ static void on_sample(const struct sample *s)
 		n = unwind_user(space, &u, ips, IPS_MAX, &end);
 		if (n == was)
 			break;
+	}
+	if (end == UNWIND_NO_TABLE && is_early(space, ips[n - 1])) {
+		t.early++;
+		return;
 	}
 	t.ns += clock_ns(CLOCK_MONOTONIC) - from;
 	t.n++;
@@ -366,8 +378,8 @@ static void print_sums(uint64_t dump)
 	struct modules_stats ms;
 
 	modules_stats(t.modules, &ms);
-	printf("dump %llu samples %llu lost %llu", (unsigned long long)dump,
-	       (unsigned long long)t.n, (unsigned long long)t.lost);
+	printf("dump %llu samples %llu early %llu lost %llu", (unsigned long long)dump,
+	       (unsigned long long)t.n, (unsigned long long)t.early, (unsigned long long)t.lost);
 	for (unsigned i = 0; i < 5; i++)
 		printf(" %s %.1f%%", end_names[i], 100 * (double)t.n_end[i] / n);
 	printf(" depth %.1f fp-depth %.1f best %.1f shallow %.1f%% fp-shallow %.1f%% copied %.0f "

@@ -161,12 +161,12 @@ bool space_has_jit(const struct space *x)
 	return x->maps && x->maps->jit;
 }
 
-const struct mapping *space_find(const struct space *x, uint64_t addr)
+const struct mapping *space_after(const struct space *x, uint64_t addr)
 {
 	const struct mappings *m = x->maps;
 	uint32_t low = 0, high = m ? m->n : 0;
 
-	while (low < high) { /* the first that ends behind it */
+	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
 
 		if (m->at[mid].end > addr)
@@ -174,7 +174,14 @@ const struct mapping *space_find(const struct space *x, uint64_t addr)
 		else
 			low = mid + 1;
 	}
-	return m && low < m->n && m->at[low].start <= addr ? &m->at[low] : NULL;
+	return m && low < m->n ? &m->at[low] : NULL;
+}
+
+const struct mapping *space_find(const struct space *x, uint64_t addr)
+{
+	const struct mapping *m = space_after(x, addr);
+
+	return m && m->start <= addr ? m : NULL;
 }
 
 bool space_again(struct space *x)

@@ -58,12 +58,9 @@ static int own(struct space *x)
 
 static bool is_free(const struct space *x, uint64_t start, uint64_t end)
 {
-	const struct mappings *m = x->maps;
+	const struct mapping *m = space_after(x, start);
 
-	for (uint32_t i = 0; m && i < m->n; i++)
-		if (m->at[i].start < end && start < m->at[i].end)
-			return false;
-	return true;
+	return !m || m->start >= end;
 }
 
 void space_cut(struct space *x, uint64_t start, uint64_t end)

@@ -53,6 +53,8 @@ bool space_again(struct space *);
 int space_add(struct space *, const struct mapping *);
 void space_cut(struct space *, uint64_t start, uint64_t end);
 void space_unmap_all(struct space *);
+/* The first mapping that ends behind an address; NULL: none. */
+const struct mapping *space_after(const struct space *, uint64_t addr);
 /* From /proc/PID/maps, in place of what is known. 0; -ESRCH and its like: there is no such process. */
 int space_read(struct space *);
 /* Of code that was made at run time: neither a file nor the kernel's. */
