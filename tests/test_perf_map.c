@@ -210,7 +210,7 @@ START_TEST(garbage_lines_are_passed_over)
 
 	p += sprintf(p, "\n\nhello\n1000\n1000 \n1000 10\n1000 10 \n1000 0 empty\nzz 10 a\n"
 			"1000 zz a\n1000 ffffffff huge\nffffffffffffff00 1000 wraps\n"
-			"1000 10 good\n");
+			"1000 10 good\n4000 10 a\tb\377\n");
 	memset(p, 'x', 200000);
 	p += 200000;
 	p += sprintf(p, "\n2000 10 ");
@@ -222,6 +222,7 @@ START_TEST(garbage_lines_are_passed_over)
 	ck_assert_int_eq(perf_map_open(&m, &host, PID), 0);
 	check(0x1001, "good", 0x1000);
 	check(0x3001, "after", 0x3000);
+	check(0x4001, "a?b?", 0x4000);
 	MUST(strlen(perf_map_find(m, 0x2000, NULL)) == 1024);
 	check(0xffffffffffffff80, NULL, 0);
 }

@@ -73,6 +73,26 @@ START_TEST(names_are_cut_to_size_between_characters)
 }
 END_TEST
 
+START_TEST(names_are_printable)
+{
+	static const char *const pairs[][2] = {
+		{"a\tb\001\177", "a?b??"},
+		{"\303\244\342\202\254\360\237\230\200", "\303\244\342\202\254\360\237\230\200"},
+		{"\303", "?"},
+		{"\300\257", "??"},	      /* an overlong '/' */
+		{"\355\240\200", "???"},      /* half of a pair */
+		{"\364\220\200\200", "????"}, /* beyond Unicode */
+		{"\377x", "?x"},
+	};
+	char buf[64];
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+		symbol_demangle(pairs[i][0], buf, sizeof(buf));
+		ck_assert_str_eq(buf, pairs[i][1]);
+	}
+}
+END_TEST
+
 /* Each S_ doubles what the one before stands for. */
 START_TEST(a_name_that_explodes_is_given_up)
 {
@@ -398,6 +418,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, names_are_demangled);
 	tcase_add_test(tc, names_are_cut_to_size_between_characters);
+	tcase_add_test(tc, names_are_printable);
 	tcase_add_test(tc, a_name_that_explodes_is_given_up);
 	tcase_add_test(tc, a_program_has_its_names);
 	tcase_add_test(tc, sizes_count);

@@ -1,5 +1,6 @@
 #include "symbols_lab.h"
 
+#include <elf.h>
 #include <limits.h>
 #include <lzma.h>
 
@@ -297,6 +298,29 @@ START_TEST(lines_with_inlined_calls)
 }
 END_TEST
 
+/* What debug files have in common, as Debian's packages are made. */
+START_TEST(lines_with_a_shared_part)
+{
+	struct symbol_line *l;
+	size_t n;
+
+	if (!lab_has("dwz"))
+		return;
+	support_put(dir, "inl.c", inlined_program);
+	lab_run("cd '%s' && cc -O2 -g -o inl inl.c && cc -O2 -g -o inl2 inl.c && "
+		"dwz -m shared.dwz -M shared.dwz inl inl2",
+		dir);
+	uint64_t first = lab_address(dir, "inl", "first");
+
+	check_lines("inl", "", first);
+	lab_run("cd '%s' && mv shared.dwz away && mkfifo shared.dwz", dir);
+	int fd = lab_open(dir, "inl");
+
+	ck_assert_int_eq(symbol_lines(fd, "", first, &l, &n), -ENODATA);
+	close(fd);
+}
+END_TEST
+
 START_TEST(no_lines_where_there_are_none)
 {
 	struct symbol_line *l = NULL;
@@ -379,6 +403,36 @@ START_TEST(cut_and_damaged_files_do_no_harm)
 }
 END_TEST
 
+/* Sections as large as a file of nothing: neither loaded nor walked through. */
+START_TEST(sizes_that_are_made_up_cost_nothing)
+{
+	static uint8_t data[1 << 18];
+	Elf64_Ehdr eh;
+	char path[128];
+
+	split("");
+	int fd = lab_open(dir, "prog");
+	ssize_t n = read(fd, data, sizeof(data));
+
+	close(fd);
+	memcpy(&eh, data, sizeof(eh));
+	MUST(n > 4096 && eh.e_shnum > 10);
+	snprintf(path, sizeof(path), "%s/bad", dir);
+	for (unsigned i = 0; i < eh.e_shnum; i++) {
+		size_t at = eh.e_shoff + i * sizeof(Elf64_Shdr) + offsetof(Elf64_Shdr, sh_size);
+		uint64_t old, huge = UINT64_C(1) << 40;
+
+		memcpy(&old, data + at, sizeof(old));
+		memcpy(data + at, &huge, sizeof(huge));
+		support_write(dir, "bad", data, (size_t)n);
+		memcpy(data + at, &old, sizeof(old));
+		if (truncate(path, (off_t)2 << 40))
+			break;
+		look("bad");
+	}
+}
+END_TEST
+
 /* Somebody else's file, cut while its table is in use: no name, and no signal. */
 START_TEST(a_file_that_shrinks_loses_its_names)
 {
@@ -413,9 +467,11 @@ int main(void)
 	tcase_add_test(tc, the_debug_file_of_its_link);
 	tcase_add_test(tc, the_small_table_in_xz);
 	tcase_add_test(tc, lines_with_inlined_calls);
+	tcase_add_test(tc, lines_with_a_shared_part);
 	tcase_add_test(tc, no_lines_where_there_are_none);
 	tcase_add_test(tc, what_is_no_elf_file_is_said_to_be_none);
 	tcase_add_test(tc, cut_and_damaged_files_do_no_harm);
+	tcase_add_test(tc, sizes_that_are_made_up_cost_nothing);
 	tcase_add_test(tc, a_file_that_shrinks_loses_its_names);
 	srunner_run_all(sr, CK_NORMAL);
 	int failed = srunner_ntests_failed(sr);

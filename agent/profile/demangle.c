@@ -21,7 +21,8 @@ static void put(const char *text, size_t len, void *arg)
 	struct output *o = arg;
 	size_t room = o->size - 1 - o->len, n = len < room ? len : room;
 
-	memcpy(o->buf + o->len, text, n);
+	if (n) /* of nothing, text may be NULL */
+		memcpy(o->buf + o->len, text, n);
 	o->len += n;
 	o->buf[o->len] = 0;
 	o->printed += len;
@@ -70,6 +71,35 @@ static void trim(char *s, size_t size)
 		s[at - 1] = 0;
 }
 
+/* Length of the UTF-8 character at s; 0: it is none. */
+static size_t utf8_len(const unsigned char *s)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t n = s[0] >= 0xf0 && s[0] < 0xf8	 ? 4
+		   : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+		   : s[0] >= 0xc0 && s[0] < 0xe0 ? 2
+						 : 0;
+	uint32_t v = n ? s[0] & (0x7fu >> n) : 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		v = v << 6 | (s[i] & 0x3f);
+	}
+	return n && v >= least[n] && v <= 0x10ffff && (v < 0xd800 || v > 0xdfff) ? n : 0;
+}
+
+void symbol_clean(char *name)
+{
+	for (unsigned char *s = (unsigned char *)name; *s;) {
+		size_t n = *s >= ' ' && *s < 0x7f ? 1 : utf8_len(s);
+
+		if (!n)
+			*s = '?';
+		s += n ? n : 1;
+	}
+}
+
 void symbol_demangle(const char *name, char *buf, size_t size)
 {
 	struct output o = {.buf = buf, .size = size};
@@ -83,4 +113,5 @@ void symbol_demangle(const char *name, char *buf, size_t size)
 	if (!mangled || !demangle(name, &o) || !buf[0])
 		copy(name, buf, size);
 	trim(buf, size);
+	symbol_clean(buf);
 }

@@ -128,6 +128,7 @@ static void add_line(struct reader *r, const char *line)
 	};
 	memcpy(k->names + k->names_len, name, len);
 	k->names[k->names_len + len] = 0;
+	symbol_clean(k->names + k->names_len);
 	k->names_len += len + 1;
 }
 

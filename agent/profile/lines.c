@@ -10,15 +10,36 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
 
 /* Larger ones would have to be read as a whole for one line. */
-enum { DEBUG_MAX = 768 << 20, FRAMES_MAX = 64, NAME_SIZE = 512 };
+enum { DEBUG_MAX = 512 << 20, FRAMES_MAX = 64, NAME_SIZE = 512 };
 
 struct lines {
 	struct symbol_line *v;
 	size_t n;
 };
 
+/* Bytes of a section once unpacked: .zdebug_* begins with "ZLIB" and its size, big-endian. */
+static uint64_t unpacked_size(const struct symfile *f, Elf_Scn *scn, const GElf_Shdr *sh,
+			      const char *name)
+{
+	GElf_Chdr packed;
+	uint8_t head[12];
+	uint64_t size = 0;
+
+	if (sh->sh_size > DEBUG_MAX)
+		return sh->sh_size;
+	if (sh->sh_flags & SHF_COMPRESSED)
+		return gelf_getchdr(scn, &packed) ? packed.ch_size : UINT32_MAX;
+	if (name[1] != 'z' || !symfile_read(f, sh->sh_offset, head, sizeof(head)))
+		return sh->sh_size;
+	for (size_t i = 4; i < sizeof(head); i++)
+		size = size << 8 | head[i];
+	return size;
+}
+
+/* What libdw would load; no more than a little above DEBUG_MAX. */
 static uint64_t debug_size(const struct symfile *f)
 {
 	uint64_t sum = 0;
@@ -26,16 +47,82 @@ static uint64_t debug_size(const struct symfile *f)
 
 	if (elf_getshdrstrndx(f->elf, &names) < 0)
 		return 0;
-	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(f->elf, scn));) {
+	for (Elf_Scn *scn = NULL; sum <= DEBUG_MAX && (scn = elf_nextscn(f->elf, scn));) {
 		GElf_Shdr sh;
 		const char *name = gelf_getshdr(scn, &sh) && sh.sh_type != SHT_NOBITS
 					   ? elf_strptr(f->elf, names, sh.sh_name)
 					   : NULL;
+		uint64_t size;
 
-		if (name && (strncmp(name, ".debug", 6) == 0 || strncmp(name, ".zdebug", 7) == 0))
-			sum += sh.sh_size;
+		if (!name || (strncmp(name, ".debug", 6) != 0 && strncmp(name, ".zdebug", 7) != 0))
+			continue;
+		size = unpacked_size(f, scn, &sh, name);
+		sum += size < UINT32_MAX ? size : UINT32_MAX;
 	}
 	return sum;
+}
+
+/* ---- what several debug files have in common, which dwz puts into a file of its own ---- */
+
+struct shared_part {
+	struct symfile f;
+	int fd;
+	Dwarf *dbg;
+};
+
+static void shared_close(struct shared_part *s)
+{
+	if (s->dbg) {
+		dwarf_end(s->dbg);
+		symfile_close(&s->f);
+		close(s->fd);
+	}
+}
+
+static int shared_fd(const struct symfile *f, const char *name, const char *id,
+		     const char *debug_root)
+{
+	char path[PATH_MAX], own[PATH_MAX];
+	int fd = debug_file_open_id(id, debug_root);
+
+	if (fd >= 0 || f->fd < 0)
+		return fd;
+	fd_path(f->fd, own, sizeof(own));
+	char *slash = strrchr(own, '/');
+	int n = snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash + 1 - own) : 0, own,
+			 name);
+
+	return root_file("", name[0] == '/' || n < 0 || (size_t)n >= sizeof(path) ? name : path);
+}
+
+/* libdw would open whatever path the file names, so it is given the part, or the file is not used. */
+static bool shared_open(struct shared_part *s, Dwarf *dbg, const struct symfile *f,
+			const char *debug_root)
+{
+	const char *name = NULL;
+	const void *bytes = NULL;
+	char id[SYMFILE_ID_SIZE] = "", is[SYMFILE_ID_SIZE];
+	ssize_t n = dwelf_dwarf_gnu_debugaltlink(dbg, &name, &bytes);
+
+	if (n == 0)
+		return true;
+	for (ssize_t i = 0; i < n && i < (SYMFILE_ID_SIZE - 1) / 2; i++)
+		snprintf(id + 2 * i, 3, "%02x", ((const uint8_t *)bytes)[i]);
+	s->fd = n > 0 ? shared_fd(f, name, id, debug_root) : -1;
+	if (s->fd < 0)
+		return false;
+	if (symfile_open(&s->f, s->fd) == 0) {
+		symfile_build_id(&s->f, is);
+		if (strcmp(id, is) == 0 && debug_size(&s->f) <= DEBUG_MAX)
+			s->dbg = dwarf_begin_elf(s->f.elf, DWARF_C_READ, NULL);
+		if (s->dbg) {
+			dwarf_setalt(dbg, s->dbg);
+			return true;
+		}
+		symfile_close(&s->f);
+	}
+	close(s->fd);
+	return false;
 }
 
 /* ---- the unit ---- */
@@ -94,6 +181,7 @@ static int add(struct lines *l, const char *function, char *file, int line)
 		free(file);
 		return -ENOMEM;
 	}
+	symbol_clean(file);
 	l->v = v;
 	l->v[l->n++] = (struct symbol_line){.function = name, .file = file, .line = line};
 	return 0;
@@ -173,9 +261,11 @@ static int lines_of(struct lines *l, Dwarf *dbg, uint64_t addr)
 	return r;
 }
 
-static int lines_in(struct lines *l, const struct symfile *f, uint64_t addr)
+static int lines_in(struct lines *l, const struct symfile *f, const char *debug_root, uint64_t addr)
 {
+	struct shared_part shared = {0};
 	uint64_t size = debug_size(f);
+	int r = -ENODATA;
 
 	if (!size)
 		return -ENODATA;
@@ -185,9 +275,10 @@ static int lines_in(struct lines *l, const struct symfile *f, uint64_t addr)
 
 	if (!dbg)
 		return -ENODATA;
-	int r = lines_of(l, dbg, addr);
-
+	if (shared_open(&shared, dbg, f, debug_root))
+		r = lines_of(l, dbg, addr);
 	dwarf_end(dbg);
+	shared_close(&shared);
 	return r;
 }
 
@@ -202,12 +293,12 @@ int symbol_lines(int fd, const char *debug_root, uint64_t vaddr, struct symbol_l
 	if (r < 0)
 		return r;
 	fd_path(fd, path, sizeof(path));
-	r = lines_in(&l, &f, vaddr);
+	r = lines_in(&l, &f, debug_root, vaddr);
 	if (r == -ENODATA && !l.n) {
 		int other = debug_file_open(&debug, &f, path, debug_root, ".debug_info");
 
 		if (other >= 0) {
-			r = lines_in(&l, &debug, vaddr);
+			r = lines_in(&l, &debug, debug_root, vaddr);
 			symfile_close(&debug);
 			close(other);
 		}

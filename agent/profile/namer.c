@@ -43,43 +43,9 @@ void namer_close(struct namer *n)
 
 /* ---- names ---- */
 
-/* Length of the UTF-8 character at s; 0: it is none. */
-static size_t utf8_len(const unsigned char *s)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = s[0] >= 0xf0 && s[0] < 0xf8	 ? 4
-		   : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-		   : s[0] >= 0xc0 && s[0] < 0xe0 ? 2
-						 : 0;
-	uint32_t v = n ? s[0] & (0x7fu >> n) : 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		v = v << 6 | (s[i] & 0x3f);
-	}
-	return n && v >= least[n] && v <= 0x10ffff && (v < 0xd800 || v > 0xdfff) ? n : 0;
-}
-
-/* Names come from files that anybody wrote: what is no printable UTF-8 becomes '?'. */
-static void clean(char *name)
-{
-	for (unsigned char *s = (unsigned char *)name; *s;) {
-		size_t n = *s >= ' ' && *s < 0x7f ? 1 : utf8_len(s);
-
-		if (!n)
-			*s = '?';
-		s += n ? n : 1;
-	}
-}
-
 static void set_name(struct stacks *s, uint32_t frame, const char *name)
 {
-	char buf[NAME_SIZE];
-
-	snprintf(buf, sizeof(buf), "%s", name);
-	clean(buf);
-	uint32_t string = stacks_string(s, buf, strlen(buf));
+	uint32_t string = stacks_string(s, name, strlen(name));
 
 	s->frames[frame].name = string;
 	s->frames[frame].missed = !string && !stacks_failed(s);
@@ -261,7 +227,7 @@ const char *namer_missing(struct namer *n, const char *module_path, const char *
 		tables_open_symtab(&n->tables, t);
 	if (t && t->missing)
 		snprintf(n->missing, sizeof(n->missing), "%s", t->missing);
-	clean(n->missing);
+	symbol_clean(n->missing);
 	pthread_mutex_unlock(&n->lock);
 	return n->missing;
 }

@@ -246,6 +246,7 @@ static int add_line(struct perf_map *m, struct batch_of_strokes *b, const char *
 		return -ENOMEM;
 	memcpy(m->names + m->names_len, name, len);
 	m->names[m->names_len + len] = 0;
+	symbol_clean(m->names + m->names_len);
 	s.name = (uint32_t)m->names_len;
 	m->names_len += len + 1;
 	b->v[b->n++] = s;

@@ -56,6 +56,9 @@ uint64_t perf_map_dropped(const struct perf_map *); /* lines for which there was
 /* The name given last to code around addr, and its start. Valid until the next refresh. NULL: none. */
 const char *perf_map_find(const struct perf_map *, uint64_t addr, uint64_t *ret_start);
 
+/* Names come from files that anybody wrote. What is no printable UTF-8 in this one becomes '?'; all that is handed out
+ * here went through it. */
+void symbol_clean(char *name);
 /* Demangles C++ and Rust; a name that is neither is copied. Into buf, cut to size. */
 void symbol_demangle(const char *name, char *buf, size_t size);
 

@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <elfutils/libdwelf.h>
 #include <zlib.h>
 
 /* A checksum reads all of the file; larger ones are found by their build-id or not at all. */
@@ -163,8 +162,10 @@ int debug_file_open(struct symfile *ret, const struct symfile *f, const char *pa
 {
 	const char *roots[] = {debug_root, ""};
 	char id[SYMFILE_ID_SIZE], by_id[PATH_MAX];
-	GElf_Word crc = 0;
-	const char *name = dwelf_elf_gnu_debuglink(f->elf, &crc), *slash = strrchr(path, '/');
+	char name[SYMFILE_LINK_SIZE];
+	uint32_t crc = 0;
+	bool linked = symfile_debuglink(f, name, &crc);
+	const char *slash = strrchr(path, '/');
 
 	symfile_build_id(f, id);
 	for (size_t i = debug_root[0] ? 0 : 1; i < 2; i++) {
@@ -172,7 +173,7 @@ int debug_file_open(struct symfile *ret, const struct symfile *f, const char *pa
 				 ? accept_file(ret, root_file(roots[i], by_id), id, NULL, want)
 				 : -ENOENT;
 
-		if (fd < 0 && name && name[0] && !strchr(name, '/') && slash)
+		if (fd < 0 && linked && slash)
 			fd = by_link(ret, id, roots[i], path, (int)(slash - path), name, crc, want);
 		if (fd >= 0)
 			return fd;

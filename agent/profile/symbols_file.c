@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <elfutils/libdwelf.h>
+/* libelf loads all headers and the sections' names at once, whatever a file says their size is, and a file may be
+ * terabytes of nothing. */
+enum { SECTIONS_MAX = 64 << 10, NAMES_MAX = 4 << 20, NOTES_MAX = 64 << 10 };
 
 size_t pages_round(size_t len)
 {
@@ -45,36 +47,70 @@ static bool is_native(Elf *elf)
 	return ident && elf_kind(elf) == ELF_K_ELF && ident[EI_DATA] == native;
 }
 
-int symfile_open(struct symfile *f, int fd)
+static bool is_sane(Elf *elf)
+{
+	size_t n, names;
+	GElf_Shdr sh;
+
+	if (elf_getshdrnum(elf, &n) < 0 || n > SECTIONS_MAX)
+		return false;
+	if (!n)
+		return true;
+	return elf_getshdrstrndx(elf, &names) == 0 &&
+	       (!names || (gelf_getshdr(elf_getscn(elf, names), &sh) && sh.sh_size <= NAMES_MAX));
+}
+
+/* More than 64 Ki sections or program headers are counted elsewhere than in the header; no program has those. */
+static bool counts_fit(const struct symfile *f)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf32_Ehdr small;
+		Elf64_Ehdr large;
+	} h;
+
+	if (!symfile_read(f, 0, &h, sizeof(h.small)))
+		return false;
+	if (h.ident[EI_CLASS] != ELFCLASS64)
+		return h.small.e_phnum != PN_XNUM && (h.small.e_shnum || !h.small.e_shoff);
+	return symfile_read(f, 0, &h, sizeof(h.large)) && h.large.e_phnum != PN_XNUM &&
+	       (h.large.e_shnum || !h.large.e_shoff);
+}
+
+static int begin(struct symfile *f)
+{
+	if (elf_version(EV_CURRENT) == EV_NONE || !counts_fit(f))
+		return -ENOEXEC;
+	f->elf = f->image ? elf_memory((char *)f->image, f->size)
+			  : elf_begin(f->fd, ELF_C_READ, NULL);
+	if (f->elf && is_native(f->elf) && is_sane(f->elf))
+		return 0;
+	elf_end(f->elf);
+	return -ENOEXEC;
+}
+
+int symfile_open(struct symfile *ret, int fd)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || elf_version(EV_CURRENT) == EV_NONE)
-		return -ENOEXEC;
-	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	struct symfile f = {.fd = fd, .size = (uint64_t)st.st_size};
+	int r = S_ISREG(st.st_mode) ? begin(&f) : -ENOEXEC;
 
-	if (!elf || !is_native(elf)) {
-		elf_end(elf);
-		return -ENOEXEC;
-	}
-	*f = (struct symfile){.elf = elf, .fd = fd, .size = (uint64_t)st.st_size};
-	return 0;
+	if (r == 0)
+		*ret = f;
+	return r;
 }
 
-int symfile_open_image(struct symfile *f, uint8_t *image, uint64_t size)
+int symfile_open_image(struct symfile *ret, uint8_t *image, uint64_t size)
 {
-	if (elf_version(EV_CURRENT) == EV_NONE)
-		return -ENOEXEC;
-	Elf *elf = elf_memory((char *)image, size);
+	struct symfile f = {.fd = -1, .image = image, .size = size};
+	int r = begin(&f);
 
-	if (!elf || !is_native(elf)) {
-		elf_end(elf);
-		return -ENOEXEC;
-	}
-	*f = (struct symfile){.elf = elf, .fd = -1, .image = image, .size = size};
-	return 0;
+	if (r == 0)
+		*ret = f;
+	return r;
 }
 
 void symfile_close(struct symfile *f)
@@ -155,12 +191,63 @@ char *symfile_load(const struct symfile *f, const GElf_Shdr *sh, uint64_t max, s
 	return p;
 }
 
+bool symfile_debuglink(const struct symfile *f, char name[SYMFILE_LINK_SIZE], uint32_t *crc)
+{
+	GElf_Shdr sh;
+	char buf[SYMFILE_LINK_SIZE + 8];
+
+	if (!symfile_section(f, SHT_PROGBITS, ".gnu_debuglink", &sh) || sh.sh_size > sizeof(buf) ||
+	    !symfile_read(f, sh.sh_offset, buf, sh.sh_size))
+		return false;
+	size_t len = strnlen(buf, sh.sh_size), at = (len + 4) / 4 * 4;
+
+	if (!len || len >= SYMFILE_LINK_SIZE || at + 4 > sh.sh_size || memchr(buf, '/', len))
+		return false;
+	memcpy(name, buf, len + 1);
+	memcpy(crc, buf + at, 4);
+	return true;
+}
+
+/* The build-id among len bytes of notes. */
+static bool find_id(const uint8_t *p, size_t len, char id[SYMFILE_ID_SIZE])
+{
+	while (len >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr n;
+		size_t room = len - sizeof(n);
+
+		memcpy(&n, p, sizeof(n));
+		p += sizeof(n);
+		size_t name = ((size_t)n.n_namesz + 3) & ~(size_t)3;
+		size_t desc = ((size_t)n.n_descsz + 3) & ~(size_t)3;
+
+		if (name > room || desc > room - name)
+			return false;
+		if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && memcmp(p, "GNU", 4) == 0) {
+			size_t max = (SYMFILE_ID_SIZE - 1) / 2;
+
+			for (size_t i = 0; i < n.n_descsz && i < max; i++)
+				snprintf(id + 2 * i, 3, "%02x", p[name + i]);
+			return n.n_descsz != 0;
+		}
+		p += name + desc;
+		len = room - name - desc;
+	}
+	return false;
+}
+
 void symfile_build_id(const struct symfile *f, char id[SYMFILE_ID_SIZE])
 {
-	const void *bytes = NULL;
-	ssize_t n = dwelf_elf_gnu_build_id(f->elf, &bytes);
+	bool found = false;
 
 	id[0] = 0;
-	for (ssize_t i = 0; i < n && i < (SYMFILE_ID_SIZE - 1) / 2; i++)
-		snprintf(id + 2 * i, 3, "%02x", ((const uint8_t *)bytes)[i]);
+	for (Elf_Scn *scn = NULL; !found && (scn = elf_nextscn(f->elf, scn));) {
+		GElf_Shdr sh;
+		size_t len = 0;
+		uint8_t *notes = NULL;
+
+		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_NOTE)
+			notes = (uint8_t *)symfile_load(f, &sh, NOTES_MAX, &len);
+		found = notes && find_id(notes, sh.sh_size, id);
+		pages_free(notes, len);
+	}
 }

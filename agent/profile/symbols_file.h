@@ -24,7 +24,8 @@ struct symfile {
 	uint8_t *image; /* pages, owned */
 	uint64_t size;
 };
-/* 0; -ENOEXEC: no ELF file of this machine's byte order. symfile_close() follows only after 0. */
+/* 0; -ENOEXEC: no ELF file of this machine's byte order, or one that is absurd in what libelf would load of it.
+ * symfile_close() follows only after 0. */
 int symfile_open(struct symfile *, int fd);
 int symfile_open_image(struct symfile *, uint8_t *image, uint64_t size); /* taken over if 0 */
 void symfile_close(struct symfile *);
@@ -35,6 +36,9 @@ bool symfile_section(const struct symfile *, uint32_t type, const char *name, GE
 bool symfile_section_at(const struct symfile *, uint32_t index, GElf_Shdr *ret);
 /* A section's bytes with a NUL behind them, in pages; at most `max` bytes, else NULL. */
 char *symfile_load(const struct symfile *, const GElf_Shdr *, uint64_t max, size_t *ret_pages_len);
+/* Name of .gnu_debuglink, no path in it, into name; its checksum. False: none. */
+enum { SYMFILE_LINK_SIZE = 256 };
+bool symfile_debuglink(const struct symfile *, char name[SYMFILE_LINK_SIZE], uint32_t *crc);
 /* Hexadecimal, "" if there is none. */
 enum { SYMFILE_ID_SIZE = 41 };
 void symfile_build_id(const struct symfile *, char id[SYMFILE_ID_SIZE]);

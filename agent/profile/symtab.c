@@ -5,8 +5,10 @@
 
 enum {
 	CHUNK = 64 << 10,
-	FOUND_MAX = 16 << 20,
-	STRINGS_MAX = 256 << 20,
+	/* Bounds for what somebody may have made up; a browser has a million functions. */
+	TABLE_MAX = 256 << 20,
+	FOUND_MAX = 3 << 20,
+	STRINGS_MAX = 128 << 20,
 	/* A function of unknown size ends where the next begins, but where only exported ones are known
 	 * others may lie in between. */
 	UNSIZED_MAX = 4096,
@@ -139,8 +141,8 @@ size_t builder_add_table(struct symtab_builder *b, const struct symfile *f, cons
 	uint8_t *chunk = pages_new(CHUNK);
 	GElf_Shdr names;
 
-	if (!chunk || sh->sh_type == SHT_NOBITS || !symfile_section_at(f, sh->sh_link, &names) ||
-	    names.sh_type != SHT_STRTAB) {
+	if (!chunk || sh->sh_type == SHT_NOBITS || sh->sh_size > TABLE_MAX ||
+	    !symfile_section_at(f, sh->sh_link, &names) || names.sh_type != SHT_STRTAB) {
 		pages_free(chunk, CHUNK);
 		return 0;
 	}

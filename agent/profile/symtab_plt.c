@@ -7,7 +7,13 @@
  * A PLT entry jumps to where a slot of the GOT says, and a relocation says whose address stands in that slot. The
  * entry's code is read for its slot: that holds for .plt, .plt.sec (with IBT) and .plt.got alike.
  */
-enum { SLOTS_MAX = 1 << 20, PLT_MAX = 4 << 20, CHUNK = 64 << 10, RANK_PLT = 64 };
+enum {
+	SLOTS_MAX = 1 << 20,
+	PLT_MAX = 4 << 20,
+	CHUNK = 64 << 10,
+	RANK_PLT = 64,
+	RELA_MAX = 256 << 20
+};
 
 struct slot {
 	uint64_t addr;
@@ -202,8 +208,8 @@ void builder_add_plt(struct symtab_builder *b, const struct symfile *f)
 	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(f->elf, scn));) {
 		GElf_Shdr sh;
 
-		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_RELA && sh.sh_offset <= f->size &&
-		    sh.sh_size <= f->size - sh.sh_offset)
+		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_RELA && sh.sh_size <= RELA_MAX &&
+		    sh.sh_offset <= f->size && sh.sh_size <= f->size - sh.sh_offset)
 			add_relocations(&slots, f, &sh, p.machine);
 	}
 	if (slots.n) {

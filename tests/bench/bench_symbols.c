@@ -36,9 +36,10 @@ static double median(double *v, size_t n)
 	return v[n / 2];
 }
 
+/* CPU time: the files are in memory, and the machine may have more to do. */
 static double now_ms(void)
 {
-	return (double)clock_ns(CLOCK_MONOTONIC) / 1e6;
+	return (double)clock_ns(CLOCK_THREAD_CPUTIME_ID) / 1e6;
 }
 
 static uint64_t rnd;
