@@ -11,7 +11,7 @@ enum profile_format {
 				"a;b;c BEFORE NOW", as difffolded.pl */
 	PROFILE_PPROF,	     /* tree: gzipped profile.proto */
 	PROFILE_HTML,	     /* tree: one file, no network */
-	PROFILE_JSON,	     /* tree: what the HTML page and d3-flame-graph read, see below */
+	PROFILE_JSON,	     /* tree: nested, as d3-flame-graph reads it, see below */
 	PROFILE_SPEEDSCOPE,  /* samples: one profile a thread */
 	PROFILE_FIREFOX,     /* samples: processed profile of profiler.firefox.com */
 	PROFILE_PERFETTO,    /* samples: protobuf trace of ui.perfetto.dev */
@@ -42,6 +42,9 @@ struct profile_out {
 struct profile_about { /* for titles; strings may be NULL */
 	const char *title, *host, *version;
 	int64_t wall_from_us, wall_to_us; /* of the (first) range; 0: unknown */
+	int64_t wall_base_from_us,
+		wall_base_to_us; /* of the (first) baseline; 0: unknown, or none */
+	uint32_t n_cpus;	 /* 0: unknown */
 	enum stacks_kind kind;
 	const char *unit; /* what a weight of 1 is where weights are no times; NULL or "": us */
 };
