@@ -75,6 +75,78 @@ START_TEST(block_wants_its_catalog_first_and_keeps_it_for_life)
 }
 END_TEST
 
+/* Opaque but for its two times; the rest follows from them. */
+static size_t profile_payload(uint64_t tag, uint8_t *to)
+{
+	int64_t times[2] = {(int64_t)tag * 1000 - 5000, (int64_t)tag * 1000 - 4000};
+	size_t len = 16 + tag * 577 % 20000;
+
+	lab_fill(to, len, tag);
+	memcpy(to, times, sizeof(times));
+	return len;
+}
+
+static unsigned check_profiles(struct ring *r, uint64_t newest)
+{
+	uint8_t *want = malloc(SMALL), *have = malloc(SMALL);
+	struct ring_entry *list;
+	size_t n;
+
+	list = ring_list(r, &n);
+	ck_assert_uint_gt(n, 3);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t tag = newest - (n - 1 - i);
+		size_t len = profile_payload(tag, want);
+
+		ck_assert_int_eq(list[i].type, RING_PROFILE);
+		ck_assert_uint_eq(list[i].len, len);
+		ck_assert_int_eq(list[i].profile.from_us, (int64_t)tag * 1000 - 5000);
+		ck_assert_int_eq(list[i].profile.to_us, (int64_t)tag * 1000 - 4000);
+		ck_assert_int_eq(ring_read(r, &list[i], have), 0);
+		ck_assert_mem_eq(have, want, len);
+		memset(have, 0, 100);
+		ck_assert_int_eq(ring_read_start(r, &list[i], have, 16), 0);
+		ck_assert_mem_eq(have, want, 16);
+		ck_assert_int_eq(have[16], 0);
+	}
+	free(list);
+	free(want);
+	free(have);
+	return (unsigned)n;
+}
+
+START_TEST(profiles_are_kept_for_their_times_without_catalogs)
+{
+	uint8_t *data = malloc(SMALL);
+	struct lab_device d;
+	struct ring_stats st;
+	struct ring *r;
+
+	lab_device_open(&d, SMALL, false);
+	r = lab_open(&d, false);
+	ck_assert_int_eq(ring_append(r, RING_PROFILE, data, 15), -EBADMSG);
+	for (uint64_t tag = 1; tag <= 500; tag++) {
+		size_t len = profile_payload(tag, data);
+
+		ck_assert_int_eq(ring_append(r, RING_PROFILE, data, len), 0);
+		if (tag % 50)
+			continue;
+		check_profiles(r, tag);
+		ring_close(r);
+		r = lab_open(&d, false);
+		check_profiles(r, tag);
+	}
+	ring_stats(r, &st);
+	ck_assert_uint_gt(st.laps, 10);
+	ck_assert_uint_eq(st.damaged, 0);
+	ck_assert_uint_eq(r->n_catalogs, 0);
+	ck_assert_int_eq(ring_append(r, RING_PROFILE, data, st.size_bytes / 4 + 1), -ENOSPC);
+	free(data);
+	ring_close(r);
+	lab_device_free(&d);
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_refused_and_changes_nothing)
 {
 	struct lab l = {.rnd = 5, .log_no = 1, .catalog_no = 3, .len_max = 9000};
@@ -271,6 +343,7 @@ int main(void)
 	const TTest *const tests[] = {
 		what_is_written_is_read_over_many_laps,
 		block_wants_its_catalog_first_and_keeps_it_for_life,
+		profiles_are_kept_for_their_times_without_catalogs,
 		what_does_not_fit_is_refused_and_changes_nothing,
 		record_overwritten_since_it_was_listed_is_stale,
 		full_journal_says_so_until_a_block_takes_its_frames,

@@ -107,13 +107,11 @@ static uint64_t get_u64(const uint8_t *p)
 	return le64toh(v);
 }
 
-int epoch_head(const uint8_t *data, size_t len, struct epoch_head *ret)
+int epoch_head_start(const uint8_t *data, struct epoch_head *ret)
 {
 	struct epoch_head h = {0};
 
-	if (len < EPOCH_HEAD_SIZE || len > EPOCH_BYTES_MAX ||
-	    get_u32(data + EPOCH_MAGIC_AT) != EPOCH_MAGIC ||
-	    get_u32(data + EPOCH_CRC_AT) != whole_crc(data, len))
+	if (get_u32(data + EPOCH_MAGIC_AT) != EPOCH_MAGIC)
 		return -EBADMSG;
 	if (get_u32(data + EPOCH_VERSION_AT) != EPOCH_VERSION)
 		return -EPROTONOSUPPORT;
@@ -130,6 +128,15 @@ int epoch_head(const uint8_t *data, size_t len, struct epoch_head *ret)
 		return -EBADMSG;
 	*ret = h;
 	return 0;
+}
+
+int epoch_head(const uint8_t *data, size_t len, struct epoch_head *ret)
+{
+	if (len < EPOCH_HEAD_SIZE || len > EPOCH_BYTES_MAX ||
+	    get_u32(data + EPOCH_MAGIC_AT) != EPOCH_MAGIC ||
+	    get_u32(data + EPOCH_CRC_AT) != whole_crc(data, len))
+		return -EBADMSG;
+	return epoch_head_start(data, ret);
 }
 
 /* 0, -EBADMSG or -ENOMEM; *ret to free(). */

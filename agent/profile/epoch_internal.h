@@ -47,6 +47,11 @@ struct plan {
 	void *memory;
 };
 
+/* ---- epoch.c ---- */
+
+/* epoch_head() of the first EPOCH_HEAD_SIZE bytes, for one who has verified them. */
+int epoch_head_start(const uint8_t *data, struct epoch_head *ret);
+
 /* ---- epoch_trie.c ---- */
 
 /* Numbers the nodes that plan->nodes marks (not UINT32_MAX), fills plan->trie. 0 or -ENOMEM. */

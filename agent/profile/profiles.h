@@ -41,10 +41,11 @@ void profiles_end(struct profiles *, int64_t now_us, int64_t real_off_us);
 /* Background thread, a few times a second: names new frames, seals epochs that have ended, hands them
  * to the ring. 0 or -errno of the ring (which is tried again). */
 int profiles_step(struct profiles *);
-/* After the last profiles_end() and profiles_step(): seals the open epoch, names included. */
+/* After the last profiles_end() and profiles_step(): seals the open epoch, names included, and hands it to the
+ * ring; without a ring it is left in `dir`. */
 void profiles_finish(struct profiles *);
 
-/* Takes over (data, len), an epoch of a capture or of an earlier agent. 0, -EBADMSG, -ENOMEM. */
+/* Takes over (data, len), an epoch of a capture or of an earlier agent, when it returns 0. -EBADMSG, -ENOMEM. */
 int profiles_take(struct profiles *, uint8_t *data, size_t len);
 
 /* Calls each() with every epoch that overlaps [from_us, to_us), oldest first, its times moved to the
@@ -53,11 +54,16 @@ int profiles_take(struct profiles *, uint8_t *data, size_t len);
 int profiles_each(struct profiles *, int64_t from_us, int64_t to_us,
 		  int (*each)(void *arg, const struct stacks *), void *arg);
 
+/* The same, and with it later epochs that have a stretch off the CPU which reaches into the range. */
+int profiles_each_off(struct profiles *, int64_t from_us, int64_t to_us,
+		      int (*each)(void *arg, const struct stacks *), void *arg);
+
 struct profiles_stats {
 	int64_t oldest_us;		   /* INT64_MAX: nothing is held */
 	uint64_t memory_bytes, disk_bytes; /* held */
 	uint64_t samples, sample_bytes;	   /* of sealed epochs: bytes a sample */
 	uint64_t n_epochs, damaged;
+	uint64_t dropped; /* samples that were lost here: nobody sealed, or memory was short */
 };
 void profiles_stats(struct profiles *, struct profiles_stats *ret); /* any thread */
 

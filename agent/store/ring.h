@@ -44,7 +44,7 @@
 
 #include "store/block.h"
 
-enum ring_type { RING_BLOCK = 1, RING_CATALOG, RING_ROLLUP };
+enum ring_type { RING_BLOCK = 1, RING_CATALOG, RING_ROLLUP, RING_PROFILE };
 
 struct ring;
 struct ring_config {
@@ -54,7 +54,7 @@ struct ring_config {
 			      * size is copied over as far as it fits */
 	bool read_only;	    /* opens what is there; nothing is written, no lock is taken */
 };
-enum { RING_SIZE_MIN = 16 << 20 };
+enum { RING_SIZE_MIN = 16 << 20, RING_START_MAX = 16384 };
 
 /* One record held, oldest first in ring_list(). */
 struct ring_entry {
@@ -65,6 +65,9 @@ struct ring_entry {
 	union {
 		struct block_head block; /* RING_BLOCK and RING_ROLLUP */
 		uint32_t catalog_crc;	 /* RING_CATALOG */
+		struct {
+			int64_t from_us, to_us;
+		} profile; /* RING_PROFILE */
 	};
 };
 
@@ -73,7 +76,8 @@ struct ring_entry {
 int ring_open(struct ring **ret, const struct ring_config *, char *err, size_t err_len);
 void ring_close(struct ring *); /* syncs; NULL is fine */
 
-/* Writer. Appends a record, evicting the oldest. For a block or rollup its catalog must be held: when
+/* Writer. Appends a record, evicting the oldest. Of a RING_PROFILE the ring knows but its first 16 bytes,
+ * i64 from_us and to_us (-EBADMSG: it is shorter). For a block or rollup its catalog must be held: when
  * it is not (never written, or evicted), -ENOENT: append the RING_CATALOG first. 0; -ENOSPC (larger
  * than a quarter of the ring), -EIO and other -errno: the record is not there, what was evicted for
  * it is gone. A catalog that blocks held still name is written again by itself before it would go. */
@@ -92,6 +96,8 @@ struct ring_entry *ring_list(struct ring *, size_t *n);
 /* Reads a record's payload into `to` (entry->len bytes) and verifies it. 0; -ESTALE: overwritten since;
  * -EBADMSG: damaged; -errno. Any thread. */
 int ring_read(struct ring *, const struct ring_entry *, void *to);
+/* The same for its first len bytes, which are at most RING_START_MAX and entry->len. */
+int ring_read_start(struct ring *, const struct ring_entry *, void *to, size_t len);
 /* Writer. The journal as recovery found it, in order, from a CATALOG on: frames after the newest
  * block of their log, and some before it; each once, though an agent that went on with its log may
  * have written some again. A damaged one is missing: the seq tells. Stops at the first result that

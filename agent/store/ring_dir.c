@@ -68,6 +68,8 @@ static int count(struct ring *r, const struct ring_slot *s, int by)
 	r->stats.used_bytes += (uint64_t)by * ring_record_size(s->len);
 	if (s->type == RING_BLOCK)
 		r->stats.n_blocks += (uint64_t)by;
+	if (s->type == RING_PROFILE)
+		return 0;
 	if (!c) {
 		if (by < 0)
 			return 0;
@@ -159,6 +161,11 @@ void ring_dir_entry(const struct ring *r, const struct ring_slot *s, struct ring
 	};
 	if (s->type == RING_CATALOG) {
 		ret->catalog_crc = s->catalog_crc;
+		return;
+	}
+	if (s->type == RING_PROFILE) {
+		ret->profile.from_us = (int64_t)s->from_us;
+		ret->profile.to_us = (int64_t)s->to_us;
 		return;
 	}
 	ret->block = (struct block_head){

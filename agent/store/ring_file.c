@@ -277,21 +277,28 @@ static int copy_record(struct ring *from, const struct ring_entry *list, size_t 
 		       struct ring *to)
 {
 	const struct ring_entry *e = &list[i];
+	struct block_head head = {0};
 	uint8_t *data;
 	int r;
 
 	if (e->type == RING_CATALOG)
 		return 0;
+	if (e->type == RING_PROFILE) {
+		head.from_us = (uint64_t)e->profile.from_us;
+		head.to_us = (uint64_t)e->profile.to_us;
+	} else {
+		head = e->block;
+	}
 	data = malloc(e->len);
 	if (!data)
 		return -ENOMEM;
 	r = ring_read(from, e, data);
 	if (r >= 0)
-		r = ring_append_head(to, e->type, &e->block, data, e->len);
+		r = ring_append_head(to, e->type, &head, data, e->len);
 	if (r == -ENOENT) {
 		r = copy_catalog(from, list, n, e->block.catalog_crc, to);
 		if (r >= 0)
-			r = ring_append_head(to, e->type, &e->block, data, e->len);
+			r = ring_append_head(to, e->type, &head, data, e->len);
 	}
 	free(data);
 	return r == -EBADMSG || r == -ENOSPC ? 0 : r; /* left out: damaged, or too large now */

@@ -131,6 +131,10 @@ static inline uint64_t ring_frame_size(size_t len)
 {
 	return sizeof(struct ring_frame) + ((len + 7) & ~(size_t)7);
 }
+static inline bool ring_wants_catalog(uint8_t type)
+{
+	return type == RING_BLOCK || type == RING_ROLLUP;
+}
 static inline struct ring_slot *ring_slot(const struct ring *r, uint32_t i) /* 0: the oldest */
 {
 	return &r->slots[(r->first_slot + i) & (r->cap_slots - 1)];

@@ -1,6 +1,7 @@
 /* Records of the ring: written, verified, read. */
 #include "store/ring_internal.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,36 +41,44 @@ int ring_record_read(const struct ring *r, uint64_t at, struct ring_record *ret)
 	if (!h.seq || h.seq > RING_SEQ_MAX || h.journal_tail > RING_SEQ_MAX || h.journal_tail % 8 ||
 	    !h.len || h.oldest_seq > h.seq || at + ring_record_size(h.len) > r->super.records_size)
 		return 0;
-	if (h.type != RING_PENDING && (h.type < RING_BLOCK || h.type > RING_ROLLUP))
+	if (h.type != RING_PENDING && (h.type < RING_BLOCK || h.type > RING_PROFILE))
 		return 0;
 	h.boot_id[RING_BOOT_LEN - 1] = 0;
 	*ret = h;
 	return 1;
 }
 
-int ring_record_payload(const struct ring *r, uint64_t at, const struct ring_record *h, void *to)
+/* Verifies the first n pages; `to` has room for the payload up to their end. */
+static int read_pages(const struct ring *r, uint64_t at, const struct ring_record *h, void *to,
+		      uint64_t n)
 {
 	uint64_t lead = ring_record_lead(h->len), n_pages;
-	uint64_t table_at = r->super.records_at + at + sizeof(*h);
+	uint64_t table_at = r->super.records_at + at + sizeof(*h), len;
 	uint32_t *table;
 	uint8_t *p = to;
 	int e;
 
 	n_pages = (lead - sizeof(*h)) / 4;
+	len = n < n_pages ? n * RING_PAGE : h->len;
 	table = malloc(n_pages * 4);
 	if (!table)
 		return -ENOMEM;
 	e = r->io.ops->read(&r->io, table, n_pages * 4, table_at);
 	if (e >= 0)
-		e = r->io.ops->read(&r->io, p, h->len, r->super.records_at + at + lead);
+		e = r->io.ops->read(&r->io, p, len, r->super.records_at + at + lead);
 	if (e == -ENODATA ||
 	    (e >= 0 && page_crc(r, h->seq, n_pages, table, n_pages * 4) != h->table_crc))
 		e = -EBADMSG;
-	for (uint64_t i = 0; e >= 0 && i < n_pages; i++)
+	for (uint64_t i = 0; e >= 0 && i < n_pages && i < n; i++)
 		if (page_crc(r, h->seq, i, p + i * RING_PAGE, page_len(h->len, i)) != table[i])
 			e = -EBADMSG;
 	free(table);
 	return e < 0 ? e : 0;
+}
+
+int ring_record_payload(const struct ring *r, uint64_t at, const struct ring_record *h, void *to)
+{
+	return read_pages(r, at, h, to, UINT64_MAX);
 }
 
 int ring_record_spoil(struct ring *r, uint64_t at)
@@ -271,15 +280,23 @@ int ring_append_head(struct ring *r, enum ring_type type, const struct block_hea
 
 	if (r->read_only)
 		return -EROFS;
-	if (!len || type < RING_BLOCK || type > RING_ROLLUP)
+	if (!len || type < RING_BLOCK || type > RING_PROFILE)
 		return -EINVAL;
 	if (len > UINT32_MAX || ring_record_size((uint32_t)len) > r->super.records_size / 4)
 		return -ENOSPC;
 	c = ring_dir_catalog(r, head->catalog_crc);
-	if (type != RING_CATALOG && (!c || !c->n_copies))
+	if (ring_wants_catalog(type) && (!c || !c->n_copies))
 		return -ENOENT;
-	e = carry_catalogs(r, head->catalog_crc);
+	e = type == RING_PROFILE ? 0 : carry_catalogs(r, head->catalog_crc);
 	return e < 0 ? e : append(r, type, head, data, (uint32_t)len);
+}
+
+static uint64_t get_u64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
 }
 
 int ring_append(struct ring *r, enum ring_type type, const void *data, size_t len)
@@ -288,6 +305,11 @@ int ring_append(struct ring *r, enum ring_type type, const void *data, size_t le
 
 	if (type == RING_CATALOG) {
 		head.catalog_crc = crc32c(0, data, len);
+	} else if (type == RING_PROFILE) {
+		if (len < 16)
+			return -EBADMSG;
+		head.from_us = get_u64(data);
+		head.to_us = get_u64((const uint8_t *)data + 8);
 	} else {
 		int e = block_head_read(data, len, &head);
 
@@ -334,7 +356,7 @@ static int blame(struct ring *r, uint64_t seq, uint64_t at)
 	return held ? -EBADMSG : -ESTALE;
 }
 
-int ring_read(struct ring *r, const struct ring_entry *entry, void *to)
+static int read_some(struct ring *r, const struct ring_entry *entry, void *to, uint64_t n_pages)
 {
 	bool damaged = false;
 	struct ring_record h;
@@ -350,6 +372,28 @@ int ring_read(struct ring *r, const struct ring_entry *entry, void *to)
 		return e;
 	if (e != 1 || h.seq != entry->seq || h.len != entry->len || h.type != entry->type)
 		return blame(r, entry->seq, at);
-	e = ring_record_payload(r, at, &h, to);
+	e = read_pages(r, at, &h, to, n_pages);
 	return e == -EBADMSG ? blame(r, entry->seq, at) : e;
+}
+
+int ring_read(struct ring *r, const struct ring_entry *entry, void *to)
+{
+	return read_some(r, entry, to, UINT64_MAX);
+}
+
+int ring_read_start(struct ring *r, const struct ring_entry *entry, void *to, size_t len)
+{
+	uint8_t *page;
+	int e;
+
+	if (len > RING_START_MAX || len > entry->len)
+		return -EINVAL;
+	page = malloc(RING_START_MAX);
+	if (!page)
+		return -ENOMEM;
+	e = read_some(r, entry, page, 1);
+	if (e >= 0)
+		memcpy(to, page, len);
+	free(page);
+	return e;
 }

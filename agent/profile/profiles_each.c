@@ -1,0 +1,149 @@
+/* Reading what is held, in order of time. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profile/profiles_internal.h"
+
+/* One reader's way from the oldest to the newest. */
+struct reader {
+	struct profiles *p;
+	int64_t from_us, to_us;
+	bool reach; /* epochs whose stretches off the CPU reach into the range, too */
+	int (*each)(void *arg, const struct stacks *);
+	void *arg;
+	uint64_t done; /* number of the newest live epoch that was read */
+};
+
+/* The shelf, from after `last` on. *last: the last one seen, with a reference. */
+static int read_shelf(struct reader *r, struct held **last)
+{
+	struct profiles *p = r->p;
+
+	for (;;) {
+		struct stacks *s;
+		struct held *h;
+		bool cached;
+		int e;
+
+		pthread_mutex_lock(&p->lock);
+		h = shelf_next(p, *last, r->from_us, r->to_us, r->reach, r->done);
+		if (h && *last)
+			shelf_release(p, *last);
+		if (h)
+			*last = h;
+		pthread_mutex_unlock(&p->lock);
+		if (!h)
+			return 0;
+		e = shelf_read(p, h, &s, &cached);
+		if (e == -ENOMEM)
+			return e;
+		if (e < 0)
+			continue;
+		e = r->each(r->arg, s);
+		if (!cached)
+			stacks_free(s);
+		if (e)
+			return e;
+	}
+}
+
+static bool overlaps(const struct reader *r, const struct stacks *s)
+{
+	if (s->from_us == INT64_MIN || s->to_us < r->from_us)
+		return false;
+	if (s->from_us < r->to_us)
+		return true;
+	for (uint32_t i = 0; r->reach && i < s->n_samples; i++)
+		if (s->samples[i].kind == STACKS_OFF &&
+		    s->samples[i].at_us - s->samples[i].weight_us < r->to_us)
+			return true;
+	return false;
+}
+
+/* Those that wait to be sealed. *again: meanwhile one came on the shelf that was not read. *open: the number of
+ * the open epoch at that moment. */
+static int read_pending(struct reader *r, const struct held *last, bool *again, uint64_t *open)
+{
+	struct profiles *p = r->p;
+	struct held *h;
+	int e = 0;
+
+	pthread_mutex_lock(&p->pending_lock); /* none is taken off meanwhile */
+	pthread_mutex_lock(&p->lock);
+	h = shelf_next(p, last, r->from_us, r->to_us, r->reach, r->done);
+	if (h)
+		shelf_release(p, h);
+	pthread_mutex_unlock(&p->lock);
+	*again = h != NULL;
+	*open = p->open_number;
+	for (unsigned i = 0; !h && !e && i < atomic_load(&p->n_pending); i++) {
+		const struct pending *w = &p->pending[i];
+
+		if (w->number <= r->done || strcmp(w->stacks->boot_id, p->boot_id) != 0)
+			continue; /* of another boot: when it has its place */
+		if (overlaps(r, w->stacks))
+			e = r->each(r->arg, w->stacks);
+		r->done = w->number;
+	}
+	pthread_mutex_unlock(&p->pending_lock);
+	return e;
+}
+
+/* *again: it is not the one of that number any more. */
+static int read_open(struct reader *r, bool *again, uint64_t number)
+{
+	struct profiles *p = r->p;
+	int e = 0;
+
+	pthread_mutex_lock(&p->open_lock);
+	*again = p->open_number != number;
+	if (!*again && p->open && overlaps(r, p->open))
+		e = r->each(r->arg, p->open);
+	pthread_mutex_unlock(&p->open_lock);
+	return e;
+}
+
+/* An epoch moves from the open one to those that wait to the shelf while it is read: by their numbers none is
+ * read twice, and none is missed. */
+static int read_all(struct reader *r)
+{
+	struct profiles *p = r->p;
+	struct held *last = NULL;
+	bool again = true;
+	uint64_t open;
+	int e = 0;
+
+	pthread_mutex_lock(&p->read_lock);
+	while (!e && again) {
+		e = read_shelf(r, &last);
+		if (!e)
+			e = read_pending(r, last, &again, &open);
+		if (!e && !again)
+			e = read_open(r, &again, open);
+	}
+	pthread_mutex_lock(&p->lock);
+	if (last)
+		shelf_release(p, last);
+	shelf_shrink(p);
+	pthread_mutex_unlock(&p->lock);
+	pthread_mutex_unlock(&p->read_lock);
+	return e;
+}
+
+int profiles_each(struct profiles *p, int64_t from_us, int64_t to_us,
+		  int (*each)(void *arg, const struct stacks *), void *arg)
+{
+	struct reader r = {.p = p, .from_us = from_us, .to_us = to_us, .each = each, .arg = arg};
+
+	return read_all(&r);
+}
+
+int profiles_each_off(struct profiles *p, int64_t from_us, int64_t to_us,
+		      int (*each)(void *arg, const struct stacks *), void *arg)
+{
+	struct reader r = {.p = p, .from_us = from_us, .to_us = to_us, .each = each, .arg = arg};
+
+	r.reach = true;
+	return read_all(&r);
+}
