@@ -668,6 +668,10 @@ START_TEST(strobe)
 	ck_assert_int_eq(back->from_us, 5000000);
 	ck_assert_int_eq(back->to_us, 6000000);
 	stacks_free(back);
+	samples_out(PROFILE_STROBE, s, &all); /* time off the CPU, too */
+	ck_assert_int_eq(epoch_decode((uint8_t *)made, made_len, &back), 0);
+	ck_assert_uint_eq(back->n_samples, 81);
+	stacks_free(back);
 	stacks_free(s);
 }
 END_TEST

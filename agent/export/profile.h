@@ -16,7 +16,7 @@ enum profile_format {
 	PROFILE_FIREFOX,     /* samples: processed profile of profiler.firefox.com */
 	PROFILE_PERFETTO,    /* samples: protobuf trace of ui.perfetto.dev */
 	PROFILE_PERF_SCRIPT, /* samples: text of `perf script` */
-	PROFILE_STROBE	     /* samples: an epoch (profile/epoch.h) */
+	PROFILE_STROBE	     /* samples: an epoch (profile/epoch.h), of whichever kind they are */
 };
 /*
  * PROFILE_JSON is one object, which is the root frame: n name, v its weight with its children's, c children (the
@@ -52,7 +52,7 @@ struct profile_about { /* for titles; strings may be NULL */
 /* 0; -EINVAL: not of a tree; -ENOMEM; what write() returned. */
 int export_tree(enum profile_format, const struct fold_tree *, const struct profile_about *,
 		const struct profile_out *);
-/* Stacks with their times in [from_us, to_us) that pass the filter. The same; -EMSGSIZE of PROFILE_STROBE. */
+/* Stacks with their times in [from_us, to_us) (of time off the CPU those that overlap it) that pass the filter. The same; -EMSGSIZE of PROFILE_STROBE. */
 int export_samples(enum profile_format, const struct stacks *, const struct stacks_filter *,
 		   int64_t from_us, int64_t to_us, const struct profile_about *,
 		   const struct profile_out *);
