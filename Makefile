@@ -29,7 +29,7 @@ CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem
 LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -liberty -lpthread -lm
 
 collector_names := $(sort $(basename $(notdir $(wildcard collectors/*.c))))
-gen_c  := $(B)/gen/registry.c $(B)/gen/strobe.pb-c.c $(B)/gen/assets.c $(B)/gen/flame_page.c
+gen_c  := $(B)/gen/registry.c $(B)/gen/strobe.pb-c.c $(B)/gen/assets.c $(B)/gen/pages.c
 lib_c  := $(filter-out agent/main.c,$(wildcard agent/*/*.c)) $(wildcard collectors/*.c collectors/*/*.c)
 lib_o  := $(lib_c:%.c=$(B)/%.o) $(gen_c:.c=.o)
 lib    := $(B)/libstrobe.a
@@ -90,13 +90,12 @@ $(B)/gen/assets.c: $(B)/ui/.built agent/serve/embed.sh
 	@mkdir -p $(@D)
 	$(Q)agent/serve/embed.sh $(B)/ui/dist $@
 
-# The page of an exported flame graph.
-FLAME_PAGE := agent/export/flame.html
-
-$(B)/gen/flame_page.c: $(FLAME_PAGE) agent/export/embed.sh
+# The pages of exported flame graphs: the dashboard's own as one file, and a plain one for what is no time.
+$(B)/gen/pages.c: $(B)/ui/.built agent/export/count.html agent/export/embed.sh
 	@echo "  GEN     $@"
 	@mkdir -p $(@D)
-	$(Q)agent/export/embed.sh $(FLAME_PAGE) flame_page $@
+	$(Q)agent/export/embed.sh $@ flame_page $$(ls $(B)/ui/dist-flame/flame.html 2>/dev/null || echo agent/export/count.html) \
+		count_page agent/export/count.html
 
 ui: $(B)/ui/.built
 

@@ -88,7 +88,8 @@ for pair in html:'<!doctype html>' folded:'spin 396;' json:'{"n":"all"' speedsco
 done
 ok
 [ "$(stat -c %a s.html)" = 600 ] || fail "others may read a profile"
-! grep -qE 'https?:|src=|@import|url\(' s.html || fail "the page asks for something"
+! grep -qE '(src|href)="|@import|url\(h' s.html || fail "the page asks for something"
+grep -qF "default-src 'none'" s.html || fail "the page may ask for something"
 ok
 
 # ---- ranges of time, of threads, against a baseline

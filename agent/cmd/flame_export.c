@@ -77,10 +77,15 @@ static void set_about(struct flame *f)
 					  .version = STROBE_VERSION,
 					  .kind = f->filter.kind,
 					  .unit = f->filter.kind == STACKS_OFF ? "" : f->sets.unit};
-	if (f->sets.real_off_us && f->sets.has_time) {
-		f->about.wall_from_us = r->from_us + f->sets.real_off_us;
-		f->about.wall_to_us = r->to_us + f->sets.real_off_us;
-	}
+	f->about.n_cpus = f->sets.sets[f->sets.n - 1]->n_cpus;
+	if (!f->sets.real_off_us || !f->sets.has_time)
+		return;
+	f->about.wall_from_us = r->from_us + f->sets.real_off_us;
+	f->about.wall_to_us = r->to_us + f->sets.real_off_us;
+	if (!f->request.n_base || f->base_file)
+		return;
+	f->about.wall_base_from_us = f->request.base[0].from_us + f->sets.real_off_us;
+	f->about.wall_base_to_us = f->request.base[0].to_us + f->sets.real_off_us;
 }
 
 static int make_tree(struct flame *f, struct fold_tree **ret)

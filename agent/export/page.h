@@ -1,9 +1,12 @@
-/* The page that a profile is put into: text with the line
- *	<script type="application/json" id="profile">null</script>
- * whose null is replaced. NUL-ended. */
+/*
+ * The pages that a profile is put into. Text with one
+ *	<script type="application/json" id="profile"></script>
+ * between whose tags the profile goes. NUL-ended.
+ */
 #ifndef STROBE_EXPORT_PAGE_H
 #define STROBE_EXPORT_PAGE_H
 
-extern const char flame_page[];
+extern const char flame_page[]; /* of the dashboard's own flame graph */
+extern const char count_page[]; /* for weights that are no times */
 
 #endif

@@ -115,8 +115,10 @@ bool profile_passes(const struct profile_set *x, const struct stacks *s,
 {
 	const struct stacks_filter *f = x->filter;
 	const struct stacks_task *t = &s->tasks[p->task];
+	int64_t began_us = p->kind == STACKS_OFF ? p->at_us - p->weight_us : p->at_us;
 
-	if (p->at_us < x->from_us || p->at_us >= x->to_us || p->flags & STACKS_IDLE)
+	if (p->flags & STACKS_IDLE || began_us >= x->to_us ||
+	    (p->at_us < x->from_us && s->has_time))
 		return false;
 	if (p->kind != f->kind || (f->cpu >= 0 && p->cpu != f->cpu))
 		return false;

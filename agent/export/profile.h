@@ -11,12 +11,12 @@ enum profile_format {
 				"a;b;c BEFORE NOW", as difffolded.pl */
 	PROFILE_PPROF,	     /* tree: gzipped profile.proto */
 	PROFILE_HTML,	     /* tree: one file, no network */
-	PROFILE_JSON,	     /* tree: what the HTML page and d3-flame-graph read, see below */
+	PROFILE_JSON,	     /* tree: nested, as d3-flame-graph reads it, see below */
 	PROFILE_SPEEDSCOPE,  /* samples: one profile a thread */
 	PROFILE_FIREFOX,     /* samples: processed profile of profiler.firefox.com */
 	PROFILE_PERFETTO,    /* samples: protobuf trace of ui.perfetto.dev */
 	PROFILE_PERF_SCRIPT, /* samples: text of `perf script` */
-	PROFILE_STROBE	     /* samples: an epoch (profile/epoch.h) */
+	PROFILE_STROBE	     /* samples: an epoch (profile/epoch.h), of whichever kind they are */
 };
 /*
  * PROFILE_JSON is one object, which is the root frame: n name, v its weight with its children's, c children (the
@@ -42,6 +42,9 @@ struct profile_out {
 struct profile_about { /* for titles; strings may be NULL */
 	const char *title, *host, *version;
 	int64_t wall_from_us, wall_to_us; /* of the (first) range; 0: unknown */
+	int64_t wall_base_from_us,
+		wall_base_to_us; /* of the (first) baseline; 0: unknown, or none */
+	uint32_t n_cpus;	 /* 0: unknown */
 	enum stacks_kind kind;
 	const char *unit; /* what a weight of 1 is where weights are no times; NULL or "": us */
 };
@@ -49,7 +52,7 @@ struct profile_about { /* for titles; strings may be NULL */
 /* 0; -EINVAL: not of a tree; -ENOMEM; what write() returned. */
 int export_tree(enum profile_format, const struct fold_tree *, const struct profile_about *,
 		const struct profile_out *);
-/* Stacks with their times in [from_us, to_us) that pass the filter. The same; -EMSGSIZE of PROFILE_STROBE. */
+/* Stacks with their times in [from_us, to_us) (of time off the CPU those that overlap it) that pass the filter. The same; -EMSGSIZE of PROFILE_STROBE. */
 int export_samples(enum profile_format, const struct stacks *, const struct stacks_filter *,
 		   int64_t from_us, int64_t to_us, const struct profile_about *,
 		   const struct profile_out *);

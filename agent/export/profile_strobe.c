@@ -7,6 +7,8 @@
 int profile_strobe(const struct profile_set *x, struct emit *e)
 {
 	struct stacks *cut = stacks_cut(x->s, x->from_us, x->to_us);
+	struct stacks_filter filter = *x->filter;
+	struct profile_set any = *x;
 	uint8_t *data = NULL;
 	uint32_t n = 0;
 	size_t len = 0;
@@ -14,9 +16,12 @@ int profile_strobe(const struct profile_set *x, struct emit *e)
 
 	if (!cut)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < cut->n_samples; i++)
-		if (profile_passes(x, cut, &cut->samples[i]))
+	any.filter = &filter;
+	for (uint32_t i = 0; i < cut->n_samples; i++) {
+		filter.kind = (enum stacks_kind)cut->samples[i].kind;
+		if (profile_passes(&any, cut, &cut->samples[i]))
 			cut->samples[n++] = cut->samples[i];
+	}
 	cut->n_samples = n;
 	r = epoch_encode(cut, &data, &len);
 	if (r == 0)

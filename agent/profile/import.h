@@ -27,8 +27,8 @@ struct import_result {
 };
 /* Reads to the end of the file ("-": standard input). 0; -EBADMSG: nothing known; -ENODATA: no samples; -EFBIG: more
  * than is read; -errno; err says which line and what was expected. Memory is bounded by the file's distinct stacks and
- * its samples, and for pprof and cpuprofile by the size of the file, at most IMPORT_WHOLE_MAX. */
-enum { IMPORT_WHOLE_MAX = 256 << 20 };
+ * its samples, and for pprof and cpuprofile by the size of the file, at most IMPORT_WHOLE_MAX and IMPORT_JSON_MAX (unpacked). */
+enum { IMPORT_WHOLE_MAX = 256 << 20, IMPORT_JSON_MAX = 128 << 20 };
 int import_file(struct import_result *ret, const char *path, enum import_format, char *err,
 		size_t err_len);
 /* The same of bytes in memory. */

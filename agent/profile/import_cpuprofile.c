@@ -457,10 +457,10 @@ static int parse(struct chrome *x)
 	json_t *root;
 	char *p;
 	size_t len;
-	int r = import_rest(&x->m->in, &p, &len);
+	int r = import_rest(&x->m->in, IMPORT_JSON_MAX, &p, &len);
 
 	if (r == -EFBIG)
-		return import_fail(x->m, r, "it is larger than %d MiB", IMPORT_WHOLE_MAX >> 20);
+		return import_fail(x->m, r, "it is larger than %d MiB", IMPORT_JSON_MAX >> 20);
 	if (r < 0)
 		return 0; /* import_file() says what */
 	root = json_loadb(p, len, 0, &e);

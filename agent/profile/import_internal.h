@@ -37,8 +37,8 @@ struct import_in {
 bool import_fill(struct import_in *);
 /* The next line without its end, NUL-ended, writable, valid until the next. NULL: none. */
 char *import_line(struct import_in *, size_t *len);
-/* All that is left. 0, -EFBIG, -errno. */
-int import_rest(struct import_in *, char **ret, size_t *len);
+/* All that is left. 0, -EFBIG: more than max, -errno. */
+int import_rest(struct import_in *, size_t max, char **ret, size_t *len);
 
 /* ---- one import ---- */
 

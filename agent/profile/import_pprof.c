@@ -463,7 +463,7 @@ static int read_all(struct pprof *x)
 {
 	char *p;
 	size_t len;
-	int r = import_rest(&x->m->in, &p, &len);
+	int r = import_rest(&x->m->in, IMPORT_WHOLE_MAX, &p, &len);
 
 	if (r == -EFBIG)
 		return import_fail(x->m, r, "it is larger than %d MiB", IMPORT_WHOLE_MAX >> 20);

@@ -206,13 +206,13 @@ char *import_line(struct import_in *in, size_t *len)
 	return p;
 }
 
-int import_rest(struct import_in *in, char **ret, size_t *len)
+int import_rest(struct import_in *in, size_t max, char **ret, size_t *len)
 {
-	while (in->end - in->at <= IMPORT_WHOLE_MAX && import_fill(in))
+	while (in->end - in->at <= max && import_fill(in))
 		;
 	if (in->error)
 		return in->error;
-	if (in->end - in->at > IMPORT_WHOLE_MAX)
+	if (in->end - in->at > max)
 		return -EFBIG;
 	*ret = in->buf + in->at;
 	*len = in->end - in->at;
