@@ -56,13 +56,12 @@ const USUAL_US = 300 * SECOND;
 const AGAIN_MS = 5000;
 
 function widen(): void {
-  const v = viewNow(store);
-  if (v.to - v.from >= LEAST_US) return;
   const f = fixed.peek();
-  if (f) {
+  if (f && f.to - f.from < LEAST_US) {
     const to = Math.min(Math.max(store.newest, f.to), f.to + USUAL_US / 2);
     fixed.value = { from: to - USUAL_US, to };
-  } else windowUs.value = USUAL_US;
+  }
+  if (windowUs.peek() && windowUs.peek() < LEAST_US) windowUs.value = USUAL_US;
 }
 
 async function sourceOf(t: Tree, i: number): Promise<string> {

@@ -40,7 +40,7 @@ import { profiler } from './profiler';
 import { Ends, rowText, scaleText } from './scale';
 import { countText, shareText } from './words';
 
-const LEFT = 96;
+const LEFT = 104;
 const TOP = 8;
 const AXIS = 22;
 const LABEL_PX = 12;
