@@ -29,7 +29,6 @@ import {
   moreRanges,
   SECOND,
   selection,
-  viewNow,
   windowUs,
 } from '../../state/view';
 import type { View } from '../../store/api';
