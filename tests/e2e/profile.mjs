@@ -64,7 +64,7 @@ t('a drag on a chart opens the flame graph of the range, p99 within 250 ms', asy
       const was = old ? Number(old.dataset.painted) : -1;
       const look = () => {
         const c = document.querySelector('[data-drawer] canvas.flame[data-painted]');
-        if (c && (c !== old || Number(c.dataset.painted) > was)) globalThis.drags.push(performance.now() - t0);
+        if (c && (c !== old || Number(c.dataset.painted) > was)) globalThis.drags.push({ ms: performance.now() - t0, asked: Number(document.querySelector('[data-drawer] [data-ms]')?.dataset.ms) });
         else if (performance.now() - t0 < 5000) requestAnimationFrame(look);
       };
       look();
@@ -83,8 +83,10 @@ t('a drag on a chart opens the flame graph of the range, p99 within 250 ms', asy
     await page.keyboard.press('Escape');
     await page.waitForSelector('[data-drawer]', { state: 'detached' });
   }
-  const ms = (await page.evaluate(() => globalThis.drags)).sort((a, b) => a - b);
-  console.log(`        drag to painted: p50 ${ms[ms.length >> 1].toFixed(0)} ms, p99 ${ms.at(-1).toFixed(0)} ms of ${ms.length}`);
+  const drags = await page.evaluate(() => globalThis.drags);
+  const ms = drags.map((d) => d.ms).sort((a, b) => a - b);
+  const asked = drags.map((d) => d.asked).sort((a, b) => a - b);
+  console.log(`        drag to painted: p50 ${ms[ms.length >> 1].toFixed(0)} ms, p99 ${ms.at(-1).toFixed(0)} ms of ${ms.length}; of it the agent: p50 ${asked[asked.length >> 1]} ms`);
   // The first one opens the drawer; what is measured is a machine that others use, too.
   assert(ms[Math.ceil(ms.length * 0.9) - 1] <= 250, `drag to painted took ${ms.map((m) => m.toFixed(0))} ms`);
   equal(JSON.stringify(seen.errors), '[]', 'console errors');
@@ -299,21 +301,23 @@ t('a saved page of 100,000 frames asks for nothing, paints within 250 ms, zooms 
   await page.goto(`file://${at}`);
   await page.waitForSelector(`${GRAPH}[data-painted]`);
   const first = await page.evaluate(() => globalThis.ended - globalThis.began);
-  const zooms = [];
-  for (let i = 0; i < 9; i++)
-    zooms.push(await page.evaluate(async (k) => {
+  const all = [];
+  for (let i = 0; i < 12; i++)
+    all.push(await page.evaluate(async (k) => {
       const c = document.querySelector('canvas.flame');
       const was = c.dataset.painted;
       const r = c.getBoundingClientRect();
       const t0 = performance.now();
       c.dispatchEvent(new MouseEvent('click', { button: 0, bubbles: true, clientX: r.left + 60 + k * 90, clientY: r.bottom - 15 * (2 + (k % 5)) - 8 }));
-      while (c.dataset.painted === was && performance.now() - t0 < 1000) await new Promise((f) => requestAnimationFrame(f));
-      return performance.now() - t0;
+      // A click beside all frames zooms nothing.
+      while (c.dataset.painted === was && performance.now() - t0 < 500) await new Promise((f) => requestAnimationFrame(f));
+      return c.dataset.painted === was ? -1 : performance.now() - t0;
     }, i));
-  zooms.sort((x, y) => x - y);
-  console.log(`        100,000 frames: first paint ${first.toFixed(0)} ms, zoom p50 ${zooms[4].toFixed(0)} ms, most ${zooms[8].toFixed(0)} ms`);
+  const zooms = all.filter((z) => z >= 0).sort((x, y) => x - y);
+  assert(zooms.length >= 5, `${zooms.length} clicks met a frame`);
+  console.log(`        100,000 frames: first paint ${first.toFixed(0)} ms, zoom p50 ${zooms[zooms.length >> 1].toFixed(0)} ms, most ${zooms.at(-1).toFixed(0)} ms`);
   assert(first <= 250, `first paint after ${first.toFixed(0)} ms`);
-  assert(zooms[7] <= 50, `zooms took ${zooms.map((z) => z.toFixed(0))} ms`);
+  assert(zooms.at(-1) <= 50, `zooms took ${zooms.map((z) => z.toFixed(0))} ms`);
   equal(seen.requests.length, 1, 'requests');
   equal(JSON.stringify(seen.errors), '[]', 'console errors');
   await context.close();
