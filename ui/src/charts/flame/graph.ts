@@ -114,6 +114,17 @@ export class FlameGraph {
     this.scroll = Math.min(this.scroll, this.scrollMost());
   }
 
+  /** Rows of the zoomed frame beyond the far edge, pixels. */
+  private beyond(): number {
+    const t = this.tree;
+    if (!t || !this.scrollMost()) return 0;
+    let most = 0;
+    const least = t.total[this.zoom]! * (0.4 / Math.max(1, this.w));
+    for (let i = this.zoom; i < t.end[this.zoom]!; i++)
+      if (t.total[i]! >= least) most = Math.max(most, this.rows.row[i]!);
+    return (most + 1) * this.opts.rowHeight - this.scroll - this.h;
+  }
+
   private scrollMost(): number {
     return Math.max(0, this.rows.rows * this.opts.rowHeight - this.h);
   }
@@ -171,6 +182,7 @@ export class FlameGraph {
       selected: this.selected,
       rootLabel: this.opts.rootLabel,
       scroll: this.scroll,
+      beyond: this.beyond(),
     };
   }
 

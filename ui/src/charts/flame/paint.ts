@@ -21,6 +21,8 @@ export interface Picture {
   readonly rootLabel: string;
   /** Rows scrolled away, pixels. */
   readonly scroll: number;
+  /** Pixels of rows beyond the far edge. */
+  readonly beyond: number;
 }
 
 /** What was painted, for hit testing: x, width, row, node, four numbers each. */
@@ -149,6 +151,7 @@ export function paint(ctx: CanvasRenderingContext2D, w: number, h: number, p: Pi
     if (ink !== last) ctx.fillStyle = last = ink;
     ctx.fillText(shown, x + 4, y + (rh - 1) / 2 + 0.5);
   }
+  paintBeyond(ctx, w, h, p);
   ctx.strokeStyle = css.sel;
   ctx.lineWidth = 1;
   for (const i of p.hover === p.selected ? [p.hover] : [p.selected, p.hover]) {
@@ -156,6 +159,20 @@ export function paint(ctx: CanvasRenderingContext2D, w: number, h: number, p: Pi
     const b = out.boxOf(i);
     if (b) ctx.strokeRect(b.x + 0.5, b.y + 0.5, Math.max(0, b.w - 1), rh - 2);
   }
+}
+
+/** Says that there is more where the canvas ends. */
+function paintBeyond(ctx: CanvasRenderingContext2D, w: number, h: number, p: Picture): void {
+  const rows = Math.ceil(p.beyond / p.rowHeight);
+  if (rows < 1) return;
+  const { css } = palette();
+  const s = `${p.icicle ? '↓' : '↑'} ${rows} more ${rows === 1 ? 'row' : 'rows'}: wheel`;
+  const tw = ctx.measureText(s).width + 8;
+  const y = p.icicle ? h - 16 : 0;
+  ctx.fillStyle = css.panel;
+  ctx.fillRect(w - tw, y, tw, 16);
+  ctx.fillStyle = css.t3;
+  ctx.fillText(s, w - tw + 4, y + 8);
 }
 
 function labelOf(p: Picture, i: number): string {

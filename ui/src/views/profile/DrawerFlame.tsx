@@ -114,7 +114,7 @@ export function DrawerFlame({ range, base }: { range: View; base: View | null })
       drawerFeed.stop();
     };
   }, []);
-  const { answer, why } = drawerFeed.state.value;
+  const { answer, why, ms } = drawerFeed.state.value;
   const re = useComputed(() => matcher(pattern.value)).value;
   const themed = useComputed(() => {
     void theme.value;
@@ -140,7 +140,7 @@ export function DrawerFlame({ range, base }: { range: View; base: View | null })
     },
   };
   return (
-    <section class="flame" aria-label="Flame graph of the range">
+    <section class="flame" aria-label="Flame graph of the range" data-ms={Math.round(ms)}>
       <Head range={range} />
       {answer && tree && answer.sum.n > 0 ? (
         <FlameBox

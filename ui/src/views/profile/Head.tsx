@@ -61,7 +61,7 @@ export function Detail(props: {
         <i class="bar1" />
         {first && (
           <span class="kv" data-range="">
-            <b class="strong">{preciseText(us)}</b>
+            <b class="strong">{live ? durationText(us) : preciseText(us)}</b>
             {ranges.length > 1
               ? ` in ${ranges.length} ranges from `
               : live

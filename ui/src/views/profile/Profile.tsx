@@ -22,16 +22,7 @@ import {
   which,
 } from '../../state/profile';
 import { capture, host } from '../../state/pulse';
-import {
-  baseline,
-  clearSelection,
-  fixed,
-  moreRanges,
-  SECOND,
-  selection,
-  viewNow,
-  windowUs,
-} from '../../state/view';
+import { baseline, clearSelection, fixed, moreRanges, SECOND, selection, windowUs } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import type { Edit } from '../../transform/flame/edit';
@@ -56,13 +47,12 @@ const USUAL_US = 300 * SECOND;
 const AGAIN_MS = 5000;
 
 function widen(): void {
-  const v = viewNow(store);
-  if (v.to - v.from >= LEAST_US) return;
   const f = fixed.peek();
-  if (f) {
+  if (f && f.to - f.from < LEAST_US) {
     const to = Math.min(Math.max(store.newest, f.to), f.to + USUAL_US / 2);
     fixed.value = { from: to - USUAL_US, to };
-  } else windowUs.value = USUAL_US;
+  }
+  if (windowUs.peek() && windowUs.peek() < LEAST_US) windowUs.value = USUAL_US;
 }
 
 async function sourceOf(t: Tree, i: number): Promise<string> {
@@ -118,13 +108,15 @@ export function Profile() {
   const base = baseline.value ?? auto;
   const p = profiler.value;
   const ready = p !== undefined && p !== null && (p.on || p.oldestUs > 0);
-  const last = useRef(0);
+  const last = useRef({ ms: Number.NEGATIVE_INFINITY, what: '' });
   useEffect(() => {
     if (!ready || !ranges.length) return;
+    const what = JSON.stringify([filter.value, elided.value && diff.value, baseline.value, live]);
     const now = performance.now();
-    // The moving window is folded anew every few seconds, all else at once.
-    if (live && now - last.current < AGAIN_MS && feed.state.peek().answer) return;
-    last.current = live ? now : 0;
+    // The moving window is folded anew every few seconds, one question at a time; all else at once.
+    if (live && what === last.current.what && (feed.state.peek().loading || now - last.current.ms < AGAIN_MS))
+      return;
+    last.current = { ms: now, what };
     feed.ask({
       ranges: held(ranges),
       baseline: base ? held([base]) : [],
@@ -141,15 +133,10 @@ export function Profile() {
     live,
     beat,
   ]);
-  const lastFilter = useRef(filter.value);
-  if (lastFilter.current !== filter.value) {
-    lastFilter.current = filter.value;
-    last.current = 0;
-  }
   useEffect(() => {
     if (!live) return undefined;
     return sched.onText(() => {
-      if (performance.now() - last.current >= AGAIN_MS) setBeat((n) => n + 1);
+      if (performance.now() - last.current.ms >= AGAIN_MS) setBeat((n) => n + 1);
     });
   }, [live]);
 

@@ -40,7 +40,7 @@ import { profiler } from './profiler';
 import { Ends, rowText, scaleText } from './scale';
 import { countText, shareText } from './words';
 
-const LEFT = 96;
+const LEFT = 104;
 const TOP = 8;
 const AXIS = 22;
 const LABEL_PX = 12;
@@ -160,7 +160,10 @@ class Scope {
       rowHeight,
       offset,
     };
-    this.on.shown({ from: cells.startOf(first), to: Math.min(cells.startOf(first + n), store.clock.now()) });
+    this.on.shown({
+      from: cells.startOf(first),
+      to: Math.min(cells.startOf(first + n), Math.floor(store.clock.now() / 1e6) * 1e6),
+    });
     this.feed.want(this.want(columnUs), first, first + n - 1);
     const off = which.peek() !== 'on';
     const cpus = off || rows.peek() === 'cpu' ? 1 : profiler.peek()?.nCpus || store.host.nCpus;

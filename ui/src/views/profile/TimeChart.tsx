@@ -48,6 +48,8 @@ class Painter {
   private hits: { x: number; y: number; w: number; box: ChartBox; thread: ChartThread }[] = [];
   private hover: ChartBox | null = null;
   private re: RegExp | null = null;
+  /** Of the process, where a thread has no name of its own. */
+  comm = '';
   private asked = 0;
   private readonly sized: ResizeObserver;
 
@@ -165,7 +167,7 @@ class Painter {
     ctx.font = `600 11px ${font}`;
     ctx.fillStyle = css.t1;
     const t = p.thread;
-    const title = `${t.comm} ${t.tid}`;
+    const title = `${t.comm || this.comm} ${t.tid}`.trim();
     ctx.fillText(title, 0, y0 + HEAD / 2 + 1);
     const tw = ctx.measureText(title).width;
     ctx.font = `11px ${font}`;
@@ -217,7 +219,7 @@ class Painter {
       ctx.fillStyle = css.t3;
       const text = clockText(t, step < 1000 ? 3 : 0);
       ctx.textAlign = 'left';
-      ctx.fillText(text, Math.max(0, Math.min(w - ctx.measureText(text).width, x + 4)), AXIS / 2 - 1);
+      if (x + 4 + ctx.measureText(text).width <= w) ctx.fillText(text, x + 4, AXIS / 2 - 1);
     }
   }
 }
@@ -273,6 +275,8 @@ export function TimeChart({
       over = true;
     };
   }, [range.from, range.to, pid, filter.value, long]);
+  const comm = chips.value.comm || (tasks.find((t) => t.pid === pid)?.comm ?? '');
+  if (painter.current) painter.current.comm = comm;
   useEffect(() => painter.current?.set(data.value, view, re), [data.value, view.from, view.to, re, theme]);
   const d = data.value;
   const at = said.value;
@@ -325,7 +329,7 @@ export function TimeChart({
               <b>{countText(at.box.samples)}</b> samples
             </span>
             <span class="kv">
-              {at.thread.comm} {at.thread.tid}
+              {at.thread.comm || comm} {at.thread.tid}
             </span>
           </>
         ) : (
