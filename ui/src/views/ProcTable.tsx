@@ -8,7 +8,7 @@ import { drawSpark, fillHoles } from '../charts/spark';
 import { setText } from '../charts/title';
 import { gridNow } from '../charts/view';
 import { env } from '../panels/env';
-import { page, query } from '../state/page';
+import { page, profileText, query } from '../state/page';
 import { capture } from '../state/pulse';
 import { fixed, WINDOWS, windowUs } from '../state/view';
 import type { Instance, View } from '../store/api';
@@ -186,7 +186,19 @@ class Table {
       query.value = `proc[${tr.dataset.pid}]`;
       page.value = 'raw';
     };
-    cells[1]?.append(link);
+    const flame = document.createElement('button');
+    flame.type = 'button';
+    flame.className = 'to-flame';
+    flame.textContent = 'flame';
+    flame.title = 'Its flame graph';
+    flame.onclick = () => {
+      profileText.value = new URLSearchParams({
+        pid: tr.dataset.pid ?? '',
+        name: link.textContent ?? '',
+      }).toString();
+      page.value = 'profile';
+    };
+    cells[1]?.append(link, flame);
     COLUMNS.forEach((_, k) => {
       cells.push(cell(''));
       if (k < 2) {

@@ -143,6 +143,7 @@ export function watch(): () => void {
   const stop = watchProfiler();
   const off = profiler.subscribe((p) => {
     profiling.value = Boolean(p && (p.on || p.oldestUs > 0));
+    document.documentElement.toggleAttribute('data-profiling', profiling.value);
   });
   return () => {
     off();

@@ -211,7 +211,10 @@ class Scope {
   }
 
   private rowLabels(g: Geometry, cells: Cells, order: readonly number[]): [number, string][] {
-    const every = Math.max(1, Math.ceil(LABEL_PX / g.rowHeight));
+    const every = Math.max(
+      1,
+      Math.ceil((rows.peek() === 'cpu' && order.length > 12 ? 24 : LABEL_PX) / g.rowHeight),
+    );
     return order
       .map((id, i): [number, string] => [
         g.y + (i + 0.5) * g.rowHeight,
