@@ -127,7 +127,7 @@ it('heat map: a pattern marks where a function ran, a bad one is refused in word
 });
 
 it('flame graph: a tree that adds up, with the process at its head', async () => {
-  const t = await flame(c, { req: 30, ranges: [[burned.from, burned.to]], byProcess: true, tasks: 10 });
+  const t = await flame(c, { req: 30, ranges: [[burned.from, burned.to]], byProcess: true, tasks: 500 });
   checkTree(t, false);
   assert.equal(t.sum.span_us, burned.to - burned.from);
   assert.equal(t.total_us[0], t.sum.weight_us);
@@ -150,7 +150,7 @@ it('flame graph: a tree that adds up, with the process at its head', async () =>
 });
 
 it('flame graph: against a baseline both columns add up', async () => {
-  const t = await flame(c, { req: 33, ranges: [[burned.from + 100000, burned.to]], base: [[burned.from - 400000, burned.from]], byProcess: true, tasks: 5 });
+  const t = await flame(c, { req: 33, ranges: [[burned.from + 100000, burned.to]], base: [[burned.from - 400000, burned.from]], byProcess: true, tasks: 500 });
   checkTree(t, true);
   assert.equal(t.baseline.span_us, 400000);
   assert.equal(t.base_total_us[0], t.baseline.weight_us);
