@@ -164,6 +164,25 @@ static void spin_wait(struct spin *s)
 		      "%s: status %#x (make builds it)", spin_path(), (unsigned)status);
 }
 
+/* Lets the program be seen until the tables of what it is made of are there. */
+static inline void spin_warm_up(struct lab *l)
+{
+	struct profiler_state st;
+	uint64_t bytes = 0;
+	int quiet = 0;
+
+	for (int i = 0; i < 40 && quiet < 3; i++) {
+		struct spin spin;
+
+		spin_start(&spin, "shares", "0.1", NULL);
+		spin_wait(&spin);
+		lab_sleep(0.1);
+		profiler_state(l->p, &st);
+		quiet = st.table_bytes && st.table_bytes == bytes ? quiet + 1 : 0;
+		bytes = st.table_bytes;
+	}
+}
+
 static uint64_t spin_addr(const struct spin *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_functions; i++)

@@ -165,7 +165,6 @@ START_TEST(as_libdw_reads_real_files)
 		"/proc/self/exe",
 		"/lib/x86_64-linux-gnu/libc.so.6",
 		"/lib/x86_64-linux-gnu/libcrypto.so.3",
-		"/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
 		"/lib64/ld-linux-x86-64.so.2",
 		"/lib/aarch64-linux-gnu/libc.so.6",
 		"/usr/aarch64-linux-gnu/lib/libc.so.6",
@@ -545,7 +544,7 @@ START_TEST(damage_does_no_harm)
 		read_whole(copy, n, false);
 		free(copy);
 	}
-	for (unsigned i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < 6000; i++) {
 		uint8_t *copy = malloc(s.n);
 
 		memcpy(copy, s.data, s.n);

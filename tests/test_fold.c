@@ -14,6 +14,11 @@ struct slow {
 	struct slow_node *v;
 	size_t n;
 	uint64_t n_samples[2], weight_us[2];
+	struct {
+		char name[32];
+		uint32_t pid;
+	} processes[1024];
+	size_t n_processes;
 };
 
 static struct slow_node *slow_find(struct slow *s, const char *path)
@@ -34,6 +39,33 @@ static void slow_free(struct slow *s)
 	free(s->v);
 }
 
+static void slow_process(struct slow *s, const char *name, uint32_t pid)
+{
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (s->processes[i].pid == pid && strcmp(s->processes[i].name, name) == 0)
+			return;
+	ck_assert_uint_lt(s->n_processes, sizeof(s->processes) / sizeof(*s->processes));
+	s->processes[s->n_processes].pid = pid;
+	snprintf(s->processes[s->n_processes++].name, 32, "%s", name);
+}
+
+/* "program 12" or "program ×3" without what follows the name, which is checked. */
+static void slow_is_process(const struct slow *s, char *label)
+{
+	char *end = strrchr(label, ' '), want[64];
+	uint32_t n = 0, pid = 0;
+
+	ck_assert_ptr_nonnull(end);
+	*end = 0;
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (strcmp(s->processes[i].name, label) == 0) {
+			n++;
+			pid = s->processes[i].pid;
+		}
+	snprintf(want, sizeof(want), n > 1 ? "\u00d7%u" : "%u", n > 1 ? n : pid);
+	ck_assert_str_eq(end + 1, want);
+}
+
 static void slow_stack(struct slow *s, const struct stacks *from, const struct stacks_sample *x,
 		       const struct fold_request *q, uint64_t weight, unsigned side)
 {
@@ -47,8 +79,8 @@ static void slow_stack(struct slow *s, const struct stacks *from, const struct s
 		nodes[n++] = i;
 	slow_find(s, "")->total[side] += weight;
 	if (q->by_process) {
-		len += sprintf(path + len, "/%s %u||%d", stacks_text(from, t->process), t->pid,
-			       STACKS_TYPES);
+		len += sprintf(path + len, "/%s||%d", stacks_text(from, t->process), STACKS_TYPES);
+		slow_process(s, stacks_text(from, t->process), t->pid);
 		slow_find(s, path)->total[side] += weight;
 	}
 	if (q->by_thread) {
@@ -112,7 +144,7 @@ static void slow_add(struct slow *s, const struct stacks *from, const struct fol
 
 /* ---- comparing ---- */
 
-static void path_of(const struct fold_tree *t, uint32_t i, char *to)
+static void path_of(const struct fold_tree *t, uint32_t i, char *to, const struct slow *s)
 {
 	const struct fold_node *n = &t->nodes[i];
 
@@ -120,7 +152,15 @@ static void path_of(const struct fold_tree *t, uint32_t i, char *to)
 		*to = 0;
 		return;
 	}
-	path_of(t, n->parent, to);
+	path_of(t, n->parent, to, s);
+	if (n->depth == 1 && s && s->n_processes) {
+		char name[100];
+
+		snprintf(name, sizeof(name), "%s", t->text + t->strings[n->name]);
+		slow_is_process(s, name);
+		sprintf(to + strlen(to), "/%s||%d", name, n->type);
+		return;
+	}
 	sprintf(to + strlen(to), "/%s|%s|%d", t->text + t->strings[n->name],
 		t->text + t->strings[n->module], n->type);
 }
@@ -152,7 +192,7 @@ static void check_tree(const struct fold_tree *t, struct slow *s, bool all)
 		const struct fold_node *n = &t->nodes[i];
 		struct slow_node *want;
 
-		path_of(t, i, path);
+		path_of(t, i, path, s);
 		want = slow_find(s, path);
 		ck_assert_msg(n->total_us == want->total[0] && n->base_total_us == want->total[1] &&
 				      n->self_us == want->self[0] &&
@@ -361,7 +401,7 @@ START_TEST(elided_trees_have_the_lost_stacks_only)
 			const struct fold_node *n = &t->nodes[i];
 			const struct slow_node *want;
 
-			path_of(t, i, path);
+			path_of(t, i, path, &slow);
 			want = slow_find(&slow, path);
 			ck_assert_uint_eq(n->total_us, want->total[0]);
 			if (!want->total[0]) {

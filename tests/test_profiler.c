@@ -1,5 +1,4 @@
 /* The profiler on this host, against a program whose shares, times and waits are known. */
-#include "profile_doubles.h"
 #include "profiler_lab.h"
 
 #include <sys/prctl.h>
@@ -137,7 +136,7 @@ START_TEST(waits_last_as_long_as_they_do)
 	uint32_t runq = 0;
 
 	ck_assert_int_eq(lab_open(&l, 99, true), 0);
-	lab_sleep(0.5); /* until there are tables */
+	spin_warm_up(&l);
 	spin_start(&spin, "wait", "2.5", NULL);
 	spin_wait(&spin);
 	lab_sleep(0.1);
@@ -153,6 +152,14 @@ START_TEST(waits_last_as_long_as_they_do)
 		if (a->kind == STACKS_OFF)
 			ck_assert_uint_ge(a->weight_us, 1000);
 	}
+	struct profiler_state st;
+
+	profiler_state(l.p, &st);
+	ck_assert(st.off_cpu);
+	ck_assert_uint_gt(st.switches, 100);
+	if (st.switches_lost || st.throttled)
+		printf("switches: %llu, lost %llu, %s\n", (unsigned long long)st.switches,
+		       (unsigned long long)st.switches_lost, st.reason);
 	for (size_t k = 0; k < 3; k++) {
 		double us = median_wait(s, &spin, want[k].name, want[k].class);
 

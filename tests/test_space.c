@@ -319,6 +319,40 @@ START_TEST(bounds_hold)
 }
 END_TEST
 
+/* A host that makes one executable after another. */
+START_TEST(files_that_nobody_maps_go)
+{
+	struct modules_stats stats;
+	struct module *first;
+
+	lab_open(1 << 20);
+	spaces_exec(lab.spaces, 7);
+	map(7, 0x10000, 0x1000, "/kept", 1);
+	first = space_find(spaces_get(lab.spaces, 7), 0x10000)->module;
+	for (uint64_t ino = 2; ino < MODULES_MAX + 10; ino++)
+		map(7, 0x20000, 0x1000, "/old", ino);
+	modules_stats(lab.modules, &stats);
+	ck_assert_uint_eq(stats.n_modules, MODULES_MAX);
+	settle();
+	/* They are too young: what comes is not told apart. */
+	ck_assert_ptr_eq(space_find(spaces_get(lab.spaces, 7), 0x20000)->module,
+			 lab.modules->overflow);
+	for (size_t i = 0; i < 1 << HASH_BITS; i++)
+		for (struct module *m = lab.modules->hash[i]; m; m = m->hash_next)
+			m->used_ms -= 2 * MODULE_FORGET_MS;
+	lab.modules->pruned_ms = 0;
+	map(7, 0x20000, 0x1000, "/new", 1 << 20);
+	ck_assert_str_eq(module_path(space_find(spaces_get(lab.spaces, 7), 0x20000)->module),
+			 "/new");
+	modules_stats(lab.modules, &stats);
+	ck_assert_uint_le(stats.n_modules, 3);
+	settle();
+	map(7, 0x30000, 0x1000, "/kept", 1);
+	ck_assert_ptr_eq(space_find(spaces_get(lab.spaces, 7), 0x30000)->module, first);
+	lab_close();
+}
+END_TEST
+
 /* ---- files ---- */
 
 /* A copy of this program runs, is deleted, and pauses. */
@@ -423,6 +457,8 @@ START_TEST(files_of_other_mount_namespaces)
 		lab_open(8 << 20);
 		ck_assert_int_ne(access(path, F_OK), 0);
 		m = main_module(spaces_get(lab.spaces, (uint32_t)pid));
+		/* At once: its file system has no device, but is known to be local. */
+		ck_assert_uint_eq(strlen(module_build_id(m)), 40);
 		settle();
 		ck_assert_ptr_nonnull(table_of(m));
 		lab_close();
@@ -634,6 +670,13 @@ START_TEST(tables_go_and_come_back)
 }
 END_TEST
 
+/* Places in the array of perf's registers. */
+#ifdef __aarch64__
+enum { PERF_SP = 31, PERF_FP = 29, PERF_IP = 32 };
+#else
+enum { PERF_SP = 7, PERF_FP = 6, PERF_IP = 8 };
+#endif
+
 /* One thread walks stacks, another builds and evicts all the time. */
 static _Atomic bool stop;
 
@@ -671,9 +714,9 @@ START_TEST(tables_change_under_a_reader)
 	}
 	ck_assert_int_eq(pthread_create(&t, NULL, background, NULL), 0);
 	for (unsigned i = 0; i < 200000; i++) {
-		regs[7] = (uint64_t)(uintptr_t)stack;
-		regs[6] = (uint64_t)(uintptr_t)stack + 8 * (i % 256);
-		regs[8] = stack[i % 512];
+		regs[PERF_SP] = (uint64_t)(uintptr_t)stack;
+		regs[PERF_FP] = (uint64_t)(uintptr_t)stack + 8 * (i % 256);
+		regs[PERF_IP] = stack[i % 512];
 		n_deep += unwind_user(x, &s, ips, 64, &end) > 1;
 		if (i % 1000 == 0)
 			module_function(x->maps->at[0].module, i);
@@ -700,6 +743,7 @@ int main(int argc, char **argv)
 				      the_dead_stay_for_a_while,
 				      many_short_processes,
 				      bounds_hold,
+				      files_that_nobody_maps_go,
 				      deleted_files_of_processes_that_have_gone,
 				      files_of_other_mount_namespaces,
 				      equal_files_share_a_table,

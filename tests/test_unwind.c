@@ -466,6 +466,11 @@ END_TEST
 
 START_TEST(garbage_ends)
 {
+#ifdef __aarch64__
+	enum { SP = 31 };
+#else
+	enum { SP = 7 };
+#endif
 	unsigned seed = 3;
 
 	lab_open();
@@ -479,7 +484,7 @@ START_TEST(garbage_ends)
 				 to = (unsigned)rand_r(&seed) % 512;
 
 			/* Pointers into the stack and into code make it go on. */
-			words[at] = k % 2 ? lab.regs[7] + 8 * to : lab.ips[to % 30];
+			words[at] = k % 2 ? lab.regs[SP] + 8 * to : lab.ips[to % 30];
 		}
 		lab.regs[i % 17] ^=
 			i % 5 ? (uint64_t)rand_r(&seed) % 128 : (uint64_t)rand_r(&seed) << 31;

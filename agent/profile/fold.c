@@ -242,32 +242,6 @@ static int add_entry(struct walk *w, const struct entry *e)
 	return 0;
 }
 
-/* The node for a task: the root, or that of its process or thread. UINT32_MAX: no memory. */
-static uint32_t task_node(struct fold *f, const struct stacks *s, uint32_t task)
-{
-	const struct stacks_task *t = &s->tasks[task];
-	struct stacks *own = f->names.own;
-	struct stacks_frame frame = {.type = STACKS_TYPES};
-	uint32_t node = 0;
-	char buf[300];
-	int len;
-
-	for (unsigned thread = 0; thread < 2 && node != UINT32_MAX; thread++) {
-		const char *comm = stacks_text(s, thread || !t->process ? t->comm : t->process);
-		uint32_t id = thread ? t->tid : t->pid;
-
-		if (!(thread ? f->request.by_thread : f->request.by_process))
-			continue;
-		if (!*comm)
-			comm = "[unknown]";
-		len = id ? snprintf(buf, sizeof(buf), "%.255s %u", comm, id)
-			 : snprintf(buf, sizeof(buf), "%.255s", comm);
-		frame.name = stacks_string(own, buf, (size_t)len);
-		node = fold_node_get(f, node, stacks_frame(own, &frame));
-	}
-	return node;
-}
-
 /* Entries sorted by the node that their task has in the tree, of equal ones in the order they came. */
 static int sort_entries(struct fold *f, const struct stacks *s, struct sink *e)
 {
@@ -279,7 +253,7 @@ static int sort_entries(struct fold *f, const struct stacks *s, struct sink *e)
 		uint32_t task = e->v[i].task;
 
 		if (!nodes[task])
-			nodes[task] = task_node(f, s, task);
+			nodes[task] = fold_task_node(f, s, task);
 		e->v[i].task = nodes[task];
 		r = nodes[task] == UINT32_MAX ? -ENOMEM : 0;
 	}
@@ -403,6 +377,8 @@ int fold_finish(struct fold *f, struct fold_tree **ret)
 	if (r >= 0)
 		r = fold_prune(f, f->request.max_nodes);
 	if (r >= 0)
+		r = fold_name_tasks(f);
+	if (r >= 0)
 		r = fold_write(f, ret);
 	fold_abort(f);
 	return r;
@@ -414,6 +390,7 @@ void fold_abort(struct fold *f)
 		return;
 	filter_done(&f->request.filter);
 	names_close(&f->names);
+	fold_pids_done(&f->pids);
 	free(f->weight[0]);
 	free(f->weight[1]);
 	free(f);

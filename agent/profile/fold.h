@@ -30,9 +30,9 @@ struct fold_request {
 	struct stacks_range base[FOLD_RANGES_MAX];   /* the baseline; none: no differential */
 	size_t n_ranges, n_base;
 	struct stacks_filter filter;
-	bool by_process; /* below the root one frame for each process, "comm pid" */
-	bool by_thread;	 /* and below that one for each thread, "comm tid" */
-	bool elided;	 /* only what the baseline has and the ranges have not: the lost stacks */
+	bool by_process; /* below the root one frame for the processes of a name: "comm pid", "comm ×12" */
+	bool by_thread; /* and below that one for each thread, "comm tid" */
+	bool elided;	/* only what the baseline has and the ranges have not: the lost stacks */
 	uint32_t max_nodes; /* smallest ones are left out beyond it; 0: 200,000 */
 };
 

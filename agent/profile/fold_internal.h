@@ -100,6 +100,14 @@ struct fold_weight {
 	uint64_t self; /* of the node itself */
 };
 
+/* Which processes a node stands for: pairs, in a hash table. */
+struct fold_pids {
+	struct {
+		uint32_t frame, pid; /* frame 0: free */
+	} * v;
+	uint32_t n, cap;
+};
+
 struct fold {
 	struct fold_request request;
 	struct names names; /* names.own's nodes are the tree */
@@ -108,6 +116,7 @@ struct fold {
 	uint32_t cap_weight, left_out;
 	struct fold_sum sum[2];
 	unsigned n_sides;
+	struct fold_pids pids;
 };
 
 int fold_reserve(struct fold *, uint32_t n); /* weights of n nodes. 0 or -ENOMEM */
@@ -123,6 +132,14 @@ int fold_prune(struct fold *, uint32_t n);
 int fold_elide(struct fold *);
 /* Totals of all nodes, of one side; to free(). NULL: no memory. */
 uint64_t *fold_totals(const struct fold *, unsigned side);
+/* ---- fold_tasks.c ---- */
+
+/* The node for a task: the root, or that of its process or thread. UINT32_MAX: no memory. */
+uint32_t fold_task_node(struct fold *, const struct stacks *, uint32_t task);
+/* Before the tree is written: "comm 1234", or "comm ×3" for several processes. 0 or -ENOMEM. */
+int fold_name_tasks(struct fold *);
+void fold_pids_done(struct fold_pids *);
+
 int fold_write(struct fold *, struct fold_tree **ret); /* fold_order.c */
 
 #endif

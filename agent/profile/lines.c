@@ -1,4 +1,5 @@
-#include "profile/symbols.h"
+#include "profile/lines.h"
+
 #include "profile/symbols_file.h"
 
 #include <errno.h>
@@ -282,8 +283,7 @@ static int lines_in(struct lines *l, const struct symfile *f, const char *debug_
 	return r;
 }
 
-int symbol_lines(int fd, const char *debug_root, uint64_t vaddr, struct symbol_line **ret,
-		 size_t *n)
+int lines_read(int fd, const char *debug_root, uint64_t vaddr, struct symbol_line **ret, size_t *n)
 {
 	struct symfile f, debug;
 	struct lines l = {0};
@@ -311,13 +311,4 @@ int symbol_lines(int fd, const char *debug_root, uint64_t vaddr, struct symbol_l
 	*ret = l.v;
 	*n = l.n;
 	return 0;
-}
-
-void symbol_lines_free(struct symbol_line *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		free(v[i].function);
-		free(v[i].file);
-	}
-	free(v);
 }

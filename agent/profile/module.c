@@ -35,10 +35,11 @@ static struct module *module_new(struct modules *all, const struct module_key *k
 	atomic_init(&m->fd, -1);
 	atomic_init(&m->path_fd, -1);
 	atomic_init(&m->trouble, "");
+	atomic_init(&m->used_ms, clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000);
 	return m;
 }
 
-static void module_free(struct module *m)
+void module_free(struct module *m)
 {
 	if (!m)
 		return;
@@ -99,6 +100,10 @@ void modules_close(struct modules *m)
 			module_free(m->hash[i]);
 			m->hash[i] = next;
 		}
+	for (struct module *x = m->dropped, *next; x; x = next) {
+		next = x->asked_next;
+		module_free(x);
+	}
 	module_free(m->overflow);
 	free_entries(m->entries);
 	free_entries(m->evicted);
@@ -148,7 +153,7 @@ static void pin(struct module *m)
 		return;
 	m->path_fd = path_fd;
 	all->n_fds++;
-	if (!module_file_is_local(&m->key))
+	if (!module_file_is_local(all, &m->key))
 		return;
 	fd = module_file_reopen(path_fd);
 	if (fd < 0)
@@ -183,6 +188,48 @@ struct module *modules_get(struct modules *all, const struct module_key *k)
 	return m;
 }
 
+/* ---- letting go ---- */
+
+bool modules_are_full(struct modules *all, uint64_t now_ms)
+{
+	return all->n_modules >= MODULES_MAX && now_ms - all->pruned_ms >= MODULES_PRUNE_MS;
+}
+
+/* In the background's hands it is only as long as it is asked for; from here on it is in nobody else's. */
+static bool may_go(const struct module *m, uint64_t now_ms)
+{
+	return !m->mapped && !atomic_load_explicit(&m->asked, memory_order_acquire) &&
+	       m->used_ms + MODULE_FORGET_MS < now_ms;
+}
+
+static void push(_Atomic(struct module *) *stack, struct module *m)
+{
+	struct module *top = atomic_load(stack);
+
+	do
+		m->asked_next = top;
+	while (!atomic_compare_exchange_weak(stack, &top, m));
+}
+
+void modules_prune(struct modules *all, uint64_t now_ms)
+{
+	all->pruned_ms = now_ms;
+	for (size_t i = 0; i < 1 << HASH_BITS; i++)
+		for (struct module **p = &all->hash[i]; *p;) {
+			struct module *m = *p;
+
+			if (!may_go(m, now_ms)) {
+				m->mapped = false;
+				p = &m->hash_next;
+				continue;
+			}
+			*p = m->hash_next;
+			all->n_modules--;
+			push(&all->dropped, m);
+		}
+	modules_wake(all);
+}
+
 /* ---- asking, and what there is ---- */
 
 void modules_wake(struct modules *all)
@@ -192,17 +239,11 @@ void modules_wake(struct modules *all)
 
 void module_ask(struct module *m)
 {
-	struct modules *all = m->owner;
-	struct module *top;
-
 	if (atomic_load_explicit(&m->asked, memory_order_relaxed) ||
 	    atomic_exchange(&m->asked, true))
 		return;
-	top = atomic_load(&all->asked);
-	do
-		m->asked_next = top;
-	while (!atomic_compare_exchange_weak(&all->asked, &top, m));
-	modules_wake(all);
+	push(&m->owner->asked, m);
+	modules_wake(m->owner);
 }
 
 struct module *modules_take_asked(struct modules *all)

@@ -7,7 +7,8 @@
  *  - The profiler's thread never waits: a module whose tables are not ready yet has none.
  *  - All tables together take at most memory_bytes; the one used longest ago goes first and is
  *    made again when it is needed.
- *  - A module lives until modules_close(). A table that is in use stays until its user is done.
+ *  - A module that a space maps lives. When there are very many, those go that no space maps and nobody used for
+ *    MODULE_FORGET_MS. A table that is in use stays until its user is done.
  */
 #ifndef STROBE_PROFILE_MODULE_H
 #define STROBE_PROFILE_MODULE_H
@@ -18,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { MODULE_FORGET_MS = 20 * 60 * 1000 };
 enum { BUILD_ID_MAX = 20, BUILD_ID_HEX = 2 * BUILD_ID_MAX + 1 };
 
 struct modules;

@@ -62,6 +62,29 @@ static void evict(struct modules *all, struct module_table *e)
 	all->n_evicted++;
 }
 
+/* Those that the profiler's thread has let go. */
+static void free_dropped(struct modules *all)
+{
+	struct module *m = atomic_exchange(&all->dropped, NULL), *next;
+
+	for (; m; m = next) {
+		struct module_table *e = m->entry;
+		struct module **p = &all->all;
+
+		next = m->asked_next;
+		pthread_mutex_lock(&all->lock);
+		while (*p && *p != m)
+			p = &(*p)->all_next;
+		if (*p)
+			*p = m->all_next;
+		pthread_mutex_unlock(&all->lock);
+		all->n_fds -= (m->fd >= 0) + (m->path_fd >= 0);
+		if (e && --e->n_users == 0)
+			evict(all, e);
+		module_free(m);
+	}
+}
+
 static bool make_room(struct modules *all, size_t bytes, uint64_t now_ms)
 {
 	while (all->table_bytes + bytes > all->memory_bytes) {
@@ -285,6 +308,7 @@ int modules_step(struct modules *all, int wait_ms)
 	struct timespec until = clock_after((uint64_t)(wait_ms > 0 ? wait_ms : 0) * 1000000);
 	struct module *m;
 
+	free_dropped(all);
 	free_evicted(all);
 	close_files(all);
 	take(all);

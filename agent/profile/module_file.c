@@ -48,10 +48,59 @@ static bool is_vdso(const struct module_key *k)
 	return strcmp(k->path, "[vdso]") == 0;
 }
 
-bool module_file_is_local(const struct module_key *k)
+/* Kinds of file systems that have no device of their own and yet ask nobody else. */
+static bool is_local_kind(const char *kind)
+{
+	static const char *const kinds[] = {"overlay", "btrfs", "tmpfs",  "ramfs",    "zfs",
+					    "aufs",    "erofs", "rootfs", "squashfs", "bcachefs"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+/* By the mounts that the process sees: "36 35 98:0 /root /mount options - kind source options". */
+static bool look_for_mount(const struct host *h, const struct module_key *k)
+{
+	char name[32], line[1024], kind[32];
+	_cleanup_fclose_ FILE *f = NULL;
+	unsigned dev_major, dev_minor;
+	int fd;
+
+	snprintf(name, sizeof(name), "%u/mountinfo", k->pid);
+	fd = host_file(h, ROOT_PROC, name);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		char *p = strstr(line, " - ");
+
+		if (p && sscanf(line, "%*u %*u %u:%u", &dev_major, &dev_minor) == 2 &&
+		    makedev(dev_major, dev_minor) == k->dev && sscanf(p + 3, "%31s", kind) == 1)
+			return is_local_kind(kind);
+	}
+	return false;
+}
+
+bool module_file_is_local(struct modules *all, const struct module_key *k)
 {
 	/* File systems without a device of their own may be those of a server, or of a process. */
-	return is_vdso(k) || major(k->dev) != 0;
+	if (is_vdso(k) || major(k->dev) != 0)
+		return true;
+	for (uint32_t i = 0; i < all->n_local; i++)
+		if (all->local[i].dev == k->dev)
+			return all->local[i].local;
+	bool local = look_for_mount(all->host, k);
+	/* Numbers of mounts that have gone are used again: there are few, and this is a guess at how long it takes. */
+	uint32_t at = all->n_local < LOCAL_MAX ? all->n_local++ : (uint32_t)k->dev % LOCAL_MAX;
+
+	all->local[at].dev = k->dev;
+	all->local[at].local = local;
+	return local;
 }
 
 /* Is it the file of the key, and a regular one? Does not wait for a server. */

@@ -24,7 +24,10 @@ enum {
 	/* A table that was used this lately is not given up for another one. */
 	TABLE_KEEP_MS = 5000,
 	/* And a module that found no room waits this long before it asks again. */
-	TABLE_RETRY_MS = 10000
+	TABLE_RETRY_MS = 10000,
+	/* With MODULES_MAX of them it is tried this often to forget some. */
+	MODULES_PRUNE_MS = 10000,
+	LOCAL_MAX = 64
 };
 
 struct module_segment {
@@ -65,6 +68,7 @@ struct module {
 	_Atomic bool asked; /* for its table; cleared as it is built */
 	_Atomic bool hopeless;
 	bool listed; /* in `all` */
+	bool mapped; /* profiler's thread, while it looks which ones can go */
 	struct module_table *entry;
 	_Atomic bool wanted;	   /* its table, and not only what its first pages say */
 	_Atomic uint64_t retry_ms; /* there was no room: not to be asked for before */
@@ -80,7 +84,15 @@ struct modules {
 	struct module *hash[1 << HASH_BITS];
 	struct module *overflow; /* stands for all beyond MODULES_MAX */
 	sem_t wake;
-	_Atomic(struct module *) asked; /* a stack, latest first */
+	_Atomic(struct module *) asked;	  /* a stack, latest first */
+	_Atomic(struct module *) dropped; /* the same, of those to be freed */
+	uint64_t pruned_ms;		  /* last tried then */
+	/* File systems without a device of their own: is it one of this host? */
+	struct {
+		uint64_t dev;
+		bool local;
+	} local[LOCAL_MAX];
+	uint32_t n_local;
 	_Atomic uint32_t n_modules, n_fds, n_fds_max;
 	_Atomic uint64_t now_ms;
 	/* Odd while the profiler's thread may hold a table. */
@@ -100,10 +112,17 @@ int module_file_pin(const struct host *, const struct module_key *);
 /* Background: one to read from. */
 int module_file_open(const struct host *, const struct module_key *, int path_fd);
 /* Is the file on a disk of this host, so that reading of it does not wait for others? */
-bool module_file_is_local(const struct module_key *);
+bool module_file_is_local(struct modules *, const struct module_key *);
 int module_file_reopen(int path_fd);
 /* 0; -ENOEXEC; -errno. */
 int module_file_head(int fd, struct module_head *ret);
+
+/* ---- for space.c, profiler's thread ---- */
+
+/* Are there as many as may be, and was nothing done about that lately? Then space.c sets `mapped` of those that it knows
+ * and calls modules_prune(). */
+bool modules_are_full(struct modules *, uint64_t now_ms);
+void modules_prune(struct modules *, uint64_t now_ms);
 
 /* ---- for unwind.c, profiler's thread ---- */
 
@@ -123,6 +142,7 @@ static inline bool module_is_hopeless(const struct module *m)
 	return atomic_load_explicit(&m->hopeless, memory_order_acquire);
 }
 void module_ask(struct module *);
+void module_free(struct module *); /* NULL is fine */
 /* Its table will be needed. */
 void module_want(struct module *);
 /* Background: takes what was asked for. */

@@ -207,6 +207,11 @@ static void each_second(struct profiler *p, int64_t now_us)
 		p->dump = true;
 		profiler_events_retick(p);
 	}
+	if (p->off_shed_us && now_us - p->off_shed_us > PROFILER_SHED_US) {
+		p->off_shed_us = 0;
+		p->off_dump = true;
+		profiler_events_reswitch(p);
+	}
 	spaces_sweep(p->spaces, now_us);
 	modules_stats(p->modules, &stats);
 	p->state.n_modules = (uint32_t)stats.n_modules;
@@ -258,7 +263,8 @@ static void round_of(struct profiler *p, int64_t until_ns)
 static void wait_for_round(struct profiler *p)
 {
 	struct pollfd fd = {.fd = p->wake, .events = POLLIN};
-	int64_t poll_us = p->hz > PROFILER_DUMP_HZ_MAX ? PROFILER_BURST_POLL_US : PROFILER_POLL_US;
+	int64_t poll_us = p->hurry || p->hz > PROFILER_DUMP_HZ_MAX ? PROFILER_BURST_POLL_US
+								   : PROFILER_POLL_US;
 	int64_t now_us = (int64_t)clock_mono_us();
 	uint64_t unused;
 

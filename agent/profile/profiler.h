@@ -51,7 +51,7 @@ struct profiler_state {
 	uint32_t n_cpus, n_modules, n_tables, n_spaces;
 	uint64_t table_bytes;
 	bool off_cpu;
-	uint64_t switches; /* seen so far */
+	uint64_t switches, switches_lost; /* so far */
 };
 void profiler_state(struct profiler *, struct profiler_state *ret); /* any thread */
 

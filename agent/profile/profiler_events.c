@@ -280,6 +280,15 @@ static int open_tick(struct profiler *p, struct profiler_cpu *c)
 	return c->tick < 0 ? c->tick : 0;
 }
 
+static size_t off_ring_bytes(const struct profiler *p)
+{
+	size_t share = PROFILER_OFF_RINGS_BYTES / p->n_cpus;
+
+	if (share > PROFILER_OFF_RING_BYTES)
+		return PROFILER_OFF_RING_BYTES;
+	return share > PROFILER_RING_BYTES ? share : PROFILER_RING_BYTES;
+}
+
 static int open_switches(struct profiler *p, struct profiler_cpu *c)
 {
 	struct perf_event_attr attr;
@@ -291,7 +300,7 @@ static int open_switches(struct profiler *p, struct profiler_cpu *c)
 	c->off = profiler_event_open(p, &attr, -1, c->cpu, -1, EVENT_SWITCH);
 	if (c->off < 0)
 		return c->off;
-	r = perf_ring_open(&c->switches.ring, c->off, PROFILER_RING_BYTES, PROFILER_RING_MIN_BYTES);
+	r = perf_ring_open(&c->switches.ring, c->off, off_ring_bytes(p), PROFILER_RING_MIN_BYTES);
 	if (r == 0 && !p->off_paused)
 		enable(c->off);
 	return r;
@@ -412,6 +421,21 @@ void profiler_events_retick(struct profiler *p)
 			continue;
 		close_fd(&p->cpus[i].tick);
 		open_tick(p, &p->cpus[i]);
+	}
+}
+
+void profiler_events_reswitch(struct profiler *p)
+{
+	if (p->tier == TIER_OWN)
+		return;
+	profiler_ids_close(&p->ids, EVENT_SWITCH);
+	tasks_forget_off(p->tasks);
+	for (size_t i = 0; i < p->n_cpus; i++) {
+		if (!p->cpus[i].ring.ring.page)
+			continue;
+		perf_ring_close(&p->cpus[i].switches.ring);
+		close_fd(&p->cpus[i].off);
+		open_switches(p, &p->cpus[i]);
 	}
 }
 

@@ -22,6 +22,9 @@ enum {
 		1000000, /* younger records wait: others of that time may still be on their way */
 	PROFILER_RING_BYTES = 512 << 10,
 	PROFILER_RING_MIN_BYTES = 32 << 10,
+	PROFILER_OFF_RING_BYTES = 2 << 20, /* of switches, as long as all take no more than: */
+	PROFILER_OFF_RINGS_BYTES = 16 << 20,
+	PROFILER_HURRY_PERCENT = 40, /* the next round comes sooner when a ring was that full */
 	PROFILER_DUMP_BYTES = 8192,
 	PROFILER_OFF_DUMP_BYTES = 4096,
 	PROFILER_OFF_PENDING_MAX =
@@ -132,7 +135,8 @@ struct profiler {
 	struct task *pending[PROFILER_OFF_PENDING_MAX];
 	size_t n_pending, n_off_unwinds;
 	bool off_dump;
-	int64_t shed_us; /* when dump went; 0: it did not */
+	int64_t shed_us, off_shed_us; /* when dump, off_dump went; 0: they did not */
+	bool hurry;
 
 	struct profiler_state state;
 	uint64_t capture_ns, capture_start_ns; /* CPU of the capture thread */
@@ -154,6 +158,8 @@ int profiler_events_open(struct profiler *);				 /* all rings and events */
 void profiler_events_close(struct profiler *);
 /* The ticks anew, at p->hz and with p->dump. */
 void profiler_events_retick(struct profiler *);
+/* The switches anew, with p->off_dump; and stopped, or going on. */
+void profiler_events_reswitch(struct profiler *);
 void profiler_events_switches(struct profiler *, bool on);
 /* Once a second: CPUs that came or went. */
 void profiler_events_hotplug(struct profiler *);

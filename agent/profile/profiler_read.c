@@ -83,10 +83,14 @@ static void note(struct profiler *p, const struct record *r, enum stacks_note_ki
 static void take_lost(struct profiler *p, const struct record *r)
 {
 	const struct profiler_id *id = profiler_ids_find(&p->ids, r->id);
+	bool switches = id && id->kind == EVENT_SWITCH;
 
-	tasks_forget_off(p->tasks);
-	if (id && id->kind == EVENT_SWITCH && p->tier != TIER_OWN)
-		return; /* of switches only */
+	if (switches || p->tier == TIER_OWN)
+		tasks_forget_off(p->tasks);
+	if (switches) {
+		p->state.switches_lost += r->lost;
+		return;
+	}
 	p->state.lost += r->lost;
 	note(p, r, STACKS_LOST, r->lost);
 }
@@ -178,22 +182,44 @@ static void take(struct profiler *p, const struct record *r)
 	}
 }
 
-/* Copies of stacks are given up before samples are, for a few seconds. */
-static void shed_dumps(struct profiler *p)
+static unsigned fullest(const struct profiler *p, bool switches)
 {
-	for (size_t i = 0; i < p->n_cpus && p->dump && p->hz > PROFILER_DUMP_HZ_MAX; i++) {
-		if (!p->cpus[i].ring.ring.page ||
-		    perf_ring_percent(&p->cpus[i].ring.ring) <= PROFILER_DUMP_PERCENT)
-			continue;
+	unsigned most = 0;
+
+	for (size_t i = 0; i < p->n_cpus; i++) {
+		const struct perf_ring *ring =
+			switches ? &p->cpus[i].switches.ring : &p->cpus[i].ring.ring;
+		unsigned percent = ring->page ? perf_ring_percent(ring) : 0;
+
+		most = percent > most ? percent : most;
+	}
+	return most;
+}
+
+/* Copies of stacks are given up before samples are, for a few seconds. Before the rings are handed back: what of them is
+ * full is known only until then. */
+static void shed_dumps(struct profiler *p, bool *ret_off)
+{
+	unsigned ticks = fullest(p, false), switches = fullest(p, true);
+	int64_t now_us = (int64_t)clock_mono_us();
+
+	p->hurry = ticks > PROFILER_HURRY_PERCENT || switches > PROFILER_HURRY_PERCENT;
+	if (ticks > PROFILER_DUMP_PERCENT && p->dump && p->hz > PROFILER_DUMP_HZ_MAX) {
 		p->dump = false;
-		p->shed_us = (int64_t)clock_mono_us();
+		p->shed_us = now_us;
 		profiler_events_retick(p);
+	}
+	*ret_off = switches > PROFILER_DUMP_PERCENT && p->off_dump;
+	if (*ret_off) {
+		p->off_dump = false;
+		p->off_shed_us = now_us;
 	}
 }
 
 void profiler_read(struct profiler *p, int64_t until_ns)
 {
 	struct record r;
+	bool reswitch;
 
 	heap_fill(p);
 	while (p->n_heap && p->heap[0]->next_ns < (uint64_t)until_ns) {
@@ -202,10 +228,12 @@ void profiler_read(struct profiler *p, int64_t until_ns)
 		heap_advance(p);
 	}
 	profiler_off_settle(p);
-	shed_dumps(p);
+	shed_dumps(p, &reswitch);
 	for (size_t i = 0; i < p->n_cpus; i++) {
 		hand_back(&p->cpus[i].ring);
 		hand_back(&p->cpus[i].switches);
 	}
+	if (reswitch)
+		profiler_events_reswitch(p);
 	profiler_ids_age(&p->ids);
 }

@@ -115,6 +115,19 @@ void spaces_close(struct spaces *s)
 	free(s);
 }
 
+void spaces_prune_modules(struct spaces *s)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
+
+	if (!modules_are_full(s->modules, now))
+		return;
+	for (const struct space *x = s->oldest; x; x = x->newer)
+		for (uint32_t i = 0; x->maps && i < x->maps->n; i++)
+			if (x->maps->at[i].module)
+				x->maps->at[i].module->mapped = true;
+	modules_prune(s->modules, now);
+}
+
 static void want_tables(const struct space *x)
 {
 	for (uint32_t i = 0; x->maps && i < x->maps->n; i++)
@@ -223,6 +236,7 @@ void spaces_mmap(struct spaces *s, uint32_t pid, const struct space_mmap *e)
 				       .start = m.start,
 				       .end = m.end};
 
+		spaces_prune_modules(s);
 		m.module = modules_get(s->modules, &k);
 		m.main = x->fresh && e->path[0] == '/';
 		x->fresh &= !m.main;

@@ -204,6 +204,7 @@ int space_read(struct space *x)
 	snprintf(path, sizeof(path), "%u/exe", x->pid);
 	if (readlinkat(host->fd[ROOT_PROC], path, r.exe, sizeof(r.exe) - 1) < 0)
 		r.exe[0] = 0;
+	spaces_prune_modules(x->owner);
 	was = x->maps;
 	x->maps = NULL;
 	e = read_all(&r, fd);

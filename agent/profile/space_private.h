@@ -49,6 +49,8 @@ struct modules *space_modules(const struct space *);
 /* An address that no mapping explains: reads /proc/PID/maps once more unless that was done lately. True: it was read. */
 bool space_again(struct space *);
 
+/* Lets modules go that no space maps, where there are very many: before modules_get(). */
+void spaces_prune_modules(struct spaces *);
 /* 0; -ENOMEM: nothing changed. */
 int space_add(struct space *, const struct mapping *);
 void space_cut(struct space *, uint64_t start, uint64_t end);

@@ -63,7 +63,8 @@ void symbol_clean(char *name);
 void symbol_demangle(const char *name, char *buf, size_t size);
 
 /* For one frame that was clicked: where an ELF address is in the source, inlined calls included, innermost first,
- * through DWARF. Slow (libdw); query thread. *n lines to symbol_lines_free(). 0; -ENODATA: no line information. */
+ * through DWARF. Slow: a process of its own reads it, since files may be made to break libdw; query thread. *n lines to
+ * symbol_lines_free(). 0; -ENODATA: no line information; -EBADMSG: damaged; -ETIMEDOUT; -EFBIG. */
 struct symbol_line {
 	char *function, *file;
 	int line;

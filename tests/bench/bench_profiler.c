@@ -5,7 +5,6 @@
  * The kernel's part is measured by itself: how much less a thread gets done per CPU second at 5, 10 and 20 kHz than at
  * 0, with the event that the profiler opens. By regression, for at 99 Hz it is lost in the noise.
  */
-#include "../profile_doubles.h"
 
 #include "base/clock.h"
 #include "profile/profiler_private.h"

@@ -4,7 +4,7 @@
 static void fuzz_seeds(void)
 {
 	static const char lines[] =
-		"\0Web Content 12/13 [003] d..2. 1.5: 10 cycles:ppp: \n"
+		"\2Web Content 12/13 [003] d..2. 1.5: 10 cycles:ppp: \n"
 		"\tffffffff81063126 f()(int)+0x6 ([kernel.kallsyms])\n"
 		"\t7f12 A::a->B::b (/tmp/perf-1.map)\n\t7f leaf (inlined)\n  x.c:3\n\n"
 		":-1 -1/-1 2.000000001: offcpu-time: \n\t1 [unknown] ([unknown])\n"

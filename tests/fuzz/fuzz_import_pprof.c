@@ -15,6 +15,7 @@ static void seed_plain(const char *name)
 	FUZZ_CHECK(f);
 	n = gzread(f, data + 1, sizeof(data) - 1);
 	gzclose(f);
+	data[0] = 2;
 	FUZZ_CHECK(n > 0);
 	snprintf(path, sizeof(path), "%s.plain", name);
 	fuzz_seed(path, data, (size_t)n + 1);

@@ -1,13 +1,16 @@
 /*
  * What the fuzz targets of the importers share: one import, and that what came of it is a sound set of
- * stacks of bounded size, or a sentence.
+ * stacks of bounded size, or a sentence; and that it can be written in every format.
  */
 #ifndef STROBE_FUZZ_IMPORT_H
 #define STROBE_FUZZ_IMPORT_H
 
 #include "fuzz.h"
 
+#include "export/profile.h"
 #include "profile/import.h"
+
+#include <jansson.h>
 
 static inline void import_check_frames(const struct stacks *s)
 {
@@ -38,7 +41,62 @@ static inline void import_check(const struct import_result *r)
 	}
 }
 
-/* The first byte decides whether the format is given or to be seen from the bytes. */
+/* ---- out again ---- */
+
+struct import_text {
+	char *p;
+	size_t len;
+};
+
+static inline int import_keep(void *arg, const void *data, size_t len)
+{
+	struct import_text *t = arg;
+
+	t->p = realloc(t->p, t->len + len);
+	FUZZ_CHECK(t->p);
+	memcpy(t->p + t->len, data, len);
+	t->len += len;
+	return 0;
+}
+
+static inline void import_write(const struct stacks *s, const struct fold_tree *tree,
+				enum profile_format f)
+{
+	const struct profile_about about = {.title = "t", .host = "h", .version = "v"};
+	const struct stacks_filter all = {.cpu = -1};
+	struct import_text text = {0};
+	const struct profile_out out = {.write = import_keep, .arg = &text};
+	int r = profile_format_is_tree(f)
+			? export_tree(f, tree, &about, &out)
+			: export_samples(f, s, &all, s->from_us, s->to_us, &about, &out);
+
+	FUZZ_CHECK(r == 0 || (f == PROFILE_STROBE && r == -EMSGSIZE));
+	if (f == PROFILE_SPEEDSCOPE || f == PROFILE_FIREFOX) {
+		json_t *o = json_loadb(text.p, text.len, 0, NULL);
+
+		FUZZ_CHECK(o);
+		json_decref(o);
+	}
+	free(text.p);
+}
+
+static inline void import_write_all(const struct stacks *s)
+{
+	const struct fold_request q = {.ranges = {{s->from_us, s->to_us}},
+				       .n_ranges = 1,
+				       .filter = {.cpu = -1},
+				       .by_process = true};
+	struct fold_tree *tree;
+	struct fold *fold;
+
+	FUZZ_CHECK(fold_begin(&fold, &q) == 0 && fold_add(fold, s) == 0);
+	FUZZ_CHECK(fold_finish(fold, &tree) == 0);
+	for (int f = 0; f <= PROFILE_STROBE; f++)
+		import_write(s, tree, (enum profile_format)f);
+	fold_tree_free(tree);
+}
+
+/* The first byte decides whether the result is written, too, and whether the format is given or to be seen from the bytes. */
 static inline int import_fuzz(const uint8_t *data, size_t size, enum import_format format)
 {
 	struct import_result res = {0};
@@ -57,6 +115,8 @@ static inline int import_fuzz(const uint8_t *data, size_t size, enum import_form
 	FUZZ_CHECK(r == 0 || (r < 0 && err[0]));
 	if (r == 0) {
 		import_check(&res);
+		if (data[0] & 2 && res.stacks->n_samples <= 200 && res.stacks->n_nodes <= 2000)
+			import_write_all(res.stacks);
 		stacks_free(res.stacks);
 	}
 	free(copy);
@@ -74,7 +134,7 @@ static inline void import_seed(const char *name)
 	snprintf(path, sizeof(path), "tests/fixtures/profiles/%s", name);
 	f = fopen(path, "r");
 	FUZZ_CHECK(f);
-	data[0] = 0;
+	data[0] = 2;
 	n = fread(data + 1, 1, sizeof(data) - 1, f);
 	fclose(f);
 	fuzz_seed(name, data, n + 1);
