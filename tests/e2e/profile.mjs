@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { assert, equal, onEnd, openPage, scratch, sleep, startAgent, tests, until } from './lib.mjs';
+import { assert, axeSource, equal, onEnd, openPage, scratch, sleep, startAgent, tests, until } from './lib.mjs';
 
 const t = tests();
 const mode = (page, want, timeout = 15000) =>
@@ -234,6 +234,36 @@ t('frames by the keyboard: walk, zoom, hide, back; the menu; the sandwich', asyn
   await page.waitForSelector('[data-table="sandwich"] tr[aria-selected="true"]');
   equal(await page.locator(GRAPH).count(), 2, 'graphs of the sandwich');
   await context.close();
+});
+
+t('axe finds nothing on the profile page and in the drawer, in both themes', async () => {
+  for (const theme of ['dark', 'light']) {
+    const { page, context, violations, seen } = await profilePage('', { theme });
+    const check = async (where) => {
+      const bad = await page.evaluate(async (source) => {
+        if (!globalThis.axe) new Function(source).call(globalThis);
+        const r = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+        return r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+      }, axeSource()).catch((e) => [`axe did not run: ${e.message}`]);
+      equal(bad.join('\n'), '', `axe on ${where} (${theme})`);
+    };
+    await dragMap(page, 6, 1);
+    await mode(page, 'range');
+    await until('samples', async () => (await samples(page)) > 0);
+    await check('Flame');
+    for (const tab of ['Sandwich', 'Table', 'Flame chart']) {
+      await page.getByRole('tab', { name: tab }).click();
+      await sleep(500);
+      await check(tab);
+    }
+    await page.keyboard.press('p');
+    await page.waitForSelector('[data-drawer] [data-flame-head]');
+    await sleep(700);
+    await check('the drawer');
+    equal(JSON.stringify(await violations()), '[]', 'CSP violations');
+    equal(JSON.stringify(seen.errors), '[]', 'console errors');
+    await context.close();
+  }
 });
 
 t('a burst is asked for and said', async () => {

@@ -63,8 +63,9 @@ export class Cells {
     return id;
   }
 
-  /** Runs of columns in [first, last] that are not known for good, the newest first. */
-  missing(first: number, last: number): [number, number][] {
+  /** Runs of columns in [first, last] that are not known, the newest first; with `again` also those that had
+   *  not ended when they came. */
+  missing(first: number, last: number, again = true): [number, number][] {
     const out: [number, number][] = [];
     let end: number | null = null;
     const close = (begin: number, from: number) => {
@@ -72,7 +73,8 @@ export class Cells {
         out.push([Math.max(begin, e - MOST_COLUMNS + 1), Math.min(MOST_COLUMNS, e - begin + 1)]);
     };
     for (let c = last; c >= first - 1; c--) {
-      const want = c >= first && !this.columns.get(c)?.final;
+      const known = this.columns.get(c);
+      const want = c >= first && (!known || (again && !known.final));
       if (want) end ??= c;
       else if (end !== null) {
         close(c + 1, end);

@@ -75,6 +75,7 @@ test('what came is kept; columns that had not ended are asked for again', () => 
   expect(c.get(0)!.w[3]).toBe(7);
   expect(c.get(1)!.w[3]).toBe(9);
   expect(c.missing(0, 9)).toEqual([[8, 2]]);
+  expect(c.missing(0, 9, false)).toEqual([]);
   expect(c.missing(-2, 10)).toEqual([
     [8, 3],
     [-2, 2],

@@ -7,11 +7,12 @@ import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { editWords } from '../../transform/flame/edit';
 import type { Tree } from '../../transform/flame/tree';
-import type { FlameAnswer } from '../../transform/profiler';
+import type { FlameAnswer, FlameAsk } from '../../transform/profiler';
 import { FlameLegend } from './FlameBox';
 import { Menu, type MenuAt } from './Menu';
 import { burst, burstText, profiler } from './profiler';
 import { Sums } from './Sums';
+import { FORMATS, saveProfile, saveText } from './save';
 import { changeScale, countText } from './words';
 
 const preciseText = (us: number) =>
@@ -180,7 +181,15 @@ function Switch({ based }: { based: boolean }) {
 }
 
 /** What stands at the right end of the details: the profiler's own state and what it cannot name. */
-export function Aside({ missing, leftOut }: { missing: readonly string[]; leftOut: number }) {
+export function Aside({
+  missing,
+  leftOut,
+  ask,
+}: {
+  missing: readonly string[];
+  leftOut: number;
+  ask: FlameAsk;
+}) {
   const [menu, setMenu] = useState<MenuAt | null>(null);
   const open = (label: string, items: () => MenuAt['items']) => (e: MouseEvent) => {
     const r = (e.currentTarget as HTMLElement).getBoundingClientRect();
@@ -189,7 +198,29 @@ export function Aside({ missing, leftOut }: { missing: readonly string[]; leftOu
   return (
     <>
       {leftOut > 0 && <span class="kv">{countText(leftOut)} smallest frames left out</span>}
+      {saveText.value && (
+        <span class={saveText.value.startsWith('▲') ? 'kv warn' : 'kv'} role="status">
+          {saveText.value}
+        </span>
+      )}
       <Missing list={missing} open={open} />
+      <button
+        type="button"
+        class="btn"
+        aria-haspopup="menu"
+        title="The stacks of the range as a file"
+        onClick={open('Save as', () =>
+          FORMATS.map((f) => ({
+            label: f.label,
+            run: () => {
+              const range = ask.ranges[0];
+              if (range) void saveProfile(f.id, range, ask.baseline[0] ?? null, ask.filter);
+            },
+          })),
+        )}
+      >
+        Save <span aria-hidden="true">▾</span>
+      </button>
       <Burst />
       {menu && <Menu at={menu} close={() => setMenu(null)} />}
     </>

@@ -233,7 +233,7 @@ export function Profile() {
         icicle={tab.value === 'icicle'}
         label={`Flame graph of ${answer.sum.n} samples: arrows walk frames, Enter zooms, Escape shows all`}
         actions={{ ...actions, key: canvasKey }}
-        aside={<Aside missing={answer.missing} leftOut={answer.leftOut} />}
+        aside={<Aside missing={answer.missing} leftOut={answer.leftOut} ask={answer.ask} />}
         onFound={found}
         onGraph={(g) => {
           graph.current = g;

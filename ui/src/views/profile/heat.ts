@@ -12,6 +12,8 @@ const LABELLED = 64;
 const CACHES = 6;
 const AT_ONCE = 2;
 const RETRY_MS = 1500;
+/** What has not ended is asked for again so often. */
+const AGAIN_MS = 450;
 
 export interface HeatWant {
   readonly columnUs: number;
@@ -40,6 +42,7 @@ export class HeatFeed {
   private readonly caches = new Map<string, Cells>();
   private flying = 0;
   private waitMs = 0;
+  private againMs = 0;
   private over = false;
   /** What the agent said against the pattern, or that it cannot. */
   why = '';
@@ -67,7 +70,9 @@ export class HeatFeed {
     const now = performance.now();
     if (this.flying >= AT_ONCE || now < this.waitMs || !store.host) return;
     const end = Math.min(last, cells.columnAt(store.clock.now()));
-    const runs = cells.missing(first, end);
+    const again = now >= this.againMs;
+    const runs = cells.missing(first, end, again);
+    if (again) this.againMs = now + AGAIN_MS;
     for (const [from, n] of runs.slice(0, AT_ONCE - this.flying)) void this.ask(w, cells, from, n);
   }
 

@@ -18,6 +18,9 @@ export class Ends {
   private key = '';
   private value = 0;
   private since = 0;
+  private seen = '';
+  private cells: Cells | null = null;
+  private top = 0;
 
   end(
     key: string,
@@ -28,7 +31,11 @@ export class Ends {
     order: readonly number[],
   ): number {
     const now = performance.now();
-    const most = this.most(cells, g, order) / cellUs;
+    const seen = `${cells.version} ${g.first} ${g.n} ${key} ${order.length}`;
+    if (seen !== this.seen || cells !== this.cells) this.top = this.most(cells, g, order);
+    this.seen = seen;
+    this.cells = cells;
+    const most = this.top / cellUs;
     const want = off ? roundTasks(most) : roundEnd(Math.min(1, most));
     if (key !== this.key || want >= this.value || now - this.since > SHRINK_MS) {
       this.key = key;
