@@ -29,6 +29,7 @@ struct stacks_lab {
 	unsigned spread;      /* of 1,000 calls so many leave the path most often taken */
 	unsigned life;	      /* of a process, in samples; 0: for ever */
 	unsigned off;	      /* of 1,000 samples so many are stretches off the CPU */
+	unsigned mixed;	      /* of 1,000 samples so many are of another task than the CPU's own */
 	bool named;
 
 	int64_t at_us; /* the next tick */
@@ -151,12 +152,13 @@ static inline void lab_fill(struct stacks_lab *l, struct stacks *s, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		bool off = lab_random(&l->rnd) % 1000 < l->off;
-		unsigned who = off ? 32 + lab_random(&l->rnd) % 32 : l->cpu % 32;
+		bool other = off || (l->mixed && lab_random(&l->rnd) % 1000 < l->mixed);
+		unsigned who = other ? 32 + lab_random(&l->rnd) % 32 : l->cpu % 32;
 		struct stacks_sample sample = {.cpu = (uint16_t)l->cpu};
 
 		sample.task = lab_task(l, s, who);
 		sample.node = lab_node(l, s, l->running[who].program);
-		sample.at_us = l->at_us + l->cpu * 37 + lab_random(&l->rnd) % 20;
+		sample.at_us = l->at_us + l->cpu * 37 + lab_skewed(&l->rnd, 200);
 		sample.weight_us = 1000000 / l->hz;
 		if (off) {
 			sample.kind = STACKS_OFF;
