@@ -126,6 +126,13 @@ void profiles_close(struct profiles *p)
 	free(p);
 }
 
+void profiles_set_name(struct profiles *p, void (*name)(void *arg, struct stacks *, bool all),
+		       void *arg)
+{
+	p->c.name = name;
+	p->c.name_arg = arg;
+}
+
 /* ---- the profiler's thread ---- */
 
 struct stacks *profiles_begin(struct profiles *p)
