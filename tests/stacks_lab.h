@@ -1,6 +1,6 @@
 /*
- * Sets of stacks for the tests, the fuzzer and the benchmark of the profiler's store: made up, the same
- * for the same seed, shaped as real ones are. Aborts when something fails.
+ * Sets of stacks for the tests, the fuzzer and the benchmark of the profiler's store: made up, the
+ * same for the same seed, shaped as real ones are. Aborts when something fails.
  */
 #ifndef STROBE_TESTS_STACKS_LAB_H
 #define STROBE_TESTS_STACKS_LAB_H
@@ -127,7 +127,8 @@ static inline uint32_t lab_task(struct stacks_lab *l, struct stacks *s, unsigned
 	return l->running[who].task;
 }
 
-/* A way through the program's calls: the upper ones are nearly always the same, the lower ones differ. */
+/* A way through the program's calls: the upper ones are nearly always the same, the lower ones
+ * differ. */
 static inline uint32_t lab_node(struct stacks_lab *l, struct stacks *s, uint32_t program)
 {
 	uint32_t depth = 3 + lab_random(&l->rnd) % (2 * l->depth), node = 0;

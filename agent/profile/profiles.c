@@ -143,6 +143,11 @@ struct stacks *profiles_begin(struct profiles *p)
 	return p->open;
 }
 
+uint64_t profiles_epoch(const struct profiles *p)
+{
+	return p->open_number;
+}
+
 static bool is_full(const struct profiles *p, const struct stacks *s)
 {
 	size_t bytes = stacks_bytes(s);
@@ -200,7 +205,10 @@ static void throw_away(struct profiles *p)
 	p->dropped += old->n_samples;
 	pthread_mutex_unlock(&p->lock);
 	stacks_free(old);
+	pthread_mutex_lock(&p->pending_lock);
 	p->open = next;
+	p->open_number++;
+	pthread_mutex_unlock(&p->pending_lock);
 	crash_log_begin(&p->log, next);
 }
 

@@ -42,6 +42,8 @@ void profiles_close(struct profiles *);					  /* NULL is fine */
  * is, in either case. */
 struct stacks *profiles_begin(struct profiles *);
 void profiles_end(struct profiles *, int64_t now_us, int64_t real_off_us);
+/* Between the two: rises with each new open epoch, in which indices kept from the one before mean nothing. */
+uint64_t profiles_epoch(const struct profiles *);
 
 /* Background thread, a few times a second: names new frames, seals epochs that have ended, hands them
  * to the ring. 0 or -errno of the ring (which is tried again). */

@@ -1,10 +1,10 @@
 /*
- * Profiles once they are sampled: bytes a sample as they are stored, an hour of 8 busy CPUs, and how long a
- * range takes to become a tree or a heat map. Times are of the thread's CPU, medians.
+ * Profiles once they are sampled: bytes a sample as they are stored, an hour of 8 busy CPUs, and
+ * how long a range takes to become a tree or a heat map. Times are of the thread's CPU, medians.
  *
- * The loads are made up (stacks_lab.h). Typical: six programs, with as many new nodes a sample as a recording
- * of python3 and node that work on JSON has (99 Hz, 1.5 at 9,000 samples). Hard: twenty programs in processes of
- * 500 samples, with more than the twice of a recording of compilers.
+ * The loads are made up (stacks_lab.h). Typical: six programs, with as many new nodes a sample as a
+ * recording of python3 and node that work on JSON (1.5 a sample at 9,000 of them). Hard: twenty
+ * programs in processes of 500 samples, with as many as a recording of compilers (6 at 10,000).
  */
 #include "../stacks_lab.h"
 
