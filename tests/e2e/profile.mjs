@@ -266,6 +266,26 @@ t('axe finds nothing on the profile page and in the drawer, in both themes', asy
   }
 });
 
+t('the range is saved as a page that needs no agent', async () => {
+  const { page, context } = await profilePage();
+  await dragMap(page, 6, 1);
+  await mode(page, 'range');
+  await until('samples', async () => (await samples(page)) > 0);
+  const n = await samples(page);
+  const coming = page.waitForEvent('download');
+  await page.getByRole('button', { name: /^Save/ }).click();
+  await page.getByRole('menu').getByText('Flame graph as one page').click();
+  const at = join(scratch(), 'saved.html');
+  await (await coming).saveAs(at);
+  const file = await openPage(`file://${at}`);
+  await file.page.waitForSelector(`${GRAPH}[data-painted]`);
+  equal(await samples(file.page), n, 'samples of the saved page');
+  equal(file.seen.requests.length, 1, 'requests');
+  equal(JSON.stringify(file.seen.errors), '[]', 'console errors');
+  await file.context.close();
+  await context.close();
+});
+
 t('a burst is asked for and said', async () => {
   const { page, context } = await profilePage();
   await page.getByRole('button', { name: /^Burst/ }).click();

@@ -40,7 +40,7 @@ import { profiler } from './profiler';
 import { Ends, rowText, scaleText } from './scale';
 import { countText, shareText } from './words';
 
-const LEFT = 104;
+const LEFT = 96;
 const TOP = 8;
 const AXIS = 22;
 const LABEL_PX = 12;
@@ -146,7 +146,7 @@ class Scope {
     const plot = h - TOP - AXIS;
     const order = offset ? [] : this.ranked(cells, first, n, plot);
     const count = offset ? OFFSETS : Math.max(1, order.length);
-    const rowHeight = Math.max(1, Math.min(offset ? 99 : 24, Math.floor(plot / count)));
+    const rowHeight = Math.max(1, Math.min(offset ? 99 : 48, Math.floor(plot / count)));
     const g: Geometry = {
       x: LEFT,
       y: TOP,
