@@ -8,7 +8,7 @@
 
 #include "profile/fold_internal.h"
 
-enum { NODES_DEFAULT = 200000, NODES_BETWEEN = 1 << 20, DENSE = 16 };
+enum { NODES_DEFAULT = 200000, NODES_BETWEEN = 1 << 20, DENSE = 16, AHEAD = 24, FEW = 64 };
 
 /* One sample's weight on its way into the tree. */
 struct entry {
@@ -127,6 +127,8 @@ static int gather_range(struct fold *f, const struct stacks *s, const struct fil
 		const struct stacks_sample *sample = &s->samples[i];
 		struct entry e = {.node = sample->node, .task = sample->task, .side = side};
 
+		if (to->weights[0] && end - i > AHEAD)
+			__builtin_prefetch(&to->weights[side][sample[AHEAD].node], 1);
 		if (!filter_has(filter, sample))
 			continue;
 		e.weight_us = sample_weight(r, sample, &any);
@@ -180,67 +182,30 @@ static uint64_t count_about(const struct fold *f, const struct stacks *s)
 
 static int add_dense(struct fold *f, const struct stacks *s)
 {
+	struct fold_part part = {.from = s, .n = s->n_nodes, .most = f->request.max_nodes};
 	struct sink to = {.n = 0};
 	int r = 0;
 
 	for (unsigned k = 0; k < f->n_sides; k++) {
 		to.weights[k] = calloc(s->n_nodes, sizeof(**to.weights));
 		r = to.weights[k] ? r : -ENOMEM;
+		part.weights[k] = to.weights[k];
 	}
+	if (f->request.elided)
+		part.most = UINT32_MAX;
+	part.alone = f->names.own->n_nodes == 1;
 	if (r >= 0)
 		r = gather(f, s, &to);
 	if (r >= 0)
-		r = fold_merge_dense(f, s, to.weights);
+		r = fold_merge(f, &part);
+	if (part.alone)
+		stacks_forget_nodes(f->names.own);
 	free(to.weights[0]);
 	free(to.weights[1]);
 	return r;
 }
 
-/* ---- from stack to stack ---- */
-
-/* Where nodes of an epoch went, under one node of the tree at a time. */
-struct walk {
-	struct fold *f;
-	const struct stacks *s;
-	struct {
-		uint32_t turn, to; /* `to` counts if the turn is the present one */
-	} * at;
-	uint32_t turn, *path, cap_path;
-};
-
-static int push(struct walk *w, uint32_t n, uint32_t node)
-{
-	if (n == w->cap_path) {
-		uint32_t cap = w->cap_path ? w->cap_path * 2 : 256,
-			 *grown = realloc(w->path, cap * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		w->path = grown;
-		w->cap_path = cap;
-	}
-	w->path[n] = node;
-	return 0;
-}
-
-static int add_entry(struct walk *w, const struct entry *e)
-{
-	uint32_t node = e->node, n = 0, to;
-
-	for (; w->at[node].turn != w->turn; node = w->s->nodes[node].parent)
-		if (push(w, n++, node) < 0)
-			return -ENOMEM;
-	for (to = w->at[node].to; n-- > 0; w->at[node].to = to) {
-		node = w->path[n];
-		to = fold_node_get(w->f, to, names_frame(&w->f->names, w->s->nodes[node].frame));
-		if (to == UINT32_MAX || stacks_failed(w->f->names.own))
-			return -ENOMEM;
-		w->at[node].turn = w->turn;
-	}
-	w->f->weight[e->side][to].own += e->weight_us;
-	w->f->weight[e->side][to].self += e->weight_us;
-	return 0;
-}
+/* ---- task by task, and few samples ---- */
 
 /* Entries sorted by the node that their task has in the tree, of equal ones in the order they came. */
 static int sort_entries(struct fold *f, const struct stacks *s, struct sink *e)
@@ -274,29 +239,105 @@ static int sort_entries(struct fold *f, const struct stacks *s, struct sink *e)
 	return r;
 }
 
-static int add_entries(struct fold *f, const struct stacks *s, struct sink *e)
+/* Samples of one task after the other, with what is needed for the nodes that one has. */
+struct walk {
+	struct fold *f;
+	struct fold_part part;
+	uint64_t *bits; /* by node: it has a weight, or one below it has */
+	uint32_t *list, cap_list;
+};
+
+static bool walk_open(struct walk *w)
 {
-	struct walk w = {.f = f, .s = s};
-	int r = 0;
+	const struct stacks *s = w->part.from;
 
-	w.at = calloc(s->n_nodes, sizeof(*w.at));
-	if (!w.at)
-		return -ENOMEM;
-	if (f->request.by_process || f->request.by_thread)
-		r = sort_entries(f, s, e);
-	for (uint32_t i = 0; r >= 0 && i < e->n; i++) {
-		bool grouped = f->request.by_process || f->request.by_thread;
-		uint32_t above = grouped ? e->v[i].task : 0;
-
-		if (!w.turn || w.at[0].to != above) {
-			w.turn++;
-			w.at[0].turn = w.turn;
-			w.at[0].to = above;
-		}
-		r = add_entry(&w, &e->v[i]);
+	w->bits = calloc(s->n_nodes / 64 + 1, sizeof(*w->bits));
+	for (unsigned k = 0; k < w->f->n_sides; k++) {
+		w->part.weights[k] = calloc(s->n_nodes, sizeof(uint64_t));
+		if (!w->part.weights[k])
+			return false;
 	}
-	free(w.path);
-	free(w.at);
+	return w->bits != NULL;
+}
+
+static void walk_close(struct walk *w)
+{
+	free(w->part.weights[0]);
+	free(w->part.weights[1]);
+	free(w->bits);
+	free(w->list);
+}
+
+static void mark(struct walk *w, const struct entry *e)
+{
+	const struct stacks_node *nodes = w->part.from->nodes;
+
+	w->part.weights[e->side][e->node] += e->weight_us;
+	for (uint32_t i = e->node; i && !(w->bits[i / 64] >> i % 64 & 1); i = nodes[i].parent) {
+		w->bits[i / 64] |= UINT64_C(1) << i % 64;
+		w->part.n++;
+	}
+}
+
+/* The marked nodes, rising; the marks are gone. */
+static int list_marked(struct walk *w)
+{
+	uint32_t n = 0;
+
+	if (w->part.n >= w->cap_list) {
+		uint32_t cap = w->part.n + 1024, *grown = realloc(w->list, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		w->list = grown;
+		w->cap_list = cap;
+	}
+	for (uint32_t k = 0; n < w->part.n; k++)
+		for (; w->bits[k]; w->bits[k] &= w->bits[k] - 1)
+			w->list[n++] = k * 64 + (uint32_t)__builtin_ctzll(w->bits[k]);
+	w->part.list = w->list;
+	return 0;
+}
+
+/* Entries of one task. */
+static int add_task(struct walk *w, const struct entry *e, uint32_t n, uint32_t of)
+{
+	uint64_t most = w->f->request.max_nodes;
+	int r;
+
+	w->part.n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		mark(w, &e[i]);
+	w->part.most = w->f->request.elided ? UINT32_MAX : (uint32_t)(most * n / of) + FEW;
+	r = list_marked(w);
+	if (r >= 0)
+		r = fold_merge(w->f, &w->part);
+	for (unsigned k = 0; k < w->f->n_sides; k++) {
+		w->part.weights[k][0] = 0;
+		for (uint32_t i = 0; i < w->part.n; i++)
+			w->part.weights[k][w->list[i]] = 0;
+	}
+	return r;
+}
+
+static int add_tasks(struct fold *f, const struct stacks *s, struct sink *e)
+{
+	struct walk w = {.f = f, .part = {.from = s}};
+	bool grouped = f->request.by_process || f->request.by_thread;
+	uint32_t n_before = f->names.own->n_nodes, end;
+	int r = grouped ? sort_entries(f, s, e) : 0;
+
+	if (!walk_open(&w))
+		r = -ENOMEM;
+	for (uint32_t i = 0; r >= 0 && i < e->n; i = end) {
+		w.part.to = grouped ? e->v[i].task : 0;
+		w.part.alone = w.part.to >= n_before;
+		for (end = i + 1; end < e->n && (!grouped || e->v[end].task == w.part.to);)
+			end++;
+		r = add_task(&w, e->v + i, end - i, e->n);
+	}
+	stacks_forget_nodes(f->names.own);
+	walk_close(&w);
 	return r;
 }
 
@@ -352,7 +393,7 @@ static int add_sparse(struct fold *f, const struct stacks *s)
 	int r = gather(f, s, &to);
 
 	if (r >= 0 && to.n)
-		r = add_entries(f, s, &to);
+		r = add_tasks(f, s, &to);
 	free(to.v);
 	return r;
 }

@@ -61,6 +61,7 @@ struct names {
 	struct stacks *own;
 	uint64_t *addrs; /* by own frame, of the first that was seen; and its build-id, a string */
 	uint32_t *build_ids;
+	uint8_t *times; /* by own frame: how many of `from` are called so, 2 for more */
 	uint32_t cap;
 	const struct stacks *from; /* being read */
 	uint32_t *map;		   /* own frame + 1 by frame of `from`; 0: not looked for */
@@ -124,8 +125,18 @@ int fold_reserve(struct fold *, uint32_t n); /* weights of n nodes. 0 or -ENOMEM
 uint32_t fold_node_get(struct fold *, uint32_t parent, uint32_t frame);
 /* The same for one that is known not to be there. */
 uint32_t fold_node_append(struct fold *, uint32_t parent, uint32_t frame);
-/* Adds what `totals` of its sides say (own weights, one a node of `from`; overwritten). */
-int fold_merge_dense(struct fold *, const struct stacks *from, uint64_t *const totals[2]);
+/* Nodes of a set, and how much of each there is. */
+struct fold_part {
+	const struct stacks *from;
+	uint64_t *weights
+		[2]; /* by side and node: of the node itself. Overwritten where it is not 0. */
+	const uint32_t
+		*list; /* those with a weight or one below them, rising, but the root; NULL: all */
+	uint32_t n, most; /* of the list; about how many nodes to keep at most */
+	uint32_t to;	  /* node of the tree that its root is */
+	bool alone;	  /* nothing is below that yet */
+};
+int fold_merge(struct fold *, struct fold_part *); /* 0 or -ENOMEM */
 /* Keeps at most n nodes, those of most weight. 0 or -ENOMEM. */
 int fold_prune(struct fold *, uint32_t n);
 /* Keeps what only the baseline has, and what is above that. 0 or -ENOMEM. */

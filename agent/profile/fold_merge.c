@@ -5,10 +5,14 @@
 
 #include "profile/fold_internal.h"
 
-enum { LOOK_EVERY = 16, BUCKETS_PER_OCTAVE = 16, N_BUCKETS = 64 * BUCKETS_PER_OCTAVE };
+enum {
+	LOOK_EVERY = 16,
+	LOOK_ALL = 20000,
+	BUCKETS_PER_OCTAVE = 16,
+	N_BUCKETS = 64 * BUCKETS_PER_OCTAVE
+};
 
 #define DROPPED UINT64_MAX
-#define DOUBTFUL (UINT64_C(1) << 32) /* what is below it may be there already */
 
 /* ---- nodes ---- */
 
@@ -79,7 +83,7 @@ static uint64_t bucket_start(unsigned b)
 			   : (rest + (1u << (4 - octave)) - 1) >> (4 - octave);
 }
 
-static uint64_t larger(uint64_t *const t[2], uint32_t i)
+static inline uint64_t larger(uint64_t *const t[2], uint32_t i)
 {
 	return t[1] && t[1][i] > t[0][i] ? t[1][i] : t[0][i];
 }
@@ -92,143 +96,190 @@ struct limits {
 
 /* So that about `most` nodes are kept, seen from a part of them. Where many are as light as the lightest
  * that would fit, none of these, unless hardly anything were left. */
-static struct limits find_limits(uint64_t *const totals[2], uint32_t n, uint32_t most)
+static struct limits find_limits(const struct fold_part *p)
 {
-	uint32_t counts[N_BUCKETS] = {0}, have = 0;
+	uint32_t counts[N_BUCKETS] = {0}, have = 0, every = p->n > LOOK_ALL ? LOOK_EVERY : 1;
 	struct limits l = {.surely = 1, .least = 1};
 	unsigned b = N_BUCKETS;
 
-	if (n <= most)
+	if (p->n <= p->most)
 		return l;
-	for (uint32_t i = 0; i < n; i += LOOK_EVERY) {
-		uint64_t v = larger(totals, i);
+	for (uint32_t i = 0; i < p->n; i += every) {
+		uint64_t v = larger(p->weights, p->list ? p->list[i] : i);
 
 		if (v)
 			counts[bucket_of(v)]++;
 	}
-	while (b > 0 && (have + counts[b - 1]) * (uint64_t)LOOK_EVERY <= most)
+	while (b > 0 && (have + counts[b - 1]) * (uint64_t)every <= p->most)
 		have += counts[--b];
 	if (!b)
 		return l;
 	l.surely = b < N_BUCKETS ? bucket_start(b) : UINT64_MAX;
 	l.least = l.surely;
-	if (have * (uint64_t)LOOK_EVERY < most / 16) {
+	if (have * (uint64_t)every < p->most / 16) {
 		l.least = bucket_start(b - 1);
-		l.spare = most - have * LOOK_EVERY;
+		l.spare = p->most - have * every;
 	}
 	return l;
 }
 
-/* One epoch on its way into the tree. */
+/* A part of an epoch on its way into the tree. */
+struct kept {
+	uint32_t node, parent; /* of the epoch; the parent's place among the kept */
+	uint32_t frame, to;    /* own frame and node of the tree */
+	bool doubtful;	       /* what is below it may be there already */
+};
 struct dense {
 	struct fold *f;
-	const struct stacks *from;
-	uint64_t *t[2]; /* totals; once a node was merged, t[0] says where to */
+	const struct fold_part *p;
+	uint64_t *t[2]; /* its weights, summed; of a node that was seen t[0] is its place here */
 	struct limits limits;
-	uint8_t *shared; /* by own frame: several frames of this epoch are called so */
-	bool first;	 /* nothing is in the tree but this epoch */
+	struct kept *kept;	       /* parents first; the root is the first */
+	struct fold_weight *weight[2]; /* total, and self */
+	uint32_t n, cap;
 };
 
-/* Interns the frames of what will be kept, and finds those that are called alike. */
-static int look_up_frames(struct dense *d)
+static int keep(struct dense *d, uint32_t node, uint32_t parent)
 {
-	struct names *names = &d->f->names;
-	uint32_t *seen =
-		calloc(d->from->n_frames + 1 + (size_t)names->own->n_frames, sizeof(*seen));
+	if (d->n == d->cap) {
+		uint32_t cap = d->cap ? d->cap * 2 : 1024;
+		struct kept *kept = realloc(d->kept, cap * sizeof(*kept));
 
-	d->shared = calloc(d->from->n_frames + 1 + (size_t)names->own->n_frames, 1);
-	for (uint32_t i = 1; seen && d->shared && i < d->from->n_nodes; i++) {
-		uint32_t frame = d->from->nodes[i].frame, own;
+		if (!kept)
+			return -ENOMEM;
+		d->kept = kept;
+		for (unsigned k = 0; k < d->f->n_sides; k++) {
+			struct fold_weight *w = realloc(d->weight[k], cap * sizeof(*w));
 
-		if (larger(d->t, i) < d->limits.least || names->map[frame])
-			continue;
-		own = names_frame(names, frame);
-		if (stacks_failed(names->own))
-			break;
-		d->shared[own] |= seen[own] != 0;
-		seen[own] = 1;
+			if (!w)
+				return -ENOMEM;
+			d->weight[k] = w;
+		}
+		d->cap = cap;
 	}
-	free(seen);
-	return !seen || !d->shared || stacks_failed(names->own) ? -ENOMEM : 0;
-}
-
-static inline void move_weight(struct dense *d, uint32_t i, uint32_t parent, uint32_t to)
-{
+	d->kept[d->n] = (struct kept){.node = node, .parent = parent};
 	for (unsigned k = 0; k < d->f->n_sides; k++) {
-		struct fold_weight *w = d->f->weight[k];
-		uint64_t v = d->t[k][i];
-
-		w[parent].self -= v;
-		if (to == UINT32_MAX)
-			continue;
-		w[parent].own -= v;
-		w[to].own += v;
-		w[to].self += v;
+		d->weight[k][d->n] = (struct fold_weight){d->t[k][node], d->t[k][node]};
+		if (node)
+			d->weight[k][parent].self -= d->t[k][node];
 	}
-}
-
-static int merge_one(struct dense *d, uint32_t i)
-{
-	const struct stacks_node *n = &d->from->nodes[i];
-	uint64_t above = d->t[0][n->parent], v = larger(d->t, i), doubt;
-	uint32_t parent = (uint32_t)above, to, frame;
-
-	if (v < d->limits.surely && v >= d->limits.least && above != DROPPED) {
-		if (d->limits.spare)
-			d->limits.spare--;
-		else
-			d->limits.least = d->limits.surely;
-	}
-	if (!v || above == DROPPED || v < d->limits.least) {
-		if (v && above != DROPPED)
-			move_weight(d, i, parent, UINT32_MAX);
-		d->f->left_out += v != 0;
-		d->t[0][i] = DROPPED;
-		return 0;
-	}
-	frame = names_frame(&d->f->names, n->frame);
-	doubt = d->shared[frame] ? DOUBTFUL : above & DOUBTFUL;
-	to = d->first && !doubt ? fold_node_append(d->f, parent, frame)
-				: fold_node_get(d->f, parent, frame);
-	if (to == UINT32_MAX)
-		return -ENOMEM;
-	move_weight(d, i, parent, to);
-	d->t[0][i] = to | doubt;
+	d->t[0][node] = d->n++;
 	return 0;
 }
 
-static int merge_all(struct dense *d)
+/* One that is not kept: only its parent's own weight shows it. */
+static void leave(struct dense *d, uint32_t node, uint64_t above)
 {
-	int r = 0;
+	for (unsigned k = 0; above != DROPPED && k < d->f->n_sides; k++)
+		d->weight[k][above].self -= d->t[k][node];
+	d->f->left_out++;
+	d->t[0][node] = DROPPED;
+}
 
-	for (unsigned k = 0; k < d->f->n_sides; k++) {
-		d->f->weight[k][0].own += d->t[k][0];
-		d->f->weight[k][0].self += d->t[k][0];
+/* Whether a node of that weight is kept, which is not surely so. */
+static bool is_spared(struct limits *l, uint64_t v)
+{
+	if (v < l->least || !l->spare)
+		return false;
+	l->spare--;
+	return true;
+}
+
+static int keep_heavy(struct dense *d)
+{
+	const struct stacks_node *nodes = d->p->from->nodes;
+	const uint32_t *list = d->p->list;
+	int r = keep(d, 0, 0);
+
+	for (uint32_t k = list ? 0 : 1; r >= 0 && k < d->p->n; k++) {
+		uint32_t i = list ? list[k] : k;
+		uint64_t v = larger(d->t, i), above;
+
+		if (!v)
+			continue; /* and nothing is below it */
+		above = d->t[0][nodes[i].parent];
+		if (above == DROPPED || (v < d->limits.surely && !is_spared(&d->limits, v)))
+			leave(d, i, above);
+		else
+			r = keep(d, i, (uint32_t)above);
 	}
-	d->t[0][0] = 0;
-	for (uint32_t i = 1; r >= 0 && i < d->from->n_nodes; i++)
-		r = merge_one(d, i);
-	if (d->first)
-		stacks_forget_nodes(d->f->names.own);
 	return r;
 }
 
-int fold_merge_dense(struct fold *f, const struct stacks *from, uint64_t *const totals[2])
+/* Of those that are called alike it is not known whether they are there already, nor of what is below. */
+static int look_up_frames(struct dense *d)
 {
-	struct dense d = {.f = f, .from = from, .t = {totals[0], totals[1]}};
-	uint32_t most = f->request.max_nodes + f->request.max_nodes / 4;
+	struct names *names = &d->f->names;
+
+	for (uint32_t i = 1; i < d->n; i++)
+		d->kept[i].frame = names_frame(names, d->p->from->nodes[d->kept[i].node].frame);
+	if (stacks_failed(names->own))
+		return -ENOMEM;
+	for (uint32_t i = 1; i < d->n; i++)
+		d->kept[i].doubtful = names->times[d->kept[i].frame] > 1;
+	return 0;
+}
+
+static int merge_kept(struct dense *d)
+{
+	struct fold *f = d->f;
+
+	for (uint32_t i = 0; i < d->n; i++) {
+		struct kept *n = &d->kept[i], *parent = &d->kept[n->parent];
+
+		n->doubtful |= i && parent->doubtful;
+		if (!i)
+			n->to = d->p->to;
+		else if (d->p->alone && !n->doubtful)
+			n->to = fold_node_append(f, parent->to, n->frame);
+		else
+			n->to = fold_node_get(f, parent->to, n->frame);
+		if (n->to == UINT32_MAX)
+			return -ENOMEM;
+		for (unsigned k = 0; k < f->n_sides; k++) {
+			const struct fold_weight *w = &d->weight[k][i];
+
+			f->weight[k][n->to].own += w->own;
+			f->weight[k][n->to].self += w->self;
+			if (i)
+				f->weight[k][parent->to].own -= w->own;
+		}
+	}
+	return 0;
+}
+
+static void sum_up(const struct fold_part *p, uint64_t *t)
+{
+	const struct stacks_node *nodes = p->from->nodes;
+
+	if (p->list) {
+		for (uint32_t k = p->n; k-- > 0;)
+			t[nodes[p->list[k]].parent] += t[p->list[k]];
+		return;
+	}
+	for (uint32_t i = p->n - 1; i > 0; i--)
+		if (t[i])
+			t[nodes[i].parent] += t[i];
+}
+
+int fold_merge(struct fold *f, struct fold_part *p)
+{
+	struct dense d = {.f = f, .p = p, .t = {p->weights[0], p->weights[1]}};
 	int r;
 
 	for (unsigned k = 0; k < f->n_sides; k++)
-		for (uint32_t i = from->n_nodes - 1; i > 0; i--)
-			if (totals[k][i])
-				totals[k][from->nodes[i].parent] += totals[k][i];
-	d.first = f->names.own->n_nodes == 1;
-	d.limits = find_limits(totals, f->request.elided ? 0 : from->n_nodes, most);
-	r = look_up_frames(&d);
+		sum_up(p, p->weights[k]);
+	d.limits = find_limits(p);
+	r = keep_heavy(&d);
 	if (r >= 0)
-		r = merge_all(&d);
-	free(d.shared);
+		r = look_up_frames(&d);
+	if (r >= 0)
+		r = fold_reserve(f, f->names.own->n_nodes + d.n);
+	if (r >= 0)
+		r = merge_kept(&d);
+	free(d.kept);
+	free(d.weight[0]);
+	free(d.weight[1]);
 	return r;
 }
 

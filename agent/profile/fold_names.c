@@ -19,6 +19,7 @@ void names_close(struct names *n)
 	stacks_free(n->own);
 	free(n->addrs);
 	free(n->build_ids);
+	free(n->times);
 	free(n->map);
 	*n = (struct names){0};
 }
@@ -34,6 +35,8 @@ int names_begin(struct names *n, const struct stacks *from)
 		n->cap_map = from->n_frames;
 	}
 	memset(n->map, 0, from->n_frames * sizeof(*n->map));
+	if (n->times)
+		memset(n->times, 0, n->cap);
 	n->from = from;
 	return 0;
 }
@@ -41,6 +44,7 @@ int names_begin(struct names *n, const struct stacks *from)
 static int reserve(struct names *n, uint32_t count)
 {
 	uint64_t *addrs;
+	uint8_t *times;
 	uint32_t *ids, cap = n->cap ? n->cap * 2 : 1024;
 
 	if (count <= n->cap)
@@ -55,6 +59,11 @@ static int reserve(struct names *n, uint32_t count)
 	if (!ids)
 		return -ENOMEM;
 	n->build_ids = ids;
+	times = realloc(n->times, cap);
+	if (!times)
+		return -ENOMEM;
+	n->times = times;
+	memset(times + n->cap, 0, cap - n->cap);
 	memset(addrs + n->cap, 0, (cap - n->cap) * sizeof(*addrs));
 	memset(ids + n->cap, 0, (cap - n->cap) * sizeof(*ids));
 	n->cap = cap;
@@ -80,6 +89,8 @@ uint32_t names_look_up(struct names *n, uint32_t frame)
 		n->addrs[i] = f->addr;
 		n->build_ids[i] = stacks_string(n->own, id, strlen(id));
 	}
+	if (n->times[i] < 2)
+		n->times[i]++;
 	n->map[frame] = i + 1;
 	return i;
 }

@@ -137,6 +137,7 @@ struct profiler {
 	bool off_dump;
 	int64_t shed_us, off_shed_us; /* when dump, off_dump went; 0: they did not */
 	bool hurry;
+	int64_t read_us; /* the last round */
 
 	struct profiler_state state;
 	uint64_t capture_ns, capture_start_ns; /* CPU of the capture thread */

@@ -196,14 +196,21 @@ static unsigned fullest(const struct profiler *p, bool switches)
 	return most;
 }
 
-/* Copies of stacks are given up before samples are, for a few seconds. Before the rings are handed back: what of them is
- * full is known only until then. */
+/* Copies of stacks are given up before samples are, for a few seconds: when they come so fast that a ring would be full in
+ * two short rounds. (That it was full after a stall says nothing.) Before the rings are handed back: what of them is full
+ * is known only until then. */
 static void shed_dumps(struct profiler *p, bool *ret_off)
 {
 	unsigned ticks = fullest(p, false), switches = fullest(p, true);
-	int64_t now_us = (int64_t)clock_mono_us();
+	int64_t now_us = (int64_t)clock_mono_us(), took_us = now_us - p->read_us;
+	enum { FAST_US = 2 * PROFILER_BURST_POLL_US };
 
 	p->hurry = ticks > PROFILER_HURRY_PERCENT || switches > PROFILER_HURRY_PERCENT;
+	p->read_us = now_us;
+	if (took_us > FAST_US) {
+		ticks = (unsigned)(ticks * FAST_US / took_us);
+		switches = (unsigned)(switches * FAST_US / took_us);
+	}
 	if (ticks > PROFILER_DUMP_PERCENT && p->dump && p->hz > PROFILER_DUMP_HZ_MAX) {
 		p->dump = false;
 		p->shed_us = now_us;

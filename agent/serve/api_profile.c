@@ -179,6 +179,10 @@ unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
 	if (!ends.base[0])
 		return 0;
 	status = api_range_parse(ends.base, base_names, times, range, err, err_len);
+	c->about.wall_base_from_us =
+		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[0]);
+	c->about.wall_base_to_us =
+		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[1]);
 	c->fold.base[0] = (struct stacks_range){range[0], range[1]};
 	c->fold.n_base = 1;
 	return status;

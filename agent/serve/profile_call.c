@@ -293,6 +293,8 @@ static int run_export(struct job *job)
 	struct fold_tree *tree = NULL;
 	int r;
 
+	c->about.kind = c->filter.kind;
+	c->about.n_cpus = (uint16_t)c->n_cpus;
 	if (!profile_format_is_tree(c->format))
 		return export_stacks(job, &out);
 	r = fold_all(job, &tree, NULL, NULL);

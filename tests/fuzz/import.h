@@ -1,6 +1,6 @@
 /*
  * What the fuzz targets of the importers share: one import, and that what came of it is a sound set of
- * stacks of bounded size, or a sentence; and that it can be written in every format.
+ * stacks of bounded size, or a sentence; and that it can be written in other formats.
  */
 #ifndef STROBE_FUZZ_IMPORT_H
 #define STROBE_FUZZ_IMPORT_H
@@ -70,7 +70,7 @@ static inline void import_write(const struct stacks *s, const struct fold_tree *
 			? export_tree(f, tree, &about, &out)
 			: export_samples(f, s, &all, s->from_us, s->to_us, &about, &out);
 
-	FUZZ_CHECK(r == 0 || (f == PROFILE_STROBE && r == -EMSGSIZE));
+	FUZZ_CHECK(r == 0);
 	if (f == PROFILE_SPEEDSCOPE || f == PROFILE_FIREFOX) {
 		json_t *o = json_loadb(text.p, text.len, 0, NULL);
 
@@ -91,7 +91,7 @@ static inline void import_write_all(const struct stacks *s)
 
 	FUZZ_CHECK(fold_begin(&fold, &q) == 0 && fold_add(fold, s) == 0);
 	FUZZ_CHECK(fold_finish(fold, &tree) == 0);
-	for (int f = 0; f <= PROFILE_STROBE; f++)
+	for (int f = 0; f < PROFILE_STROBE; f++) /* epochs have a target of their own */
 		import_write(s, tree, (enum profile_format)f);
 	fold_tree_free(tree);
 }

@@ -208,9 +208,9 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
           <col />
           <col width={narrow ? 54 : 62} />
           <col width={narrow ? 50 : 58} />
-          <col width={narrow ? 64 : 84} />
-          <col width={narrow ? 64 : 84} />
-          <col width={narrow ? 52 : 84} />
+          <col width={narrow ? 62 : 84} />
+          <col width={narrow ? 62 : 84} />
+          <col width={narrow ? 60 : 84} />
         </colgroup>
         <thead>
           <tr>

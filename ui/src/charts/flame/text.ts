@@ -46,10 +46,11 @@ export class TextFit {
   }
 }
 
-/** One package, namespace or path less: "a::b::c" to "b::c". What stands in <> or () is not taken apart. */
+/** One package, namespace or path less: "a::b::c" to "b::c". What stands in <> or () is not taken apart, nor what a
+ * compiler adds to a function's name (".isra.0"). */
 export function unpackaged(s: string): string {
   const open = s.search(/[<(]/);
   const head = open < 0 ? s : s.slice(0, open);
-  const m = /^[^:./]*(::|\.|\/)(?=[^:./\s])/.exec(head);
+  const m = /^[^:./]*(::|\.(?!isra\b|part\b|constprop\b|cold\b|lto_priv\b|llvm\b|clone\b|\d)|\/)(?=[^:./\s])/.exec(head);
   return m ? s.slice(m[0].length) : s;
 }
