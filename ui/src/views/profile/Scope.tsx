@@ -20,7 +20,7 @@ import {
   rows,
   which,
 } from '../../state/profile';
-import { baseline, fixed, moreRanges, select, selection, viewNow } from '../../state/view';
+import { baseline, fixed, goLive, moreRanges, pause, select, selection, viewNow } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { type Cells, cellMost } from '../../transform/cells';
@@ -57,6 +57,7 @@ class Scope {
   readonly map: ScopeMap;
   private readonly feed = new HeatFeed(() => this.map.paintSoon());
   private readonly ends = new Ends();
+  private wasLive = false;
   private draft: { span: View; base: boolean } | null = null;
   private order: number[] = [];
   private orderKey = '';
@@ -87,6 +88,14 @@ class Scope {
       },
       baseline: (s) => {
         baseline.value = s;
+        if (this.wasLive && !selection.peek()) goLive();
+      },
+      begin: () => {
+        this.wasLive = fixed.peek() === null;
+        pause(store);
+      },
+      cancelled: () => {
+        if (this.wasLive) goLive();
       },
       draft: (span, base) => {
         this.draft = span && { span, base };
@@ -132,7 +141,6 @@ class Scope {
   private picture(w: number, h: number): ScopePicture | null {
     if (!store.host || !store.newest) return null;
     const view = viewNow(store);
-    const live = fixed.peek() === null;
     const columnUs = columnFor(view.to - view.from);
     const margin = w >= 1400 ? 112 : 72;
     const room = w - LEFT - 16 - margin - 16;
@@ -140,7 +148,7 @@ class Scope {
     const n = Math.floor(room / cw);
     const cells = this.feed.cells(this.want(columnUs));
     this.cells = cells;
-    const end = live ? store.clock.now() : view.to - 1;
+    const end = view.to - 1;
     const first = cells.columnAt(end) - n + 1;
     const offset = rows.peek() === 'offset';
     const plot = h - TOP - AXIS;
