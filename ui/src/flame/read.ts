@@ -20,7 +20,16 @@ type Json = Record<string, unknown>;
 
 const text = (v: unknown): string => (typeof v === 'string' ? v : '');
 const num = (v: unknown): number => (typeof v === 'number' && Number.isFinite(v) ? v : 0);
-const nums = (v: unknown): number[] => (Array.isArray(v) ? v.map(num) : []);
+
+type Typed = Uint8Array | Uint32Array | Float64Array;
+
+/** A column of n numbers; what is none, or of another length, is left out (or zeros where it must be there). */
+function column<T extends Typed>(v: unknown, n: number, type: new (n: number) => T, needed = false): T {
+  if (!Array.isArray(v) || v.length !== n) return new type(needed ? n : 0);
+  const out = new type(n);
+  for (let i = 0; i < n; i++) out[i] = num(v[i]);
+  return out;
+}
 
 function sumOf(v: unknown): Sum {
   const o = (typeof v === 'object' && v !== null ? v : {}) as Json;
@@ -49,28 +58,21 @@ export function readFile(json: string): FileProfile {
   } catch {
     throw new Error('The profile in this file is damaged: it is no JSON.');
   }
-  const depth = nums(o.depth);
-  const name = nums(o.name);
-  const total = nums(o.total_us);
-  const n = depth.length;
-  if (!n || name.length !== n || total.length !== n)
+  const n = Array.isArray(o.depth) ? o.depth.length : 0;
+  const long = (v: unknown) => Array.isArray(v) && v.length === n;
+  if (!n || !long(o.name) || !long(o.total_us))
     throw new Error('The profile in this file is damaged: its columns are not of one length.');
-  const column = (v: unknown) => {
-    const a = nums(v);
-    return a.length === n ? Float64Array.from(a) : new Float64Array(0);
-  };
   const based = Array.isArray(o.base_total_us) && typeof o.base === 'object' && o.base !== null;
-  const type = nums(o.type);
   const tree = treeOf({
     strings: Array.isArray(o.strings) ? o.strings.map(text) : [],
-    depth,
-    name: Uint32Array.from(name),
-    module: Uint32Array.from(nums(o.module)),
-    type: type.length === n ? Uint8Array.from(type) : new Uint8Array(n).fill(1, 1),
-    total: Float64Array.from(total),
-    self: nums(o.self_us).length === n ? column(o.self_us) : new Float64Array(n),
-    baseTotal: based ? column(o.base_total_us) : new Float64Array(0),
-    baseSelf: based ? column(o.base_self_us) : new Float64Array(0),
+    depth: column(o.depth, n, Uint32Array),
+    name: column(o.name, n, Uint32Array),
+    module: column(o.module, n, Uint32Array),
+    type: long(o.type) ? column(o.type, n, Uint8Array) : new Uint8Array(n).fill(1, 1),
+    total: column(o.total_us, n, Float64Array),
+    self: column(o.self_us, n, Float64Array, true),
+    baseTotal: based ? column(o.base_total_us, n, Float64Array) : new Float64Array(0),
+    baseSelf: based ? column(o.base_self_us, n, Float64Array) : new Float64Array(0),
     addr: new BigUint64Array(0),
     buildId: new Uint32Array(0),
   });

@@ -4,6 +4,10 @@ import { type Cell, cellAt, type Geometry, type Span, spanOf, widthOf } from '..
 import { paintScope, type ScopePicture } from './paint';
 
 export interface ScopeEvents {
+  /** A range is being made: time is to stand still. */
+  begin(): void;
+  /** It was given up. */
+  cancelled(): void;
   /** A range was made; `add`: beside those that are there. */
   range(s: Span, add: boolean): void;
   baseline(s: Span): void;
@@ -131,6 +135,7 @@ export class ScopeMap {
     const onLabel = !this.g.offset && x < this.g.x;
     this.canvas.style.cursor = onLabel ? 'pointer' : cell ? 'crosshair' : '';
     const from = this.dragging(e) ? this.down!.cell : this.anchor;
+    if (from && this.down && !this.began) this.start();
     if (from && cell) this.on.draft(spanOf(from, cell), this.base);
   };
 
@@ -149,14 +154,24 @@ export class ScopeMap {
     if (dragged) this.finish(d.cell, cell, e.shiftKey);
     else if (this.anchor) this.finish(this.anchor, cell, e.shiftKey);
     else {
+      this.start();
       this.anchor = cell;
       this.on.draft(cell, this.base);
     }
   };
 
+  private began = false;
+
+  private start(): void {
+    if (this.began) return;
+    this.began = true;
+    this.on.begin();
+  }
+
   private finish(a: Cell, b: Cell, add: boolean): void {
     const s = spanOf(a, b);
     this.anchor = null;
+    this.began = false;
     this.on.draft(null, false);
     if (this.base) this.on.baseline(s);
     else this.on.range(s, add);
@@ -169,6 +184,8 @@ export class ScopeMap {
     this.anchor = this.down = null;
     this.base = false;
     if (had) this.on.draft(null, false);
+    if (this.began) this.on.cancelled();
+    this.began = false;
     return had;
   }
 
@@ -204,6 +221,7 @@ export class ScopeMap {
       if (this.anchor) this.finish(this.anchor, this.cursor, e.shiftKey);
       else {
         this.base = e.ctrlKey || e.metaKey;
+        this.start();
         this.anchor = this.cursor;
         this.on.draft(this.cursor, this.base);
       }

@@ -165,7 +165,7 @@ function paintAxes(c: CanvasRenderingContext2D, p: ScopePicture, font: string): 
   c.textAlign = 'right';
   c.fillStyle = css.t3;
   for (const [y, text] of p.rowLabels)
-    c.fillText(cut(c, text, g.x - 16), g.x - 8, Math.max(g.y + 5, Math.min(g.y + g.height - 4, y)));
+    c.fillText(cut(c, text, g.x - 10), g.x - 6, Math.max(g.y + 5, Math.min(g.y + g.height - 4, y)));
   c.textBaseline = 'alphabetic';
   const bottom = g.y + g.height;
   for (const [t, text] of p.ticks) {

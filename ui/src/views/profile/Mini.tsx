@@ -8,7 +8,7 @@ import type { ScopePicture } from '../../charts/scope/paint';
 import { clockText, zoneMs } from '../../charts/time';
 import { profiling } from '../../state/page';
 import { theme } from '../../state/prefs';
-import { baseline, fixed, select, selection, viewNow } from '../../state/view';
+import { baseline, fixed, goLive, pause, select, selection, viewNow } from '../../state/view';
 import { store } from '../../store/store';
 import { cellMost } from '../../transform/cells';
 import { ALL } from '../../transform/profiler';
@@ -29,6 +29,7 @@ class Small {
   private readonly map: ScopeMap;
   private readonly feed = new HeatFeed(() => this.map.paintSoon());
   private readonly ends = new Ends();
+  private wasLive = false;
   private draft: { span: Span; base: boolean } | null = null;
   private key = '';
   private readonly off: () => void;
@@ -43,6 +44,14 @@ class Small {
       range: (s) => select(store, s),
       baseline: (s) => {
         baseline.value = s;
+        if (this.wasLive && !selection.peek()) goLive();
+      },
+      begin: () => {
+        this.wasLive = fixed.peek() === null;
+        pause(store);
+      },
+      cancelled: () => {
+        if (this.wasLive) goLive();
       },
       draft: (span, base) => {
         this.draft = span && { span, base };
@@ -87,7 +96,7 @@ class Small {
     const rowHeight = Math.max(1, Math.floor((h - TOP - AXIS) / OFFSETS));
     const height = rowHeight * OFFSETS;
     const n = Math.floor((w - LEFT - RIGHT) / COLUMN_PX);
-    const end = fixed.peek() === null ? store.clock.now() : view.to - 1;
+    const end = view.to - 1;
     const first = cells.columnAt(end) - n + 1;
     const g: Geometry = {
       x: LEFT,

@@ -164,6 +164,9 @@ export function Profile() {
     source: sourceOf,
     more: (t, i) => {
       const task = taskOf(t, i);
+      const all = commOf(t, i);
+      if (all)
+        return [{ label: `Only ${all}`, run: () => void (chips.value = { ...chips.peek(), process: all }) }];
       return task
         ? [
             {
@@ -261,6 +264,15 @@ export function Profile() {
       <Keys hint={hint.value} ranged={selection.value !== null} />
     </div>
   );
+}
+
+/** The command of the processes that a frame belongs to, from the frame "comm ×n" below the root. */
+export function commOf(t: Tree, i: number): string {
+  for (let p = i; p > 0; p = t.parent[p]!) {
+    const m = t.type[p] === 6 && t.depth[p] === 1 ? /^(.*) ×\d+$/.exec(nameOf(t, p)) : null;
+    if (m) return m[1]!;
+  }
+  return '';
 }
 
 /** The process that a frame belongs to, from the frame "comm pid" below the root. */

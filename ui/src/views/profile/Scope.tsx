@@ -20,7 +20,7 @@ import {
   rows,
   which,
 } from '../../state/profile';
-import { baseline, fixed, moreRanges, select, selection, viewNow } from '../../state/view';
+import { baseline, fixed, goLive, moreRanges, pause, select, selection, viewNow } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { type Cells, cellMost } from '../../transform/cells';
@@ -40,7 +40,7 @@ import { profiler } from './profiler';
 import { Ends, rowText, scaleText } from './scale';
 import { countText, shareText } from './words';
 
-const LEFT = 104;
+const LEFT = 96;
 const TOP = 8;
 const AXIS = 22;
 const LABEL_PX = 12;
@@ -57,6 +57,7 @@ class Scope {
   readonly map: ScopeMap;
   private readonly feed = new HeatFeed(() => this.map.paintSoon());
   private readonly ends = new Ends();
+  private wasLive = false;
   private draft: { span: View; base: boolean } | null = null;
   private order: number[] = [];
   private orderKey = '';
@@ -87,6 +88,14 @@ class Scope {
       },
       baseline: (s) => {
         baseline.value = s;
+        if (this.wasLive && !selection.peek()) goLive();
+      },
+      begin: () => {
+        this.wasLive = fixed.peek() === null;
+        pause(store);
+      },
+      cancelled: () => {
+        if (this.wasLive) goLive();
       },
       draft: (span, base) => {
         this.draft = span && { span, base };
@@ -132,7 +141,6 @@ class Scope {
   private picture(w: number, h: number): ScopePicture | null {
     if (!store.host || !store.newest) return null;
     const view = viewNow(store);
-    const live = fixed.peek() === null;
     const columnUs = columnFor(view.to - view.from);
     const margin = w >= 1400 ? 112 : 72;
     const room = w - LEFT - 16 - margin - 16;
@@ -140,13 +148,13 @@ class Scope {
     const n = Math.floor(room / cw);
     const cells = this.feed.cells(this.want(columnUs));
     this.cells = cells;
-    const end = live ? store.clock.now() : view.to - 1;
+    const end = view.to - 1;
     const first = cells.columnAt(end) - n + 1;
     const offset = rows.peek() === 'offset';
     const plot = h - TOP - AXIS;
     const order = offset ? [] : this.ranked(cells, first, n, plot);
     const count = offset ? OFFSETS : Math.max(1, order.length);
-    const rowHeight = Math.max(1, Math.min(offset ? 99 : 24, Math.floor(plot / count)));
+    const rowHeight = Math.max(1, Math.min(offset ? 99 : 48, Math.floor(plot / count)));
     const g: Geometry = {
       x: LEFT,
       y: TOP,

@@ -1,7 +1,6 @@
 // The data behind a sub-second map: which columns are shown, what of them is missing, and asking for it, the
 // newest twice a second while the page is live.
 
-import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { Cells } from '../../transform/cells';
 import { askHeat, type Filter, type HeatRows } from '../../transform/profiler';
@@ -95,15 +94,4 @@ export class HeatFeed {
     this.why = value ? '' : (why?.text ?? '');
     this.changed();
   }
-}
-
-/** Columns that a view shows in `room` columns, the last one at the view's end. */
-export function columnsOf(
-  cells: Cells,
-  view: View,
-  room: number,
-  live: boolean,
-): { first: number; n: number } {
-  const last = cells.columnAt(live ? store.clock.now() : view.to - 1);
-  return { first: last - room + 1, n: room };
 }
