@@ -310,6 +310,8 @@ int profiler_background_step(struct profiler *p)
 	modules_step(p->modules, BACKGROUND_MS);
 	now_us = (int64_t)clock_mono_us();
 	profiler_jits_step(p->jits, now_us);
+	while (namer_step(p->namer) > 0 && !atomic_load(&p->stopped))
+		;
 	if (now_us >= p->next_profiles_us) {
 		profiles_step(p->config.profiles);
 		p->next_profiles_us = now_us + PROFILES_US;

@@ -129,12 +129,15 @@ static int list_symbols(struct builder *b)
 
 static uint32_t hash_rule(const struct cfi_rule *rule)
 {
-	const uint8_t *p = (const uint8_t *)rule;
-	uint32_t h = 2166136261;
+	enum { WORDS = sizeof(*rule) / sizeof(uint64_t) };
+	uint64_t words[WORDS + 1] = {0}, h = 0;
 
-	for (size_t i = 0; i < sizeof(*rule); i++)
-		h = (h ^ p[i]) * 16777619;
-	return h ^ h >> 15;
+	memcpy(words, rule, sizeof(*rule));
+	for (size_t i = 0; i <= WORDS; i++) {
+		h = (h ^ words[i]) * 0x9e3779b97f4a7c15u;
+		h ^= h >> 32;
+	}
+	return (uint32_t)h;
 }
 
 /* Its index; 0 also where there is no room for another rule. -ENOMEM. */
