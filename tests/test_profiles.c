@@ -452,14 +452,14 @@ START_TEST(what_was_sealed_is_in_the_ring_after_a_restart)
 		ring = open_test_ring();
 		p = open_profiles(2 << 20, dir, ring);
 		seen = see_all(p);
-		ck_assert_uint_eq(seen.to, turn * 100000);
-		for (uint32_t i = turn * 100000; i < (turn + 1) * 100000; i += 50) {
+		ck_assert_uint_eq(seen.to, turn * 50000);
+		for (uint32_t i = turn * 50000; i < (turn + 1) * 50000; i += 50) {
 			add(p, i, i + 50);
 			ck_assert_int_eq(profiles_step(p), 0);
 		}
 		seen = see_all(p);
 		ck_assert_uint_eq(seen.from, 0);
-		ck_assert_uint_eq(seen.to, (turn + 1) * 100000);
+		ck_assert_uint_eq(seen.to, (turn + 1) * 50000);
 		profiles_finish(p);
 		profiles_stats(p, &st);
 		ck_assert_uint_le(st.memory_bytes, 2 << 20);

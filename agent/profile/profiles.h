@@ -36,7 +36,7 @@ int profiles_open(struct profiles **ret, const struct profiles_config *); /* 0 o
 /* config.name, for one that is made after this: before the first profiles_step(). */
 void profiles_set_name(struct profiles *, void (*name)(void *arg, struct stacks *, bool all),
 		       void *arg);
-void profiles_close(struct profiles *);					  /* NULL is fine */
+void profiles_close(struct profiles *); /* NULL is fine */
 
 /* Profiler's thread: the open epoch, locked, to add to (NULL: no memory); then unlock and say what time it
  * is, in either case. */
@@ -52,7 +52,8 @@ int profiles_step(struct profiles *);
  * ring; without a ring it is left in `dir`. */
 void profiles_finish(struct profiles *);
 
-/* Takes over (data, len), an epoch of a capture or of an earlier agent, when it returns 0. -EBADMSG, -ENOMEM. */
+/* Takes over (data, len), an epoch of a capture or of an earlier agent, when it returns 0. -EBADMSG, -ENOMEM. Three
+ * eighths of memory_bytes hold what is taken. */
 int profiles_take(struct profiles *, uint8_t *data, size_t len);
 
 /* Calls each() with every epoch that overlaps [from_us, to_us), oldest first, its times moved to the
