@@ -117,7 +117,7 @@ static uint32_t median_wait(const struct stacks *s, const struct spin *spin, con
 		misfits += a->flags >> 4 != class;
 		waits[n++] = a->weight_us;
 	}
-	ck_assert_msg(n >= 5, "%s: only %u waits", name, n);
+	ck_assert_msg(n >= 3, "%s: only %u waits", name, n);
 	ck_assert_msg(misfits == 0, "%s: %u of %u waits are of another class than %d", name,
 		      misfits, n, class);
 	qsort(waits, n, sizeof(*waits), cmp_u32);
@@ -288,8 +288,8 @@ static void become_nobody(void)
 {
 	if (geteuid() == 0) {
 		ck_assert_int_eq(syscall(SYS_setgroups, 0, NULL), 0);
-		ck_assert_int_eq(setresgid(65534, 65534, 65534), 0);
-		ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+		ck_assert_int_eq(setresgid(64321, 64321, 64321), 0);
+		ck_assert_int_eq(setresuid(64321, 64321, 64321), 0);
 		prctl(PR_SET_DUMPABLE, 1);
 	}
 }
