@@ -186,7 +186,8 @@ static bool spin_in(const struct stacks *s, uint32_t node, const struct spin *sp
 	for (; node; node = s->nodes[node].parent) {
 		const struct stacks_frame *f = &s->frames[s->nodes[node].frame];
 
-		if (f->type == STACKS_USER && f->addr >= addr && f->addr < end)
+		if (f->type == STACKS_USER && f->addr >= addr && f->addr < end &&
+		    strcmp(stacks_frame_module(s, s->nodes[node].frame), "tool_spin") == 0)
 			return true;
 	}
 	return false;

@@ -132,6 +132,11 @@ struct profiler {
 	struct profiler_frame *kernel_frames, *user_frames;
 	uint64_t ips[PROFILER_STACK_MAX + 1]; /* of the sample in hand */
 	uint32_t frames[PROFILER_STACK_MAX + 1];
+	struct {
+		uint32_t frame, node;
+	} path[PROFILER_STACK_MAX + 1]; /* of the sample before, outermost first */
+	size_t n_path;
+	uint32_t path_epoch;
 
 	int64_t next_poll_us, next_second_us;
 	struct offcpu_guard guard;
