@@ -100,9 +100,9 @@ static int cmp_u32(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The shortest wait with that function in its stack: a busy host makes them longer, nothing makes them shorter. */
-static uint32_t shortest_wait(const struct stacks *s, const struct spin *spin, const char *name,
-			      enum stacks_class class)
+/* The median wait with that function in its stack. */
+static uint32_t median_wait(const struct stacks *s, const struct spin *spin, const char *name,
+			    enum stacks_class class)
 {
 	uint32_t waits[4096], n = 0, misfits = 0;
 
@@ -121,7 +121,7 @@ static uint32_t shortest_wait(const struct stacks *s, const struct spin *spin, c
 	ck_assert_msg(misfits == 0, "%s: %u of %u waits are of another class than %d", name,
 		      misfits, n, class);
 	qsort(waits, n, sizeof(*waits), cmp_u32);
-	return waits[0];
+	return waits[n / 2];
 }
 
 /* Another program that counts switches: the kernel gives its ids to our samples. How many fds. */
@@ -187,10 +187,11 @@ START_TEST(waits_last_as_long_as_they_do)
 		printf("switches: %llu, lost %llu, %s\n", (unsigned long long)st.switches,
 		       (unsigned long long)st.switches_lost, st.reason);
 	for (size_t k = 0; k < 3; k++) {
-		double us = shortest_wait(s, &spin, want[k].name, want[k].class);
+		double us = median_wait(s, &spin, want[k].name, want[k].class);
 
-		ck_assert_msg(us > want[k].us - 500 && us < want[k].us + 8000, "%s: %.0f us",
-			      want[k].name, us);
+		/* One that comes late to the lock or the pipe waits shorter; nothing makes a nap shorter. */
+		ck_assert_msg(us > want[k].us * (k ? 0.6 : 0.97) && us < want[k].us * 1.5,
+			      "%s: %.0f us", want[k].name, us);
 	}
 	stacks_free(s);
 	lab_close(&l);
