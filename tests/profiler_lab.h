@@ -164,25 +164,6 @@ static void spin_wait(struct spin *s)
 		      "%s: status %#x (make builds it)", spin_path(), (unsigned)status);
 }
 
-/* Lets the program be seen until the tables of what it is made of are there. */
-static inline void spin_warm_up(struct lab *l)
-{
-	struct profiler_state st;
-	uint64_t bytes = 0;
-	int quiet = 0;
-
-	for (int i = 0; i < 40 && quiet < 3; i++) {
-		struct spin spin;
-
-		spin_start(&spin, "shares", "0.1", NULL);
-		spin_wait(&spin);
-		lab_sleep(0.1);
-		profiler_state(l->p, &st);
-		quiet = st.table_bytes && st.table_bytes == bytes ? quiet + 1 : 0;
-		bytes = st.table_bytes;
-	}
-}
-
 static uint64_t spin_addr(const struct spin *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_functions; i++)
@@ -205,7 +186,8 @@ static bool spin_in(const struct stacks *s, uint32_t node, const struct spin *sp
 	for (; node; node = s->nodes[node].parent) {
 		const struct stacks_frame *f = &s->frames[s->nodes[node].frame];
 
-		if (f->type == STACKS_USER && f->addr >= addr && f->addr < end)
+		if (f->type == STACKS_USER && f->addr >= addr && f->addr < end &&
+		    strcmp(stacks_frame_module(s, s->nodes[node].frame), "tool_spin") == 0)
 			return true;
 	}
 	return false;
@@ -214,6 +196,32 @@ static bool spin_in(const struct stacks *s, uint32_t node, const struct spin *sp
 static bool spin_task(const struct stacks *s, const struct stacks_sample *sample, pid_t pid)
 {
 	return s->tasks[sample->task].pid == (uint32_t)pid;
+}
+
+/* Lets the program be seen until its stacks go all the way: tables are made in the order in which they were asked for. */
+static inline void spin_warm_up(struct lab *l)
+{
+	bool whole = false;
+
+	for (int i = 0; i < 100 && !whole; i++) {
+		struct spin spin;
+		struct stacks *s;
+
+		spin_start(&spin, "shares", "0.1", NULL);
+		spin_wait(&spin);
+		lab_sleep(0.1);
+		s = lab_stacks(l);
+		for (uint32_t k = 0; k < s->n_samples && !whole; k++) {
+			size_t depth = 0;
+
+			for (uint32_t n = s->samples[k].node; n; n = s->nodes[n].parent)
+				depth++;
+			whole = depth >= 5 && spin_task(s, &s->samples[k], spin.pid) &&
+				spin_in(s, s->samples[k].node, &spin, "spin_hot");
+		}
+		stacks_free(s);
+	}
+	ck_assert_msg(whole, "no table was made of %s", spin_path());
 }
 
 static inline void spin_print(const struct stacks *s, const struct stacks_sample *sample)

@@ -1,6 +1,8 @@
 /* The profiler on this host, against a program whose shares, times and waits are known. */
 #include "profiler_lab.h"
 
+#include "profile/profiler_private.h"
+
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -115,11 +117,30 @@ static uint32_t median_wait(const struct stacks *s, const struct spin *spin, con
 		misfits += a->flags >> 4 != class;
 		waits[n++] = a->weight_us;
 	}
-	ck_assert_msg(n >= 5, "%s: only %u waits", name, n);
+	ck_assert_msg(n >= 2, "%s: only %u waits", name, n);
 	ck_assert_msg(misfits == 0, "%s: %u of %u waits are of another class than %d", name,
 		      misfits, n, class);
 	qsort(waits, n, sizeof(*waits), cmp_u32);
 	return waits[n / 2];
+}
+
+/* Another program that counts switches: the kernel gives its ids to our samples. How many fds. */
+static size_t count_switches(int *fds, size_t max)
+{
+	struct perf_event_attr attr = {.size = sizeof(attr),
+				       .type = PERF_TYPE_SOFTWARE,
+				       .config = PERF_COUNT_SW_CONTEXT_SWITCHES,
+				       .sample_type = PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_TIME,
+				       .sample_period = 1};
+	size_t n = 0;
+
+	for (uint32_t cpu = 0; cpu < max; cpu++) {
+		int fd = profiler_perf_open(&attr, -1, cpu);
+
+		if (fd >= 0)
+			fds[n++] = fd;
+	}
+	return n;
 }
 
 START_TEST(waits_last_as_long_as_they_do)
@@ -134,9 +155,12 @@ START_TEST(waits_last_as_long_as_they_do)
 	struct lab l;
 	struct spin spin;
 	uint32_t runq = 0;
+	int others[64];
+	size_t n_others;
 
 	ck_assert_int_eq(lab_open(&l, 99, true), 0);
 	spin_warm_up(&l);
+	n_others = count_switches(others, 64);
 	spin_start(&spin, "wait", "2.5", NULL);
 	spin_wait(&spin);
 	lab_sleep(0.1);
@@ -154,6 +178,8 @@ START_TEST(waits_last_as_long_as_they_do)
 	}
 	struct profiler_state st;
 
+	while (n_others--)
+		close(others[n_others]);
 	profiler_state(l.p, &st);
 	ck_assert(st.off_cpu);
 	ck_assert_uint_gt(st.switches, 100);
@@ -163,8 +189,9 @@ START_TEST(waits_last_as_long_as_they_do)
 	for (size_t k = 0; k < 3; k++) {
 		double us = median_wait(s, &spin, want[k].name, want[k].class);
 
-		ck_assert_msg(us > want[k].us - 500 && us < want[k].us + 5000, "%s: %.0f us",
-			      want[k].name, us);
+		/* One that comes late to the lock or the pipe waits shorter; nothing makes a nap shorter. */
+		ck_assert_msg(us > want[k].us * (k ? 0.6 : 0.97) && us < want[k].us * 1.5,
+			      "%s: %.0f us", want[k].name, us);
 	}
 	stacks_free(s);
 	lab_close(&l);
@@ -262,8 +289,8 @@ static void become_nobody(void)
 {
 	if (geteuid() == 0) {
 		ck_assert_int_eq(syscall(SYS_setgroups, 0, NULL), 0);
-		ck_assert_int_eq(setresgid(65534, 65534, 65534), 0);
-		ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+		ck_assert_int_eq(setresgid(64321, 64321, 64321), 0);
+		ck_assert_int_eq(setresuid(64321, 64321, 64321), 0);
 		prctl(PR_SET_DUMPABLE, 1);
 	}
 }

@@ -300,6 +300,8 @@ static int open_switches(struct profiler *p, struct profiler_cpu *c)
 	c->off = profiler_event_open(p, &attr, -1, c->cpu, -1, EVENT_SWITCH);
 	if (c->off < 0)
 		return c->off;
+	c->switches.only = (struct profiler_id){
+		.id = 1, .kind = EVENT_SWITCH, .dump = attr.sample_type & PERF_SAMPLE_STACK_USER};
 	r = perf_ring_open(&c->switches.ring, c->off, off_ring_bytes(p), PROFILER_RING_MIN_BYTES);
 	if (r == 0 && !p->off_paused)
 		enable(c->off);

@@ -29,7 +29,7 @@ enum {
 	PROFILER_OFF_DUMP_BYTES = 4096,
 	PROFILER_OFF_PENDING_MAX =
 		1024, /* threads that stopped in a round, of those kept with a copy of their stack */
-	PROFILER_OFF_UNWINDS_MAX = 64, /* a round, of stacks that are not as the last time */
+	PROFILER_OFF_UNWINDS_MAX = 200, /* a round, of stacks that are not as the last time */
 	PROFILER_DUMP_HZ_MAX = 499, /* above, the copies of stacks go when a ring is that full: */
 	PROFILER_DUMP_PERCENT = 75,
 	PROFILER_DUMP_HZ_NEVER = 2500,
@@ -69,6 +69,9 @@ void profiler_ids_done(struct profiler_ids *);
 
 struct profiler_ring {
 	struct perf_ring ring;
+	/* Of the only event that writes here, where there is but one (.id is not 0). Needed for switches: where several
+	 * programs count them, the kernel gives all their samples the id of the first. */
+	struct profiler_id only;
 	const void *next; /* the record to be merged next; NULL: none */
 	size_t next_len;
 	uint64_t next_ns;
@@ -139,6 +142,11 @@ struct profiler {
 	uint64_t seed; /* of their keys */
 	uint64_t ips[PROFILER_STACK_MAX + 1]; /* of the sample in hand */
 	uint32_t frames[PROFILER_STACK_MAX + 1];
+	struct {
+		uint32_t frame, node;
+	} path[PROFILER_STACK_MAX + 1]; /* of the sample before, outermost first */
+	size_t n_path;
+	uint32_t path_epoch;
 
 	int64_t next_poll_us, next_second_us;
 	struct offcpu_guard guard;

@@ -80,9 +80,15 @@ static void note(struct profiler *p, const struct record *r, enum stacks_note_ki
 	stacks_note(p->stacks, &note);
 }
 
-static void take_lost(struct profiler *p, const struct record *r)
+static const struct profiler_id *event_of(const struct profiler *p,
+					  const struct profiler_ring *ring, const struct record *r)
 {
-	const struct profiler_id *id = profiler_ids_find(&p->ids, r->id);
+	return ring->only.id ? &ring->only : profiler_ids_find(&p->ids, r->id);
+}
+
+static void take_lost(struct profiler *p, const struct profiler_ring *ring, const struct record *r)
+{
+	const struct profiler_id *id = event_of(p, ring, r);
 	bool switches = id && id->kind == EVENT_SWITCH;
 
 	if (switches || p->tier == TIER_OWN)
@@ -137,9 +143,10 @@ static void take_exit(struct profiler *p, const struct record *r)
 	profiler_jits_exit(p->jits, r->task.pid);
 }
 
-static void take_sample(struct profiler *p, const struct record *r)
+static void take_sample(struct profiler *p, const struct profiler_ring *ring,
+			const struct record *r)
 {
-	const struct profiler_id *id = profiler_ids_find(&p->ids, r->id);
+	const struct profiler_id *id = event_of(p, ring, r);
 
 	if (id && id->kind == EVENT_TICK)
 		profiler_add_tick(p, r, id);
@@ -147,11 +154,11 @@ static void take_sample(struct profiler *p, const struct record *r)
 		profiler_off_stack(p, r, id);
 }
 
-static void take(struct profiler *p, const struct record *r)
+static void take(struct profiler *p, const struct profiler_ring *ring, const struct record *r)
 {
 	switch (r->type) {
 	case PERF_RECORD_SAMPLE:
-		take_sample(p, r);
+		take_sample(p, ring, r);
 		break;
 	case PERF_RECORD_SWITCH:
 	case PERF_RECORD_SWITCH_CPU_WIDE:
@@ -171,7 +178,7 @@ static void take(struct profiler *p, const struct record *r)
 		break;
 	case PERF_RECORD_LOST:
 	case PERF_RECORD_LOST_SAMPLES:
-		take_lost(p, r);
+		take_lost(p, ring, r);
 		break;
 	case PERF_RECORD_THROTTLE:
 		p->state.throttled++;
@@ -231,7 +238,7 @@ void profiler_read(struct profiler *p, int64_t until_ns)
 	heap_fill(p);
 	while (p->n_heap && p->heap[0]->next_ns < (uint64_t)until_ns) {
 		if (record_read(p->heap[0]->next, p->heap[0]->next_len, &r) == 0)
-			take(p, &r);
+			take(p, p->heap[0], &r);
 		heap_advance(p);
 	}
 	profiler_off_settle(p);

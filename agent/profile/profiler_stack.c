@@ -120,12 +120,26 @@ static size_t look_up(struct profiler *p, struct space *space, const struct prof
 	return n;
 }
 
+/* Outermost first. As far as the stack is that of the sample before, so are its nodes. */
 static uint32_t node_of(struct profiler *p, size_t n_frames)
 {
+	bool same = p->path_epoch == p->epoch;
 	uint32_t node = 0;
 
-	while (n_frames--)
-		node = stacks_node(p->stacks, node, p->frames[n_frames]);
+	for (size_t i = 0; i < n_frames; i++) {
+		uint32_t frame = p->frames[n_frames - 1 - i];
+
+		same = same && i < p->n_path && p->path[i].frame == frame;
+		if (same) {
+			node = p->path[i].node;
+			continue;
+		}
+		node = stacks_node(p->stacks, node, frame);
+		p->path[i].frame = frame;
+		p->path[i].node = node;
+	}
+	p->n_path = n_frames;
+	p->path_epoch = p->epoch;
 	return node;
 }
 
