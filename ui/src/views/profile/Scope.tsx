@@ -20,7 +20,7 @@ import {
   rows,
   which,
 } from '../../state/profile';
-import { baseline, fixed, goLive, moreRanges, pause, select, selection, viewNow } from '../../state/view';
+import { baseline, fixed, goLive, moreRanges, select, selection, viewNow } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { type Cells, cellMost } from '../../transform/cells';
@@ -36,6 +36,7 @@ import {
 import { setWindow } from '../../ui/commands';
 import { HeatFeed, OFFSETS } from './heat';
 import { Menu, type MenuAt } from './Menu';
+import { standStill } from './play';
 import { profiler } from './profiler';
 import { Ends, rowText, scaleText } from './scale';
 import { countText, shareText } from './words';
@@ -91,8 +92,7 @@ class Scope {
         if (this.wasLive && !selection.peek()) goLive();
       },
       begin: () => {
-        this.wasLive = fixed.peek() === null;
-        pause(store);
+        this.wasLive = standStill(this.map.geometry);
       },
       cancelled: () => {
         if (this.wasLive) goLive();
