@@ -202,7 +202,7 @@ check-long: all $(long_tests:%=$(B)/tests/test_%) ## the long forms: 500 kills, 
 
 # What several threads of the agent share.
 threaded := log log_file mirror query sampler blocking supervise process process_host process_lock \
-	interface jobs wire ring_kill history query_blocks keeper
+	interface jobs wire ring_kill history query_blocks keeper space profiler profiles
 
 check-tsan: ## the C tests of what threads share, under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory SAN=thread UNIT='$(threaded)' check-unit

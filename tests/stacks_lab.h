@@ -1,6 +1,6 @@
 /*
- * Sets of stacks for the tests, the fuzzer and the benchmark of the profiler's store: made up, the same
- * for the same seed, shaped as real ones are. Aborts when something fails.
+ * Sets of stacks for the tests, the fuzzer and the benchmark of the profiler's store: made up, the
+ * same for the same seed, shaped as real ones are. Aborts when something fails.
  */
 #ifndef STROBE_TESTS_STACKS_LAB_H
 #define STROBE_TESTS_STACKS_LAB_H
@@ -29,6 +29,7 @@ struct stacks_lab {
 	unsigned spread;      /* of 1,000 calls so many leave the path most often taken */
 	unsigned life;	      /* of a process, in samples; 0: for ever */
 	unsigned off;	      /* of 1,000 samples so many are stretches off the CPU */
+	unsigned mixed;	      /* of 1,000 samples so many are of another task than the CPU's own */
 	bool named;
 
 	int64_t at_us; /* the next tick */
@@ -126,7 +127,8 @@ static inline uint32_t lab_task(struct stacks_lab *l, struct stacks *s, unsigned
 	return l->running[who].task;
 }
 
-/* A way through the program's calls: the upper ones are nearly always the same, the lower ones differ. */
+/* A way through the program's calls: the upper ones are nearly always the same, the lower ones
+ * differ. */
 static inline uint32_t lab_node(struct stacks_lab *l, struct stacks *s, uint32_t program)
 {
 	uint32_t depth = 3 + lab_random(&l->rnd) % (2 * l->depth), node = 0;
@@ -151,12 +153,13 @@ static inline void lab_fill(struct stacks_lab *l, struct stacks *s, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		bool off = lab_random(&l->rnd) % 1000 < l->off;
-		unsigned who = off ? 32 + lab_random(&l->rnd) % 32 : l->cpu % 32;
+		bool other = off || (l->mixed && lab_random(&l->rnd) % 1000 < l->mixed);
+		unsigned who = other ? 32 + lab_random(&l->rnd) % 32 : l->cpu % 32;
 		struct stacks_sample sample = {.cpu = (uint16_t)l->cpu};
 
 		sample.task = lab_task(l, s, who);
 		sample.node = lab_node(l, s, l->running[who].program);
-		sample.at_us = l->at_us + l->cpu * 37 + lab_random(&l->rnd) % 20;
+		sample.at_us = l->at_us + l->cpu * 37 + lab_skewed(&l->rnd, 200);
 		sample.weight_us = 1000000 / l->hz;
 		if (off) {
 			sample.kind = STACKS_OFF;

@@ -639,6 +639,40 @@ START_TEST(tables_hold_what_the_section_says)
 }
 END_TEST
 
+START_TEST(functions_of_a_stripped_go_program)
+{
+	struct section s = {0};
+	struct unwind_symbol f[4];
+
+	put(&s, 0xfffffff1, 4);
+	put_all(&s, "\0\0\1\10", 4);
+	put(&s, 3, 8);	      /* functions */
+	put(&s, 1, 8);	      /* files */
+	put(&s, 0x401000, 8); /* where code starts */
+	for (unsigned i = 0; i < 4; i++)
+		put(&s, 0, 8);
+	put(&s, 80, 8); /* where the table of functions starts */
+	put(&s, 0, 8);
+	for (unsigned i = 0; i < 4; i++) {
+		put(&s, i * 0x20 * i, 4);
+		put(&s, 0, 4);
+	}
+	ck_assert_uint_eq(unwind_go_functions(s.data, s.n, 0, f, 4), 3);
+	ck_assert_uint_eq(f[0].start, 0x401000);
+	ck_assert_uint_eq(f[1].start, 0x401020);
+	ck_assert_uint_eq(f[1].size, 0x60);
+	ck_assert_uint_eq(f[2].start, 0x401080);
+	ck_assert_uint_eq(unwind_go_functions(s.data, s.n, 0, f, 2), 2);
+	memset(s.data + 24, 0, 8); /* position-independent */
+	ck_assert_uint_eq(unwind_go_functions(s.data, s.n, 0x9000, f, 4), 3);
+	ck_assert_uint_eq(f[1].start, 0x9020);
+	ck_assert_uint_eq(unwind_go_functions(s.data, 90, 0, f, 4), 0);
+	ck_assert_uint_eq(unwind_go_functions(s.data, 71, 0, f, 4), 0);
+	s.data[0] = 0xfb; /* of old */
+	ck_assert_uint_eq(unwind_go_functions(s.data, s.n, 0, f, 4), 0);
+}
+END_TEST
+
 /* Each FDE's start is the function of the addresses within it, and a lookup is what the interpreter says. */
 struct all {
 	struct unwind_table *t;
@@ -707,6 +741,7 @@ int main(void)
 				      damage_does_no_harm,
 				      work_is_limited,
 				      tables_hold_what_the_section_says,
+				      functions_of_a_stripped_go_program,
 				      tables_of_real_files};
 
 	return support_run("cfi", tests, sizeof(tests) / sizeof(tests[0]));

@@ -295,7 +295,7 @@ START_TEST(filters_leave_out_what_does_not_pass)
 	struct stacks *s = make(5, 800, 300);
 	struct stacks_filter filters[] = {
 		{.cpu = 2},
-		{.cpu = -1, .pid = 1003},
+		{.cpu = -1, .pid = s->tasks[s->samples[0].task].pid},
 		{.cpu = -1, .tid = s->tasks[s->samples[0].task].tid},
 		{.cpu = -1, .process = "program1"},
 		{.cpu = -1, .cgroup = "system.slice/unit-1.service"},

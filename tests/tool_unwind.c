@@ -146,6 +146,18 @@ static bool is_early(const struct space *space, uint64_t ip)
 	return m && m->module && !m->module->table && !module_is_hopeless(m->module);
 }
 
+/* Builds what was asked for. Was there anything? */
+static bool build_tables(void)
+{
+	struct modules_stats before, after;
+
+	modules_stats(t.modules, &before);
+	while (modules_step(t.modules, 0) > 0)
+		;
+	modules_stats(t.modules, &after);
+	return after.built != before.built;
+}
+
 static void on_sample(const struct sample *s)
 {
 	uint64_t regs[UNWIND_REGS_MAX], ips[IPS_MAX];
@@ -161,15 +173,8 @@ static void on_sample(const struct sample *s)
 	uint64_t from = clock_ns(CLOCK_MONOTONIC);
 
 	n = unwind_user(space, &u, ips, IPS_MAX, &end);
-	while (t.wait_for_tables && end == UNWIND_NO_TABLE) {
-		size_t was = n;
-
-		while (modules_step(t.modules, 0) > 0)
-			;
+	while (t.wait_for_tables && build_tables())
 		n = unwind_user(space, &u, ips, IPS_MAX, &end);
-		if (n == was)
-			break;
-	}
 	if (end == UNWIND_NO_TABLE && is_early(space, ips[n - 1])) {
 		t.early++;
 		return;

@@ -101,7 +101,8 @@ static void add_sample(struct fold_sum *sum, const struct stacks_sample *s, uint
 	sum->truncated += (s->flags & STACKS_TRUNCATED) != 0;
 }
 
-/* The samples that may count. Where nobody knows when they were, all of them are in the first range. */
+/* The samples that may count. Where nobody knows when they were, all of them are in the first
+ * range. */
 static const struct stacks_range *find_samples(const struct fold *f, const struct stacks *s,
 					       const struct stacks_range *r, uint32_t *first,
 					       uint32_t *end)
@@ -207,7 +208,8 @@ static int add_dense(struct fold *f, const struct stacks *s)
 
 /* ---- task by task, and few samples ---- */
 
-/* Entries sorted by the node that their task has in the tree, of equal ones in the order they came. */
+/* Entries sorted by the node that their task has in the tree, of equal ones in the order they
+ * came. */
 static int sort_entries(struct fold *f, const struct stacks *s, struct sink *e)
 {
 	uint32_t *nodes = calloc(s->n_tasks, sizeof(*nodes)), *ends, sum = 0;

@@ -32,8 +32,12 @@ struct fold_request {
 	struct stacks_filter filter;
 	bool by_process; /* below the root one frame for the processes of a name: "comm pid", "comm ×12" */
 	bool by_thread; /* and below that one for each thread, "comm tid" */
-	bool elided;	/* only what the baseline has and the ranges have not: the lost stacks */
-	uint32_t max_nodes; /* smallest ones are left out beyond it; 0: 200,000 */
+	/* Only what the baseline has and the ranges have not, the lost stacks, and what is above them: base_total_us
+	 * of that is what it lost below, base_self_us 0. */
+	bool elided;
+	/* The lightest ones are left out beyond it, those of a set of stacks before they are merged by name; what is above
+	 * them has their weight in its total. 0: 200,000. */
+	uint32_t max_nodes;
 };
 
 struct fold_node {
@@ -66,7 +70,10 @@ struct fold_tree {
 	void *private;
 };
 
-/* One or more epochs, in any order, then finish. Frames of one function are one node whichever epoch or
+/* One or more epochs, in any order, then finish. Of stretches off the CPU also later epochs
+ * (profiles_each_off): one that ends after a range may reach into it. A set without times (has_time) counts as
+ * within the first range.
+ * Frames of one function are one node whichever epoch or
  * address they come from: by (name, module, type). */
 struct fold;
 int fold_begin(struct fold **ret, const struct fold_request *); /* 0, -EINVAL, -ENOMEM */

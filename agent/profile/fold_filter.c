@@ -67,8 +67,8 @@ void filter_close(struct filter *f)
 	f->tasks = NULL;
 }
 
-/* An index before which all are earlier than at_us + STACKS_LATE_US, and from which on none is earlier
- * than at_us - STACKS_LATE_US. */
+/* An index before which all are earlier than at_us + STACKS_LATE_US, and from which on none is
+ * earlier than at_us - STACKS_LATE_US. */
 static uint32_t find_about(const struct stacks *s, int64_t at_us)
 {
 	uint32_t from = 0, to = s->n_samples;

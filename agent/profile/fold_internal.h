@@ -1,6 +1,6 @@
 /*
- * What trees, heat maps, charts and lists of tasks share: which samples count and for how much, and the
- * interning of frames by what they are called. Nobody else includes this.
+ * What trees, heat maps, charts and lists of tasks share: which samples count and for how much,
+ * and the interning of frames by what they are called. Nobody else includes this.
  */
 #ifndef STROBE_PROFILE_FOLD_INTERNAL_H
 #define STROBE_PROFILE_FOLD_INTERNAL_H

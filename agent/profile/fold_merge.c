@@ -94,8 +94,8 @@ struct limits {
 	uint32_t spare;
 };
 
-/* So that about `most` nodes are kept, seen from a part of them. Where many are as light as the lightest
- * that would fit, none of these, unless hardly anything were left. */
+/* So that about `most` nodes are kept, seen from a part of them. Where many are as light as the
+ * lightest that would fit, none of these, unless hardly anything were left. */
 static struct limits find_limits(const struct fold_part *p)
 {
 	uint32_t counts[N_BUCKETS] = {0}, have = 0, every = p->n > LOOK_ALL ? LOOK_EVERY : 1;
@@ -206,7 +206,8 @@ static int keep_heavy(struct dense *d)
 	return r;
 }
 
-/* Of those that are called alike it is not known whether they are there already, nor of what is below. */
+/* Of those that are called alike it is not known whether they are there already, nor of what is
+ * below. */
 static int look_up_frames(struct dense *d)
 {
 	struct names *names = &d->f->names;
@@ -305,8 +306,8 @@ static uint64_t nth_largest(uint64_t *keys, uint32_t count, uint32_t n)
 	}
 }
 
-/* Takes out the nodes that `keep` does not name; their weight stays with the node above. A node is kept
- * only where its parent is. */
+/* Takes out the nodes that `keep` does not name; their weight stays with the node above. A node is
+ * kept only where its parent is. */
 static void compact(struct fold *f, const uint8_t *keep, uint64_t *map)
 {
 	struct stacks *s = f->names.own;

@@ -21,7 +21,8 @@ static void lists_done(struct lists *l)
 	free(l->order);
 }
 
-/* Nodes by the rank of their frame (a counting sort), the last first, each put before its siblings. */
+/* Nodes by the rank of their frame (a counting sort), the last first, each put before its
+ * siblings. */
 static int link_children(struct lists *l, const struct stacks *s, const uint32_t *ranks)
 {
 	uint32_t *by_rank = malloc(s->n_nodes * sizeof(*by_rank));

@@ -16,8 +16,8 @@ struct heater {
 	struct stacks_range range;
 	struct matcher matcher;
 	struct rows rows; /* not of HEAT_OFFSET */
-	/* Of HEAT_OFFSET by cell, [0] all and [1] matched: weights, and where stretches that cover whole cells begin (+)
-	 * and end (-). */
+	/* Of HEAT_OFFSET by cell, [0] all and [1] matched: weights, and where stretches that cover
+	 * whole cells begin (+) and end (-). */
 	uint32_t *cells[2];
 	int32_t *steps[2];
 	uint32_t *lost;

@@ -1,4 +1,5 @@
-/* The rows of a heat map by CPU, process, thread or cgroup: found by key, the small ones forgotten. */
+/* The rows of a heat map by CPU, process, thread or cgroup: found by key, the small ones
+ * forgotten. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

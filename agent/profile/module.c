@@ -300,6 +300,11 @@ void module_want(struct module *m)
 	module_ask(m);
 }
 
+bool module_is_settled(const struct module *m)
+{
+	return module_is_hopeless(m) || atomic_load_explicit(&m->table, memory_order_relaxed);
+}
+
 const char *module_path(const struct module *m)
 {
 	return m->key.path;

@@ -57,6 +57,8 @@ int module_fd(const struct module *);
 int modules_file(struct modules *, const char *path, const char *build_id);
 /* From a position in the file to its ELF address (p_vaddr). 0: no segment holds it, or not known yet. */
 uint64_t module_vaddr(const struct module *, uint64_t file_off);
+/* Its table is there, or there will be none: what module_function() says stands. Profiler's thread. */
+bool module_is_settled(const struct module *);
 /* Start of the function around an address (its FDE's start, or its symbol's), both ELF addresses; the address itself
  * where neither is known. Profiler's thread. */
 uint64_t module_function(struct module *, uint64_t vaddr);

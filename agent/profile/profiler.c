@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -56,10 +57,13 @@ static int prepare(struct profiler *p)
 {
 	p->kernel_frames = calloc(PROFILER_FRAMES_CACHED, sizeof(*p->kernel_frames));
 	p->user_frames = calloc(PROFILER_FRAMES_CACHED, sizeof(*p->user_frames));
+	p->stacks_cached = calloc(PROFILER_STACKS_CACHED, sizeof(*p->stacks_cached));
+	if (getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) < 0)
+		p->seed = (uintptr_t)p;
 	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->wake < 0)
 		return -errno;
-	return p->kernel_frames && p->user_frames ? 0 : -ENOMEM;
+	return p->kernel_frames && p->user_frames && p->stacks_cached ? 0 : -ENOMEM;
 }
 
 static int open_events(struct profiler *p, char *err, size_t err_len)
@@ -151,6 +155,7 @@ void profiler_close(struct profiler *p)
 		close(p->wake);
 	free(p->kernel_frames);
 	free(p->user_frames);
+	free(p->stacks_cached);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -310,6 +315,8 @@ int profiler_background_step(struct profiler *p)
 	modules_step(p->modules, BACKGROUND_MS);
 	now_us = (int64_t)clock_mono_us();
 	profiler_jits_step(p->jits, now_us);
+	while (namer_step(p->namer) > 0 && !atomic_load(&p->stopped))
+		;
 	if (now_us >= p->next_profiles_us) {
 		profiles_step(p->config.profiles);
 		p->next_profiles_us = now_us + PROFILES_US;

@@ -40,6 +40,7 @@ enum {
 	PROFILER_BURST_S_MAX = 600,
 	PROFILER_CPUS_MAX = 1024,
 	PROFILER_FRAMES_CACHED = 4096, /* of the kernel, and of users */
+	PROFILER_STACKS_CACHED = 4096,
 };
 
 enum profiler_tier { TIER_ALL, TIER_ALL_USER, TIER_OWN };
@@ -98,6 +99,13 @@ struct profiler_frame {
 	uint8_t class; /* enum stacks_class of kernel frames; STACKS_CLASSES: says nothing */
 };
 
+/* A whole stack that was looked up, by its addresses and what lies at them. */
+struct profiler_stack {
+	uint64_t key;
+	uint32_t epoch, node;
+	uint8_t flags;
+};
+
 struct profiler {
 	struct profiler_config config;
 	enum profiler_tier tier;
@@ -127,6 +135,8 @@ struct profiler {
 	int64_t last_from_us;
 	uint32_t last_n_frames, epoch;
 	struct profiler_frame *kernel_frames, *user_frames;
+	struct profiler_stack *stacks_cached;
+	uint64_t seed; /* of their keys */
 	uint64_t ips[PROFILER_STACK_MAX + 1]; /* of the sample in hand */
 	uint32_t frames[PROFILER_STACK_MAX + 1];
 

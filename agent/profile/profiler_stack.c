@@ -69,7 +69,8 @@ static uint32_t jit_frame(struct profiler *p, uint32_t pid, uint64_t ip)
 	return stacks_frame(p->stacks, &sf);
 }
 
-static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t ip)
+/* *settled becomes false when it may be another one the next time. */
+static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t ip, bool *settled)
 {
 	uint64_t vaddr = module_vaddr(m->module, ip - m->start + m->file_off), start;
 	struct profiler_frame *f = cached(p->user_frames, vaddr, m->module);
@@ -77,6 +78,7 @@ static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t
 
 	if (f->epoch == p->epoch && f->addr == vaddr && f->module == m->module)
 		return f->frame;
+	*settled &= vaddr && module_is_settled(m->module);
 	start = vaddr ? module_function(m->module, vaddr) : 0;
 	sf = (struct stacks_frame){.addr = start ? start : ip - m->start + m->file_off,
 				   .module = stacks_module(p->stacks, module_path(m->module),
@@ -92,11 +94,12 @@ static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t
 }
 
 /* Frames of p->ips into p->frames. A caller that lies nowhere is the end: a frame pointer led astray. How many. */
-static size_t look_up(struct profiler *p, uint32_t pid, const struct profiler_chain *c)
+static size_t look_up(struct profiler *p, struct space *space, const struct profiler_chain *c,
+		      bool *settled)
 {
-	struct space *space = c->n_user ? spaces_get(p->spaces, pid) : NULL;
 	size_t n = c->n_kernel + c->n_user;
 
+	*settled = !c->n_user || (space && space_version(space));
 	for (size_t i = 0; i < c->n_kernel; i++)
 		p->frames[i] = profiler_kernel_frame(p, p->ips[i] - (i > 0))->frame;
 	for (size_t i = c->n_kernel; i < n; i++) {
@@ -109,9 +112,10 @@ static size_t look_up(struct profiler *p, uint32_t pid, const struct profiler_ch
 		if (!m)
 			p->frames[i] = 0;
 		else if (!m->module)
-			p->frames[i] = jit_frame(p, pid, ip);
+			p->frames[i] = jit_frame(p, space_pid(space), ip);
 		else
-			p->frames[i] = file_frame(p, m, ip);
+			p->frames[i] = file_frame(p, m, ip, settled);
+		*settled &= !m || m->module;
 	}
 	return n;
 }
@@ -179,16 +183,44 @@ static void unwind(struct profiler *p, uint32_t pid, const struct record_sample 
 	p->state.unwound++;
 }
 
+/* Of the addresses, what is mapped there and what else decides about the stack. */
+static uint64_t chain_key(const struct profiler *p, const struct space *space,
+			  const struct profiler_chain *c)
+{
+	uint64_t h = p->seed ^ (uint64_t)c->n_kernel << 32 ^ (uint64_t)c->truncated << 1 ^ c->whole;
+	size_t n = c->n_kernel + c->n_user;
+
+	h = (h ^ (space ? space_version(space) : 0)) * 0x9e3779b97f4a7c15u;
+	for (size_t i = 0; i < n; i++)
+		h = ((h ^ h >> 32) ^ p->ips[i]) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 32;
+}
+
 uint32_t profiler_chain_node(struct profiler *p, uint32_t pid, const struct profiler_chain *c,
 			     uint8_t *flags)
 {
-	size_t n_frames = look_up(p, pid, c), n_user = n_frames - c->n_kernel;
+	struct space *space = c->n_user ? spaces_get(p->spaces, pid) : NULL;
+	uint64_t key = chain_key(p, space, c);
+	struct profiler_stack *cached = &p->stacks_cached[key & (PROFILER_STACKS_CACHED - 1)];
+	size_t n_frames, n_user;
+	uint8_t own = c->truncated ? STACKS_TRUNCATED : 0;
+	uint32_t node;
+	bool settled;
 
+	if (cached->epoch == p->epoch && cached->key == key) {
+		*flags |= cached->flags;
+		return cached->node;
+	}
+	n_frames = look_up(p, space, c, &settled);
+	n_user = n_frames - c->n_kernel;
 	if (c->n_user && n_user <= 2 && !c->whole)
-		*flags |= STACKS_SHALLOW;
-	if (c->truncated)
-		*flags |= STACKS_TRUNCATED;
-	return node_of(p, n_frames);
+		own |= STACKS_SHALLOW;
+	node = node_of(p, n_frames);
+	if (settled)
+		*cached = (struct profiler_stack){
+			.key = key, .epoch = p->epoch, .node = node, .flags = own};
+	*flags |= own;
+	return node;
 }
 
 static bool idle_leaf(const struct profiler *p, const struct profiler_chain *c)

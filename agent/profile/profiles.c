@@ -126,6 +126,13 @@ void profiles_close(struct profiles *p)
 	free(p);
 }
 
+void profiles_set_name(struct profiles *p, void (*name)(void *arg, struct stacks *, bool all),
+		       void *arg)
+{
+	p->c.name = name;
+	p->c.name_arg = arg;
+}
+
 /* ---- the profiler's thread ---- */
 
 struct stacks *profiles_begin(struct profiles *p)
@@ -134,6 +141,11 @@ struct stacks *profiles_begin(struct profiles *p)
 	if (!p->open)
 		p->open = new_epoch(p, INT64_MIN);
 	return p->open;
+}
+
+uint64_t profiles_epoch(const struct profiles *p)
+{
+	return p->open_number;
 }
 
 static bool is_full(const struct profiles *p, const struct stacks *s)
@@ -193,7 +205,10 @@ static void throw_away(struct profiles *p)
 	p->dropped += old->n_samples;
 	pthread_mutex_unlock(&p->lock);
 	stacks_free(old);
+	pthread_mutex_lock(&p->pending_lock);
 	p->open = next;
+	p->open_number++;
+	pthread_mutex_unlock(&p->pending_lock);
 	crash_log_begin(&p->log, next);
 }
 

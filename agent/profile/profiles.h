@@ -4,7 +4,8 @@
  * and seals, and the query thread, which reads.
  *
  * Invariants
- *  - All of it in memory takes at most memory_bytes; the oldest sealed epoch goes first.
+ *  - All of it in memory takes at most memory_bytes; the oldest sealed epoch goes first. (What sealing or reading
+ *    one takes for the moment is in the half that is left for epochs which wait.)
  *  - An epoch ends after PROFILES_EPOCH_US or when it has grown to a quarter of memory_bytes, whichever is first.
  *  - What was added is in a file on a tmpfs (config.dir) a moment later, and found again by the next
  *    agent after a kill.
@@ -32,11 +33,17 @@ struct profiles_config {
 	void *name_arg;
 };
 int profiles_open(struct profiles **ret, const struct profiles_config *); /* 0 or -errno */
-void profiles_close(struct profiles *);					  /* NULL is fine */
+/* config.name, for one that is made after this: before the first profiles_step(). */
+void profiles_set_name(struct profiles *, void (*name)(void *arg, struct stacks *, bool all),
+		       void *arg);
+void profiles_close(struct profiles *); /* NULL is fine */
 
-/* Profiler's thread: the open epoch, locked, to add to; then unlock and say what time it is. */
+/* Profiler's thread: the open epoch, locked, to add to (NULL: no memory); then unlock and say what time it
+ * is, in either case. */
 struct stacks *profiles_begin(struct profiles *);
 void profiles_end(struct profiles *, int64_t now_us, int64_t real_off_us);
+/* Between the two: rises with each new open epoch, in which indices kept from the one before mean nothing. */
+uint64_t profiles_epoch(const struct profiles *);
 
 /* Background thread, a few times a second: names new frames, seals epochs that have ended, hands them
  * to the ring. 0 or -errno of the ring (which is tried again). */
@@ -45,7 +52,8 @@ int profiles_step(struct profiles *);
  * ring; without a ring it is left in `dir`. */
 void profiles_finish(struct profiles *);
 
-/* Takes over (data, len), an epoch of a capture or of an earlier agent, when it returns 0. -EBADMSG, -ENOMEM. */
+/* Takes over (data, len), an epoch of a capture or of an earlier agent, when it returns 0. -EBADMSG, -ENOMEM. Three
+ * eighths of memory_bytes hold what is taken. */
 int profiles_take(struct profiles *, uint8_t *data, size_t len);
 
 /* Calls each() with every epoch that overlaps [from_us, to_us), oldest first, its times moved to the

@@ -61,8 +61,8 @@ static bool overlaps(const struct reader *r, const struct stacks *s)
 	return false;
 }
 
-/* Those that wait to be sealed. *again: meanwhile one came on the shelf that was not read. *open: the number of
- * the open epoch at that moment. */
+/* Those that wait to be sealed. *again: meanwhile one came on the shelf that was not read. *open:
+ * the number of the open epoch at that moment. */
 static int read_pending(struct reader *r, const struct held *last, bool *again, uint64_t *open)
 {
 	struct profiles *p = r->p;
@@ -104,8 +104,8 @@ static int read_open(struct reader *r, bool *again, uint64_t number)
 	return e;
 }
 
-/* An epoch moves from the open one to those that wait to the shelf while it is read: by their numbers none is
- * read twice, and none is missed. */
+/* An epoch moves from the open one to those that wait to the shelf while it is read: by their
+ * numbers none is read twice, and none is missed. */
 static int read_all(struct reader *r)
 {
 	struct profiles *p = r->p;

@@ -30,10 +30,25 @@ struct crash_log {
 	bool renamed;  /* names may have been given to frames that are in it */
 };
 
+enum { BATCH_HEAD = 8, FILE_MAX = 256 << 20, ALONE_US = 1000000 };
+
+enum batch_count {
+	BATCH_STRINGS,
+	BATCH_MODULES,
+	BATCH_FRAMES,
+	BATCH_NODES,
+	BATCH_TASKS,
+	BATCH_SAMPLES,
+	BATCH_NOTES,
+	BATCH_RENAMED,
+	N_BATCH
+};
+
+void crash_log_name(unsigned file, char name[32]);
 void crash_log_open(struct crash_log *, const char *dir); /* NULL: none */
 void crash_log_close(struct crash_log *);
-/* File 0 is the open epoch's; others are of epochs that wait. Of an earlier agent: 0, -ENOENT, -EBADMSG
- * (nothing of it can be read), -errno. */
+/* File 0 is the open epoch's; others are of epochs that wait. Of an earlier agent: 0, -ENOENT,
+ * -EBADMSG (nothing of it can be read), -errno. */
 int crash_log_load(struct crash_log *, unsigned file, struct stacks **ret);
 void crash_log_begin(struct crash_log *, const struct stacks *); /* file 0 anew */
 void crash_log_add(struct crash_log *, const struct stacks *);	 /* what is new in it */
@@ -109,21 +124,21 @@ static inline uint64_t quarter(const struct profiles *p)
 
 /* All with p->lock held, but shelf_read(). */
 void shelf_done(struct shelf *);
-/* Takes data over when it returns 0. entry: where it is on disk, NULL: nowhere. *ret, if asked for, with a
- * reference. 0 or -ENOMEM. */
+/* Takes data over when it returns 0. entry: where it is on disk, NULL: nowhere. *ret, if asked
+ * for, with a reference. 0 or -ENOMEM. */
 int shelf_add(struct profiles *, const struct epoch_head *, uint8_t *data, uint32_t len,
 	      const struct ring_entry *entry, struct held **ret);
 void shelf_shrink(struct profiles *); /* to what memory_bytes allows */
 void shelf_evicted(struct profiles *,
 		   uint64_t seq); /* records before that one are not on disk any more */
-/* The first after `after` (NULL: of all) that overlaps [from_us, to_us), or with `reach` has a stretch that
- * does, and has no number up to `done`; with a reference. */
+/* The first after `after` (NULL: of all) that overlaps [from_us, to_us), or with `reach` has a
+ * stretch that does, and has no number up to `done`; with a reference. */
 struct held *shelf_next(struct profiles *, const struct held *after, int64_t from_us, int64_t to_us,
 			bool reach, uint64_t done);
 void shelf_release(struct profiles *, struct held *);
 int64_t shelf_oldest_us(struct profiles *);
-/* Its stacks on the timeline: p->lock not held, a reference is. They are the held's if *cached, else to be
- * freed. 0, -EBADMSG, -ENOMEM, -errno. */
+/* Its stacks on the timeline: p->lock not held, a reference is. They are the held's if *cached,
+ * else to be freed. 0, -EBADMSG, -ENOMEM, -errno. */
 int shelf_read(struct profiles *, struct held *, struct stacks **ret, bool *cached);
 
 /* ---- profiles_ring.c ---- */

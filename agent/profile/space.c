@@ -174,6 +174,11 @@ bool space_has_jit(const struct space *x)
 	return x->maps && x->maps->jit;
 }
 
+uint64_t space_version(const struct space *x)
+{
+	return x->maps ? x->maps->version : 0;
+}
+
 const struct mapping *space_after(const struct space *x, uint64_t addr)
 {
 	const struct mappings *m = x->maps;

@@ -24,6 +24,9 @@ void spaces_close(struct spaces *);
 struct space *spaces_get(struct spaces *, uint32_t pid);
 const struct mapping *space_find(const struct space *, uint64_t addr); /* or NULL */
 uint32_t space_pid(const struct space *);
+/* Names what is mapped where: another whenever that changes, the same for a parent and a child that has mapped
+ * nothing of its own yet. 0: nothing is mapped. */
+uint64_t space_version(const struct space *);
 /* Has memory that was made executable at run time or a perf map: a JIT. */
 bool space_has_jit(const struct space *);
 

@@ -33,21 +33,27 @@ void space_unmap_all(struct space *x)
 	x->maps = NULL;
 }
 
-/* Makes x->maps its own, with room for two more. */
+/* Makes x->maps its own, to be changed, with room for two more. */
 static int own(struct space *x)
 {
 	struct mappings *m = x->maps, *to;
 	uint32_t n = m ? m->n : 0, cap;
 
-	if (m && m->n_users == 1 && m->cap >= n + 2)
+	if (m && m->n_users == 1 && m->cap >= n + 2) {
+		m->version = ++x->owner->versions;
 		return 0;
+	}
 	cap = n + 2 + n / 2 + 4;
 	if (x->owner->n_mappings + cap > MAPPINGS_TOTAL)
 		return -ENOMEM;
 	to = malloc(sizeof(*to) + cap * sizeof(to->at[0]));
 	if (!to)
 		return -ENOMEM;
-	*to = (struct mappings){.n_users = 1, .n = n, .cap = cap, .jit = m && m->jit};
+	*to = (struct mappings){.version = ++x->owner->versions,
+				.n_users = 1,
+				.n = n,
+				.cap = cap,
+				.jit = m && m->jit};
 	if (m)
 		memcpy(to->at, m->at, n * sizeof(to->at[0]));
 	space_unmap_all(x);

@@ -16,6 +16,7 @@ enum {
 
 /* Sorted, do not overlap. Shared by parent and child until one of them maps something. */
 struct mappings {
+	uint64_t version;
 	uint32_t n_users, n, cap;
 	bool jit; /* some of them are anonymous */
 	struct mapping at[];
@@ -41,6 +42,7 @@ struct spaces {
 	struct space *hash[1 << SPACE_HASH_BITS];
 	struct space *oldest, *newest;
 	size_t n, n_mappings; /* n_mappings: there is room for */
+	uint64_t versions;    /* given so far */
 	uint32_t n_gone;
 	char *buf; /* to read maps with */
 };

@@ -1,4 +1,5 @@
-/* Sets of sampled stacks: arrays that grow by doubling, and the hash tables that intern into them. */
+/* Sets of sampled stacks: arrays that grow by doubling, and the hash tables that intern into them.
+ */
 #include "profile/stacks.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * What the files of the sets of stacks share: how their arrays grow. Nobody else includes this but the
- * decoder of epochs, which fills the arrays itself.
+ * What the files of the sets of stacks share: how their arrays grow. Nobody else includes this but
+ * the decoder of epochs, which fills the arrays itself.
  */
 #ifndef STROBE_PROFILE_STACKS_INTERNAL_H
 #define STROBE_PROFILE_STACKS_INTERNAL_H
@@ -43,8 +43,8 @@ static inline struct stacks_private *stacks_private(const struct stacks *s)
 /* Room for n entries in all. 0 or -ENOMEM, which is remembered. */
 int stacks_reserve(struct stacks *, enum stacks_array, uint64_t n);
 
-/* A node that is known not to be there; it is not found by stacks_node() until stacks_forget_nodes(), which
- * makes that look again at what there is. */
+/* A node that is known not to be there; it is not found by stacks_node() until
+ * stacks_forget_nodes(), which makes that look again at what there is. */
 uint32_t stacks_node_append(struct stacks *, uint32_t parent, uint32_t frame);
 void stacks_forget_nodes(struct stacks *);
 

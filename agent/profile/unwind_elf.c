@@ -12,7 +12,8 @@ enum { SYMBOLS_MAX = 1 << 20, SECTIONS_MAX = 4096 };
 struct file {
 	Elf *elf;
 	struct unwind_source src;
-	Elf_Scn *eh, *debug, *symtab, *dynsym;
+	Elf_Scn *eh, *debug, *symtab, *dynsym, *go;
+	uint64_t text;
 	struct unwind_symbol *symbols;
 };
 
@@ -78,6 +79,11 @@ static void find_sections(struct file *f)
 			f->eh = scn;
 		else if (name && strcmp(name, ".debug_frame") == 0)
 			f->debug = scn;
+		else if (name && (strcmp(name, ".gopclntab") == 0 ||
+				  strcmp(name, ".data.rel.ro.gopclntab") == 0))
+			f->go = scn;
+		else if (name && strcmp(name, ".text") == 0)
+			f->text = h.sh_addr;
 	}
 }
 
@@ -113,6 +119,61 @@ static bool is_signal_return(struct file *f, const GElf_Shdr *h, uint32_t name)
 	const char *s = elf_strptr(f->elf, h->sh_link, name);
 
 	return s && (strcmp(s, "__restore_rt") == 0 || strcmp(s, "__kernel_rt_sigreturn") == 0);
+}
+
+static uint64_t little(const uint8_t *p, unsigned bytes)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		v |= (uint64_t)p[i] << 8 * i;
+	return v;
+}
+
+size_t unwind_go_functions(const uint8_t *data, size_t len, uint64_t text, struct unwind_symbol *to,
+			   size_t max)
+{
+	enum { HEAD = 72 }; /* magic, quantum and pointer size; then eight words */
+	uint64_t magic, n, base, at;
+
+	if (len < HEAD)
+		return 0;
+	magic = little(data, 4);
+	n = little(data + 8, 8);
+	base = little(data + 24, 8);
+	at = little(data + 64, 8);
+	if ((magic != 0xfffffff0 && magic != 0xfffffff1) || data[7] != 8 || at > len ||
+	    n > (len - at) / 8)
+		return 0;
+	if (!base)
+		base = text;
+	n = n < max ? n : max;
+	for (uint64_t i = 0; i < n; i++)
+		to[i] = (struct unwind_symbol){.start = base + little(data + at + 8 * i, 4)};
+	/* Each ends where the next one starts. */
+	for (uint64_t i = 0; i < n; i++)
+		to[i].size = i + 1 < n && to[i + 1].start > to[i].start
+				     ? to[i + 1].start - to[i].start
+				     : 1;
+	return (size_t)n;
+}
+
+static int read_go(struct file *f)
+{
+	const uint8_t *data = NULL;
+	size_t len = 0, max;
+	uint64_t addr;
+
+	if (f->symtab || !f->go || section(f->go, &data, &len, &addr) < 0 || !data)
+		return 0;
+	max = len / 8 < SYMBOLS_MAX ? len / 8 : SYMBOLS_MAX;
+	free(f->symbols);
+	f->symbols = calloc(max + 1, sizeof(*f->symbols));
+	if (!f->symbols)
+		return -ENOMEM;
+	f->src.symbols = f->symbols;
+	f->src.n_symbols = unwind_go_functions(data, len, f->text, f->symbols, max);
+	return 0;
 }
 
 static int read_symbols(struct file *f)
@@ -166,6 +227,8 @@ static int read_file(struct unwind_table **ret, Elf *elf)
 		r = 0; /* debug information of unusual size: done without */
 	if (r == 0)
 		r = read_symbols(&f);
+	if (r == 0)
+		r = read_go(&f);
 	if (r == 0)
 		r = unwind_table_build(ret, &f.src);
 	free(f.symbols);

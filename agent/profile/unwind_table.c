@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_SHIFT = 16, PADDING_MAX = 16, HASH_SIZE = 1 << 16 };
+enum { PAGE_SHIFT = 16, PADDING_MAX = 16, HASH_MIN = 1 << 11 };
 
 /* ---- building ---- */
 
@@ -25,7 +25,8 @@ struct builder {
 	uint32_t n_rows, cap_rows;
 	struct cfi_rule *rules;
 	uint32_t n_rules, cap_rules;
-	uint16_t *hash; /* rule index, 0: free */
+	uint16_t *hash; /* rule index, 0: free; less than half full */
+	uint32_t hash_size;
 	uint32_t *pages;
 	uint32_t n_pages, last_page; /* pages below last_page are filled */
 	uint16_t last_rule;	     /* of the last row */
@@ -129,24 +130,51 @@ static int list_symbols(struct builder *b)
 
 static uint32_t hash_rule(const struct cfi_rule *rule)
 {
-	const uint8_t *p = (const uint8_t *)rule;
-	uint32_t h = 2166136261;
+	enum { WORDS = sizeof(*rule) / sizeof(uint64_t) };
+	uint64_t words[WORDS + 1] = {0}, h = 0;
 
-	for (size_t i = 0; i < sizeof(*rule); i++)
-		h = (h ^ p[i]) * 16777619;
-	return h ^ h >> 15;
+	memcpy(words, rule, sizeof(*rule));
+	for (size_t i = 0; i <= WORDS; i++) {
+		h = (h ^ words[i]) * 0x9e3779b97f4a7c15u;
+		h ^= h >> 32;
+	}
+	return (uint32_t)h;
+}
+
+static uint16_t *hash_slot(const struct builder *b, const struct cfi_rule *rule)
+{
+	uint32_t mask = b->hash_size - 1, at = hash_rule(rule) & mask;
+
+	while (b->hash[at] && memcmp(&b->rules[b->hash[at]], rule, sizeof(*rule)) != 0)
+		at = (at + 1) & mask;
+	return &b->hash[at];
+}
+
+/* Few files have many different rules: the table stays in the cache. */
+static int hash_resize(struct builder *b, uint32_t size)
+{
+	uint16_t *hash = calloc(size, sizeof(*hash));
+
+	if (!hash)
+		return -ENOMEM;
+	free(b->hash);
+	b->hash = hash;
+	b->hash_size = size;
+	for (uint32_t i = 1; i < b->n_rules; i++)
+		*hash_slot(b, &b->rules[i]) = (uint16_t)i;
+	return 0;
 }
 
 /* Its index; 0 also where there is no room for another rule. -ENOMEM. */
 static int intern_rule(struct builder *b, const struct cfi_rule *rule)
 {
-	uint32_t at = hash_rule(rule) % HASH_SIZE;
+	uint16_t *slot;
 
 	if (rule->cfa == CFI_NONE && rule->ra.how != CFI_UNDEFINED)
 		return 0;
-	for (; b->hash[at]; at = (at + 1) % HASH_SIZE)
-		if (memcmp(&b->rules[b->hash[at]], rule, sizeof(*rule)) == 0)
-			return b->hash[at];
+	slot = hash_slot(b, rule);
+	if (*slot)
+		return *slot;
 	if (b->n_rules >= UNWIND_RULES_MAX)
 		return 0;
 	size_t cap = b->cap_rules;
@@ -155,8 +183,10 @@ static int intern_rule(struct builder *b, const struct cfi_rule *rule)
 		return -ENOMEM;
 	b->cap_rules = (uint32_t)cap;
 	b->rules[b->n_rules] = *rule;
-	b->hash[at] = (uint16_t)b->n_rules;
-	return (int)b->n_rules++;
+	*slot = (uint16_t)b->n_rules++;
+	if (b->n_rules * 2 > b->hash_size && hash_resize(b, b->hash_size * 2) < 0)
+		return -ENOMEM;
+	return (int)b->n_rules - 1;
 }
 
 /* Addresses come in rising order. */
@@ -278,11 +308,10 @@ static int build(struct builder *b)
 	b->n_pages = (uint32_t)((span + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT);
 	/* A last row may stand at the very end. */
 	b->pages = calloc((size_t)b->n_pages + 2, sizeof(*b->pages));
-	b->hash = calloc(HASH_SIZE, sizeof(*b->hash));
 	b->rules = calloc(64, sizeof(*b->rules));
 	b->cap_rules = 64;
 	b->n_rules = 1; /* none */
-	if (!b->pages || !b->hash || !b->rules)
+	if (!b->pages || !b->rules || hash_resize(b, HASH_MIN) < 0)
 		return -ENOMEM;
 	if (s->eh.data)
 		cfi_init(&b->cfi[FROM_EH], s->arch, true, s->eh.addr, s->eh.data, s->eh.len);

@@ -64,6 +64,11 @@ struct unwind_signal_layout {
 const struct unwind_signal_layout *unwind_signal_layout(enum cfi_arch);
 bool unwind_is_signal_frame(enum cfi_arch, const struct cfi_rule *);
 
+/* Starts of functions in a Go program's own table (.gopclntab, of Go 1.18 and later), which stripping leaves: up to max of
+ * them. text: where the code starts, for programs whose table does not tell. How many; 0: not such a table. */
+size_t unwind_go_functions(const uint8_t *data, size_t len, uint64_t text, struct unwind_symbol *,
+			   size_t max);
+
 /* From an ELF file: its sections read through libelf. fd stays the caller's. 0; -ENOEXEC: no ELF file for a machine
  * that is known; -ENODATA, -E2BIG, -ENOMEM as above; -EIO. */
 int unwind_table_read(struct unwind_table **ret, int fd);

@@ -71,16 +71,18 @@ struct ring_entry {
 	};
 };
 
-/* 0; -EBUSY, -ENOSPC, -EINVAL, -EROFS, -EACCES, -EPROTONOSUPPORT, -EBADMSG (no ring), -errno. err[err_len] gets
- * a sentence that says what to do; with 0 it is "" or says what was found damaged and left out. */
+/* 0; -EBUSY, -ENOSPC, -EINVAL, -EROFS, -EACCES, -EPROTONOSUPPORT, -EBADMSG (no ring), -errno.
+ * err[err_len] gets a sentence that says what to do; with 0 it is "" or says what was found
+ * damaged and left out. */
 int ring_open(struct ring **ret, const struct ring_config *, char *err, size_t err_len);
 void ring_close(struct ring *); /* syncs; NULL is fine */
 
-/* Writer. Appends a record, evicting the oldest. Of a RING_PROFILE the ring knows but its first 16 bytes,
- * i64 from_us and to_us (-EBADMSG: it is shorter). For a block or rollup its catalog must be held: when
- * it is not (never written, or evicted), -ENOENT: append the RING_CATALOG first. 0; -ENOSPC (larger
- * than a quarter of the ring), -EIO and other -errno: the record is not there, what was evicted for
- * it is gone. A catalog that blocks held still name is written again by itself before it would go. */
+/* Writer. Appends a record, evicting the oldest. Of a RING_PROFILE the ring knows but its first 16
+ * bytes, i64 from_us and to_us (-EBADMSG: it is shorter). For a block or rollup its catalog must
+ * be held: when it is not (never written, or evicted), -ENOENT: append the RING_CATALOG first. 0;
+ * -ENOSPC (larger than a quarter of the ring), -EIO and other -errno: the record is not there,
+ * what was evicted for it is gone. A catalog that blocks held still name is written again by
+ * itself before it would go. */
 int ring_append(struct ring *, enum ring_type, const void *data, size_t len);
 /* Writer. Adds log frames that are not in a block yet (in order; CATALOG and KEY as the log has
  * them; after a restart again from the CATALOG before the newest block on), so that they survive
@@ -93,8 +95,8 @@ int ring_sync(struct ring *);
 
 /* What is held, a copy to free(); *n of them. NULL: no memory. Any thread. */
 struct ring_entry *ring_list(struct ring *, size_t *n);
-/* Reads a record's payload into `to` (entry->len bytes) and verifies it. 0; -ESTALE: overwritten since;
- * -EBADMSG: damaged; -errno. Any thread. */
+/* Reads a record's payload into `to` (entry->len bytes) and verifies it. 0; -ESTALE: overwritten
+ * since; -EBADMSG: damaged; -errno. Any thread. */
 int ring_read(struct ring *, const struct ring_entry *, void *to);
 /* The same for its first len bytes, which are at most RING_START_MAX and entry->len. */
 int ring_read_start(struct ring *, const struct ring_entry *, void *to, size_t len);

@@ -1,6 +1,6 @@
 /*
- * Files of other users: whole ELF files through libelf into a table, their first pages, and bare call frame
- * information. Whatever the bytes are, reading ends, rows stay in their function, and every lookup in a table that was
+ * Files of other users: whole ELF files through libelf into a table, their first pages, bare call frame
+ * information, and a Go program's table of functions. Whatever the bytes are, reading ends, rows stay in their function, and every lookup in a table that was
  * made of it stays within it.
  */
 #include "fuzz.h"
@@ -161,6 +161,18 @@ static void fuzz_seeds(void)
 		o.data[o.n++] = (uint8_t)(1 + eh);
 		fuzz_seed(eh ? "eh_frame" : "debug_frame", o.data, o.n);
 	}
+	struct out o = {0};
+
+	put(&o, 0xfffffff1, 4);
+	put_all(&o, "\0\0\1\10", 4);
+	put(&o, 3, 8);
+	put(&o, 1, 8);
+	put(&o, 0x401000, 8);
+	o.n += 32;
+	put(&o, 72, 8);
+	o.n += 32;
+	put(&o, 3, 1);
+	fuzz_seed("go", o.data, o.n);
 	seed_elf("x86", EM_X86_64);
 	seed_elf("arm", EM_AARCH64);
 }
@@ -260,6 +272,14 @@ static void elf(const uint8_t *data, size_t size)
 	}
 }
 
+static void go(const uint8_t *data, size_t size)
+{
+	struct unwind_symbol *f = calloc(size / 8 + 1, sizeof(*f));
+
+	FUZZ_CHECK(unwind_go_functions(data, size, 0x1000, f, size / 8) <= size / 8);
+	free(f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!size)
@@ -270,6 +290,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	copy = realloc(copy, size ? size : 1);
 	if (kind == 1 || kind == 2)
 		bare(copy, size, kind == 2);
+	else if (kind == 3)
+		go(copy, size);
 	else
 		elf(copy, size);
 	free(copy);
