@@ -53,6 +53,12 @@ async function dragMap(page, from, to, { fromY = 0.5, toY = 0.5, key } = {}) {
   await page.mouse.up();
   if (key) await page.keyboard.up(key);
 }
+/** The flame graph of what is selected is there. */
+const settled = async (page) => {
+  await sleep(150);
+  await page.waitForSelector('.lower[data-loading="0"]');
+  await sleep(50);
+};
 const samples = (page) => page.locator('[data-n]').first().evaluate((e) => Number(e.dataset.n));
 
 t('a drag on a chart opens the flame graph of the range, p99 within 250 ms', async () => {
@@ -222,6 +228,7 @@ t('frames by the keyboard: walk, zoom, hide, back; the menu; the sandwich', asyn
   const { page, context } = await profilePage();
   await dragMap(page, 6, 1);
   await mode(page, 'range');
+  await settled(page);
   await until('samples', async () => (await samples(page)) > 0);
   await page.locator(GRAPH).focus();
   for (const k of ['ArrowUp', 'ArrowUp', 'ArrowUp']) await page.keyboard.press(k);
@@ -277,6 +284,7 @@ t('the range is saved as a page that needs no agent', async () => {
   const { page, context } = await profilePage();
   await dragMap(page, 6, 1);
   await mode(page, 'range');
+  await settled(page);
   await until('samples', async () => (await samples(page)) > 0);
   const n = await samples(page);
   const coming = page.waitForEvent('download');

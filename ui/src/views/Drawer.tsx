@@ -288,9 +288,8 @@ function Processes({ narrow }: { narrow: boolean }) {
       <table data-table="range-processes">
         <colgroup>
           <col />
-          {!narrow && <col width="58" />}
+          <col width={narrow ? 60 : 58} />
           <col width="58" />
-          {narrow && <col width="60" />}
           <col width={narrow ? 50 : 56} />
           <col width={narrow ? 60 : 66} />
           {!narrow && <col width="72" />}
@@ -301,11 +300,10 @@ function Processes({ narrow }: { narrow: boolean }) {
             <th scope="col" class="l">
               Command
             </th>
-            {!narrow && <th scope="col">PID</th>}
+            <th scope="col">{narrow ? 'samples' : 'PID'}</th>
             <th scope="col" aria-sort="descending">
               CPU {cpu.name}
             </th>
-            {narrow && <th scope="col">samples</th>}
             <th scope="col">change</th>
             <th scope="col">delay {delay.name}</th>
             {!narrow && <th scope="col">read</th>}
@@ -325,9 +323,12 @@ function Processes({ narrow }: { narrow: boolean }) {
                   {p.comm} {narrow && <span class="u">{p.pid}</span>} {p.fate && <em>{p.fate}</em>}
                 </button>
               </td>
-              {!narrow && <td class="d">{p.pid}</td>}
+              {narrow ? (
+                <td>{samples.has(p.pid) ? countText(samples.get(p.pid)!) : '–'}</td>
+              ) : (
+                <td class="d">{p.pid}</td>
+              )}
               <td>{msText(p.cpuMs / cpu.ms)}</td>
-              {narrow && <td>{samples.has(p.pid) ? countText(samples.get(p.pid)!) : '–'}</td>}
               <td class={p.factor > 1.5 ? 'up' : 'm'}>{factorText(p.factor)}</td>
               <td>{msText(p.delayMs / delay.ms)}</td>
               {!narrow && <td>{amountText(p.readBytes)}</td>}

@@ -51,6 +51,9 @@ export class TextFit {
 export function unpackaged(s: string): string {
   const open = s.search(/[<(]/);
   const head = open < 0 ? s : s.slice(0, open);
-  const m = /^[^:./]*(::|\.(?!isra\b|part\b|constprop\b|cold\b|lto_priv\b|llvm\b|clone\b|\d)|\/)(?=[^:./\s])/.exec(head);
+  const m =
+    /^[^:./]*(::|\.(?!isra\b|part\b|constprop\b|cold\b|lto_priv\b|llvm\b|clone\b|\d)|\/)(?=[^:./\s])/.exec(
+      head,
+    );
   return m ? s.slice(m[0].length) : s;
 }

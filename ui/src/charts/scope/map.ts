@@ -122,6 +122,7 @@ export class ScopeMap {
     const cell = cellAt(this.g, x, y);
     if (!cell) return;
     this.canvas.setPointerCapture(e.pointerId);
+    this.start();
     this.down = { x: e.clientX, y: e.clientY, cell };
     if (!this.anchor) this.base = e.ctrlKey || e.metaKey;
   };
@@ -135,7 +136,6 @@ export class ScopeMap {
     const onLabel = !this.g.offset && x < this.g.x;
     this.canvas.style.cursor = onLabel ? 'pointer' : cell ? 'crosshair' : '';
     const from = this.dragging(e) ? this.down!.cell : this.anchor;
-    if (from && this.down && !this.began) this.start();
     if (from && cell) this.on.draft(spanOf(from, cell), this.base);
   };
 
@@ -154,7 +154,6 @@ export class ScopeMap {
     if (dragged) this.finish(d.cell, cell, e.shiftKey);
     else if (this.anchor) this.finish(this.anchor, cell, e.shiftKey);
     else {
-      this.start();
       this.anchor = cell;
       this.on.draft(cell, this.base);
     }

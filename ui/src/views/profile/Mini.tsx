@@ -8,12 +8,13 @@ import type { ScopePicture } from '../../charts/scope/paint';
 import { clockText, zoneMs } from '../../charts/time';
 import { profiling } from '../../state/page';
 import { theme } from '../../state/prefs';
-import { baseline, fixed, goLive, pause, select, selection, viewNow } from '../../state/view';
+import { baseline, fixed, goLive, select, selection, viewNow } from '../../state/view';
 import { store } from '../../store/store';
 import { cellMost } from '../../transform/cells';
 import { ALL } from '../../transform/profiler';
 import type { Geometry, Span } from '../../transform/scope';
 import { HeatFeed, OFFSETS } from './heat';
+import { standStill } from './play';
 import { profiler, watchProfiler } from './profiler';
 import { Ends, scaleText } from './scale';
 
@@ -47,8 +48,7 @@ class Small {
         if (this.wasLive && !selection.peek()) goLive();
       },
       begin: () => {
-        this.wasLive = fixed.peek() === null;
-        pause(store);
+        this.wasLive = standStill(this.map.geometry);
       },
       cancelled: () => {
         if (this.wasLive) goLive();

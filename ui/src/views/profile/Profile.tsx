@@ -258,7 +258,7 @@ export function Profile() {
         off={off}
         tree={tree}
       />
-      <div class="lower" data-tab={tab.value}>
+      <div class="lower" data-tab={tab.value} data-loading={state.loading ? '1' : '0'}>
         {body()}
       </div>
       <Keys hint={hint.value} ranged={selection.value !== null} />

@@ -1,6 +1,6 @@
 // The upper half of the profile page: rows, kinds, filters and search over the sub-second map.
 import { type Signal, useComputed, useSignal } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { flameColours } from '../../charts/flame/colours';
 import { palette, themeVersion } from '../../charts/palette';
 import { sched } from '../../charts/sched';
@@ -8,19 +8,8 @@ import { ScopeMap } from '../../charts/scope/map';
 import type { Mark, ScopePicture } from '../../charts/scope/paint';
 import { clockText, durationText, minuteText, zoneMs } from '../../charts/time';
 import { theme } from '../../state/prefs';
-import {
-  type Chips,
-  CLASSES,
-  chips,
-  classes,
-  clearChip,
-  filter,
-  pattern,
-  ROWS,
-  rows,
-  which,
-} from '../../state/profile';
-import { baseline, fixed, goLive, moreRanges, pause, select, selection, viewNow } from '../../state/view';
+import { chips, filter, pattern, ROWS, rows, which } from '../../state/profile';
+import { baseline, fixed, goLive, moreRanges, select, selection, viewNow } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { type Cells, cellMost } from '../../transform/cells';
@@ -31,12 +20,11 @@ import {
   type Geometry,
   MINUTE,
   mergedRanges,
-  WINDOW_OF,
 } from '../../transform/scope';
-import { setWindow } from '../../ui/commands';
 import { HeatFeed, OFFSETS } from './heat';
-import { Menu, type MenuAt } from './Menu';
+import { standStill } from './play';
 import { profiler } from './profiler';
+import { Classes, Columns, Filters, Kinds } from './ScopeBar';
 import { Ends, rowText, scaleText } from './scale';
 import { countText, shareText } from './words';
 
@@ -91,8 +79,7 @@ class Scope {
         if (this.wasLive && !selection.peek()) goLive();
       },
       begin: () => {
-        this.wasLive = fixed.peek() === null;
-        pause(store);
+        this.wasLive = standStill(this.map.geometry);
       },
       cancelled: () => {
         if (this.wasLive) goLive();
@@ -294,125 +281,6 @@ function offsetLabels(g: Geometry): [number, string][] {
     g.y + g.height - (i / n) * g.height,
     `${i * per}${i === n ? ` ${unit}` : ''}`,
   ]);
-}
-
-const CHIP_WORDS: Record<keyof Chips, string> = {
-  cpu: 'CPU',
-  pid: 'process',
-  tid: 'thread',
-  process: 'command',
-  cgroup: 'cgroup',
-  comm: '',
-};
-
-function Filters() {
-  const c = chips.value;
-  const list = (['cpu', 'pid', 'tid', 'process', 'cgroup'] as const).filter((k) =>
-    k === 'cpu' ? c.cpu >= 0 : Boolean(c[k]),
-  );
-  return (
-    <>
-      {list.map((k) => (
-        <button
-          type="button"
-          class="chip"
-          key={k}
-          data-chip={k}
-          title="Remove this filter"
-          aria-label={`Remove the filter ${CHIP_WORDS[k]} ${c[k]}`}
-          onClick={() => clearChip(k)}
-        >
-          {CHIP_WORDS[k]} <b>{k === 'pid' && c.comm ? c.comm : c[k]}</b> <span aria-hidden="true">✕</span>
-        </button>
-      ))}
-    </>
-  );
-}
-
-/** "1 column 1 s · 1 row 20 ms"; a click takes another length of columns. */
-function Columns({ columnUs }: { columnUs: number }) {
-  const [menu, setMenu] = useState<MenuAt | null>(null);
-  const by = rows.value;
-  const row = by === 'offset' ? spanText(columnUs / OFFSETS) : `1 ${by === 'cpu' ? 'CPU' : by}`;
-  const open = (e: MouseEvent) => {
-    const r = (e.currentTarget as HTMLElement).getBoundingClientRect();
-    const items = [1_000_000, MINUTE, 5 * MINUTE].map((us) => ({
-      label: `1 column ${spanText(us)}, the last ${durationText(WINDOW_OF[us]!)}`,
-      checked: us === columnUs,
-      run: () => setWindow(WINDOW_OF[us]!),
-    }));
-    setMenu({ x: r.left, y: r.bottom + 4, label: 'Columns', items });
-  };
-  return (
-    <span class="kv opt2">
-      <button type="button" class="link" aria-haspopup="menu" onClick={open}>
-        1 column {spanText(columnUs)} <span aria-hidden="true">▾</span>
-      </button>{' '}
-      · 1 row {row}
-      {menu && <Menu at={menu} close={() => setMenu(null)} />}
-    </span>
-  );
-}
-
-/** "1 s", "20 ms", "1.2 s", "1 min". */
-const spanText = (us: number) => durationText(us).replace('.0 ', ' ');
-
-function Kinds() {
-  const p = profiler.value;
-  const why = p && !p.hasOffCpu ? 'This profiler does not record why threads wait' : undefined;
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons
-    <div class="seg" role="group" aria-label="Samples">
-      {(
-        [
-          ['on', 'On-CPU'],
-          ['off', 'Off-CPU'],
-          ['queue', 'Run queue'],
-        ] as const
-      ).map(([id, title]) => (
-        <button
-          type="button"
-          key={id}
-          aria-pressed={which.value === id}
-          disabled={id !== 'on' && why !== undefined && which.value !== id}
-          title={id === 'on' ? undefined : why}
-          onClick={() => void (which.value = id)}
-        >
-          {title}
-        </button>
-      ))}
-    </div>
-  );
-}
-
-/** What they wait for: all, or some classes. */
-function Classes() {
-  const [menu, setMenu] = useState<MenuAt | null>(null);
-  const now = classes.value;
-  const some = CLASSES.filter((_, i) => now & (1 << i));
-  const open = (e: MouseEvent) => {
-    const r = (e.currentTarget as HTMLElement).getBoundingClientRect();
-    setMenu({
-      x: r.left,
-      y: r.bottom + 1,
-      label: 'Blocked on',
-      items: [
-        { label: 'Anything', checked: now === 0, run: () => void (classes.value = 0) },
-        ...[1, 2, 3, 4, 0].map((i) => ({
-          label: `${CLASSES[i]!.charAt(0).toUpperCase()}${CLASSES[i]!.slice(1)}`,
-          checked: (now & (1 << i)) !== 0,
-          run: () => void (classes.value ^= 1 << i),
-        })),
-      ],
-    });
-  };
-  return (
-    <button type="button" class="btn" aria-haspopup="menu" data-classes={now} onClick={open}>
-      <span class="kv">on</span> {some.length ? some.join(', ') : 'anything'}{' '}
-      <span aria-hidden="true">▾</span>
-      {menu && <Menu at={menu} close={() => setMenu(null)} />}
-    </button>
-  );
 }
 
 const TITLES = { on: 'On-CPU samples', off: 'Off-CPU time', queue: 'Waiting for a CPU' };

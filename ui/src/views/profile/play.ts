@@ -1,8 +1,9 @@
 // Stepping and playing the ranges over the map.
 import { signal } from '@preact/signals';
-import { fixed, moreRanges, SECOND, selection } from '../../state/view';
+import { fixed, moreRanges, pause, SECOND, selection } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
+import type { Geometry } from '../../transform/scope';
 
 export const playing = signal(false);
 
@@ -30,6 +31,18 @@ const everyMs = (): number => {
   const s = selection.peek();
   return Math.max(400, Math.min(2000, s ? (s.to - s.from) / (SECOND / 1000) : 1000));
 };
+
+/** Stops the page where the map was painted last, so that no cell moves under the pointer. True: it was live. */
+export function standStill(g: Geometry | null): boolean {
+  if (fixed.peek()) return false;
+  pause(store);
+  const f = fixed.peek() as View | null;
+  if (g && f) {
+    const to = Math.min(f.to, g.anchorUs + (g.first + g.n) * g.columnUs);
+    fixed.value = { from: to - (f.to - f.from), to };
+  }
+  return true;
+}
 
 export function play(): void {
   playing.value = !playing.peek();
