@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,11 +263,28 @@ static void round_of(struct profiler *p, int64_t until_ns)
 	publish(p);
 }
 
-/* Until it is time for the next round, a burst was asked for, or the end. */
+/* What the kernel wakes us for: rings that are half full, each under the event that they belong to. */
+static nfds_t list_waits(struct profiler *p)
+{
+	nfds_t n = 0;
+
+	p->waits[n++] = (struct pollfd){.fd = p->wake, .events = POLLIN};
+	for (size_t i = 0; i < p->n_cpus; i++) {
+		const struct profiler_cpu *c = &p->cpus[i];
+		bool on = c->ring.ring.page && !c->hung_up;
+
+		p->waits[n++] = (struct pollfd){.fd = on ? c->side : -1, .events = POLLIN};
+		p->waits[n++] = (struct pollfd){.fd = on ? c->off : -1, .events = POLLIN};
+	}
+	return n;
+}
+
+/* Until it is time for the next round, a ring fills, a burst was asked for, or the end. */
 static void wait_for_round(struct profiler *p)
 {
-	struct pollfd fd = {.fd = p->wake, .events = POLLIN};
+	nfds_t n = list_waits(p);
 	int64_t poll_us = p->hurry || p->hz > PROFILER_DUMP_HZ_MAX ? PROFILER_BURST_POLL_US
+			  : p->calm				   ? PROFILER_CALM_POLL_US
 								   : PROFILER_POLL_US;
 	int64_t now_us = (int64_t)clock_mono_us();
 	uint64_t unused;
@@ -276,8 +292,12 @@ static void wait_for_round(struct profiler *p)
 	p->next_poll_us += poll_us;
 	if (p->next_poll_us < now_us || p->next_poll_us > now_us + poll_us)
 		p->next_poll_us = now_us + poll_us;
-	if (poll(&fd, 1, (int)((p->next_poll_us - now_us + 999) / 1000)) > 0 &&
-	    read(p->wake, &unused, sizeof(unused)) < 0)
+	if (poll(p->waits, n, (int)((p->next_poll_us - now_us + 999) / 1000)) <= 0)
+		return;
+	for (size_t i = 1; i < n; i++)
+		if (p->waits[i].revents & (POLLHUP | POLLERR | POLLNVAL))
+			p->cpus[(i - 1) / 2].hung_up = true;
+	if (p->waits[0].revents && read(p->wake, &unused, sizeof(unused)) < 0)
 		return; /* it is counted as read either way */
 }
 

@@ -1,7 +1,7 @@
 /*
  * The profiler: samples every CPU all the time and adds what it saw to `profiles`. Two threads: one that reads the
- * kernel's rings (50 ms apart, 10 above 499 Hz; nice -10 where it may), unwinds and interns; one in the background (nice 10) that makes unwind
- * tables, names frames and seals epochs.
+ * kernel's rings (50 to 100 ms apart, sooner if one is half full, 10 ms above 499 Hz; nice -10 where it may), unwinds and
+ * interns; one in the background (nice 10) that makes unwind tables, names frames and seals epochs.
  *
  * Tiers, the best that is permitted: every CPU with kernel and user stacks (root, CAP_PERFMON, or paranoid <= 0); every CPU, user part
  * only; the user's own processes (paranoid <= 2), which are opened one by one as they appear. What is not permitted is said

@@ -266,6 +266,7 @@ static void cpu_close(struct profiler_cpu *c)
 	close_fd(&c->off);
 	perf_ring_close(&c->ring.ring);
 	close_fd(&c->side);
+	c->hung_up = false;
 }
 
 static int open_tick(struct profiler *p, struct profiler_cpu *c)
@@ -393,7 +394,8 @@ int profiler_events_open(struct profiler *p)
 {
 	p->cpus = calloc(p->n_cpus, sizeof(*p->cpus));
 	p->heap = calloc(p->n_cpus * 2, sizeof(struct profiler_ring *));
-	if (!p->cpus || !p->heap)
+	p->waits = calloc(p->n_cpus * 2 + 1, sizeof(*p->waits));
+	if (!p->cpus || !p->heap || !p->waits)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->n_cpus; i++)
 		p->cpus[i] = (struct profiler_cpu){.cpu = i, .side = -1, .tick = -1, .off = -1};
@@ -407,6 +409,8 @@ void profiler_events_close(struct profiler *p)
 		cpu_close(&p->cpus[i]);
 	free(p->cpus);
 	free(p->heap);
+	free(p->waits);
+	p->waits = NULL;
 	p->cpus = NULL;
 	p->heap = NULL;
 }

@@ -12,11 +12,13 @@
 #include "profile/unwind.h"
 
 #include <linux/perf_event.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 enum {
-	PROFILER_POLL_US = 50000,
+	PROFILER_POLL_US = 50000,	/* or as soon as a ring is half full: the kernel says so */
+	PROFILER_CALM_POLL_US = 100000, /* when no ring was PROFILER_CALM_PERCENT full */
 	PROFILER_BURST_POLL_US = 10000, /* above PROFILER_DUMP_HZ_MAX */
 	PROFILER_SETTLE_NS =
 		1000000, /* younger records wait: others of that time may still be on their way */
@@ -25,11 +27,12 @@ enum {
 	PROFILER_OFF_RING_BYTES = 2 << 20, /* of switches, as long as all take no more than: */
 	PROFILER_OFF_RINGS_BYTES = 16 << 20,
 	PROFILER_HURRY_PERCENT = 40, /* the next round comes sooner when a ring was that full */
+	PROFILER_CALM_PERCENT = 15,
 	PROFILER_DUMP_BYTES = 8192,
 	PROFILER_OFF_DUMP_BYTES = 4096,
 	PROFILER_OFF_PENDING_MAX =
 		1024, /* threads that stopped in a round, of those kept with a copy of their stack */
-	PROFILER_OFF_UNWINDS_MAX = 200, /* a round, of stacks that are not as the last time */
+	PROFILER_OFF_UNWINDS_MAX = 192, /* a round, of stacks that are not as the last time */
 	PROFILER_DUMP_HZ_MAX = 499, /* above, the copies of stacks go when a ring is that full: */
 	PROFILER_DUMP_PERCENT = 75,
 	PROFILER_DUMP_HZ_NEVER = 2500,
@@ -41,6 +44,8 @@ enum {
 	PROFILER_CPUS_MAX = 1024,
 	PROFILER_FRAMES_CACHED = 4096, /* of the kernel, and of users */
 	PROFILER_STACKS_CACHED = 4096,
+	PROFILER_PATHS = 8,
+	PROFILER_JIT_ROUNDS = 5, /* how long one with code that was made at run time is believed */
 };
 
 enum profiler_tier { TIER_ALL, TIER_ALL_USER, TIER_OWN };
@@ -83,6 +88,7 @@ struct profiler_cpu {
 	int side, tick, off;	       /* fds; ring is side's, tick writes into it. -1: none */
 	struct profiler_ring ring;     /* .ring.page is NULL: not online */
 	struct profiler_ring switches; /* likewise of off */
+	bool hung_up;		       /* it went offline: nothing to wait for */
 };
 
 /* Processes of ours that are watched (TIER_OWN), and their events. */
@@ -106,7 +112,14 @@ struct profiler_frame {
 struct profiler_stack {
 	uint64_t key;
 	uint32_t epoch, node;
+	uint32_t until; /* round after which it is looked up again; UINT32_MAX: never */
 	uint8_t flags;
+};
+
+/* The way to a node, the outermost frame first: the next stack of a process begins like its last one. */
+struct profiler_path {
+	uint32_t epoch, n;
+	uint32_t frames[PROFILER_STACK_MAX + 1], nodes[PROFILER_STACK_MAX + 1];
 };
 
 struct profiler {
@@ -121,6 +134,7 @@ struct profiler {
 
 	struct profiler_cpu *cpus;
 	struct profiler_ring **heap;
+	struct pollfd *waits;  /* wake, and those of all rings */
 	size_t n_cpus, n_heap; /* configured */
 	struct profiler_ids ids;
 	struct profiler_own *own;
@@ -139,14 +153,11 @@ struct profiler {
 	uint32_t last_n_frames, epoch;
 	struct profiler_frame *kernel_frames, *user_frames;
 	struct profiler_stack *stacks_cached;
-	uint64_t seed; /* of their keys */
+	struct profiler_path paths[PROFILER_PATHS]; /* by pid */
+	uint64_t seed;				    /* of their keys */
+	uint32_t round;
 	uint64_t ips[PROFILER_STACK_MAX + 1]; /* of the sample in hand */
 	uint32_t frames[PROFILER_STACK_MAX + 1];
-	struct {
-		uint32_t frame, node;
-	} path[PROFILER_STACK_MAX + 1]; /* of the sample before, outermost first */
-	size_t n_path;
-	uint32_t path_epoch;
 
 	int64_t next_poll_us, next_second_us;
 	struct offcpu_guard guard;
@@ -154,7 +165,7 @@ struct profiler {
 	size_t n_pending, n_off_unwinds;
 	bool off_dump;
 	int64_t shed_us, off_shed_us; /* when dump, off_dump went; 0: they did not */
-	bool hurry;
+	bool hurry, calm;
 	int64_t read_us; /* the last round */
 
 	struct profiler_state state;

@@ -213,6 +213,7 @@ static void shed_dumps(struct profiler *p, bool *ret_off)
 	enum { FAST_US = 2 * PROFILER_BURST_POLL_US };
 
 	p->hurry = ticks > PROFILER_HURRY_PERCENT || switches > PROFILER_HURRY_PERCENT;
+	p->calm = ticks < PROFILER_CALM_PERCENT && switches < PROFILER_CALM_PERCENT;
 	p->read_us = now_us;
 	if (took_us > FAST_US) {
 		ticks = (unsigned)(ticks * FAST_US / took_us);

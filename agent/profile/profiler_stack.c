@@ -10,6 +10,7 @@ void profiler_stack_epoch(struct profiler *p)
 {
 	const struct stacks *s = p->stacks;
 
+	p->round++;
 	if (s != p->last_stacks || s->from_us != p->last_from_us || s->n_frames < p->last_n_frames)
 		p->epoch++;
 	p->last_stacks = s;
@@ -69,8 +70,9 @@ static uint32_t jit_frame(struct profiler *p, uint32_t pid, uint64_t ip)
 	return stacks_frame(p->stacks, &sf);
 }
 
-/* *settled becomes false when it may be another one the next time. */
-static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t ip, bool *settled)
+/* *until becomes 0 when it may be another one the next time. */
+static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t ip,
+			   uint32_t *until)
 {
 	uint64_t vaddr = module_vaddr(m->module, ip - m->start + m->file_off), start;
 	struct profiler_frame *f = cached(p->user_frames, vaddr, m->module);
@@ -78,7 +80,8 @@ static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t
 
 	if (f->epoch == p->epoch && f->addr == vaddr && f->module == m->module)
 		return f->frame;
-	*settled &= vaddr && module_is_settled(m->module);
+	if (!vaddr || !module_is_settled(m->module))
+		*until = 0;
 	start = vaddr ? module_function(m->module, vaddr) : 0;
 	sf = (struct stacks_frame){.addr = start ? start : ip - m->start + m->file_off,
 				   .module = stacks_module(p->stacks, module_path(m->module),
@@ -93,13 +96,14 @@ static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t
 	return f->frame;
 }
 
-/* Frames of p->ips into p->frames. A caller that lies nowhere is the end: a frame pointer led astray. How many. */
+/* Frames of p->ips into p->frames. A caller that lies nowhere is the end: a frame pointer led astray. How many.
+ * *until: the last round for which they stand. */
 static size_t look_up(struct profiler *p, struct space *space, const struct profiler_chain *c,
-		      bool *settled)
+		      uint32_t *until)
 {
 	size_t n = c->n_kernel + c->n_user;
 
-	*settled = !c->n_user || (space && space_version(space));
+	*until = !c->n_user || (space && space_version(space)) ? UINT32_MAX : 0;
 	for (size_t i = 0; i < c->n_kernel; i++)
 		p->frames[i] = profiler_kernel_frame(p, p->ips[i] - (i > 0))->frame;
 	for (size_t i = c->n_kernel; i < n; i++) {
@@ -114,32 +118,29 @@ static size_t look_up(struct profiler *p, struct space *space, const struct prof
 		else if (!m->module)
 			p->frames[i] = jit_frame(p, space_pid(space), ip);
 		else
-			p->frames[i] = file_frame(p, m, ip, settled);
-		*settled &= !m || m->module;
+			p->frames[i] = file_frame(p, m, ip, until);
+		if (m && !m->module && *until > p->round + PROFILER_JIT_ROUNDS)
+			*until = p->round + PROFILER_JIT_ROUNDS;
 	}
 	return n;
 }
 
-/* Outermost first. As far as the stack is that of the sample before, so are its nodes. */
-static uint32_t node_of(struct profiler *p, size_t n_frames)
+static uint32_t node_of(struct profiler *p, uint32_t pid, size_t n_frames)
 {
-	bool same = p->path_epoch == p->epoch;
+	struct profiler_path *path = &p->paths[pid % PROFILER_PATHS];
+	bool same = path->epoch == p->epoch;
 	uint32_t node = 0;
 
-	for (size_t i = 0; i < n_frames; i++) {
+	for (uint32_t i = 0; i < n_frames; i++) {
 		uint32_t frame = p->frames[n_frames - 1 - i];
 
-		same = same && i < p->n_path && p->path[i].frame == frame;
-		if (same) {
-			node = p->path[i].node;
-			continue;
-		}
-		node = stacks_node(p->stacks, node, frame);
-		p->path[i].frame = frame;
-		p->path[i].node = node;
+		same = same && i < path->n && path->frames[i] == frame;
+		node = same ? path->nodes[i] : stacks_node(p->stacks, node, frame);
+		path->frames[i] = frame;
+		path->nodes[i] = node;
 	}
-	p->n_path = n_frames;
-	p->path_epoch = p->epoch;
+	path->epoch = stacks_failed(p->stacks) ? 0 : p->epoch;
+	path->n = (uint32_t)n_frames;
 	return node;
 }
 
@@ -205,6 +206,8 @@ static uint64_t chain_key(const struct profiler *p, const struct space *space,
 	size_t n = c->n_kernel + c->n_user;
 
 	h = (h ^ (space ? space_version(space) : 0)) * 0x9e3779b97f4a7c15u;
+	if (space && space_has_jit(space)) /* the names there are the process's own */
+		h = ((h ^ h >> 32) ^ space_pid(space)) * 0x9e3779b97f4a7c15u;
 	for (size_t i = 0; i < n; i++)
 		h = ((h ^ h >> 32) ^ p->ips[i]) * 0x9e3779b97f4a7c15u;
 	return h ^ h >> 32;
@@ -218,21 +221,20 @@ uint32_t profiler_chain_node(struct profiler *p, uint32_t pid, const struct prof
 	struct profiler_stack *cached = &p->stacks_cached[key & (PROFILER_STACKS_CACHED - 1)];
 	size_t n_frames, n_user;
 	uint8_t own = c->truncated ? STACKS_TRUNCATED : 0;
-	uint32_t node;
-	bool settled;
+	uint32_t node, until;
 
-	if (cached->epoch == p->epoch && cached->key == key) {
+	if (cached->epoch == p->epoch && cached->key == key && p->round <= cached->until) {
 		*flags |= cached->flags;
 		return cached->node;
 	}
-	n_frames = look_up(p, space, c, &settled);
+	n_frames = look_up(p, space, c, &until);
 	n_user = n_frames - c->n_kernel;
 	if (c->n_user && n_user <= 2 && !c->whole)
 		own |= STACKS_SHALLOW;
-	node = node_of(p, n_frames);
-	if (settled)
+	node = node_of(p, pid, n_frames);
+	if (until)
 		*cached = (struct profiler_stack){
-			.key = key, .epoch = p->epoch, .node = node, .flags = own};
+			.key = key, .epoch = p->epoch, .node = node, .until = until, .flags = own};
 	*flags |= own;
 	return node;
 }

@@ -2,6 +2,7 @@
 #ifndef STROBE_PROFILE_SPACE_PRIVATE_H
 #define STROBE_PROFILE_SPACE_PRIVATE_H
 
+#include "profile/cfi.h"
 #include "profile/space.h"
 
 enum {
@@ -34,7 +35,13 @@ struct space {
 	uint32_t again_step; /* how long to wait then */
 };
 
-enum { SPACE_HASH_BITS = 12 };
+enum { SPACE_HASH_BITS = 12, SPACE_RULES_BITS = 12 };
+
+/* A rule that was found, by the table's id and the address. */
+struct space_rule {
+	uint64_t table, key;
+	const struct cfi_rule *rule;
+};
 
 struct spaces {
 	const struct host *host;
@@ -43,6 +50,7 @@ struct spaces {
 	struct space *oldest, *newest;
 	size_t n, n_mappings; /* n_mappings: there is room for */
 	uint64_t versions;    /* given so far */
+	struct space_rule rules[1 << SPACE_RULES_BITS];
 	uint32_t n_gone;
 	char *buf; /* to read maps with */
 };

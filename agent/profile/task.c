@@ -332,8 +332,8 @@ void tasks_exit(struct tasks *ts, uint32_t tid)
 
 void tasks_forget_off(struct tasks *ts)
 {
-	for (size_t i = 0; i < ts->max; i++) {
-		ts->pool[i].off.since_ns = 0;
-		ts->pool[i].off.regs = NULL;
+	for (struct task *t = ts->newest.older; t != &ts->newest; t = t->older) {
+		t->off.since_ns = 0;
+		t->off.regs = NULL;
 	}
 }

@@ -1,6 +1,7 @@
 #include "profile/unwind_table.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,6 +274,7 @@ static int make_rows(struct builder *b)
 
 static struct unwind_table *assemble(struct builder *b)
 {
+	static atomic_uint_least64_t last_id;
 	struct unwind_table *t;
 	size_t rules = b->n_rules * sizeof(struct cfi_rule),
 	       pages = (b->n_pages + 1) * sizeof(uint32_t),
@@ -285,7 +287,8 @@ static struct unwind_table *assemble(struct builder *b)
 		b->pages[b->last_page] = b->n_rows;
 	t = (struct unwind_table *)p;
 	p += sizeof(*t);
-	*t = (struct unwind_table){.base = b->src->base,
+	*t = (struct unwind_table){.id = atomic_fetch_add(&last_id, 1) + 1,
+				   .base = b->src->base,
 				   .n_rows = b->n_rows,
 				   .n_pages = b->n_pages,
 				   .n_rules = b->n_rules,

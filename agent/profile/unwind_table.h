@@ -20,6 +20,7 @@ struct unwind_row {
 };
 
 struct unwind_table {
+	uint64_t id;   /* no other table had it before */
 	uint64_t base; /* ELF address */
 	uint32_t n_rows, n_pages, n_rules;
 	enum cfi_arch arch;
