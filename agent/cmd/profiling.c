@@ -26,7 +26,8 @@ static void name_frames(void *arg, struct stacks *s, bool all)
 
 static int open_profiles(struct profiling *p, const struct profiling_config *c)
 {
-	const struct profiles_config pc = {
+	char copy_dir[4096];
+	struct profiles_config pc = {
 		.memory_bytes = keep_profile_bytes(c->memory_bytes),
 		.dir = c->place && *c->place ? c->place : NULL,
 		.ring = p->ring,
@@ -37,8 +38,21 @@ static int open_profiles(struct profiling *p, const struct profiling_config *c)
 		.name = name_frames,
 		.name_arg = p,
 	};
-	int r = profiles_open(&p->profiles, &pc);
+	struct profiles_stats held;
+	int r;
 
+	if (p->ring &&
+	    snprintf(copy_dir, sizeof(copy_dir), "%s/profile", c->dir) < (int)sizeof(copy_dir))
+		pc.copy_dir = copy_dir;
+	r = profiles_open(&p->profiles, &pc);
+	if (r == 0) {
+		profiles_stats(p->profiles, &held);
+		if (held.damaged)
+			msg(MSG_WARN,
+			    "%llu stretches of stacks of an earlier run are damaged: what is whole "
+			    "of them is kept",
+			    (unsigned long long)held.damaged);
+	}
 	if (r < 0)
 		msg(MSG_ERROR, "stacks cannot be kept: %s", strerrordesc_np(-r));
 	return r;

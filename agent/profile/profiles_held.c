@@ -256,6 +256,17 @@ void shelf_release(struct profiles *p, struct held *h)
 		free_held(&p->shelf, h);
 }
 
+bool shelf_has(const struct profiles *p, const char *boot_id, int64_t from_us)
+{
+	for (size_t i = 0; i < p->shelf.n; i++) {
+		const struct epoch_head *h = &p->shelf.v[i]->head;
+
+		if (h->from_us == from_us && strcmp(h->boot_id, boot_id) == 0)
+			return true;
+	}
+	return false;
+}
+
 int64_t shelf_oldest_us(struct profiles *p)
 {
 	int64_t oldest_us = INT64_MAX;

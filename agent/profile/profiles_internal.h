@@ -30,11 +30,22 @@ struct crash_log {
 	bool renamed;  /* names may have been given to frames that are in it */
 };
 
+/* ---- profiles_copy.c: the same on a disk, a little later ---- */
+
+struct log_copy {
+	int dir_fd, fd;	 /* -1: none */
+	uint64_t number; /* of the epoch that is in it; 0: an earlier agent's */
+	uint64_t len;
+	uint64_t next_us;
+};
+
 void crash_log_open(struct crash_log *, const char *dir); /* NULL: none */
 void crash_log_close(struct crash_log *);
 /* File 0 is the open epoch's; others are of epochs that wait. Of an earlier agent: 0, -ENOENT, -EBADMSG
  * (nothing of it can be read), -errno. */
-int crash_log_load(struct crash_log *, unsigned file, struct stacks **ret);
+int crash_log_load(struct crash_log *, unsigned file, struct stacks **ret, bool *damaged);
+/* What is whole of a file; *damaged: set where more of it should be. As crash_log_load(). */
+int crash_log_read(int fd, struct stacks **ret, bool *damaged);
 void crash_log_begin(struct crash_log *, const struct stacks *); /* file 0 anew */
 void crash_log_add(struct crash_log *, const struct stacks *);	 /* what is new in it */
 /* File 0 becomes that one. */
@@ -86,6 +97,7 @@ struct profiles {
 	pthread_mutex_t open_lock; /* over the open epoch and its log */
 	struct stacks *open;
 	struct crash_log log;
+	struct log_copy copy; /* of the background thread */
 	uint32_t hz;
 
 	pthread_mutex_t pending_lock; /* over what waits; held while it is named */
@@ -125,6 +137,15 @@ int64_t shelf_oldest_us(struct profiles *);
 /* Its stacks on the timeline: p->lock not held, a reference is. They are the held's if *cached, else to be
  * freed. 0, -EBADMSG, -ENOMEM, -errno. */
 int shelf_read(struct profiles *, struct held *, struct stacks **ret, bool *cached);
+
+/* Is there one of that boot that begins then? */
+bool shelf_has(const struct profiles *, const char *boot_id, int64_t from_us);
+
+void log_copy_open(struct log_copy *, const char *dir); /* NULL: none */
+void log_copy_close(struct log_copy *);
+int log_copy_load(struct log_copy *, struct stacks **ret, bool *damaged); /* as crash_log_load() */
+int log_copy_step(struct profiles *); /* when it is time. 0 or -errno */
+void log_copy_remove(struct log_copy *);
 
 /* ---- profiles_ring.c ---- */
 
