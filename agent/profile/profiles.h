@@ -53,7 +53,7 @@ void profiles_finish(struct profiles *);
 int profiles_take(struct profiles *, uint8_t *data, size_t len);
 
 /* Calls each() with every epoch that overlaps [from_us, to_us), oldest first, its times moved to the
- * timeline; valid until it returns. The open one is locked meanwhile: be quick. Stops at the first
+ * timeline, its boot_id the timeline's, at_us + real_off_us still the wall clock; valid until it returns. The open one is locked meanwhile: be quick. Stops at the first
  * result that is not 0. A damaged epoch is passed over and counted. Any one thread. */
 int profiles_each(struct profiles *, int64_t from_us, int64_t to_us,
 		  int (*each)(void *arg, const struct stacks *), void *arg);

@@ -279,8 +279,9 @@ int64_t shelf_oldest_us(struct profiles *p)
 	return oldest_us;
 }
 
-static void move_times(struct stacks *s, int64_t by_us)
+static void move_times(struct stacks *s, int64_t by_us, const char *boot_id)
 {
+	memcpy(s->boot_id, boot_id, sizeof(s->boot_id));
 	if (!by_us)
 		return;
 	s->from_us += by_us;
@@ -339,7 +340,7 @@ int shelf_read(struct profiles *p, struct held *h, struct stacks **ret, bool *ca
 			*cached = true;
 		}
 	}
-	move_times(s, shift_us - h->decoded_shift_us);
+	move_times(s, shift_us - h->decoded_shift_us, p->boot_id);
 	h->decoded_shift_us = shift_us;
 	pthread_mutex_unlock(&p->lock);
 	*ret = s;

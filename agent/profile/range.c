@@ -20,6 +20,7 @@ static int add(void *arg, const struct stacks *s)
 		return 0;
 	}
 	r = stacks_merge(m->all, cut);
+	m->all->real_off_us = cut->real_off_us; /* what the clock showed last */
 	stacks_free(cut);
 	return r;
 }
