@@ -32,6 +32,7 @@ static int open_profiles(struct profiling *p, const struct profiling_config *c)
 		.dir = c->place && *c->place ? c->place : NULL,
 		.ring = p->ring,
 		.boot_id = c->host->boot_id,
+		.history = c->history,
 		.real_off_us =
 			(int64_t)(clock_ns(CLOCK_REALTIME) / 1000) - (int64_t)clock_mono_us(),
 		.n_cpus = (uint16_t)c->host->n_cpus,

@@ -16,6 +16,7 @@
 #define STROBE_PROFILE_PROFILES_H
 
 #include "profile/epoch.h"
+#include "store/history.h"
 #include "store/ring.h"
 
 enum { PROFILES_EPOCH_US = 600000000, PROFILES_COPY_US = 30000000 };
@@ -30,6 +31,8 @@ struct profiles_config {
 	const char *boot_id;  /* of this boot; "" for a capture that has none */
 	int64_t real_off_us;  /* now */
 	uint16_t n_cpus;
+	/* Where a boot lies on the timeline of `history`: see history_boot_shift(). NULL: by the wall clock */
+	struct history *history;
 	/* Names what it can of frames that have neither a name nor `missed`, and sets one of them; `all`: this epoch is
 	 * about to be stored. On the thread of profiles_step(), with the lock held: quick. May be NULL. */
 	void (*name)(void *arg, struct stacks *, bool all);

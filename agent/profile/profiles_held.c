@@ -7,7 +7,8 @@
 
 /* ---- boots ---- */
 
-static void place_boots(struct profiles *p)
+/* As the history has placed them, if it has. */
+void shelf_place_boots(struct profiles *p)
 {
 	struct shelf *s = &p->shelf;
 	int64_t next_us = INT64_MAX;
@@ -25,6 +26,8 @@ static void place_boots(struct profiles *p)
 		b->shift_us = b->real_off_us - p->real_off_us;
 		if (next_us != INT64_MAX && b->shift_us + b->last_us >= next_us)
 			b->shift_us = next_us - b->last_us - 1;
+		if (p->c.history)
+			history_boot_shift(p->c.history, b->id, &b->shift_us);
 		next_us = b->shift_us + b->first_us;
 	}
 }
@@ -52,7 +55,7 @@ static int find_boot(struct profiles *p, const struct epoch_head *h, uint32_t *r
 		s->boots[i - 1].last_us = h->to_us;
 		s->boots[i - 1].real_off_us = h->real_off_us;
 	}
-	place_boots(p);
+	shelf_place_boots(p);
 	*ret = (uint32_t)(i - 1);
 	return 0;
 }

@@ -121,6 +121,7 @@ static inline uint64_t quarter(const struct profiles *p)
 
 /* All with p->lock held, but shelf_read(). */
 void shelf_done(struct shelf *);
+void shelf_place_boots(struct profiles *);
 /* Takes data over when it returns 0. entry: where it is on disk, NULL: nowhere. *ret, if asked for, with a
  * reference. 0 or -ENOMEM. */
 int shelf_add(struct profiles *, const struct epoch_head *, uint8_t *data, uint32_t len,
