@@ -13,13 +13,22 @@ const answer = async (client, message, fields) => {
   client.stream.send(message);
   for (;;) {
     const m = await client.stream.next(60000);
-    assert.ok(m, `the agent went away: ${agent.stderr()}`);
+    assert.ok(m, `the agent went away: ${JSON.stringify(client.stream.closed)} ${agent.stderr()}`);
     if (m.error) return m;
     const f = fields.find((k) => m[k]);
     if (f && (m[f].last ?? true)) return m;
   }
 };
-const any = (client, message) => answer(client, message, ['heat', 'flame', 'chart', 'lines', 'profiler']);
+const kinds = ['heat', 'flame', 'chart', 'lines', 'profiler'];
+let asked = 0;
+async function any(client, message) {
+  if (client !== c) return answer(client, message, kinds);
+  if (++asked % 20 === 0) { // who is refused too often is hung up on
+    c.stream.close();
+    c = await connect(agent);
+  }
+  return answer(c, message, kinds);
+}
 const rssMib = () => [...fs.readFileSync(`/proc/${agent.pid}/status`, 'utf8').matchAll(/^Rss(?:Anon|Shmem):\s+(\d+)/gm)].reduce((a, m) => a + Number(m[1]), 0) / 1024;
 
 before(async () => {
@@ -42,7 +51,7 @@ it('times at the ends of what a number holds', async () => {
     for (const f of ['folded', 'strobe', 'pprof', 'html']) assert.ok((await request(agent, `/api/v1/profile?format=${f}&from_us=${from}&to_us=${to}`)).status);
     assert.ok((await request(agent, `/api/v1/capture?from_us=${from}&to_us=${to}`, { method: 'HEAD' })).status);
   }
-  for (const filter of [{ cpu: 2 ** 32 - 2 }, { pid: 2 ** 32 - 1, tid: 2 ** 32 - 1 }, { classes: 2 ** 32 - 1, offCpu: true, minUs: 2 ** 32 - 1 }, { cgroup: 'x'.repeat(100000) }, { process: 'x'.repeat(256) }, { process: '\u0000' }])
+  for (const filter of [{ cpu: 2 ** 32 - 2 }, { pid: 2 ** 32 - 1, tid: 2 ** 32 - 1 }, { classes: 2 ** 32 - 1, offCpu: true, minUs: 2 ** 32 - 1 }, { cgroup: 'x'.repeat(2000) }, { process: 'x'.repeat(256) }, { process: '\u0000' }])
     await any(c, flameRequest({ req: 4, ranges: [[0n, most / 8n]], filter }));
   for (const m of [{ columns: 4096, rows: 257 }, { columns: 2 ** 32 - 1, rows: 2 ** 32 - 1 }, { columns: 65536, rows: 65536 }, { columns: 0, rows: 0 }, { columns: 4096, rows: 256, by: 99 }])
     assert.equal((await any(c, heatRequest({ req: 5, fromUs: 0n, columnUs: 1000n, ...m }))).error?.code, 400, JSON.stringify(m));
