@@ -6,15 +6,16 @@
 #include "cmd/keep.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
 /* Not the lowest priority: on a host that is busy with other things it would hardly run, and just then stacks need
  * their tables and names. */
-enum { OFF_CPU_MIN_US = 1000, NICE = 5 };
+enum { OFF_CPU_MIN_US = 1000, NICE = 5, MMAP_BYTES = 128 << 10 };
 
-static const uint64_t tell_us = 1000000;
+static const uint64_t tell_us = 1000000, trim_us = 10000000;
 
 static void name_frames(void *arg, struct stacks *s, bool all)
 {
@@ -64,6 +65,8 @@ int profiling_open(struct profiling *p, const struct profiling_config *c)
 	int r = 0;
 
 	*p = (struct profiling){0};
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES); /* else it grows, and freed arrays leave holes */
+	mallopt(M_TRIM_THRESHOLD, 2 * MMAP_BYTES);
 	if (c->dir)
 		r = keep_open_ring(c->dir, "profile", keep_profile_ring_bytes(c->size_bytes),
 				   &p->ring);
@@ -124,7 +127,7 @@ static void tell(const struct profiling *p)
 static void background_thread(void *arg, unsigned number)
 {
 	const struct profiling *p = arg;
-	uint64_t next_us = 0;
+	uint64_t next_us = 0, trim_next_us = 0;
 
 	(void)number;
 	setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone */
@@ -133,6 +136,10 @@ static void background_thread(void *arg, unsigned number)
 			continue;
 		tell(p);
 		next_us = clock_mono_us() + tell_us;
+		if (next_us < trim_next_us)
+			continue;
+		malloc_trim(0); /* tables, names and epochs come and go in all arenas */
+		trim_next_us = next_us + trim_us;
 	}
 }
 
