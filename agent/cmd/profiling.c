@@ -105,13 +105,26 @@ static void capture_thread(void *arg, unsigned number)
 		;
 }
 
-static void tell(const struct profiling *p)
+/* Once when it begins, once when it is over. */
+static void say_trouble(int error, int *said)
+{
+	if (error == *said)
+		return;
+	if (error)
+		msg(MSG_WARN, "the newest stacks are not on disk: %s", strerrordesc_np(-error));
+	else
+		msg(MSG_NOTICE, "stacks are written to disk again");
+	*said = error;
+}
+
+static void tell(const struct profiling *p, int *said)
 {
 	struct profiler_state s;
 	struct profiles_stats held;
 
 	profiler_state(p->profiler, &s);
 	profiles_stats(p->profiles, &held);
+	say_trouble(held.error, said);
 	STAT_SET(profiler_hz, s.hz);
 	STAT_SET(profiler_samples, s.samples);
 	STAT_SET(profiler_lost, s.lost);
@@ -128,13 +141,14 @@ static void background_thread(void *arg, unsigned number)
 {
 	const struct profiling *p = arg;
 	uint64_t next_us = 0, trim_next_us = 0;
+	int said = 0;
 
 	(void)number;
 	setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone */
 	while (profiler_background_step(p->profiler) != -ECANCELED) {
 		if (clock_mono_us() < next_us)
 			continue;
-		tell(p);
+		tell(p, &said);
 		next_us = clock_mono_us() + tell_us;
 		if (next_us < trim_next_us)
 			continue;

@@ -405,7 +405,12 @@ int profiles_step(struct profiles *p)
 		r = seal_one(p);
 	if (r >= 0)
 		r = put_missing(p);
-	return r < 0 || atomic_load(&p->n_pending) ? r : log_copy_step(p);
+	if (r >= 0 && !atomic_load(&p->n_pending))
+		r = log_copy_step(p);
+	pthread_mutex_lock(&p->lock);
+	p->error = r;
+	pthread_mutex_unlock(&p->lock);
+	return r;
 }
 
 void profiles_finish(struct profiles *p)
@@ -479,6 +484,7 @@ void profiles_stats(struct profiles *p, struct profiles_stats *ret)
 		.n_epochs = s->n,
 		.damaged = s->damaged,
 		.dropped = p->dropped,
+		.error = p->error,
 	};
 	pthread_mutex_unlock(&p->lock);
 }

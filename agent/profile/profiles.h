@@ -71,6 +71,7 @@ struct profiles_stats {
 	uint64_t samples, sample_bytes;	   /* of sealed epochs: bytes a sample */
 	uint64_t n_epochs, damaged;	   /* damaged: epochs and logs, left out or cut short */
 	uint64_t dropped; /* samples that were lost here: nobody sealed, or memory was short */
+	int error; /* -errno of the last profiles_step(): what it had is not on disk yet; 0: fine */
 };
 void profiles_stats(struct profiles *, struct profiles_stats *ret); /* any thread */
 

@@ -85,7 +85,7 @@ int log_copy_step(struct profiles *p)
 		return 0;
 	now_us = clock_mono_us();
 	if (now_us < c->next_us)
-		return 0;
+		return c->error;
 	c->next_us = now_us + (p->c.copy_us ? p->c.copy_us : PROFILES_COPY_US);
 	pthread_mutex_lock(&p->open_lock);
 	if (p->log.fd >= 0)
@@ -100,5 +100,6 @@ int log_copy_step(struct profiles *p)
 	if (r >= 0)
 		r = copy(c, from, len);
 	close(from);
+	c->error = r;
 	return r;
 }

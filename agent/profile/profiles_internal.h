@@ -37,6 +37,7 @@ struct log_copy {
 	uint64_t number; /* of the epoch that is in it; 0: an earlier agent's */
 	uint64_t len;
 	uint64_t next_us;
+	int error; /* of the last time */
 };
 
 void crash_log_open(struct crash_log *, const char *dir); /* NULL: none */
@@ -110,6 +111,7 @@ struct profiles {
 	int64_t real_off_us; /* now */
 	int64_t open_from_us;
 	uint64_t open_bytes, pending_bytes, dropped;
+	int error;
 
 	pthread_mutex_t read_lock; /* one profiles_each() at a time */
 };
