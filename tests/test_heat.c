@@ -326,6 +326,38 @@ START_TEST(what_is_no_pattern_is_refused_with_a_reason)
 }
 END_TEST
 
+START_TEST(what_would_cost_too_much_is_refused)
+{
+	static const char *const bad[] = {"((a{1,60}){1,60}){1,60}", "a{30000}", "(x)\\1",
+					  "((((((((((a+)+)+)+)+)+)+)+)+)+)+"},
+				 *const good[] = {"(a*)*b", "[]+{900}]+", "a{2,9}", "\\(\\{9999",
+						  "(a|b){,3}|c?"};
+	char err[128] = "";
+	struct heater *h;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		const struct heat_request q = {.column_us = 1000,
+					       .n_columns = 1,
+					       .n_rows = 10,
+					       .filter.cpu = -1,
+					       .pattern = bad[i]};
+
+		ck_assert_msg(heat_begin(&h, &q, err, sizeof(err)) == -EBADMSG, "%s", bad[i]);
+		ck_assert_ptr_nonnull(strstr(err, "too much"));
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		const struct heat_request q = {.column_us = 1000,
+					       .n_columns = 1,
+					       .n_rows = 10,
+					       .filter.cpu = -1,
+					       .pattern = good[i]};
+
+		ck_assert_msg(heat_begin(&h, &q, err, sizeof(err)) == 0, "%s: %s", good[i], err);
+		heat_abort(h);
+	}
+}
+END_TEST
+
 START_TEST(case_counts_unless_it_is_to_be_ignored)
 {
 	struct stacks *s = make(3, 300, 0);
@@ -356,6 +388,7 @@ int main(void)
 		many_short_processes_do_not_fill_memory,
 		columns_say_what_was_lost_and_when_nobody_looked,
 		what_is_no_pattern_is_refused_with_a_reason,
+		what_would_cost_too_much_is_refused,
 		case_counts_unless_it_is_to_be_ignored,
 	};
 

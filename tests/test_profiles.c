@@ -471,6 +471,78 @@ START_TEST(what_was_sealed_is_in_the_ring_after_a_restart)
 }
 END_TEST
 
+static struct profiles *open_with_copy(struct ring *ring)
+{
+	char log_dir[80];
+	struct profiles_config c = {.memory_bytes = 4 << 20,
+				    .dir = log_dir,
+				    .ring = ring,
+				    .copy_dir = dir,
+				    .copy_us = 1,
+				    .boot_id = BOOT,
+				    .real_off_us = 1000000000,
+				    .n_cpus = 2};
+	struct profiles *p = NULL;
+
+	snprintf(log_dir, sizeof(log_dir), "%s/tmp", dir);
+	mkdir(log_dir, 0700);
+	ck_assert_int_eq(profiles_open(&p, &c), 0);
+	return p;
+}
+
+/* The agent dies at once after the copy; with `log` the tmpfs outlives it. */
+static void check_copy(bool log)
+{
+	char path[80];
+	struct ring *ring;
+	struct profiles *p;
+	struct seen seen;
+
+	support_dir(dir);
+	for (uint32_t turn = 0; turn < 3; turn++) {
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			ring = open_test_ring();
+			p = open_with_copy(ring);
+			for (uint32_t i = turn * 3000; i < (turn + 1) * 3000; i += 50) {
+				add(p, i, i + 50);
+				if (profiles_step(p) < 0)
+					_exit(1);
+			}
+			_exit(0);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+		snprintf(path, sizeof(path), "%s/tmp/profile.log", dir);
+		if (!log)
+			ck_assert_int_eq(unlink(path), 0);
+		ring = open_test_ring();
+		p = open_with_copy(ring);
+		seen = see_all(p);
+		ck_assert_uint_eq(seen.from, 0);
+		ck_assert_uint_eq(seen.to, (turn + 1) * 3000);
+		if (turn == 1)
+			profiles_finish(p);
+		profiles_close(p);
+		ring_close(ring);
+	}
+	support_rm(dir);
+}
+
+START_TEST(the_copy_of_the_open_epoch_stands_in_for_a_log_that_is_gone)
+{
+	check_copy(false);
+}
+END_TEST
+
+START_TEST(what_both_the_log_and_its_copy_have_is_read_once)
+{
+	check_copy(true);
+}
+END_TEST
+
 START_TEST(a_damaged_record_is_passed_over_and_counted)
 {
 	struct profiles_stats st;
@@ -670,6 +742,8 @@ int main(void)
 		a_crash_log_cut_or_flipped_anywhere_gives_what_is_whole,
 		without_a_ring_the_last_epoch_outlives_a_restart,
 		what_was_sealed_is_in_the_ring_after_a_restart,
+		the_copy_of_the_open_epoch_stands_in_for_a_log_that_is_gone,
+		what_both_the_log_and_its_copy_have_is_read_once,
 		a_damaged_record_is_passed_over_and_counted,
 		other_boots_lie_before_this_one_by_the_wall_clock,
 		boots_keep_their_order_whatever_the_wall_clock_did,

@@ -141,6 +141,7 @@ static int open_profiles(struct opened *o, const char *boot_id)
 {
 	const struct profiles_config c = {.memory_bytes = UINT64_MAX,
 					  .boot_id = boot_id,
+					  .history = o->history,
 					  .real_off_us = capture_summary_wall_us(&o->summary, 0),
 					  .n_cpus = (uint16_t)o->summary.meta.n_cpus};
 

@@ -20,11 +20,12 @@ struct profiling {
 
 struct profiling_config {
 	const struct host *host;
-	uint64_t memory_bytes; /* of the whole agent */
-	const char *place;     /* for what must outlive a crash, on a tmpfs; NULL or "": none */
-	const char *dir;       /* of the rings; NULL: none */
-	uint64_t size_bytes;   /* of all of them */
-	uint32_t hz;	       /* 0: off */
+	struct history *history; /* whose timeline it is; NULL: none */
+	uint64_t memory_bytes;	 /* of the whole agent */
+	const char *place;	 /* for what must outlive a crash, on a tmpfs; NULL or "": none */
+	const char *dir;	 /* of the rings; NULL: none */
+	uint64_t size_bytes;	 /* of all of them */
+	uint32_t hz;		 /* 0: off */
 	bool off_cpu;
 };
 

@@ -68,7 +68,7 @@ int record_stacks_step(struct record_stacks *s, int64_t to_us, bool last, struct
 		uint8_t *data = NULL;
 		size_t len = 0;
 		int e = s->client ? ask_agent(s, end_us, &data, &len)
-				  : range_epoch(s->profiles, s->next_us, end_us, &data, &len);
+				  : range_epoch(s->profiles, s->next_us, &end_us, &data, &len);
 
 		if (e == 0)
 			r = capture_out_section(out, CAPTURE_PROFILE, data, len);

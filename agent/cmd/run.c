@@ -195,6 +195,7 @@ static void on_failure(void *server)
 static int open_profiling(struct run *a)
 {
 	const struct profiling_config c = {.host = &a->agent.host,
+					   .history = a->keep.history,
 					   .memory_bytes = memory_size(a),
 					   .place = log_is_persistent(a->agent.log) ? a->place
 										    : NULL,
@@ -312,8 +313,8 @@ static void tear_down(struct run *a)
 	if (a->stuck)
 		return;
 	server_close(a->server);
+	profiling_close(&a->profiling); /* by the history's timeline */
 	keep_close(&a->keep);
-	profiling_close(&a->profiling);
 	agent_close(&a->agent);
 }
 

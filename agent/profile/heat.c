@@ -379,7 +379,7 @@ int heat_finish(struct heater *h, struct heat **ret)
 	for (uint32_t c = 0; r >= 0 && c < to->n_columns; c++) {
 		uint64_t us = h->covered_us[c], column_us = h->request.column_us;
 
-		to->covered[c] = us >= column_us ? 255 : (uint8_t)(us * 254 / column_us + (us > 0));
+		to->covered[c] = (uint8_t)(us >= column_us ? 255 : us * 254 / column_us + (us > 0));
 	}
 	if (r >= 0 && h->request.by == HEAT_OFFSET)
 		write_offsets(h, to);

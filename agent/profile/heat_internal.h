@@ -15,12 +15,13 @@ struct matcher {
 	struct stacks *names; /* every name that was looked at, as a string */
 	uint8_t *known;	      /* by string: 0 not looked at, 1 no, 2 yes */
 	uint32_t cap;
-	uint8_t *nodes; /* of the set being read: whether it or one above it matches */
+	uint64_t spent_ns; /* matching */
+	uint8_t *nodes;	   /* of the set being read: whether it or one above it matches */
 };
 int matcher_open(struct matcher *, const char *pattern, bool ignore_case, char *err,
 		 size_t err_len);
 void matcher_close(struct matcher *);
-/* Fills `nodes`. 0 or -ENOMEM. */
+/* Fills `nodes`. 0; -ENOMEM; -ETIME: the pattern takes too long. */
 int matcher_begin(struct matcher *, const struct stacks *);
 
 /* ---- heat_rows.c ---- */

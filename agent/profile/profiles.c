@@ -49,7 +49,28 @@ static void wait_recovered(struct profiles *p, unsigned n, struct stacks *s, uns
 	p->pending[i] = (struct pending){.stacks = s, .file = file};
 }
 
-/* What an earlier agent left in its crash log waits to be sealed. */
+/* The same epoch may be in the crash log, which has more of it, or sealed. */
+static unsigned recover_copy(struct profiles *p, unsigned n)
+{
+	struct stacks *s;
+	bool damaged, known = n == PENDING_MAX;
+	int r = log_copy_load(&p->copy, &s, &damaged);
+
+	p->shelf.damaged += damaged;
+	if (r < 0)
+		return 0;
+	for (unsigned i = 0; i < n; i++)
+		known = known || (p->pending[i].stacks->from_us == s->from_us &&
+				  strcmp(p->pending[i].stacks->boot_id, s->boot_id) == 0);
+	if (known || (!s->n_samples && !s->n_notes) || shelf_has(p, s->boot_id, s->from_us)) {
+		stacks_free(s);
+		return 0;
+	}
+	wait_recovered(p, n, s, 0);
+	return 1;
+}
+
+/* What an earlier agent left in its crash log waits to be sealed, but what it had sealed already. */
 static void recover(struct profiles *p)
 {
 	unsigned n = 0;
@@ -57,13 +78,17 @@ static void recover(struct profiles *p)
 	for (unsigned file = LOG_FILES; file-- > 0;) {
 		struct stacks *s;
 		unsigned to;
+		bool damaged;
+		int r = crash_log_load(&p->log, file, &s, &damaged);
 
-		if (crash_log_load(&p->log, file, &s) < 0) {
+		p->shelf.damaged += damaged;
+		if (r < 0) {
 			crash_log_remove(&p->log, file);
 			continue;
 		}
 		to = file ? file : free_file(p);
-		if (n == PENDING_MAX || !to || (!s->n_samples && !s->n_notes)) {
+		if (n == PENDING_MAX || !to || (!s->n_samples && !s->n_notes) ||
+		    shelf_has(p, s->boot_id, s->from_us)) {
 			stacks_free(s);
 			crash_log_remove(&p->log, file);
 			continue;
@@ -72,6 +97,7 @@ static void recover(struct profiles *p)
 			crash_log_set_aside(&p->log, to);
 		wait_recovered(p, n++, s, to);
 	}
+	n += recover_copy(p, n);
 	for (unsigned i = 0; i < n; i++)
 		p->pending[i].number = i + 1;
 	atomic_store(&p->n_pending, n);
@@ -99,13 +125,15 @@ int profiles_open(struct profiles **ret, const struct profiles_config *c)
 	memcpy(p->boot_id, c->boot_id, strnlen(c->boot_id, BOOT_LEN - 1));
 	p->real_off_us = c->real_off_us;
 	init_locks(p);
+	p->c.copy_dir = NULL;
 	crash_log_open(&p->log, c->dir);
-	recover(p);
+	log_copy_open(&p->copy, c->copy_dir);
 	r = ring_take_all(p);
 	if (r < 0) {
 		profiles_close(p);
 		return r;
 	}
+	recover(p);
 	*ret = p;
 	return 0;
 }
@@ -115,6 +143,7 @@ void profiles_close(struct profiles *p)
 	if (!p)
 		return;
 	crash_log_close(&p->log);
+	log_copy_close(&p->copy);
 	stacks_free(p->open);
 	for (unsigned i = 0; i < PENDING_MAX; i++)
 		stacks_free(p->pending[i].stacks);
@@ -389,7 +418,14 @@ int profiles_step(struct profiles *p)
 	name_open(p);
 	if (atomic_load(&p->n_pending))
 		r = seal_one(p);
-	return r < 0 ? r : put_missing(p);
+	if (r >= 0)
+		r = put_missing(p);
+	if (r >= 0 && !atomic_load(&p->n_pending))
+		r = log_copy_step(p);
+	pthread_mutex_lock(&p->lock);
+	p->error = r;
+	pthread_mutex_unlock(&p->lock);
+	return r;
 }
 
 void profiles_finish(struct profiles *p)
@@ -413,7 +449,8 @@ void profiles_finish(struct profiles *p)
 	pthread_mutex_unlock(&p->open_lock);
 	while (atomic_load(&p->n_pending) && seal_one(p) != -ENOMEM)
 		;
-	put_missing(p);
+	if (put_missing(p) == 0)
+		log_copy_remove(&p->copy);
 	crash_log_remove(&p->log, 0);
 }
 
@@ -462,6 +499,7 @@ void profiles_stats(struct profiles *p, struct profiles_stats *ret)
 		.n_epochs = s->n,
 		.damaged = s->damaged,
 		.dropped = p->dropped,
+		.error = p->error,
 	};
 	pthread_mutex_unlock(&p->lock);
 }

@@ -7,26 +7,33 @@
  *  - All of it in memory takes at most memory_bytes; the oldest sealed epoch goes first. (What sealing or reading
  *    one takes for the moment is in the half that is left for epochs which wait.)
  *  - An epoch ends after PROFILES_EPOCH_US or when it has grown to a quarter of memory_bytes, whichever is first.
- *  - What was added is in a file on a tmpfs (config.dir) a moment later, and found again by the next
- *    agent after a kill.
+ *  - What was added to the open epoch is in a file on a tmpfs (config.dir) a moment later, and found again by
+ *    the next agent after a kill. Sealed epochs outlive it in the ring; without one they end with the agent.
+ *  - With a ring that file is copied to copy_dir every PROFILES_COPY_US and synced: loss of power, or of the
+ *    tmpfs, loses what was added since, and no epoch.
  *  - A profiler is never held up by encoding or by the disk: sealing is profiles_step()'s work.
  */
 #ifndef STROBE_PROFILE_PROFILES_H
 #define STROBE_PROFILE_PROFILES_H
 
 #include "profile/epoch.h"
+#include "store/history.h"
 #include "store/ring.h"
 
-enum { PROFILES_EPOCH_US = 600000000 };
+enum { PROFILES_EPOCH_US = 600000000, PROFILES_COPY_US = 30000000 };
 
 struct profiles;
 struct profiles_config {
 	uint64_t memory_bytes;
-	const char *dir;     /* for "profile.log", which outlives a crash; NULL: none */
-	struct ring *ring;   /* of RING_PROFILE records only; outlives it; NULL: none */
-	const char *boot_id; /* of this boot; "" for a capture that has none */
-	int64_t real_off_us; /* now */
+	const char *dir;      /* for "profile.log", which outlives a crash; NULL: none */
+	struct ring *ring;    /* of RING_PROFILE records only; outlives it; NULL: none */
+	const char *copy_dir; /* for "open.log", on the ring's disk; NULL: none */
+	uint64_t copy_us;     /* 0: PROFILES_COPY_US */
+	const char *boot_id;  /* of this boot; "" for a capture that has none */
+	int64_t real_off_us;  /* now */
 	uint16_t n_cpus;
+	/* Where a boot lies on the timeline of `history`: see history_boot_shift(). NULL: by the wall clock */
+	struct history *history;
 	/* Names what it can of frames that have neither a name nor `missed`, and sets one of them; `all`: this epoch is
 	 * about to be stored. On the thread of profiles_step(), with the lock held: quick. May be NULL. */
 	void (*name)(void *arg, struct stacks *, bool all);
@@ -46,7 +53,7 @@ void profiles_end(struct profiles *, int64_t now_us, int64_t real_off_us);
 uint64_t profiles_epoch(const struct profiles *);
 
 /* Background thread, a few times a second: names new frames, seals epochs that have ended, hands them
- * to the ring. 0 or -errno of the ring (which is tried again). */
+ * to the ring, copies the open one's log. 0 or -errno of the disk (which is tried again). */
 int profiles_step(struct profiles *);
 /* After the last profiles_end() and profiles_step(): seals the open epoch, names included, and hands it to the
  * ring; without a ring it is left in `dir`. */
@@ -57,7 +64,7 @@ void profiles_finish(struct profiles *);
 int profiles_take(struct profiles *, uint8_t *data, size_t len);
 
 /* Calls each() with every epoch that overlaps [from_us, to_us), oldest first, its times moved to the
- * timeline; valid until it returns. The open one is locked meanwhile: be quick. Stops at the first
+ * timeline, its boot_id the timeline's, at_us + real_off_us still the wall clock; valid until it returns. The open one is locked meanwhile: be quick. Stops at the first
  * result that is not 0. A damaged epoch is passed over and counted. Any one thread. */
 int profiles_each(struct profiles *, int64_t from_us, int64_t to_us,
 		  int (*each)(void *arg, const struct stacks *), void *arg);
@@ -70,8 +77,9 @@ struct profiles_stats {
 	int64_t oldest_us;		   /* INT64_MAX: nothing is held */
 	uint64_t memory_bytes, disk_bytes; /* held */
 	uint64_t samples, sample_bytes;	   /* of sealed epochs: bytes a sample */
-	uint64_t n_epochs, damaged;
+	uint64_t n_epochs, damaged;	   /* damaged: epochs and logs, left out or cut short */
 	uint64_t dropped; /* samples that were lost here: nobody sealed, or memory was short */
+	int error; /* -errno of the last profiles_step(): what it had is not on disk yet; 0: fine */
 };
 void profiles_stats(struct profiles *, struct profiles_stats *ret); /* any thread */
 

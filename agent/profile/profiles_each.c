@@ -115,6 +115,9 @@ static int read_all(struct reader *r)
 	int e = 0;
 
 	pthread_mutex_lock(&p->read_lock);
+	pthread_mutex_lock(&p->lock);
+	shelf_place_boots(p);
+	pthread_mutex_unlock(&p->lock);
 	while (!e && again) {
 		e = read_shelf(r, &last);
 		if (!e)

@@ -7,7 +7,8 @@
 
 /* ---- boots ---- */
 
-static void place_boots(struct profiles *p)
+/* As the history has placed them, if it has. */
+void shelf_place_boots(struct profiles *p)
 {
 	struct shelf *s = &p->shelf;
 	int64_t next_us = INT64_MAX;
@@ -25,6 +26,8 @@ static void place_boots(struct profiles *p)
 		b->shift_us = b->real_off_us - p->real_off_us;
 		if (next_us != INT64_MAX && b->shift_us + b->last_us >= next_us)
 			b->shift_us = next_us - b->last_us - 1;
+		if (p->c.history)
+			history_boot_shift(p->c.history, b->id, &b->shift_us);
 		next_us = b->shift_us + b->first_us;
 	}
 }
@@ -52,7 +55,7 @@ static int find_boot(struct profiles *p, const struct epoch_head *h, uint32_t *r
 		s->boots[i - 1].last_us = h->to_us;
 		s->boots[i - 1].real_off_us = h->real_off_us;
 	}
-	place_boots(p);
+	shelf_place_boots(p);
 	*ret = (uint32_t)(i - 1);
 	return 0;
 }
@@ -256,6 +259,17 @@ void shelf_release(struct profiles *p, struct held *h)
 		free_held(&p->shelf, h);
 }
 
+bool shelf_has(const struct profiles *p, const char *boot_id, int64_t from_us)
+{
+	for (size_t i = 0; i < p->shelf.n; i++) {
+		const struct epoch_head *h = &p->shelf.v[i]->head;
+
+		if (h->from_us == from_us && strcmp(h->boot_id, boot_id) == 0)
+			return true;
+	}
+	return false;
+}
+
 int64_t shelf_oldest_us(struct profiles *p)
 {
 	int64_t oldest_us = INT64_MAX;
@@ -268,8 +282,9 @@ int64_t shelf_oldest_us(struct profiles *p)
 	return oldest_us;
 }
 
-static void move_times(struct stacks *s, int64_t by_us)
+static void move_times(struct stacks *s, int64_t by_us, const char *boot_id)
 {
+	memcpy(s->boot_id, boot_id, sizeof(s->boot_id));
 	if (!by_us)
 		return;
 	s->from_us += by_us;
@@ -328,7 +343,7 @@ int shelf_read(struct profiles *p, struct held *h, struct stacks **ret, bool *ca
 			*cached = true;
 		}
 	}
-	move_times(s, shift_us - h->decoded_shift_us);
+	move_times(s, shift_us - h->decoded_shift_us, p->boot_id);
 	h->decoded_shift_us = shift_us;
 	pthread_mutex_unlock(&p->lock);
 	*ret = s;

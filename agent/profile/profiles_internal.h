@@ -30,6 +30,16 @@ struct crash_log {
 	bool renamed;  /* names may have been given to frames that are in it */
 };
 
+/* ---- profiles_copy.c: the same on a disk, a little later ---- */
+
+struct log_copy {
+	int dir_fd, fd;	 /* -1: none */
+	uint64_t number; /* of the epoch that is in it; 0: an earlier agent's */
+	uint64_t len;
+	uint64_t next_us;
+	int error; /* of the last time */
+};
+
 enum { BATCH_HEAD = 8, FILE_MAX = 256 << 20, ALONE_US = 1000000 };
 
 enum batch_count {
@@ -47,9 +57,11 @@ enum batch_count {
 void crash_log_name(unsigned file, char name[32]);
 void crash_log_open(struct crash_log *, const char *dir); /* NULL: none */
 void crash_log_close(struct crash_log *);
-/* File 0 is the open epoch's; others are of epochs that wait. Of an earlier agent: 0, -ENOENT,
- * -EBADMSG (nothing of it can be read), -errno. */
-int crash_log_load(struct crash_log *, unsigned file, struct stacks **ret);
+/* File 0 is the open epoch's; others are of epochs that wait. Of an earlier agent: 0, -ENOENT, -EBADMSG
+ * (nothing of it can be read), -errno. */
+int crash_log_load(struct crash_log *, unsigned file, struct stacks **ret, bool *damaged);
+/* What is whole of a file; *damaged: set where more of it should be. As crash_log_load(). */
+int crash_log_read(int fd, struct stacks **ret, bool *damaged);
 void crash_log_begin(struct crash_log *, const struct stacks *); /* file 0 anew */
 void crash_log_add(struct crash_log *, const struct stacks *);	 /* what is new in it */
 /* File 0 becomes that one. */
@@ -101,6 +113,7 @@ struct profiles {
 	pthread_mutex_t open_lock; /* over the open epoch and its log */
 	struct stacks *open;
 	struct crash_log log;
+	struct log_copy copy; /* of the background thread */
 	uint32_t hz;
 
 	pthread_mutex_t pending_lock; /* over what waits; held while it is named */
@@ -113,6 +126,7 @@ struct profiles {
 	int64_t real_off_us; /* now */
 	int64_t open_from_us;
 	uint64_t open_bytes, pending_bytes, dropped;
+	int error;
 
 	pthread_mutex_t read_lock; /* one profiles_each() at a time */
 };
@@ -124,8 +138,9 @@ static inline uint64_t quarter(const struct profiles *p)
 
 /* All with p->lock held, but shelf_read(). */
 void shelf_done(struct shelf *);
-/* Takes data over when it returns 0. entry: where it is on disk, NULL: nowhere. *ret, if asked
- * for, with a reference. 0 or -ENOMEM. */
+void shelf_place_boots(struct profiles *);
+/* Takes data over when it returns 0. entry: where it is on disk, NULL: nowhere. *ret, if asked for, with a
+ * reference. 0 or -ENOMEM. */
 int shelf_add(struct profiles *, const struct epoch_head *, uint8_t *data, uint32_t len,
 	      const struct ring_entry *entry, struct held **ret);
 void shelf_shrink(struct profiles *); /* to what memory_bytes allows */
@@ -140,6 +155,15 @@ int64_t shelf_oldest_us(struct profiles *);
 /* Its stacks on the timeline: p->lock not held, a reference is. They are the held's if *cached,
  * else to be freed. 0, -EBADMSG, -ENOMEM, -errno. */
 int shelf_read(struct profiles *, struct held *, struct stacks **ret, bool *cached);
+
+/* Is there one of that boot that begins then? */
+bool shelf_has(const struct profiles *, const char *boot_id, int64_t from_us);
+
+void log_copy_open(struct log_copy *, const char *dir); /* NULL: none */
+void log_copy_close(struct log_copy *);
+int log_copy_load(struct log_copy *, struct stacks **ret, bool *damaged); /* as crash_log_load() */
+int log_copy_step(struct profiles *); /* when it is time. 0 or -errno */
+void log_copy_remove(struct log_copy *);
 
 /* ---- profiles_ring.c ---- */
 

@@ -80,7 +80,7 @@ void crash_log_begin(struct crash_log *l, const struct stacks *s)
 		return;
 	crash_log_name(0, name);
 	unlinkat(l->dir_fd, name, 0);
-	l->fd = openat(l->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	l->fd = openat(l->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	crash_log_add(l, s);
 }
 

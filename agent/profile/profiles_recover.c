@@ -176,9 +176,8 @@ static int add_batch(struct stacks *s, struct in *in, int64_t *at_us)
 	return r;
 }
 
-/* Batches up to the first that is not whole. A batch that is whole and makes no sense spoils all.
- */
-static int read_all(const uint8_t *p, size_t len, struct stacks *s)
+/* Batches up to the first that is not whole. A batch that is whole and makes no sense spoils all. */
+static int read_all(const uint8_t *p, size_t len, struct stacks *s, bool *damaged)
 {
 	int64_t at_us = 0;
 	int r = 0;
@@ -190,8 +189,10 @@ static int read_all(const uint8_t *p, size_t len, struct stacks *s)
 		struct in in;
 
 		memcpy(head, p, sizeof(head));
-		if (le32toh(head[0]) > len - BATCH_HEAD ||
-		    crc32c(head[0], p + BATCH_HEAD, le32toh(head[0])) != le32toh(head[1]))
+		if (le32toh(head[0]) > len - BATCH_HEAD)
+			break;
+		*damaged = crc32c(head[0], p + BATCH_HEAD, le32toh(head[0])) != le32toh(head[1]);
+		if (*damaged)
 			break;
 		in = (struct in){.p = p + BATCH_HEAD, .end = p + BATCH_HEAD + le32toh(head[0])};
 		r = add_batch(s, &in, &at_us);
@@ -206,7 +207,7 @@ static int read_all(const uint8_t *p, size_t len, struct stacks *s)
 	return r;
 }
 
-static int read_file(int fd, struct stacks *s)
+static int read_file(int fd, struct stacks *s, bool *damaged)
 {
 	struct stat st;
 	uint8_t *p;
@@ -221,29 +222,39 @@ static int read_file(int fd, struct stacks *s)
 	if (!p)
 		return -ENOMEM;
 	n = pread(fd, p, (size_t)st.st_size, 0);
-	r = n < 0 ? -errno : read_all(p, (size_t)n, s);
+	r = n < 0 ? -errno : read_all(p, (size_t)n, s, damaged);
 	free(p);
 	return r;
 }
 
-int crash_log_load(struct crash_log *l, unsigned file, struct stacks **ret)
+int crash_log_read(int fd, struct stacks **ret, bool *damaged)
 {
-	struct stacks *s;
+	struct stacks *s = stacks_new();
+	int r;
+
+	*damaged = false;
+	r = s ? read_file(fd, s, damaged) : -ENOMEM;
+	*damaged = *damaged || r == -EBADMSG;
+	if (r < 0)
+		stacks_free(s);
+	else
+		*ret = s;
+	return r;
+}
+
+int crash_log_load(struct crash_log *l, unsigned file, struct stacks **ret, bool *damaged)
+{
 	char name[32];
 	int fd, r;
 
+	*damaged = false;
 	crash_log_name(file, name);
 	if (l->dir_fd < 0)
 		return -ENOENT;
 	fd = openat(l->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	s = stacks_new();
-	r = s ? read_file(fd, s) : -ENOMEM;
+	r = crash_log_read(fd, ret, damaged);
 	close(fd);
-	if (r < 0)
-		stacks_free(s);
-	else
-		*ret = s;
 	return r;
 }

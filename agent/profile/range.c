@@ -20,6 +20,7 @@ static int add(void *arg, const struct stacks *s)
 		return 0;
 	}
 	r = stacks_merge(m->all, cut);
+	m->all->real_off_us = cut->real_off_us; /* what the clock showed last */
 	stacks_free(cut);
 	return r;
 }
@@ -38,7 +39,8 @@ int range_stacks(struct profiles *p, int64_t from_us, int64_t to_us, struct stac
 	return r;
 }
 
-int range_epoch(struct profiles *p, int64_t from_us, int64_t to_us, uint8_t **ret, size_t *len)
+static int encode_range(struct profiles *p, int64_t from_us, int64_t to_us, uint8_t **ret,
+			size_t *len)
 {
 	struct stacks *s;
 	int r = range_stacks(p, from_us, to_us, &s);
@@ -47,5 +49,19 @@ int range_epoch(struct profiles *p, int64_t from_us, int64_t to_us, uint8_t **re
 		return r;
 	r = epoch_encode(s, ret, len);
 	stacks_free(s);
+	return r;
+}
+
+int range_epoch(struct profiles *p, int64_t from_us, int64_t *to_us, uint8_t **ret, size_t *len)
+{
+	const int64_t least_us = 1000000;
+	int64_t end_us = *to_us;
+	int r;
+
+	while ((r = encode_range(p, from_us, end_us, ret, len)) == -EMSGSIZE &&
+	       end_us - from_us > least_us)
+		end_us = from_us + (end_us - from_us) / 2;
+	if (r == 0)
+		*to_us = end_us;
 	return r;
 }

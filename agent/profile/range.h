@@ -6,7 +6,8 @@
 
 /* What [from_us, to_us) has, on the timeline. 0; -ENODATA: nothing; -ENOMEM. */
 int range_stacks(struct profiles *, int64_t from_us, int64_t to_us, struct stacks **ret);
-/* The same, encoded as an epoch; *ret to free(). Also -EMSGSIZE: more than one epoch can hold. */
-int range_epoch(struct profiles *, int64_t from_us, int64_t to_us, uint8_t **ret, size_t *len);
+/* The same, encoded as an epoch; *ret to free(). *to_us becomes less where one epoch cannot hold more: go on from
+ * there. Also -EMSGSIZE: not even a second of it fits. */
+int range_epoch(struct profiles *, int64_t from_us, int64_t *to_us, uint8_t **ret, size_t *len);
 
 #endif

@@ -49,6 +49,7 @@ static bool take_text(char *to, size_t size, const char *v, const char **ret)
 
 static bool take_word(const char *v, const char *const *words, int *ret)
 {
+	*ret = 0;
 	for (int i = 0; words[i]; i++)
 		if (strcmp(v, words[i]) == 0) {
 			*ret = i;
@@ -164,7 +165,7 @@ unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
 	if (status)
 		return status;
 	for (int i = 0; i < 2; i++)
-		range[i] = ends.has_us[i] ? ends.us[i] : range[i];
+		range[i] = ends.has_us[i] ? profile_bound_us(ends.us[i]) : range[i];
 	if (range[0] >= range[1])
 		return bad(err, err_len, "from is not before to", ends.range[0]);
 	c->fold.ranges[0] = (struct stacks_range){range[0], range[1]};

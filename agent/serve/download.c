@@ -333,9 +333,9 @@ static int run_stacks_job(struct job *job)
 	struct stacks_job *s = job->arg;
 	uint8_t *data;
 	size_t len;
-	int r = range_epoch(s->profiles, s->from_us, s->to_us, &data, &len);
+	int r = range_epoch(s->profiles, s->from_us, &s->to_us, &data, &len);
 
-	if (r == -ENODATA)
+	if (r == -ENODATA || r == -EMSGSIZE) /* a stretch without them */
 		return 0;
 	if (r < 0)
 		return r;
@@ -368,7 +368,6 @@ static int ask_stacks(struct request *r)
 	if (end_us - d->stacks_us > stacks_stretch_us)
 		end_us = d->stacks_us + stacks_stretch_us;
 	*s = (struct stacks_job){d->stacks, d->stacks_us, end_us, d->writer};
-	d->stacks_us = end_us;
 	job->call = run_stacks_job;
 	job->arg = s;
 	job->free_arg = free;
@@ -400,6 +399,7 @@ static int take_job(struct request *r)
 	if (job->call == run_stacks_job) {
 		struct stacks_job *s = job->arg;
 
+		d->stacks_us = s->to_us; /* or less than was asked for */
 		take_made(d, job, s->writer);
 		ret = job->r < 0 || d->made.failed ? -1 : 1;
 		job_free(job);

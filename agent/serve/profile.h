@@ -58,6 +58,8 @@ const char *profile_job_error(const struct job *);
 
 /* ---- profile_asked.c: the requests of a ClientMessage ---- */
 
+/* A time of the wire as one that can be calculated with. */
+int64_t profile_bound_us(int64_t us);
 /* Fills the call from the message. NULL, or a sentence that says what is wrong. */
 const char *profile_ask_heat(struct profile_call *, const Strobe__V1__HeatRequest *);
 const char *profile_ask_flame(struct profile_call *, const Strobe__V1__FlameRequest *);

@@ -7,6 +7,13 @@ enum { COLUMNS_MAX = 4096, ROWS_MAX = 512, CELLS_MAX = 1 << 20, NODES_MAX = 2000
 
 static const int64_t span_max_us = 400ll * 86400 * 1000000;
 
+int64_t profile_bound_us(int64_t us)
+{
+	const int64_t most_us = INT64_MAX / 8;
+
+	return us < -most_us ? -most_us : us > most_us ? most_us : us;
+}
+
 static void take_text(char *to, size_t size, const char *from)
 {
 	snprintf(to, size, "%s", from ? from : "");
@@ -44,7 +51,7 @@ const char *profile_ask_heat(struct profile_call *c, const Strobe__V1__HeatReque
 	if (strlen(m->pattern) >= sizeof(c->pattern))
 		return "HeatRequest: the pattern has at most 255 bytes";
 	take_text(c->pattern, sizeof(c->pattern), m->pattern);
-	c->heat = (struct heat_request){.from_us = m->from_us,
+	c->heat = (struct heat_request){.from_us = profile_bound_us(m->from_us),
 					.column_us = m->column_us,
 					.n_columns = m->n_columns,
 					.by = (enum heat_rows)m->by,
@@ -61,14 +68,15 @@ static const char *take_ranges(struct stacks_range *ret, size_t *n, size_t n_ran
 	if (n_ranges > FOLD_RANGES_MAX)
 		return "FlameRequest: at most 16 ranges";
 	for (size_t i = 0; i < n_ranges; i++) {
-		const Strobe__V1__TimeRange *m = ranges[i];
+		struct stacks_range one = {profile_bound_us(ranges[i]->from_us),
+					   profile_bound_us(ranges[i]->to_us)};
 
-		if (m->from_us >= m->to_us || m->to_us - m->from_us > span_max_us)
-			return "FlameRequest: from_us before to_us";
+		if (one.from_us >= one.to_us || one.to_us - one.from_us > span_max_us)
+			return "FlameRequest: from_us before to_us, at most 400 days";
 		for (size_t k = 0; k < i; k++)
-			if (m->from_us < ret[k].to_us && ret[k].from_us < m->to_us)
+			if (one.from_us < ret[k].to_us && ret[k].from_us < one.to_us)
 				return "FlameRequest: the ranges overlap";
-		ret[i] = (struct stacks_range){m->from_us, m->to_us};
+		ret[i] = one;
 	}
 	*n = n_ranges;
 	return NULL;
@@ -95,9 +103,10 @@ const char *profile_ask_flame(struct profile_call *c, const Strobe__V1__FlameReq
 
 const char *profile_ask_chart(struct profile_call *c, const Strobe__V1__FlameChartRequest *m)
 {
-	if (m->from_us >= m->to_us || m->to_us - m->from_us > 600000000)
+	c->chart = (struct chart_request){.from_us = profile_bound_us(m->from_us),
+					  .to_us = profile_bound_us(m->to_us)};
+	if (c->chart.from_us >= c->chart.to_us || c->chart.to_us - c->chart.from_us > 600000000)
 		return "FlameChartRequest: from_us before to_us, at most 10 minutes";
-	c->chart = (struct chart_request){.from_us = m->from_us, .to_us = m->to_us};
 	return take_filter(c, m->filter);
 }
 

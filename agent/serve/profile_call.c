@@ -73,6 +73,12 @@ static int run_heat(struct job *job)
 		return r == -EBADMSG ? -EINVAL : r;
 	r = each(job, rq->from_us, rq->from_us + (int64_t)(rq->column_us * rq->n_columns), add_heat,
 		 h);
+	if (r == -ETIME) {
+		snprintf(c->error, sizeof(c->error),
+			 "HeatRequest: the pattern takes too long on the names that are held: make "
+			 "it simpler");
+		r = -EINVAL;
+	}
 	if (r < 0) {
 		heat_abort(h);
 		return r;

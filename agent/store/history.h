@@ -61,6 +61,8 @@ struct history_block {
 int history_get(struct history *, int64_t from_us, int64_t to_us, size_t n,
 		struct history_block *ret);
 void history_release(struct history *, struct history_block *);
+/* timeline = that boot's monotonic time + *ret. False: nothing of it is held. Any thread. */
+bool history_boot_shift(struct history *, const char *boot_id, int64_t *ret);
 
 /* The bytes of a block, as they were sealed, until its release; and a copy, to free(), of the CATALOG
  * payload it names: 0, -EBADMSG, -ENOMEM, -errno. */

@@ -50,6 +50,18 @@ void history_shift(const struct history *h, struct held *b)
 	b->to_us = (int64_t)b->head.to_us + b->shift_us;
 }
 
+bool history_boot_shift(struct history *h, const char *boot_id, int64_t *ret)
+{
+	const struct held_boot *b;
+
+	pthread_mutex_lock(&h->lock);
+	b = find_boot(h, boot_id);
+	if (b)
+		*ret = b->shift_us;
+	pthread_mutex_unlock(&h->lock);
+	return b != NULL;
+}
+
 void history_place_boots(struct history *h)
 {
 	struct held_boot *now = find_boot(h, h->boot_id);
