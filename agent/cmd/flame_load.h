@@ -26,7 +26,8 @@ int flame_load_file(struct flame_sets *ret, const char *path, enum import_format
 int flame_load_agent(struct flame_sets *ret, const struct client *, const char *target);
 void flame_sets_done(struct flame_sets *);
 
-/* Moves all their times; from then on they have some, so that ranges tell them from others. */
+void flame_sets_move(struct flame_sets *, int64_t us); /* all their times */
+/* The same; from then on they have some, so that ranges tell them from others. */
 void flame_sets_shift(struct flame_sets *, int64_t us);
 
 #endif
