@@ -237,14 +237,14 @@ static int open_server(struct opened *o, const struct capture_meta *m, int64_t f
 		.history = o->history,
 		.host = &o->host,
 		.profiles = o->profiles,
-		.no_profiler =
-			"this is a capture: what it holds can be looked at, nothing is sampled",
+		.no_profiler = "this is a file: what it holds can be looked at, nothing is sampled",
 		.rate_hz = m->rate_hz ? m->rate_hz : 10,
 		.started_us = started_us,
 		.recoverable = true,
 		.capture_name = base_name(o->path),
 		.kernel = m->kernel,
-		.now_us = end_us};
+		.now_us = end_us,
+		.untimed_profiles = o->profile.sets.n && !o->profile.sets.has_time};
 	char err[512] = "";
 	int r = face_make_token(o->token);
 
@@ -361,7 +361,7 @@ static int serve_profile(struct opened *o)
 	snprintf(m.boot_id, sizeof(m.boot_id), "%s", o->profile.boot_id);
 	r = open_profile_log(o);
 	if (r == 0)
-		r = open_server(o, &m, f->from_us, (uint64_t)f->to_us);
+		r = open_server(o, &m, f->from_us, open_profile_end_us(&o->profile));
 	if (r == 0) {
 		say_profile(o);
 		r = serve(o);

@@ -11,7 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEAD = 64 << 10, FIRST_US = 1000000, TICK_US = 500000, TICKS_MAX = 5000 };
+enum {
+	HEAD = 64 << 10,
+	SECOND_US = 1000000,
+	FIRST_US = SECOND_US,
+	TICK_US = 500000,
+	TICKS_MAX = 5000
+};
 
 /* ---- which file is one ---- */
 
@@ -65,7 +71,7 @@ int open_profile_load(struct open_profile *p, const char *path)
 	if (r < 0)
 		return r;
 	p->dated = f->real_off_us != 0;
-	if (f->from_us < FIRST_US)
+	if (f->from_us < FIRST_US || !p->dated)
 		flame_sets_move(f, FIRST_US - f->from_us);
 	if (!p->dated)
 		f->real_off_us = -f->from_us;
@@ -79,6 +85,11 @@ int open_profile_load(struct open_profile *p, const char *path)
 		p->n_cpus = n > p->n_cpus ? n : p->n_cpus;
 	}
 	return 0;
+}
+
+uint64_t open_profile_end_us(const struct open_profile *p)
+{
+	return ((uint64_t)p->sets.to_us + SECOND_US - 1) / SECOND_US * SECOND_US;
 }
 
 void open_profile_done(struct open_profile *p)

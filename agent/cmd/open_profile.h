@@ -21,6 +21,8 @@ bool open_profile_looks(const char *path);
 /* 0, or -errno, which was said. Its times are above 0, and its wall clock is known or begins with it at 0. */
 int open_profile_load(struct open_profile *ret, const char *path);
 void open_profile_done(struct open_profile *);
+/* Whole seconds, as columns of the heat map are. */
+uint64_t open_profile_end_us(const struct open_profile *);
 /* Into an empty log of one segment, and into profiles. The same. */
 int open_profile_fill(const struct open_profile *, const char *path, struct log *,
 		      struct profiles *);
