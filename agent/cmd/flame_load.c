@@ -179,6 +179,7 @@ static int load_foreign(struct flame_sets *f, const char *path, enum import_form
 		msg(MSG_WARN, "%s: %llu samples of other events than %s are left out", path,
 		    (unsigned long long)res.others, res.event);
 	memcpy(f->unit, res.unit, sizeof(f->unit));
+	f->uneven = res.format == IMPORT_TRACE;
 	return add_set(f, res.stacks);
 }
 

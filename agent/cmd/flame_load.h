@@ -16,8 +16,9 @@ struct flame_sets {
 	bool has_time;		    /* samples know when */
 	bool has_tasks;		    /* and whose they are */
 	char unit[IMPORT_UNIT_MAX]; /* as of import_result */
-	char host[256];		    /* "": unknown */
-	enum stacks_kind kind;	    /* what there is more of */
+	bool uneven;	/* samples stand for times of any length: their number says nothing */
+	char host[256]; /* "": unknown */
+	enum stacks_kind kind; /* what there is more of */
 };
 
 /* 0, or -errno, which was said. format: how to read it; IMPORT_ANY: see what it is. */
