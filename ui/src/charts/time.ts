@@ -18,9 +18,10 @@ export function clockText(wallMs: number, decimals = 0): string {
   if (wallMs < 0) return '';
   const step = 10 ** (3 - decimals);
   const d = new Date(Math.floor(wallMs / step + 1e-6) * step);
-  const [h, m, s, ms] = utc || undated(wallMs)
-    ? [d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds(), d.getUTCMilliseconds()]
-    : [d.getHours(), d.getMinutes(), d.getSeconds(), d.getMilliseconds()];
+  const [h, m, s, ms] =
+    utc || undated(wallMs)
+      ? [d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds(), d.getUTCMilliseconds()]
+      : [d.getHours(), d.getMinutes(), d.getSeconds(), d.getMilliseconds()];
   const tail = decimals ? `.${String(ms).padStart(3, '0').slice(0, decimals)}` : '';
   return `${two(h)}:${two(m)}:${two(s)}${tail}`;
 }
@@ -77,4 +78,5 @@ export function durationText(us: number): string {
 }
 
 /** Milliseconds to add to UTC for the zone that labels are in, at `wallMs`. */
-export const zoneMs = (wallMs: number) => (utc || undated(wallMs) ? 0 : -new Date(wallMs).getTimezoneOffset() * 60_000);
+export const zoneMs = (wallMs: number) =>
+  utc || undated(wallMs) ? 0 : -new Date(wallMs).getTimezoneOffset() * 60_000;

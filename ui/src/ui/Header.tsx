@@ -46,9 +46,10 @@ function Recorded() {
   const from = wall(h.known ? h.oldestUs : store.heldFrom);
   const to = wall(h.known ? h.to : store.newest);
   void utc.value;
-  const times = store.newest && !undated(from)
-    ? `${dateText(from)} ${minuteText(from)}–${sameDay(from, to) ? '' : `${dateText(to)} `}${minuteText(to)}`
-    : '';
+  const times =
+    store.newest && !undated(from)
+      ? `${dateText(from)} ${minuteText(from)}–${sameDay(from, to) ? '' : `${dateText(to)} `}${minuteText(to)}`
+      : '';
   return (
     <div class="kv capture" data-capture={name} title={times && `${name}, recorded ${times}`}>
       <b>{name}</b>

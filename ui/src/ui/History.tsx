@@ -385,7 +385,8 @@ function SpanButton() {
       title={one ? undefined : 'Another span of the strip; the wheel does it, too'}
       onClick={() => turnSpan(1, true)}
     >
-      {bare.value ? 'No metrics' : `${label}, CPU`}{!one && <span aria-hidden="true"> ▾</span>}
+      {bare.value ? 'No metrics' : `${label}, CPU`}
+      {!one && <span aria-hidden="true"> ▾</span>}
     </button>
   );
 }
