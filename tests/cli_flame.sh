@@ -72,7 +72,7 @@ mkfifo pipe
 cat "$fixtures/perf.txt" >pipe &
 same "a pipe with a name" pipe
 for f in perf_flat.txt perf_sched.txt perf_srcline.txt perf_bare.txt perf_ns.txt go.cpu.pb.gz go.heap.pb.gz \
-	node.cpuprofile old.cpuprofile trace.json; do
+	node.cpuprofile old.cpuprofile trace.json slices.json; do
 	for as in html folded pprof speedscope firefox perfetto perf json strobe; do
 		"$STROBE" flame "$fixtures/$f" --$as >out 2>err || fail "$f --$as: $(cat err)"
 		[ -s out ] || fail "$f --$as: nothing"

@@ -517,6 +517,34 @@ START_TEST(cpuprofile_in_chunks_of_a_trace)
 }
 END_TEST
 
+/* Own times of slices; the list has no end, as one that was written until its writer was killed. */
+START_TEST(slices_of_a_trace)
+{
+	struct stacks *s = load("slices.json");
+	uint32_t n = 0;
+
+	ck_assert_int_eq(res.format, IMPORT_TRACE);
+	ck_assert_uint_eq(weight(s, "request"), 1000 - 200 - 500);
+	ck_assert_uint_eq(weight(s, "request;parse"), 200);
+	ck_assert_uint_eq(weight(s, "request;query"), 500 - 100);
+	ck_assert_uint_eq(weight(s, "request;query;wait"), 100);
+	ck_assert_uint_eq(weight(s, "gc"), 25000);
+	ck_assert_uint_eq(weight(s, "open end"), 500);
+	ck_assert_uint_eq(weight(s, "open end;within"), 500);
+	ck_assert_int_eq(s->from_us, 0);
+	ck_assert_int_eq(s->to_us, 25000);
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		const char *comm = stacks_text(s, task_of(s, i)->comm);
+
+		ck_assert(!i || s->samples[i].at_us >= s->samples[i - 1].at_us);
+		n += task_of(s, i)->tid == 51; /* in three pieces: a map shows when */
+		ck_assert_str_eq(comm, task_of(s, i)->tid == 50 ? "worker" : "server");
+	}
+	ck_assert_uint_eq(n, 3);
+	stacks_free(s);
+}
+END_TEST
+
 /* ---- what is none, or damaged ---- */
 
 static void refused(const char *text, size_t len, int want, const char *words)
@@ -552,7 +580,8 @@ END_TEST
 START_TEST(cut_files)
 {
 	static const char *const names[] = {"perf.txt",	     "perf.txt.gz",	"go.cpu.pb.gz",
-					    "go.heap.pb.gz", "node.cpuprofile", "trace.json"};
+					    "go.heap.pb.gz", "node.cpuprofile", "trace.json",
+					    "slices.json"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		char path[256], *data = malloc(1 << 20);
@@ -617,6 +646,7 @@ int main(void)
 	tcase_add_test(t, cpuprofile_of_node);
 	tcase_add_test(t, cpuprofile_of_old);
 	tcase_add_test(t, cpuprofile_in_chunks_of_a_trace);
+	tcase_add_test(t, slices_of_a_trace);
 	tcase_add_test(t, what_is_no_profile_is_refused_in_words);
 	tcase_add_test(t, cut_files);
 	tcase_add_test(t, looks_like);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "profile/namer.h"
 #include "symbols_lab.h"
 
@@ -173,7 +174,7 @@ START_TEST(files_are_opened_in_steps)
 	ck_assert_int_eq(namer_step(n), 0);
 	namer_name(n, s, false);
 	ck_assert_str_eq(name_of(a), "local");
-	MUST(s->frames[b].missed);
+	MUST(!s->frames[b].name && !s->frames[b].missed);
 	/* What is about to be stored does not wait. */
 	lab_run("cp '%s' '%s2'", prog, prog);
 	char second[140];
@@ -183,6 +184,35 @@ START_TEST(files_are_opened_in_steps)
 
 	namer_name(n, s, true);
 	ck_assert_str_eq(name_of(c), "local");
+	MUST(s->frames[b].missed);
+}
+END_TEST
+
+/* A module is known before its file has been opened. */
+START_TEST(a_file_that_is_not_there_yet_is_tried_again)
+{
+	uint64_t at = lab_address(dir, "prog", "local"), start_us = clock_mono_us();
+	uint32_t a = frame("/opt/late", id, at, STACKS_USER);
+	uint32_t b = frame("/opt/never", id, at, STACKS_USER);
+
+	open_namer(true, 1 << 20);
+	ck_assert_int_eq(namer_step(n), 0);
+	namer_name(n, s, false);
+	ck_assert_int_eq(namer_step(n), 1);
+	ck_assert_int_eq(namer_step(n), 0);
+	namer_name(n, s, false);
+	MUST(!s->frames[a].missed && !s->frames[b].missed);
+	held_path = "/opt/late";
+	held_id = id;
+	snprintf(held_file, sizeof(held_file), "%s", prog);
+	while (!(s->frames[a].name && s->frames[b].missed) &&
+	       clock_mono_us() - start_us < 5000000) {
+		usleep(20000);
+		namer_step(n);
+		namer_name(n, s, false);
+	}
+	ck_assert_str_eq(name_of(a), "local");
+	MUST(!s->frames[a].missed && s->frames[b].missed);
 }
 END_TEST
 
@@ -333,6 +363,7 @@ int main(void)
 	tcase_add_test(tc, another_build_at_its_path_is_not_used);
 	tcase_add_test(tc, a_stripped_file_says_what_it_lacks);
 	tcase_add_test(tc, files_are_opened_in_steps);
+	tcase_add_test(tc, a_file_that_is_not_there_yet_is_tried_again);
 	tcase_add_test(tc, without_steps_one_file_is_opened_a_call);
 	tcase_add_test(tc, little_memory_is_enough);
 	tcase_add_test(tc, kernel_frames);

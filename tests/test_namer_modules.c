@@ -1,6 +1,7 @@
 #include "profile/namer.h"
 #include "symbols_lab.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -42,16 +43,17 @@ static void find_mapping(pid_t pid, const char *path, struct module_key *key)
 	MUST(found);
 }
 
-/* A program that is built, run, seen by the profiler, and then ends and is deleted. */
-START_TEST(a_process_that_has_exited_still_has_names)
+/* A program that is built, run, seen by the profiler, and then ends and is deleted; that was after so many steps. */
+static void run_and_delete(int n_steps)
 {
 	struct modules_config mc = {.memory_bytes = 1 << 22};
 	struct namer_config nc = {.memory_bytes = 1 << 22};
 	struct module_key key;
 	struct modules *modules;
+	struct module_key own;
 	struct namer *n;
 	struct host host;
-	char dir[64], prog[128], id[64];
+	char dir[64], prog[128], id[64], self[PATH_MAX];
 	struct stacks *s = stacks_new();
 	int out[2];
 	char c;
@@ -81,8 +83,9 @@ START_TEST(a_process_that_has_exited_still_has_names)
 	}
 	ck_assert_int_eq(read(out[0], &c, 1), 1);
 	find_mapping(pid, prog, &key);
-	MUST(modules_get(modules, &key));
-	while (modules_step(modules, 0) > 0)
+	find_mapping(getpid(), realpath("/proc/self/exe", self), &own);
+	MUST(modules_get(modules, &own) && modules_get(modules, &key));
+	while (n_steps-- && modules_step(modules, 0) > 0)
 		;
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -102,11 +105,24 @@ START_TEST(a_process_that_has_exited_still_has_names)
 	close(out[0]);
 	close(out[1]);
 }
+
+START_TEST(a_process_that_has_exited_still_has_names)
+{
+	run_and_delete(2);
+}
+END_TEST
+
+/* At the start of an agent hundreds wait, and the process ends meanwhile. */
+START_TEST(and_before_it_was_its_modules_turn)
+{
+	run_and_delete(1);
+}
 END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {a_process_that_has_exited_still_has_names};
+	const TTest *const tests[] = {a_process_that_has_exited_still_has_names,
+				      and_before_it_was_its_modules_turn};
 
 	return support_run("namer_modules", tests, sizeof(tests) / sizeof(*tests));
 }

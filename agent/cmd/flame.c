@@ -45,7 +45,8 @@ static const char help[] =
 	"  --strobe              with all names, for 'strobe flame' elsewhere\n"
 	"  -o, --output FILE     its suffix says what, unless an option does: .html .folded .pb.gz "
 	"...\n\n"
-	"  --input FORMAT        of FILE: perf, folded, pprof, cpuprofile (default: seen from its "
+	"  --input FORMAT        of FILE: perf, folded, pprof, cpuprofile, trace (default: seen "
+	"from its "
 	"bytes)\n"
 	"  --url URL             http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, else this "
 	"user's agent\n\n"
@@ -81,12 +82,12 @@ static int number(const char *what, const char *text, uint32_t min, uint32_t *re
 
 static int set_input(struct flame *f, const char *name)
 {
-	for (enum import_format i = IMPORT_PERF_SCRIPT; i <= IMPORT_CPUPROFILE; i++)
+	for (enum import_format i = IMPORT_PERF_SCRIPT; i <= IMPORT_TRACE; i++)
 		if (strcmp(import_format_name(i), name) == 0) {
 			f->input = i;
 			return -1;
 		}
-	return wrong("--input is perf, folded, pprof or cpuprofile, not", name);
+	return wrong("--input is perf, folded, pprof, cpuprofile or trace, not", name);
 }
 
 /* < 0: go on. */

@@ -77,6 +77,8 @@ static void set_about(struct flame *f)
 					  .version = STROBE_VERSION,
 					  .kind = f->filter.kind,
 					  .unit = f->filter.kind == STACKS_OFF ? "" : f->sets.unit};
+	if (f->sets.uneven && f->format == PROFILE_FOLDED)
+		f->about.unit = "us";
 	f->about.n_cpus = f->sets.sets[f->sets.n - 1]->n_cpus;
 	if (!f->sets.real_off_us || !f->sets.has_time)
 		return;

@@ -31,15 +31,20 @@ static void shift(struct stacks *s, int64_t us)
 		s->notes[i].at_us += us;
 }
 
-void flame_sets_shift(struct flame_sets *f, int64_t us)
+void flame_sets_move(struct flame_sets *f, int64_t us)
 {
-	for (size_t i = 0; i < f->n; i++) {
+	for (size_t i = 0; i < f->n; i++)
 		shift(f->sets[i], us);
-		f->sets[i]->has_time = true;
-	}
 	f->from_us += us;
 	f->to_us += us;
 	f->real_off_us -= us;
+}
+
+void flame_sets_shift(struct flame_sets *f, int64_t us)
+{
+	flame_sets_move(f, us);
+	for (size_t i = 0; i < f->n; i++)
+		f->sets[i]->has_time = true;
 }
 
 /* Takes s over. 0 or -ENOMEM. */
@@ -174,6 +179,7 @@ static int load_foreign(struct flame_sets *f, const char *path, enum import_form
 		msg(MSG_WARN, "%s: %llu samples of other events than %s are left out", path,
 		    (unsigned long long)res.others, res.event);
 	memcpy(f->unit, res.unit, sizeof(f->unit));
+	f->uneven = res.format == IMPORT_TRACE;
 	return add_set(f, res.stacks);
 }
 

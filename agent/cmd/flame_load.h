@@ -16,8 +16,9 @@ struct flame_sets {
 	bool has_time;		    /* samples know when */
 	bool has_tasks;		    /* and whose they are */
 	char unit[IMPORT_UNIT_MAX]; /* as of import_result */
-	char host[256];		    /* "": unknown */
-	enum stacks_kind kind;	    /* what there is more of */
+	bool uneven;	/* samples stand for times of any length: their number says nothing */
+	char host[256]; /* "": unknown */
+	enum stacks_kind kind; /* what there is more of */
 };
 
 /* 0, or -errno, which was said. format: how to read it; IMPORT_ANY: see what it is. */
@@ -26,7 +27,8 @@ int flame_load_file(struct flame_sets *ret, const char *path, enum import_format
 int flame_load_agent(struct flame_sets *ret, const struct client *, const char *target);
 void flame_sets_done(struct flame_sets *);
 
-/* Moves all their times; from then on they have some, so that ranges tell them from others. */
+void flame_sets_move(struct flame_sets *, int64_t us); /* all their times */
+/* The same; from then on they have some, so that ranges tell them from others. */
 void flame_sets_shift(struct flame_sets *, int64_t us);
 
 #endif

@@ -1,10 +1,11 @@
-/* strobe open: serves a capture as if its host were watched, with its end for now. */
+/* strobe open: serves a capture or a profile as if its host were watched, with its end for now. */
 #include "base/crc32c.h"
 #include "base/msg.h"
 #include "base/walltime.h"
 #include "cmd/capture_file.h"
 #include "cmd/cmd.h"
 #include "cmd/face.h"
+#include "cmd/open_profile.h"
 #include "cmd/options.h"
 #include "profile/profiles.h"
 
@@ -16,8 +17,10 @@
 
 static const char help[] =
 	"usage: strobe open FILE [OPTION...]\n\n"
-	"Serves what 'strobe record' saved in the same dashboard, read-only; prints the URL to "
-	"open. 'strobe get' and\n"
+	"Serves a file in the same dashboard, read-only; prints the URL to open. FILE is what\n"
+	"'strobe record' or 'Save a capture' wrote, or a profile without metrics: 'perf script'\n"
+	"text, folded stacks, pprof, a Chrome cpuprofile or trace (each also gzipped), or what\n"
+	"'strobe flame --strobe' wrote; -: standard input. 'strobe get', 'strobe flame' and\n"
 	"'strobe status' answer from it, too, with --url. Ctrl-C ends it.\n\n"
 	"  --listen ADDR:PORT     loopback address, port 0 = any free one; or unix:/path\n"
 	"                         (default 127.0.0.1:0)\n\n"
@@ -27,6 +30,7 @@ static const char help[] =
 struct opened {
 	const char *path, *listen;
 	struct capture_summary summary;
+	struct open_profile profile;
 	struct log *log;
 	struct history *history;
 	struct profiles *profiles;
@@ -55,8 +59,8 @@ static int parse(int argc, char **argv, struct opened *o)
 	}
 	if (optind + 1 != argc) {
 		fprintf(stderr,
-			"strobe: open: one FILE is wanted, that 'strobe record' wrote; 'strobe "
-			"open --help' lists the options\n");
+			"strobe: open: one FILE is wanted, a capture or a profile; 'strobe open "
+			"--help' lists what is read\n");
 		return 2;
 	}
 	o->path = argv[optind];
@@ -221,11 +225,9 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-static int open_server(struct opened *o)
+static int open_server(struct opened *o, const struct capture_meta *m, int64_t from_us,
+		       uint64_t end_us)
 {
-	const struct capture_meta *m = &o->summary.meta;
-	uint64_t end_us = capture_summary_end_us(&o->summary);
-	int64_t from_us = capture_summary_from_us(&o->summary);
 	uint64_t started_us = m->started_us && m->started_us < end_us ? m->started_us
 			      : from_us > 0			      ? (uint64_t)from_us
 								      : 1;
@@ -236,14 +238,14 @@ static int open_server(struct opened *o)
 		.history = o->history,
 		.host = &o->host,
 		.profiles = o->profiles,
-		.no_profiler =
-			"this is a capture: what it holds can be looked at, nothing is sampled",
+		.no_profiler = "this is a file: what it holds can be looked at, nothing is sampled",
 		.rate_hz = m->rate_hz ? m->rate_hz : 10,
 		.started_us = started_us,
 		.recoverable = true,
 		.capture_name = base_name(o->path),
 		.kernel = m->kernel,
-		.now_us = end_us};
+		.now_us = end_us,
+		.untimed_profiles = o->profile.sets.n && !o->profile.sets.has_time};
 	char err[512] = "";
 	int r = face_make_token(o->token);
 
@@ -256,7 +258,7 @@ static int open_server(struct opened *o)
 	return r;
 }
 
-static void say_what(const struct opened *o)
+static void say_capture(const struct opened *o)
 {
 	const struct capture_summary *s = &o->summary;
 	int64_t from_us = capture_summary_from_us(s);
@@ -277,13 +279,94 @@ static int serve(struct opened *o)
 	threads_init(&o->threads);
 	r = face_start(o->server, &o->threads);
 	if (r == 0) {
-		say_what(o);
 		face_announce(o->server, o->token);
 		r = server_run(o->server);
 	}
 	face_stop(o->server, &o->threads);
 	if (!threads_join(&o->threads))
 		exit(r < 0);
+	return r;
+}
+
+/* ---- a capture ---- */
+
+static int serve_capture(struct opened *o)
+{
+	int r = capture_summary_read(&o->summary, o->path);
+
+	if (r < 0)
+		return r;
+	r = fill_log(o);
+	if (r == 0)
+		r = open_server(o, &o->summary.meta, capture_summary_from_us(&o->summary),
+				capture_summary_end_us(&o->summary));
+	if (r == 0) {
+		say_capture(o);
+		r = serve(o);
+	}
+	return r;
+}
+
+/* ---- a profile ---- */
+
+static int open_profile_log(struct opened *o)
+{
+	const struct open_profile *p = &o->profile;
+	uint8_t id[LOG_ID_LEN];
+	struct log_config c = {.size_bytes = LOG_SEGMENT_SIZE, .log_id = id, .boot_id = p->boot_id};
+	struct history_config h = {.boot_id = p->boot_id, .memory_bytes = UINT64_MAX};
+	struct profiles_config pc = {.memory_bytes = UINT64_MAX,
+				     .boot_id = p->boot_id,
+				     .real_off_us = p->sets.real_off_us,
+				     .n_cpus = p->n_cpus};
+	enum log_state state;
+	char err[512];
+	int r;
+
+	memset(id, 1, sizeof(id));
+	r = log_open(&o->log, &c, &state, err, sizeof(err));
+	if (r < 0) {
+		msg(MSG_ERROR, "%s: %s", o->path, err);
+		return r;
+	}
+	h.log = o->log;
+	r = history_open(&o->history, &h);
+	if (r == 0)
+		r = profiles_open(&o->profiles, &pc);
+	return r < 0 ? r : open_profile_fill(p, o->path, o->log, o->profiles);
+}
+
+static void say_profile(const struct opened *o)
+{
+	const struct flame_sets *f = &o->profile.sets;
+	unsigned long long n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += f->sets[i]->n_samples;
+	fprintf(stderr, "strobe: %s: a profile of %llu samples", o->path, n);
+	if (f->has_time)
+		fprintf(stderr, " in %.1f s", (double)(f->to_us - f->from_us) / 1e6);
+	fprintf(stderr, "; there are no metrics in it\n");
+}
+
+static int serve_profile(struct opened *o)
+{
+	const struct flame_sets *f = &o->profile.sets;
+	struct capture_meta m = {.n_cpus = o->profile.n_cpus};
+	int r = open_profile_load(&o->profile, o->path);
+
+	if (r < 0)
+		return r;
+	m.n_cpus = o->profile.n_cpus;
+	snprintf(m.host, sizeof(m.host), "%.64s", f->host[0] ? f->host : "profile");
+	snprintf(m.boot_id, sizeof(m.boot_id), "%s", o->profile.boot_id);
+	r = open_profile_log(o);
+	if (r == 0)
+		r = open_server(o, &m, f->from_us, open_profile_end_us(&o->profile));
+	if (r == 0) {
+		say_profile(o);
+		r = serve(o);
+	}
 	return r;
 }
 
@@ -299,19 +382,13 @@ int cmd_open(int argc, char **argv)
 		free(o);
 		return r;
 	}
-	r = capture_summary_read(&o->summary, o->path);
-	if (r == 0) {
-		r = fill_log(o);
-		if (r == 0)
-			r = open_server(o);
-		if (r == 0)
-			r = serve(o);
-		server_close(o->server);
-		history_close(o->history);
-		profiles_close(o->profiles);
-		log_close(o->log);
-		capture_summary_done(&o->summary);
-	}
+	r = open_profile_looks(o->path) ? serve_profile(o) : serve_capture(o);
+	server_close(o->server);
+	history_close(o->history);
+	profiles_close(o->profiles);
+	log_close(o->log);
+	capture_summary_done(&o->summary);
+	open_profile_done(&o->profile);
 	free(o);
 	return r < 0;
 }

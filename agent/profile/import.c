@@ -15,6 +15,8 @@ static const struct reader {
 } readers[] = {
 	[IMPORT_PPROF] = {"pprof", import_pprof_looks, import_pprof},
 	[IMPORT_CPUPROFILE] = {"cpuprofile", import_cpuprofile_looks, import_cpuprofile},
+	/* JSON is told apart when it is read. */
+	[IMPORT_TRACE] = {"trace", NULL, import_trace},
 	[IMPORT_PERF_SCRIPT] = {"perf", import_perf_looks, import_perf},
 	[IMPORT_FOLDED] = {"folded", import_folded_looks, import_folded},
 };
@@ -221,7 +223,7 @@ static int choose(struct import *m, enum import_format *f)
 		return 0;
 	return import_fail(m, -EBADMSG,
 			   "it is nothing that is known: neither 'perf script' text, folded stacks "
-			   "(a;b;c 12), pprof nor a Chrome cpuprofile%s",
+			   "(a;b;c 12), pprof, a Chrome cpuprofile nor a trace%s",
 			   m->in.end > 8 && memcmp(m->in.buf, "PERFILE2", 8) == 0
 				   ? "; of a perf.data file give what 'perf script -i' prints of it"
 				   : "");

@@ -1,5 +1,5 @@
 /*
- * Reads other tools' profiles: `perf script` text, folded stacks, pprof protobufs, Chrome cpuprofiles, each also
+ * Reads other tools' profiles: `perf script` text, folded stacks, pprof protobufs, Chrome cpuprofiles and Trace Events, each also
  * gzipped. What it is, is seen from its first bytes.
  */
 #ifndef STROBE_PROFILE_IMPORT_H
@@ -12,7 +12,8 @@ enum import_format {
 	IMPORT_PERF_SCRIPT,
 	IMPORT_FOLDED,
 	IMPORT_PPROF,
-	IMPORT_CPUPROFILE
+	IMPORT_CPUPROFILE,
+	IMPORT_TRACE
 };
 enum { IMPORT_UNIT_MAX = 24 };
 
@@ -27,7 +28,7 @@ struct import_result {
 };
 /* Reads to the end of the file ("-": standard input). 0; -EBADMSG: nothing known; -ENODATA: no samples; -EFBIG: more
  * than is read; -errno; err says which line and what was expected. Memory is bounded by the file's distinct stacks and
- * its samples, and for pprof and cpuprofile by the size of the file, at most IMPORT_WHOLE_MAX and IMPORT_JSON_MAX (unpacked). */
+ * its samples, and for pprof and JSON by the size of the file, at most IMPORT_WHOLE_MAX and IMPORT_JSON_MAX (unpacked). */
 enum { IMPORT_WHOLE_MAX = 256 << 20, IMPORT_JSON_MAX = 128 << 20 };
 int import_file(struct import_result *ret, const char *path, enum import_format, char *err,
 		size_t err_len);
@@ -36,7 +37,7 @@ int import_bytes(struct import_result *ret, const void *data, size_t len, enum i
 		 char *err, size_t err_len);
 /* Is it worth trying? Of the first bytes (unpacked or gzipped). */
 bool import_looks_like(const uint8_t *head, size_t len, enum import_format *ret);
-/* "perf", "folded", "pprof", "cpuprofile". */
+/* "perf", "folded", "pprof", "cpuprofile", "trace". */
 const char *import_format_name(enum import_format);
 
 #endif

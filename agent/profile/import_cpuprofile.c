@@ -2,210 +2,16 @@
  * Chrome's and Node's .cpuprofile: nodes with children or parents and a sample list with times; of old ones a tree
  * under "head"; in chunks within a trace ("Profile" and "ProfileChunk" events, one profile a thread).
  */
-#include "profile/import_internal.h"
+#include "profile/import_cpuprofile.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROFILES_MAX = 1024, DEPTH_MAX = 4096 };
-
-/* One thread's profile. */
-struct thread {
-	uint32_t pid, tid;
-	char id[32];
-	const char *name;
-	int64_t start_us;
-	struct idmap nodes; /* its id -> node of the stacks */
-	struct idmap idle;  /* ids of "(idle)" */
-	/* the sample that lasts until the next one */
-	bool any;
-	int64_t at_us;
-	uint64_t id_at;
-	uint32_t task;
-};
-
-struct chrome {
-	struct import *m;
-	struct stacks *s;
-	struct thread *threads;
-	size_t n_threads;
-	int64_t from_us, to_us;
-};
-
-static const char *text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static double number(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key));
-}
-
-static int64_t clamp_us(double us)
-{
-	return us > 4e18 ? (int64_t)4e18 : us < -4e18 ? (int64_t)-4e18 : (int64_t)us;
-}
-
-static uint64_t key_of(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-/* ---- frames ---- */
-
-static const char *last_part(const char *url)
-{
-	const char *slash = strrchr(url, '/');
-
-	return slash && slash[1] ? slash + 1 : url;
-}
-
-/* f: {functionName, url, lineNumber}, of a node or its callFrame. */
-static uint32_t frame_of(struct chrome *x, const json_t *f)
-{
-	const char *function = text(f, "functionName"), *url = text(f, "url");
-	json_int_t line = json_integer_value(json_object_get(f, "lineNumber"));
-	struct stacks_frame made = {.type = *url ? STACKS_JIT : STACKS_USER};
-	char name[1024];
-
-	if (*url && strncmp(url, "node:", 5) != 0)
-		snprintf(name, sizeof(name), "%.500s %.400s:%" JSON_INTEGER_FORMAT,
-			 *function ? function : "(anonymous)", last_part(url), line + 1);
-	else
-		snprintf(name, sizeof(name), "%.900s", *function ? function : "(anonymous)");
-	if (*url)
-		made.module = stacks_module(x->s, url, NULL);
-	made.name = stacks_string(x->s, name, strlen(name));
-	return stacks_frame(x->s, &made);
-}
-
-static int put_node(struct chrome *x, struct thread *t, const json_t *node, uint32_t parent,
-		    uint32_t *ret)
-{
-	const json_t *frame = json_object_get(node, "callFrame");
-	const char *name = text(frame ? frame : node, "functionName");
-	uint64_t id = key_of(node, "id");
-	uint32_t made = parent;
-
-	if (strcmp(name, "(root)") != 0)
-		made = stacks_node(x->s, parent, frame_of(x, frame ? frame : node));
-	if (strcmp(name, "(idle)") == 0 && !idmap_put(&t->idle, id, 1))
-		return -ENOMEM;
-	*ret = made;
-	return idmap_put(&t->nodes, id, made) ? 0 : -ENOMEM;
-}
-
-/* A tree of nodes within nodes. */
-static int put_tree(struct chrome *x, struct thread *t, const json_t *node, uint32_t parent,
-		    unsigned depth)
-{
-	const json_t *child;
-	uint32_t made;
-	size_t i;
-	int r = put_node(x, t, node, parent, &made);
-
-	if (r < 0 || depth == DEPTH_MAX)
-		return r;
-	json_array_foreach(json_object_get(node, "children"), i, child)
-	{
-		r = put_tree(x, t, child, made, depth + 1);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* A list whose nodes name their children's ids: from the top down by a list of what is to be done. */
-static int put_list_down(struct chrome *x, struct thread *t, const json_t *nodes)
-{
-	size_t n = json_array_size(nodes), top = 0, i, k;
-	struct idmap index = {0}, child = {0};
-	struct todo {
-		uint32_t node, parent;
-	} *todo = malloc((n + 1) * sizeof(*todo));
-	const json_t *node, *id;
-	int r = todo ? 0 : -ENOMEM;
-
-	json_array_foreach(nodes, i, node)
-	{
-		if (r == 0 && !idmap_put(&index, key_of(node, "id"), (uint32_t)i))
-			r = -ENOMEM;
-		json_array_foreach(json_object_get(node, "children"), k, id)
-		{
-			if (r == 0 &&
-			    !idmap_put(&child, (uint64_t)json_integer_value(id), (uint32_t)i))
-				r = -ENOMEM;
-		}
-	}
-	for (i = n; i-- > 0 && r == 0;)
-		if (!idmap_get(&child, key_of(json_array_get(nodes, i), "id")))
-			todo[top++] = (struct todo){(uint32_t)i, 0};
-	while (top && r == 0) {
-		struct todo now = todo[--top];
-		uint32_t made;
-
-		node = json_array_get(nodes, now.node);
-		r = put_node(x, t, node, now.parent, &made);
-		json_array_foreach(json_object_get(node, "children"), k, id)
-		{
-			uint64_t key = (uint64_t)json_integer_value(id);
-			const uint32_t *at = idmap_get(&index, key), *by = idmap_get(&child, key);
-
-			/* each once: what is wrong must not go round */
-			if (at && by && *by == now.node && top < n && !idmap_get(&t->nodes, key))
-				todo[top++] = (struct todo){*at, made};
-		}
-	}
-	idmap_done(&index);
-	idmap_done(&child);
-	free(todo);
-	return r;
-}
-
-/* A list whose nodes name their parents, which stand before them, here or in an earlier chunk. */
-static int put_list_up(struct chrome *x, struct thread *t, const json_t *nodes)
-{
-	const json_t *node;
-	uint32_t made;
-	size_t i;
-
-	json_array_foreach(nodes, i, node)
-	{
-		const json_t *parent = json_object_get(node, "parent");
-		const uint32_t *at = parent ? idmap_get(&t->nodes, key_of(node, "parent")) : NULL;
-		int r = put_node(x, t, node, at ? *at : 0, &made);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int put_nodes(struct chrome *x, struct thread *t, const json_t *nodes)
-{
-	const json_t *node;
-	size_t i;
-
-	json_array_foreach(nodes, i, node)
-	{
-		if (json_object_get(node, "parent"))
-			return put_list_up(x, t, nodes);
-		if (json_object_get(node, "children"))
-			return put_list_down(x, t, nodes);
-	}
-	return put_list_up(x, t, nodes);
-}
-
 /* ---- samples ---- */
 
-static int close_sample(struct chrome *x, struct thread *t, int64_t end_us)
+static int close_sample(struct chrome *x, struct chrome_thread *t, int64_t end_us)
 {
 	const uint32_t *node = t->any ? idmap_get(&t->nodes, t->id_at) : NULL;
 	int64_t us = end_us - t->at_us;
@@ -220,7 +26,7 @@ static int close_sample(struct chrome *x, struct thread *t, int64_t end_us)
 	return stacks_add(x->s, &s);
 }
 
-static int add_sample(struct chrome *x, struct thread *t, uint64_t id, int64_t at_us)
+static int add_sample(struct chrome *x, struct chrome_thread *t, uint64_t id, int64_t at_us)
 {
 	int r = close_sample(x, t, at_us);
 
@@ -233,7 +39,7 @@ static int add_sample(struct chrome *x, struct thread *t, uint64_t id, int64_t a
 }
 
 /* Times of their own (old ones), or distances from one to the next, the first from the start. */
-static int add_samples(struct chrome *x, struct thread *t, const json_t *samples,
+static int add_samples(struct chrome *x, struct chrome_thread *t, const json_t *samples,
 		       const json_t *deltas, const json_t *times)
 {
 	int64_t at_us = t->any ? t->at_us : t->start_us;
@@ -245,10 +51,10 @@ static int add_samples(struct chrome *x, struct thread *t, const json_t *samples
 		int r;
 
 		if (times)
-			at_us = clamp_us(json_number_value(json_array_get(times, i)));
+			at_us = json_us(json_number_value(json_array_get(times, i)));
 		else
-			at_us = clamp_us((double)at_us +
-					 json_number_value(json_array_get(deltas, i)));
+			at_us = json_us((double)at_us +
+					json_number_value(json_array_get(deltas, i)));
 		r = add_sample(x, t, (uint64_t)json_integer_value(id), at_us);
 		if (r < 0)
 			return r;
@@ -257,18 +63,18 @@ static int add_samples(struct chrome *x, struct thread *t, const json_t *samples
 }
 
 /* Nodes that have counts and no times, of very old ones. */
-static int add_hits(struct chrome *x, struct thread *t, const json_t *node,
+static int add_hits(struct chrome *x, struct chrome_thread *t, const json_t *node,
 		    struct import_sums *sums, unsigned depth)
 {
-	const uint32_t *at = idmap_get(&t->nodes, key_of(node, "id"));
+	const uint32_t *at = idmap_get(&t->nodes, json_key_of(node, "id"));
 	struct import_sum row = {.task = t->task};
 	const json_t *child;
 	size_t i;
 	int r = 0;
 
-	row.weight = row.n = key_of(node, "hitCount");
+	row.weight = row.n = json_key_of(node, "hitCount");
 	if (at && row.weight && row.weight < INT64_MAX &&
-	    !idmap_get(&t->idle, key_of(node, "id"))) {
+	    !idmap_get(&t->idle, json_key_of(node, "id"))) {
 		row.node = *at;
 		r = import_sums_add(sums, &row);
 	}
@@ -282,7 +88,7 @@ static int add_hits(struct chrome *x, struct thread *t, const json_t *node,
 	return r;
 }
 
-static int read_hits(struct chrome *x, struct thread *t, const json_t *profile)
+static int read_hits(struct chrome *x, struct chrome_thread *t, const json_t *profile)
 {
 	const json_t *nodes = json_object_get(profile, "nodes"), *node;
 	struct import_sums sums = {0};
@@ -308,9 +114,10 @@ static int read_hits(struct chrome *x, struct thread *t, const json_t *profile)
 
 /* ---- the forms ---- */
 
-static struct thread *new_thread(struct chrome *x, uint32_t pid, uint32_t tid, const char *id)
+static struct chrome_thread *new_thread(struct chrome *x, uint32_t pid, uint32_t tid,
+					const char *id)
 {
-	struct thread *t;
+	struct chrome_thread *t;
 	void *p;
 
 	if (x->n_threads == PROFILES_MAX)
@@ -320,12 +127,12 @@ static struct thread *new_thread(struct chrome *x, uint32_t pid, uint32_t tid, c
 		return NULL;
 	x->threads = p;
 	t = &x->threads[x->n_threads++];
-	*t = (struct thread){.pid = pid, .tid = tid};
+	*t = (struct chrome_thread){.pid = pid, .tid = tid};
 	snprintf(t->id, sizeof(t->id), "%.30s", id);
 	return t;
 }
 
-static void set_task(struct chrome *x, struct thread *t, const char *name)
+static void set_task(struct chrome *x, struct chrome_thread *t, const char *name)
 {
 	struct stacks_task task = {.pid = t->pid, .tid = t->tid};
 
@@ -339,35 +146,36 @@ static int read_profile(struct chrome *x, const json_t *profile)
 	const json_t *samples = json_object_get(profile, "samples");
 	const json_t *times = json_object_get(profile, "timestamps");
 	double unit = head ? 1e6 : 1; /* of start and end: old ones have seconds */
-	struct thread *t = new_thread(x, 0, 0, "");
+	struct chrome_thread *t = new_thread(x, 0, 0, "");
 	int r;
 
 	if (!t)
 		return -ENOMEM;
 	set_task(x, t, "main");
-	t->start_us = clamp_us(number(profile, "startTime") * unit);
-	r = head ? put_tree(x, t, head, 0, 0) : put_nodes(x, t, json_object_get(profile, "nodes"));
+	t->start_us = json_us(json_number(profile, "startTime") * unit);
+	r = head ? chrome_put_tree(x, t, head, 0, 0)
+		 : chrome_put_nodes(x, t, json_object_get(profile, "nodes"));
 	if (r == 0 && !json_array_size(samples))
 		return read_hits(x, t, profile);
 	if (r == 0)
 		r = add_samples(x, t, samples, json_object_get(profile, "timeDeltas"), times);
 	if (r == 0) { /* the last one lasts to the end, or as long as the one before */
-		int64_t end_us = clamp_us(number(profile, "endTime") * unit);
+		int64_t end_us = json_us(json_number(profile, "endTime") * unit);
 
 		r = close_sample(x, t, end_us > t->at_us ? end_us : t->at_us + 1);
 	}
 	return r;
 }
 
-static struct thread *find_thread(struct chrome *x, const json_t *event)
+static struct chrome_thread *find_thread(struct chrome *x, const json_t *event)
 {
-	uint32_t pid = (uint32_t)key_of(event, "pid");
-	const char *id = text(event, "id");
+	uint32_t pid = (uint32_t)json_key_of(event, "pid");
+	const char *id = json_text(event, "id");
 
 	for (size_t i = 0; i < x->n_threads; i++)
 		if (x->threads[i].pid == pid && strncmp(x->threads[i].id, id, 30) == 0)
 			return &x->threads[i];
-	return new_thread(x, pid, (uint32_t)key_of(event, "tid"), id);
+	return new_thread(x, pid, (uint32_t)json_key_of(event, "tid"), id);
 }
 
 static int take_chunk(struct chrome *x, const json_t *event)
@@ -375,7 +183,7 @@ static int take_chunk(struct chrome *x, const json_t *event)
 	const json_t *data = json_object_get(json_object_get(event, "args"), "data");
 	const json_t *profile = json_object_get(data, "cpuProfile");
 	const json_t *deltas = json_object_get(data, "timeDeltas");
-	struct thread *t = find_thread(x, event);
+	struct chrome_thread *t = find_thread(x, event);
 	int r;
 
 	if (!t)
@@ -383,13 +191,13 @@ static int take_chunk(struct chrome *x, const json_t *event)
 	if (!t->task)
 		set_task(x, t, "thread");
 	if (json_object_get(data, "startTime"))
-		t->start_us = clamp_us(number(data, "startTime"));
-	r = put_nodes(x, t, json_object_get(profile, "nodes"));
+		t->start_us = json_us(json_number(data, "startTime"));
+	r = chrome_put_nodes(x, t, json_object_get(profile, "nodes"));
 	if (r == 0)
 		r = add_samples(x, t, json_object_get(profile, "samples"),
 				deltas ? deltas : json_object_get(profile, "timeDeltas"), NULL);
 	if (r == 0 && json_object_get(data, "endTime")) {
-		r = close_sample(x, t, clamp_us(number(data, "endTime")));
+		r = close_sample(x, t, json_us(json_number(data, "endTime")));
 		t->any = false;
 	}
 	return r;
@@ -403,13 +211,13 @@ static void take_names(struct chrome *x, const json_t *events)
 
 	json_array_foreach(events, i, e)
 	{
-		if (strcmp(text(e, "name"), "thread_name") != 0)
+		if (strcmp(json_text(e, "name"), "thread_name") != 0)
 			continue;
 		for (size_t k = 0; k < x->n_threads; k++)
-			if (x->threads[k].pid == (uint32_t)key_of(e, "pid") &&
-			    x->threads[k].tid == (uint32_t)key_of(e, "tid"))
+			if (x->threads[k].pid == (uint32_t)json_key_of(e, "pid") &&
+			    x->threads[k].tid == (uint32_t)json_key_of(e, "tid"))
 				set_task(x, &x->threads[k],
-					 text(json_object_get(e, "args"), "name"));
+					 json_text(json_object_get(e, "args"), "name"));
 	}
 }
 
@@ -422,13 +230,13 @@ static int read_trace(struct chrome *x, const json_t *events)
 	/* "Profile" begins one: its thread is the one that is profiled, chunks come from another. */
 	json_array_foreach(events, i, e)
 	{
-		if (strcmp(text(e, "name"), "Profile") == 0 && !find_thread(x, e))
+		if (strcmp(json_text(e, "name"), "Profile") == 0 && !find_thread(x, e))
 			return -ENOMEM;
 	}
 	take_names(x, events);
 	json_array_foreach(events, i, e)
 	{
-		const char *name = text(e, "name");
+		const char *name = json_text(e, "name");
 
 		if (r == 0 && (strcmp(name, "ProfileChunk") == 0 || strcmp(name, "Profile") == 0))
 			r = take_chunk(x, e);
@@ -438,47 +246,43 @@ static int read_trace(struct chrome *x, const json_t *events)
 	return r;
 }
 
+static bool has_chunks(const json_t *events)
+{
+	const json_t *e;
+	size_t i;
+
+	json_array_foreach(events, i, e)
+	{
+		if (strcmp(json_text(e, "name"), "ProfileChunk") == 0)
+			return true;
+	}
+	return false;
+}
+
 static int read_json(struct chrome *x, const json_t *root)
 {
 	const json_t *events = json_is_array(root) ? root : json_object_get(root, "traceEvents");
 
 	if (json_is_array(events))
-		return read_trace(x, events);
+		return has_chunks(events) ? read_trace(x, events)
+					  : import_trace_events(x->m, events);
 	if (json_object_get(root, "nodes") || json_object_get(root, "head"))
 		return read_profile(x, root);
 	return import_fail(x->m, -EBADMSG,
 			   "it is JSON, but neither a .cpuprofile (nodes, samples, timeDeltas) nor "
-			   "a trace with ProfileChunk events");
+			   "a trace (traceEvents)");
 }
 
 static int parse(struct chrome *x)
 {
-	json_error_t e;
 	json_t *root;
-	char *p;
-	size_t len;
-	int r = import_rest(&x->m->in, IMPORT_JSON_MAX, &p, &len);
+	int r = import_json(x->m, &root);
 
-	if (r == -EFBIG)
-		return import_fail(x->m, r, "it is larger than %d MiB", IMPORT_JSON_MAX >> 20);
-	if (r < 0)
-		return 0; /* import_file() says what */
-	root = json_loadb(p, len, 0, &e);
-	if (!root)
-		return import_fail(x->m, -EBADMSG, "it is not valid JSON: line %d: %s", e.line,
-				   e.text);
+	if (r < 0 || !root)
+		return r;
 	r = read_json(x, root);
 	json_decref(root);
 	return r;
-}
-
-static int by_time(const void *a, const void *b)
-{
-	const struct stacks_sample *p = a, *q = b;
-
-	if (p->at_us != q->at_us)
-		return p->at_us < q->at_us ? -1 : 1;
-	return p->task < q->task ? -1 : p->task > q->task;
 }
 
 int import_cpuprofile(struct import *m)
@@ -491,8 +295,8 @@ int import_cpuprofile(struct import *m)
 	if (r == -ENOMEM)
 		import_no_memory(m);
 	m->s->has_cpu = false;
-	if (m->s->n_samples) {
-		qsort(m->s->samples, m->s->n_samples, sizeof(*m->s->samples), by_time);
+	if (m->s->n_samples && x.n_threads) {
+		import_sort_samples(m->s);
 		m->s->from_us = x.from_us;
 		m->s->to_us = x.to_us;
 	}

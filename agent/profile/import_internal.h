@@ -60,7 +60,8 @@ int import_check(struct import *);
 int import_perf(struct import *);
 int import_folded(struct import *);
 int import_pprof(struct import *);
-int import_cpuprofile(struct import *);
+int import_cpuprofile(struct import *); /* or a trace, as import_trace() */
+int import_trace(struct import *);
 bool import_perf_looks(const char *head, size_t len);
 bool import_folded_looks(const char *head, size_t len);
 bool import_pprof_looks(const char *head, size_t len);

@@ -2,66 +2,12 @@
  * pprof's profile.proto, read by hand: three passes over its top level (strings and types; mappings, functions and
  * locations; samples), so that nothing of it is kept twice. Unknown fields are passed over.
  */
-#include "profile/import_internal.h"
-#include "profile/import_wire.h"
+#include "profile/import_pprof.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { TYPES_MAX = 64, VALUES_MAX = 64, LINES_MAX = 256 };
-
-enum {
-	F_SAMPLE_TYPE = 1,
-	F_SAMPLE,
-	F_MAPPING,
-	F_LOCATION,
-	F_FUNCTION,
-	F_STRING,
-	F_TIME_NS = 9,
-	F_DURATION_NS,
-	F_PERIOD_TYPE,
-	F_PERIOD,
-	F_DEFAULT_TYPE = 14
-};
-
-/* ---- what it holds ---- */
-
-struct text {
-	const char *p;
-	size_t len;
-};
-
-struct function {
-	uint32_t name; /* string of the stacks */
-};
-struct location {
-	uint32_t frames, n; /* of pprof.frames, outermost first */
-};
-
-struct pprof {
-	struct import *m;
-	struct wire all;
-	struct text *strings;
-	size_t n_strings, cap_strings;
-	struct idmap mappings, functions, locations; /* id -> module; -> string; -> locations[] */
-	uint32_t main_module;
-	struct location *location;
-	size_t n_locations, cap_locations;
-	uint32_t *frames;
-	size_t n_frames, cap_frames;
-	struct {
-		uint64_t type, unit;
-	} types[TYPES_MAX], period_type;
-	uint32_t n_types;
-	int32_t count; /* which value is a number of samples; -1: none */
-	uint32_t chosen;
-	uint64_t default_type, period, time_ns, duration_ns;
-	double to_us; /* of a value; 0: it is no time */
-	struct import_sums sums;
-	uint32_t *path; /* IMPORT_DEPTH_MAX */
-};
 
 static void *grown(void *p, size_t *cap, size_t n, size_t size)
 {
@@ -83,21 +29,6 @@ static void *grown(void *p, size_t *cap, size_t n, size_t size)
 			(array) = grown_;                                                          \
 		grown_ != NULL;                                                                    \
 	})
-
-static struct text text_of(const struct pprof *x, uint64_t i)
-{
-	return i < x->n_strings ? x->strings[i] : (struct text){"", 0};
-}
-
-static bool is_text(struct text t, const char *s)
-{
-	return t.len == strlen(s) && memcmp(t.p, s, t.len) == 0;
-}
-
-static uint32_t intern(struct pprof *x, struct text t)
-{
-	return stacks_string(x->m->s, t.p, t.len);
-}
 
 /* ---- first pass: strings, types ---- */
 
@@ -153,7 +84,7 @@ static double unit_us(struct text t)
 		     {"ms", 1e3},	    {"s", 1e6}};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-		if (is_text(t, units[i].name))
+		if (pprof_is(t, units[i].name))
 			return units[i].us;
 	return 0;
 }
@@ -167,23 +98,23 @@ static void choose_type(struct pprof *x)
 	for (uint32_t i = 0; x->default_type && i < x->n_types; i++)
 		if (x->types[i].type == x->default_type)
 			x->chosen = i;
-	unit = text_of(x, x->types[x->chosen].unit);
+	unit = pprof_text(x, x->types[x->chosen].unit);
 	x->to_us = unit_us(unit);
 	x->count = -1;
-	if (x->to_us > 0 && x->chosen && is_text(text_of(x, x->types[0].type), "samples"))
+	if (x->to_us > 0 && x->chosen && pprof_is(pprof_text(x, x->types[0].type), "samples"))
 		x->count = 0;
 	if (x->to_us <= 0) {
-		if (is_text(unit, "count") || !unit.len)
-			unit = text_of(x, x->types[x->chosen].type);
+		if (pprof_is(unit, "count") || !unit.len)
+			unit = pprof_text(x, x->types[x->chosen].type);
 		snprintf(x->m->res->unit, sizeof(x->m->res->unit), "%.*s",
 			 (int)(unit.len < IMPORT_UNIT_MAX ? unit.len : IMPORT_UNIT_MAX - 1),
 			 unit.len ? unit.p : "samples");
 	}
 	snprintf(x->m->res->event, sizeof(x->m->res->event), "%.*s",
-		 (int)(text_of(x, x->types[x->chosen].type).len < 60
-			       ? text_of(x, x->types[x->chosen].type).len
+		 (int)(pprof_text(x, x->types[x->chosen].type).len < 60
+			       ? pprof_text(x, x->types[x->chosen].type).len
 			       : 60),
-		 text_of(x, x->types[x->chosen].type).p);
+		 pprof_text(x, x->types[x->chosen].type).p);
 }
 
 /* ---- second pass: what samples refer to ---- */
@@ -201,9 +132,9 @@ static int take_mapping(struct pprof *x, struct field *f)
 		file = g.number == 5 ? g.v : file;
 		build_id = g.number == 6 ? g.v : build_id;
 	}
-	t = text_of(x, file);
+	t = pprof_text(x, file);
 	snprintf(path, sizeof(path), "%.*s", (int)(t.len < 500 ? t.len : 500), t.p);
-	t = text_of(x, build_id);
+	t = pprof_text(x, build_id);
 	snprintf(hex, sizeof(hex), "%.*s", (int)(t.len < 100 ? t.len : 100), t.p);
 	if (path[0])
 		module = stacks_module(x->m->s, path, hex);
@@ -222,8 +153,9 @@ static int take_function(struct pprof *x, struct field *f)
 		name = g.number == 2 ? g.v : name;
 		system = g.number == 3 ? g.v : system;
 	}
-	return idmap_put(&x->functions, id, intern(x, text_of(x, name ? name : system))) ? 0
-											 : -ENOMEM;
+	return idmap_put(&x->functions, id, pprof_intern(x, pprof_text(x, name ? name : system)))
+		       ? 0
+		       : -ENOMEM;
 }
 
 static enum stacks_type type_of(const struct pprof *x, uint32_t module, uint64_t addr)
@@ -326,115 +258,12 @@ static int take_tables(struct pprof *x)
 	return r;
 }
 
-/* ---- third pass: samples ---- */
-
-struct labels {
-	struct text thread, process;
-	uint64_t tid, pid;
-};
-
-static void take_label(const struct pprof *x, struct field *f, struct labels *l)
-{
-	uint64_t key = 0, str = 0, num = 0;
-	struct field g;
-	struct text k;
-
-	while (next_field(&f->body, &g)) {
-		key = g.number == 1 ? g.v : key;
-		str = g.number == 2 ? g.v : str;
-		num = g.number == 3 ? g.v : num;
-	}
-	k = text_of(x, key);
-	if (is_text(k, "tid") || is_text(k, "thread_id"))
-		l->tid = num;
-	else if (is_text(k, "pid") || is_text(k, "process_id"))
-		l->pid = num;
-	else if (is_text(k, "thread") || is_text(k, "thread_name") || is_text(k, "thread name"))
-		l->thread = text_of(x, str);
-	else if (is_text(k, "process") || is_text(k, "comm") || is_text(k, "process_name"))
-		l->process = text_of(x, str);
-}
-
-static uint32_t task_of(struct pprof *x, const struct labels *l)
-{
-	struct stacks_task t = {.pid = (uint32_t)l->pid, .tid = (uint32_t)l->tid};
-
-	if (!l->pid && !l->tid && !l->thread.len && !l->process.len)
-		return 0;
-	t.comm = l->thread.len ? intern(x, l->thread) : intern(x, l->process);
-	t.process = l->process.len ? intern(x, l->process) : 0;
-	return stacks_task(x->m->s, &t);
-}
-
-static uint32_t node_of(struct pprof *x, uint32_t depth)
-{
-	uint32_t node = 0, n = 0;
-
-	for (uint32_t i = depth; i-- > 0;) {
-		const struct location *l = &x->location[x->path[i]];
-
-		for (uint32_t k = 0; k < l->n && n++ < IMPORT_DEPTH_MAX; k++)
-			node = stacks_node(x->m->s, node, x->frames[l->frames + k]);
-	}
-	return node;
-}
-
-static int take_sample(struct pprof *x, struct field *f)
-{
-	uint64_t v, values[VALUES_MAX];
-	uint32_t depth = 0, n = 0;
-	struct labels labels = {0};
-	struct import_sum row = {0};
-	struct field g;
-	double us;
-
-	while (next_field(&f->body, &g)) {
-		if (g.number == 3 && g.type == 2)
-			take_label(x, &g, &labels);
-		while (g.number == 1 && next_value(&g, &v)) {
-			const uint32_t *i = idmap_get(&x->locations, v);
-
-			if (i && depth < IMPORT_DEPTH_MAX)
-				x->path[depth++] = *i;
-		}
-		while (g.number == 2 && next_value(&g, &v))
-			if (n < VALUES_MAX)
-				values[n++] = v;
-	}
-	if (x->chosen >= n || (int64_t)values[x->chosen] <= 0)
-		return 0;
-	row.weight = values[x->chosen];
-	if (x->to_us > 0) {
-		us = (double)row.weight * x->to_us + 0.5;
-		row.weight = us > 9e18 ? (uint64_t)9e18 : us < 1 ? 1 : (uint64_t)us;
-	}
-	row.n = x->count >= 0 && (uint32_t)x->count < n ? values[x->count] : 0;
-	if (x->to_us <= 0 && strcmp(x->m->res->unit, "samples") == 0)
-		row.n = row.weight;
-	row.node = node_of(x, depth);
-	row.task = task_of(x, &labels);
-	return import_sums_add(&x->sums, &row);
-}
-
-static int take_samples(struct pprof *x)
-{
-	struct wire w = x->all;
-	struct field f;
-	int r = 0;
-
-	while (r == 0 && next_field(&w, &f)) {
-		if (f.type == 2 && f.number == F_SAMPLE)
-			r = take_sample(x, &f);
-		if (r == 0 && (x->sums.n & 0x3f) == 0x3f)
-			r = import_check(x->m);
-	}
-	return r;
-}
+/* ---- all ---- */
 
 static void set_times(struct pprof *x)
 {
 	struct stacks *s = x->m->s;
-	double us = unit_us(text_of(x, x->period_type.unit));
+	double us = unit_us(pprof_text(x, x->period_type.unit));
 
 	s->has_cpu = s->has_time = false;
 	s->real_off_us = (int64_t)(x->time_ns / 1000);
@@ -477,7 +306,7 @@ static int read_all(struct pprof *x)
 	if (r == 0)
 		r = take_tables(x);
 	if (r == 0)
-		r = take_samples(x);
+		r = pprof_take_samples(x);
 	if (r == 0)
 		r = import_check(x->m);
 	if (r == 0)

@@ -294,13 +294,16 @@ static void list(struct module *m)
 	pthread_mutex_unlock(&all->lock);
 }
 
+/* Listed before their turn comes: their files can be had at once. */
 static void take(struct modules *all)
 {
 	struct module *m = modules_take_asked(all);
 
 	*all->todo_end = m;
-	for (; m; m = m->asked_next)
+	for (; m; m = m->asked_next) {
+		list(m);
 		all->todo_end = &m->asked_next;
+	}
 }
 
 int modules_step(struct modules *all, int wait_ms)
@@ -325,7 +328,6 @@ int modules_step(struct modules *all, int wait_ms)
 	all->todo = m->asked_next;
 	if (!all->todo)
 		all->todo_end = &all->todo;
-	list(m);
 	process(m);
 	/* It may be asked for again from here on. */
 	atomic_store(&m->asked, false);

@@ -118,9 +118,9 @@ static int sort_work(struct work *w, const struct stacks *s)
 	return 0;
 }
 
-/* False: not now, the file has still to be opened. */
+/* False: not now, the file has still to be opened, or may yet be found. */
 static bool prepare(struct namer *n, struct namer_table *t, enum module_kind kind, uint32_t pid,
-		    bool may_open)
+		    bool may_open, bool last_try)
 {
 	if (kind == MODULE_JIT)
 		tables_open_map(&n->tables, t, pid);
@@ -130,7 +130,7 @@ static bool prepare(struct namer *n, struct namer_table *t, enum module_kind kin
 			return false;
 		tables_open_symtab(&n->tables, t);
 	}
-	return true;
+	return kind == MODULE_JIT || t->symtab || last_try || table_is_hopeless(t);
 }
 
 /* The frames [from, to) of one module. True: a file was opened for it. */
@@ -146,7 +146,7 @@ static bool name_module(struct namer *n, struct stacks *s, const struct work *w,
 	if (kind != MODULE_NONE && kind != MODULE_KERNEL) {
 		t = tables_get(&n->tables, stacks_text(s, m->name), stacks_text(s, m->build_id));
 		had = t && (t->symtab || table_failed(t));
-		if (!t || !prepare(n, t, kind, pid, may_open))
+		if (!t || !prepare(n, t, kind, pid, may_open, all))
 			return false;
 	}
 	for (uint32_t i = from; i < to; i++) {
@@ -172,6 +172,7 @@ void namer_name(void *namer, struct stacks *s, bool all)
 
 	if (sort_work(&w, s) == 0) {
 		pthread_mutex_lock(&n->lock);
+		n->tables.evicted = false;
 		for (uint32_t m = 0, from = 0; m < s->n_modules; from = w.ends[m++])
 			if (w.ends[m] > from)
 				opened |= name_module(n, s, &w, from, w.ends[m], all,
@@ -189,7 +190,8 @@ int namer_step(struct namer *n)
 
 	pthread_mutex_lock(&n->lock);
 	n->steps = true;
-	for (size_t i = 0; i < n->tables.n; i++) {
+	/* What gives way now was opened for names that are still to be given. */
+	for (size_t i = 0; i < n->tables.n && !n->tables.evicted; i++) {
 		struct namer_table *t = n->tables.v[i];
 
 		if (!t->wanted)
@@ -201,6 +203,7 @@ int namer_step(struct namer *n)
 	}
 	if (next)
 		tables_open_symtab(&n->tables, next);
+	more = more && !n->tables.evicted;
 	pthread_mutex_unlock(&n->lock);
 	return more;
 }

@@ -19,10 +19,10 @@ struct namer_config {
 int namer_open(struct namer **ret, const struct namer_config *);
 void namer_close(struct namer *);
 /* A profiles_config.name: names what has neither a name nor `missed`, and sets one of the two for each (of a JIT only
- * when `all`, or when its map has it). */
+ * when `all`, or when its map has it; of a file that cannot be opened when `all`, or when that has failed a few times). */
 void namer_name(void *namer, struct stacks *, bool all);
 /* Background thread, without any other lock: opens one of the tables that namer_name() did without. 1: there is
- * more. Where it is never called, namer_name() opens one a call, and waits for the disk. */
+ * more and room for it. Where it is never called, namer_name() opens one a call, and waits for the disk. */
 int namer_step(struct namer *);
 /* What is missing for a module, in words; "" if nothing. Valid until the next call. */
 const char *namer_missing(struct namer *, const char *module_path, const char *build_id);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TABLES_MAX = 4096, HELD_MAX = 256, TEXT_MAX = 5 << 10, RETRY_US = 5000000 };
+enum { TABLES_MAX = 4096, HELD_MAX = 256, TEXT_MAX = 5 << 10, TRIES = 3 };
 
 enum module_kind module_kind_of(const char *path, uint32_t *pid)
 {
@@ -135,6 +135,7 @@ static void account(struct namer_tables *ts, struct namer_table *t)
 	while ((ts->bytes > ts->c.memory_bytes || n_held > HELD_MAX) &&
 	       (i = oldest(ts, t, true)) != SIZE_MAX) {
 		drop(ts, ts->v[i]);
+		ts->evicted = true;
 		n_held--;
 	}
 }
@@ -200,7 +201,14 @@ static void explain(struct namer_table *t, int r)
 
 bool table_failed(const struct namer_table *t)
 {
-	return t->failed_us && clock_mono_us() - t->failed_us < RETRY_US;
+	static const uint64_t retry_us[TRIES] = {200000, 1000000, 5000000};
+
+	return t->failed_us && clock_mono_us() - t->failed_us < retry_us[t->n_failed - 1];
+}
+
+bool table_is_hopeless(const struct namer_table *t)
+{
+	return t->n_failed == TRIES;
 }
 
 void tables_open_symtab(struct namer_tables *ts, struct namer_table *t)
@@ -218,6 +226,10 @@ void tables_open_symtab(struct namer_tables *ts, struct namer_table *t)
 		r = fd < 0 ? fd : symtab_open(&t->symtab, fd, "");
 	}
 	t->failed_us = r < 0 && r != -ENOMEM ? clock_mono_us() : 0;
+	if (r == 0)
+		t->n_failed = 0;
+	else if (t->failed_us)
+		t->n_failed = r == -ENOEXEC || t->n_failed == TRIES ? TRIES : t->n_failed + 1;
 	if (t->symtab) {
 		free(t->missing);
 		t->missing = strdup(symtab_missing(t->symtab));

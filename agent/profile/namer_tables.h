@@ -14,7 +14,8 @@ struct namer_table {
 	bool wanted; /* for namer_step() to open */
 	uint64_t
 		failed_us; /* when there was nothing in it to find; 0: there is, or it is not known */
-	uint64_t used;	   /* the larger the later */
+	uint8_t n_failed; /* in a row */
+	uint64_t used;	  /* the larger the later */
 	size_t bytes;
 	char *missing; /* "" or words; NULL: not known */
 };
@@ -24,13 +25,15 @@ struct namer_tables {
 	struct namer_table **v;
 	size_t n, cap;
 	uint64_t clock, bytes;
+	bool evicted; /* one had to go for another, since somebody set this to false */
 };
 
 void tables_close(struct namer_tables *);
 /* The entry of a module, made if it is new; nothing is opened. NULL: no memory. */
 struct namer_table *tables_get(struct namer_tables *, const char *path, const char *build_id);
 /* Sees to it that its symbol table is there, if it can be, and makes room by closing others. */
-bool table_failed(const struct namer_table *); /* a little while ago */
+bool table_failed(const struct namer_table *);	    /* a little while ago */
+bool table_is_hopeless(const struct namer_table *); /* tried often enough */
 void tables_open_symtab(struct namer_tables *, struct namer_table *);
 /* Its perf map, with what was added since. */
 void tables_open_map(struct namer_tables *, struct namer_table *, uint32_t pid);

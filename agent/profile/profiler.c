@@ -332,7 +332,8 @@ int profiler_background_step(struct profiler *p)
 	p->niced = true;
 	if (atomic_load(&p->stopped))
 		return -ECANCELED;
-	modules_step(p->modules, BACKGROUND_MS);
+	modules_step(p->modules, p->naming ? 0 : BACKGROUND_MS);
+	p->naming = namer_step(p->namer) > 0;
 	now_us = (int64_t)clock_mono_us();
 	profiler_jits_step(p->jits, now_us);
 	while (namer_step(p->namer) > 0 && !atomic_load(&p->stopped))

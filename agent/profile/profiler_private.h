@@ -180,6 +180,7 @@ struct profiler {
 	atomic_uint_least64_t background_ns;
 	int64_t next_profiles_us; /* background thread */
 	bool niced;
+	bool naming; /* there are more tables to open */
 };
 
 /* profiler_events.c: which events are opened, and why not others. */

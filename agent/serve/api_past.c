@@ -1,7 +1,6 @@
 /* /api/v1/rank and /api/v1/held. */
 #include "serve/api.h"
 
-#include "base/clock.h"
 #include "serve/json.h"
 
 #include <errno.h>
@@ -10,7 +9,7 @@ enum { ROWS_DEFAULT = 20 };
 
 int api_times_open(struct api_times *ret, const struct server *s)
 {
-	*ret = (struct api_times){.now_us = (int64_t)clock_mono_us(),
+	*ret = (struct api_times){.now_us = (int64_t)server_now_us(s),
 				  .mirror = &s->tail.encoder.mirror};
 	ret->clocks = history_clocks(s->config.history, &ret->n_clocks);
 	return ret->clocks ? 0 : -ENOMEM;

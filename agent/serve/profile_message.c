@@ -435,5 +435,6 @@ void profile_put_state(struct buf *b, uint32_t req, const struct profile_call *c
 		put_double(b, 17, (double)held.sample_bytes / (double)held.samples);
 	pb_int(b, 18, c->now_us);
 	pb_uint(b, 19, c->n_cpus);
+	pb_uint(b, 20, c->untimed);
 	close_message(b, at, body);
 }

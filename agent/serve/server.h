@@ -40,6 +40,7 @@ struct server_config {
 	struct profiles *profiles; /* outlives the server; NULL: no stacks are held */
 	struct profiler *profiler; /* that fills them; NULL: none runs */
 	const char *no_profiler;   /* why, and what to do; outlives the server */
+	bool untimed_profiles;	   /* nobody knows when their stacks were seen */
 	size_t result_bytes;	   /* for all results of queries together; 0: 64 MiB, the most */
 };
 

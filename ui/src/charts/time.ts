@@ -7,15 +7,21 @@ export function setUtc(on: boolean): void {
   utc = on;
 }
 
+/** Of a file that does not say when it was made the clock begins at 0: times are those since then, and
+ *  before it there are none. */
+export const undated = (wallMs: number) => wallMs < 365 * 86_400_000;
+
 const two = (n: number) => String(n).padStart(2, '0');
 
 /** "14:02:10", with `decimals` of the second. */
 export function clockText(wallMs: number, decimals = 0): string {
+  if (wallMs < 0) return '';
   const step = 10 ** (3 - decimals);
   const d = new Date(Math.floor(wallMs / step + 1e-6) * step);
-  const [h, m, s, ms] = utc
-    ? [d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds(), d.getUTCMilliseconds()]
-    : [d.getHours(), d.getMinutes(), d.getSeconds(), d.getMilliseconds()];
+  const [h, m, s, ms] =
+    utc || undated(wallMs)
+      ? [d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds(), d.getUTCMilliseconds()]
+      : [d.getHours(), d.getMinutes(), d.getSeconds(), d.getMilliseconds()];
   const tail = decimals ? `.${String(ms).padStart(3, '0').slice(0, decimals)}` : '';
   return `${two(h)}:${two(m)}:${two(s)}${tail}`;
 }
@@ -27,13 +33,14 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 
 const dayOf = (wallMs: number): [number, number, number] => {
   const d = new Date(wallMs);
-  return utc
+  return utc || undated(wallMs)
     ? [d.getUTCFullYear(), d.getUTCMonth(), d.getUTCDate()]
     : [d.getFullYear(), d.getMonth(), d.getDate()];
 };
 
 /** "26 Nov". */
 export function dayText(wallMs: number): string {
+  if (undated(wallMs)) return '';
   const [, m, d] = dayOf(wallMs);
   return `${d} ${MONTHS[m]}`;
 }
@@ -50,7 +57,7 @@ export const sameDay = (a: number, b: number) => dateText(a) === dateText(b);
 /** The time, with its day before it where that is not today. */
 export function dayClockText(wallMs: number, decimals = 0, now = Date.now()): string {
   const t = clockText(wallMs, decimals);
-  return sameDay(wallMs, now) ? t : `${dayText(wallMs)} ${t}`;
+  return undated(wallMs) || sameDay(wallMs, now) ? t : `${dayText(wallMs)} ${t}`;
 }
 
 /** Decimals of a second that one column of `dt` microseconds can tell apart. */
@@ -71,4 +78,5 @@ export function durationText(us: number): string {
 }
 
 /** Milliseconds to add to UTC for the zone that labels are in, at `wallMs`. */
-export const zoneMs = (wallMs: number) => (utc ? 0 : -new Date(wallMs).getTimezoneOffset() * 60_000);
+export const zoneMs = (wallMs: number) =>
+  utc || undated(wallMs) ? 0 : -new Date(wallMs).getTimezoneOffset() * 60_000;

@@ -176,6 +176,8 @@ export interface ProfilerState {
   readonly bytesPerSample: number;
   readonly nowUs: MonoUs;
   readonly nCpus: number;
+  /** Nobody knows when the stacks were seen: there is no map. */
+  readonly untimed: boolean;
 }
 
 export async function askProfiler(): Promise<Got<ProfilerState>> {
@@ -203,6 +205,7 @@ export async function askProfiler(): Promise<Got<ProfilerState>> {
       bytesPerSample: p.bytesPerSample,
       nowUs: Number(p.nowUs),
       nCpus: p.nCpus,
+      untimed: p.untimed,
     },
   };
 }

@@ -1,6 +1,7 @@
 // The bar on top: host, state, age, windows, search, switches.
 import { useComputed } from '@preact/signals';
-import { dateText, durationText, minuteText, sameDay } from '../charts/time';
+import { dateText, durationText, minuteText, sameDay, undated } from '../charts/time';
+import { bare } from '../state/bare';
 import { isDark, theme, utc } from '../state/prefs';
 import { age, capture, held, host, newSamples, shown } from '../state/pulse';
 import { fixed, SECOND, WINDOWS, windowUs } from '../state/view';
@@ -32,7 +33,7 @@ function State() {
       ) : s === 'stale' || s === 'denied' ? (
         <WarnIcon />
       ) : null}
-      {text[s]}
+      {s === 'capture' && bare.value ? 'PROFILE' : text[s]}
     </div>
   );
 }
@@ -45,9 +46,10 @@ function Recorded() {
   const from = wall(h.known ? h.oldestUs : store.heldFrom);
   const to = wall(h.known ? h.to : store.newest);
   void utc.value;
-  const times = store.newest
-    ? `${dateText(from)} ${minuteText(from)}–${sameDay(from, to) ? '' : `${dateText(to)} `}${minuteText(to)}`
-    : '';
+  const times =
+    store.newest && !undated(from)
+      ? `${dateText(from)} ${minuteText(from)}–${sameDay(from, to) ? '' : `${dateText(to)} `}${minuteText(to)}`
+      : '';
   return (
     <div class="kv capture" data-capture={name} title={times && `${name}, recorded ${times}`}>
       <b>{name}</b>
@@ -141,8 +143,14 @@ export function Header() {
         <State />
         {file ? <Recorded /> : <Age />}
         <div class="kv rate">
-          <b>{h ? `${h.rateHz} Hz` : '–'}</b>
-          <span class="opt"> · {figures.value.series}</span>
+          {bare.value ? (
+            'no metrics'
+          ) : (
+            <>
+              <b>{h ? `${h.rateHz} Hz` : '–'}</b>
+              <span class="opt"> · {figures.value.series}</span>
+            </>
+          )}
         </div>
       </div>
       <Windows />

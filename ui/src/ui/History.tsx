@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { themeVersion } from '../charts/palette';
 import { sched } from '../charts/sched';
 import { clockText } from '../charts/time';
+import { bare } from '../state/bare';
 import { theme, utc } from '../state/prefs';
 import { capture, epoch, held } from '../state/pulse';
 import {
@@ -384,7 +385,8 @@ function SpanButton() {
       title={one ? undefined : 'Another span of the strip; the wheel does it, too'}
       onClick={() => turnSpan(1, true)}
     >
-      {label}, CPU{!one && <span aria-hidden="true"> ▾</span>}
+      {bare.value ? 'No metrics' : `${label}, CPU`}
+      {!one && <span aria-hidden="true"> ▾</span>}
     </button>
   );
 }

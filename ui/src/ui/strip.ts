@@ -104,7 +104,7 @@ export function stripTicks(view: View, wallMs: (t: MonoUs) => number, mono: (ms:
   const out: StripTick[] = [];
   for (let w = Math.ceil((from + zone) / ms) * ms - zone; w < to && out.length < 60; w += ms) {
     const midnight = (w + zone) % 86_400_000 === 0;
-    out.push({ t: mono(w), text: midnight ? dayText(w) : minuteText(w) });
+    out.push({ t: mono(w), text: (midnight && dayText(w)) || minuteText(w) });
   }
   return out;
 }

@@ -24,8 +24,11 @@ async function look(): Promise<void> {
   askedMs = now;
   const { value, why } = await askProfiler();
   asking = false;
-  if (value) profiler.value = value;
-  else if (why && why.code !== 0 && why.code !== 429) {
+  if (value) {
+    profiler.value = value;
+    // A file whose stacks have no times has no map.
+    document.documentElement.toggleAttribute('data-untimed', value.untimed);
+  } else if (why && why.code !== 0 && why.code !== 429) {
     profiler.value = null;
     noProfiler.value = why.text;
   } else if (why?.code === 0 && profiler.peek() === undefined) {
