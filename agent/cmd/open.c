@@ -114,7 +114,11 @@ static int take_stacks(struct filling *f, const uint8_t *data, size_t len)
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, data, len);
-	return profiles_take(f->profiles, copy, len);
+	int r = profiles_take(f->profiles, copy, len);
+
+	if (r < 0)
+		free(copy);
+	return r;
 }
 
 static int fill_section(void *arg, enum capture_type type, const uint8_t *data, size_t len)

@@ -50,7 +50,11 @@ static int each(const struct job *job, int64_t from_us, int64_t to_us,
 	const struct profile_call *c = job->arg;
 	struct walk w = {job, add, arg};
 
-	return c->profiles ? profiles_each(c->profiles, from_us, to_us, walk_one, &w) : 0;
+	if (!c->profiles)
+		return 0;
+	return c->filter.kind == STACKS_OFF
+		       ? profiles_each_off(c->profiles, from_us, to_us, walk_one, &w)
+		       : profiles_each(c->profiles, from_us, to_us, walk_one, &w);
 }
 
 /* ---- heat map ---- */
@@ -113,7 +117,8 @@ static int add_fold(void *arg, const struct stacks *s)
 	struct folding *f = arg;
 	int r = 0;
 
-	if (!overlaps(s, f->request->ranges, f->request->n_ranges) &&
+	if (f->request->filter.kind != STACKS_OFF &&
+	    !overlaps(s, f->request->ranges, f->request->n_ranges) &&
 	    !overlaps(s, f->request->base, f->request->n_base))
 		return 0;
 	if (f->fold)
@@ -323,13 +328,14 @@ static int run_call(struct job *job)
 		[PROFILE_OF_EXPORT] = run_export,
 	};
 	struct profile_call *c = job->arg;
-	size_t held = atomic_load(&job->budget->held);
+	size_t held = atomic_load(&job->budget->held), half = job->budget->budget / 2;
+	size_t most = half < ANSWER_BYTES ? half : ANSWER_BYTES;
 	int r = 0;
 
 	/* As much as may be held of results, see jobs.h. */
-	if (held + ANSWER_BYTES > job->budget->budget)
+	if (held + most > job->budget->budget)
 		return -EBUSY;
-	job->text.max = ANSWER_BYTES;
+	job->text.max = most;
 	if (c->what == PROFILE_OF_STATE)
 		profile_put_state(&job->text, job->req, c);
 	else
