@@ -134,6 +134,8 @@ static int parse(struct request *r, struct wanted *w, int *ret)
 		return -1;
 	for (int i = 0; i < n && right; i++)
 		right = parse_arg(&times, args[i], w);
+	bool refused = true;
+
 	if (!right)
 		*ret = request_refuse(
 			r, 400, "an argument is wrong (from, to, from_us, to_us, from_seq, stacks)",
@@ -143,9 +145,11 @@ static int parse(struct request *r, struct wanted *w, int *ret)
 	else if (held_us == INT64_MAX || w->to_us < held_us)
 		*ret = refuse_range(r, &times, held_us);
 	else
-		right = w->from_seq || w->from_us > held_us || (w->from_us = held_us, true);
+		refused = false;
+	if (!refused && !w->from_seq && w->from_us < held_us)
+		w->from_us = held_us;
 	api_times_done(&times);
-	return *ret == -1 && right ? 0 : -1;
+	return refused ? -1 : 0;
 }
 
 /* ---- the answer ---- */

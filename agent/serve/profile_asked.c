@@ -9,7 +9,7 @@ static const int64_t span_max_us = 400ll * 86400 * 1000000;
 
 int64_t profile_bound_us(int64_t us)
 {
-	const int64_t most_us = INT64_MAX / 8;
+	const int64_t most_us = INT64_MAX / 8000; /* also in ns */
 
 	return us < -most_us ? -most_us : us > most_us ? most_us : us;
 }
