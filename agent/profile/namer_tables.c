@@ -13,7 +13,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TABLES_MAX = 4096, HELD_MAX = 256, TEXT_MAX = 5 << 10, TRIES = 3 };
+enum {
+	TABLES_MAX = 4096,
+	HELD_MAX = 256,
+	TEXT_MAX = 5 << 10,
+	TRIES = 3,
+	MAP_RETRY_US = 5000000,
+	MAP_TRIES = 8
+};
 
 enum module_kind module_kind_of(const char *path, uint32_t *pid)
 {
@@ -252,11 +259,17 @@ static const char map_missing[] =
 void tables_open_map(struct namer_tables *ts, struct namer_table *t, uint32_t pid)
 {
 	struct perf_map *map = NULL;
+	uint64_t now_us = clock_mono_us();
 	int r = t->map ? perf_map_refresh(t->map) : -ENOENT;
 
+	/* Browsers and the like never have one, and it takes several files of /proc to find that out. */
+	if (r < 0 && t->no_map_n >= MAP_TRIES && now_us - t->no_map_us < MAP_RETRY_US)
+		return;
 	/* Another process by that number, or the same one whose map has come. What was read of one that has ended stays. */
 	if (r < 0) {
 		r = perf_map_open(&map, ts->c.host, pid);
+		t->no_map_us = now_us;
+		t->no_map_n = r < 0 ? t->no_map_n + 1 : 0;
 		if (r == 0) {
 			perf_map_close(t->map);
 			t->map = map;

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 9, RATES = 4, LOAD_S = 6, DEPTH = 24, RING = 512 << 10, WARM_MAX_S = 40 };
+enum { ROUNDS = 7, RATES = 4, LOAD_S = 5, DEPTH = 24, RING = 512 << 10, WARM_MAX_S = 10 };
 
 static volatile uint64_t sink;
 
