@@ -75,8 +75,13 @@ async function life(agent, pid, ms) {
   await sleep(ms);
   const to = (await one(c, profilerRequest(2), 'profiler')).now_us - 300000;
   const seen = { range: [from, to], real: Number(c.hello.clocks.at(-1).real_off_us) };
-  await sleep(400); // samples come up to a poll late
-  seen.flame = await flame(c, pid, seen.range);
+  // Samples come late, by a poll or more where the host is busy: until nothing more of the range comes.
+  for (let same = 0, before = -1; same < 2; ) {
+    await sleep(300);
+    seen.flame = await flame(c, pid, seen.range);
+    same = total(seen.flame) === before && before > 0 ? same + 1 : 0;
+    before = total(seen.flame);
+  }
   c.stream.close();
   return seen;
 }
