@@ -111,7 +111,8 @@ export function Profile() {
   const last = useRef({ ms: Number.NEGATIVE_INFINITY, what: '' });
   useEffect(() => {
     if (!ready || !ranges.length) return;
-    const what = JSON.stringify([filter.value, elided.value && diff.value, baseline.value, live]);
+    const length = Math.round(ranges.reduce((n, r) => n + r.to - r.from, 0) / 1e6);
+    const what = JSON.stringify([filter.value, elided.value && diff.value, baseline.value, live, length]);
     const now = performance.now();
     // The moving window is folded anew every few seconds, one question at a time; all else at once.
     if (live && what === last.current.what && (feed.state.peek().loading || now - last.current.ms < AGAIN_MS))
