@@ -85,7 +85,7 @@ t('a drag on a chart opens the flame graph of the range, p99 within 250 ms', asy
   const box = await page.locator('[data-panel="cpu.switches"]').boundingBox();
   const y = box.y + box.height * 0.6;
   const right = box.x + box.width - 20;
-  const runs = 12;
+  const runs = 40;
   for (let i = 0; i < runs; i++) {
     await page.mouse.move(right - 30 - i, y);
     await page.mouse.down();
@@ -98,8 +98,9 @@ t('a drag on a chart opens the flame graph of the range, p99 within 250 ms', asy
   const drags = await page.evaluate(() => globalThis.drags);
   const ms = drags.map((d) => d.ms).sort((a, b) => a - b);
   const asked = drags.map((d) => d.asked).sort((a, b) => a - b);
-  console.log(`        drag to painted: p50 ${ms[ms.length >> 1].toFixed(0)} ms, p99 ${ms.at(-1).toFixed(0)} ms of ${ms.length}; of it the agent: p50 ${asked[asked.length >> 1]} ms`);
-  const judged = ms[quiet() ? ms.length - 1 : ms.length >> 2];
+  const p99 = ms[Math.floor((ms.length - 1) * 0.99)];
+  console.log(`        drag to painted: p50 ${ms[ms.length >> 1].toFixed(0)} ms, p99 ${p99.toFixed(0)} ms of ${ms.length}; of it the agent: p50 ${asked[asked.length >> 1]} ms`);
+  const judged = quiet() ? p99 : ms[ms.length >> 2];
   assert(judged <= 250, `drag to painted took ${ms.map((m) => m.toFixed(0))} ms`);
   equal(JSON.stringify(seen.errors), '[]', 'console errors');
   await context.close();

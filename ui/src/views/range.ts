@@ -16,6 +16,7 @@ export const AROUND = 2_000_000;
 const RANKED = 40;
 const PROCESSES = 100;
 /** The page's own ranking is shown when the agent's is not there by then. */
+const BEHIND_MS = 40;
 const PATIENCE_MS = 400;
 const RETRIES = 5;
 
@@ -111,8 +112,11 @@ export function follow(range: View, base: View, pinned: boolean): () => void {
     if (!totalsDone) procs.value = ownProcs(range, base);
   };
 
-  void rank(0);
-  void totals(0);
+  // The flame graph of the range is quick to make and asked for by the drawer: these, which are not, queue behind it.
+  const behind = setTimeout(() => {
+    void rank(0);
+    void totals(0);
+  }, BEHIND_MS);
   own();
   const late = setTimeout(own, PATIENCE_MS + 1);
   // Ranges older than the ring arrive later: looked at again whenever something came.
@@ -126,6 +130,7 @@ export function follow(range: View, base: View, pinned: boolean): () => void {
   });
   return () => {
     over = true;
+    clearTimeout(behind);
     clearTimeout(late);
     stop();
   };
