@@ -34,8 +34,7 @@ static int open_profiles(struct profiling *p, const struct profiling_config *c)
 		.ring = p->ring,
 		.boot_id = c->host->boot_id,
 		.history = c->history,
-		.real_off_us =
-			(int64_t)(clock_ns(CLOCK_REALTIME) / 1000) - (int64_t)clock_mono_us(),
+		.real_off_us = clock_real_off_us(),
 		.n_cpus = (uint16_t)c->host->n_cpus,
 		.name = name_frames,
 		.name_arg = p,

@@ -215,7 +215,7 @@ int record_from_sampler(struct record_source *s, const struct agent_config *c, u
 	capture_meta_of(&s->meta, &s->agent.host, s->agent.log, NULL);
 	s->meta.rate_hz = c->rate_hz;
 	s->meta.started_us = s->meta.now_us = (uint64_t)s->from_us;
-	s->meta.real_off_us = (int64_t)(clock_ns(CLOCK_REALTIME) / 1000) - (int64_t)clock_mono_us();
+	s->meta.real_off_us = clock_real_off_us();
 	return 0;
 }
 

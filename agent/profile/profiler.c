@@ -161,11 +161,6 @@ void profiler_close(struct profiler *p)
 
 /* ---- the capture thread ---- */
 
-static int64_t real_offset_us(void)
-{
-	return (int64_t)(clock_ns(CLOCK_REALTIME) / 1000) - (int64_t)clock_mono_us();
-}
-
 static void set_rate(struct profiler *p, uint32_t hz)
 {
 	if (hz == p->hz)
@@ -256,7 +251,7 @@ static void round_of(struct profiler *p, int64_t until_ns)
 	follow_burst(p, now_us);
 	p->last_n_frames = p->stacks->n_frames;
 	p->stacks = NULL;
-	profiles_end(p->config.profiles, now_us, real_offset_us());
+	profiles_end(p->config.profiles, now_us, clock_real_off_us());
 	each_second(p, now_us);
 	count_broken(p);
 	p->capture_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->capture_start_ns;

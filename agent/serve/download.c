@@ -22,6 +22,7 @@ struct wanted {
 	int64_t from_us, to_us;
 	uint64_t from_seq;
 	bool no_stacks;
+	int64_t stacks_us; /* from where on stacks are wanted */
 };
 
 struct download {
@@ -146,6 +147,7 @@ static int parse(struct request *r, struct wanted *w, int *ret)
 		*ret = refuse_range(r, &times, held_us);
 	else
 		refused = false;
+	w->stacks_us = w->from_us; /* they begin before the first tick */
 	if (!refused && !w->from_seq && w->from_us < held_us)
 		w->from_us = held_us;
 	api_times_done(&times);
@@ -249,6 +251,15 @@ static int open_sources(struct request *r)
 				   d->wanted.to_us);
 }
 
+static int64_t stacks_from_us(const struct server *s, int64_t from_us)
+{
+	struct profiles_stats held = {.oldest_us = from_us};
+
+	if (s->config.profiles)
+		profiles_stats(s->config.profiles, &held);
+	return held.oldest_us > from_us && held.oldest_us != INT64_MAX ? held.oldest_us : from_us;
+}
+
 int download_begin(struct request *r)
 {
 	struct server *s = r->server;
@@ -264,7 +275,7 @@ int download_begin(struct request *r)
 	if (!r->download)
 		return -1;
 	r->download->wanted = wanted;
-	r->download->stacks_us = wanted.from_us;
+	r->download->stacks_us = stacks_from_us(s, wanted.stacks_us);
 	if (!wanted.no_stacks && !wanted.from_seq)
 		r->download->stacks = s->config.profiles;
 	s->n_downloads++;

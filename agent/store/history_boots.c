@@ -69,8 +69,7 @@ void history_place_boots(struct history *h)
 	int64_t off_us, next_us = 0;
 
 	if (!log_offset(h->config.log, &off_us))
-		off_us = now ? now->real_off_us
-			     : (int64_t)(clock_ns(CLOCK_REALTIME) / 1000 - clock_mono_us());
+		off_us = now ? now->real_off_us : clock_real_off_us();
 	if (now)
 		now->shift_us = 0;
 	for (; i > 0; i--) {

@@ -263,7 +263,7 @@ it('a reboot: the stacks of the earlier boot lie where they were, by the wall cl
       const file = `${dir}/${name}.strobe`, r = await request(agent, `/api/v1/capture?from=${wall(from)}&to=${wall(to)}`, { head: { Connection: 'close' } });
       assert.equal(r.status, 200, r.body.toString('latin1').slice(0, 300));
       fs.writeFileSync(file, unchunk(r.body));
-      assert.ok(Math.abs(await folded([file, '--from', wall(old[0]), '--to', wall(old[1])]) - live) <= 1, `strobe flame ${name}`);
+      { const n = await folded([file, "--from", wall(old[0]), "--to", wall(old[1])]); assert.ok(Math.abs(n - live) <= 1, `strobe flame ${name}: ${n}, not ${live} samples`); }
       const opened = await start({ verb: 'open', args: [file] }), o = await connect(opened), oreal = Number(o.hello.clocks.at(-1).real_off_us);
       const there = was.range.map((us) => us + was.real - oreal);
       assertSame(await flame(o, pid, there), was.flame, `strobe open ${name}: the earlier boot`);
