@@ -124,6 +124,12 @@ static inline void pb_sint(struct buf *b, uint32_t field, int64_t v)
 	pb_uint(b, field, zigzag_encode(v));
 }
 
+static inline void pb_double(struct buf *b, uint32_t field, double v)
+{
+	pb_tag(b, field, PB_FIXED64);
+	buf_put(b, &v, sizeof(v)); /* little endian, as both our targets are */
+}
+
 static inline void pb_bytes(struct buf *b, uint32_t field, const void *p, size_t len)
 {
 	if (len) {

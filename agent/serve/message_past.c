@@ -15,12 +15,6 @@ static void put_span(struct buf *b, const struct history_span *s)
 	pb_close(b, at);
 }
 
-static void put_double(struct buf *b, uint32_t field, double v)
-{
-	pb_tag(b, field, PB_FIXED64);
-	buf_put(b, &v, sizeof(v)); /* little endian, as both our targets are */
-}
-
 void message_held(struct buf *b, uint32_t req, const struct held_result *held)
 {
 	const struct history_stats *s = &held->stats;
@@ -39,7 +33,7 @@ void message_held(struct buf *b, uint32_t req, const struct held_result *held)
 	     i < held->n_clocks; i++)
 		put_clock(b, 8, held->clocks[i].from_us, held->clocks[i].real_off_us, 0, 0);
 	if (s->samples)
-		put_double(b, 9, (double)s->sample_bytes / (double)s->samples);
+		pb_double(b, 9, (double)s->sample_bytes / (double)s->samples);
 	pb_close(b, at);
 }
 
@@ -52,7 +46,7 @@ static void put_rank_row(struct buf *b, const struct rank_row *r)
 	pb_uint(b, 3, r->group);
 	pb_uint(b, 4, r->metric_index);
 	pb_uint(b, 5, r->others);
-	put_double(b, 6, r->score);
+	pb_double(b, 6, r->score);
 	pb_sint(b, 7, r->before);
 	pb_sint(b, 8, r->now);
 	pb_sint(b, 9, r->min);

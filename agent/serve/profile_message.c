@@ -30,12 +30,6 @@ static void close_message(struct buf *b, size_t at, size_t body)
 	memcpy(b->p + at, &len, sizeof(len));
 }
 
-static void put_double(struct buf *b, uint32_t field, double v)
-{
-	pb_tag(b, field, PB_FIXED64);
-	buf_put(b, &v, sizeof(v)); /* little endian, as both our targets are */
-}
-
 /* ---- heat map ---- */
 
 /* Of columns [from, to): the cells that are not 0, then one array of theirs. */
@@ -432,7 +426,7 @@ void profile_put_state(struct buf *b, uint32_t req, const struct profile_call *c
 	pb_int(b, 10, held.oldest_us == INT64_MAX ? 0 : held.oldest_us);
 	pb_uint(b, 16, held.memory_bytes + held.disk_bytes);
 	if (held.samples)
-		put_double(b, 17, (double)held.sample_bytes / (double)held.samples);
+		pb_double(b, 17, (double)held.sample_bytes / (double)held.samples);
 	pb_int(b, 18, c->now_us);
 	pb_uint(b, 19, c->n_cpus);
 	pb_uint(b, 20, c->untimed);

@@ -74,7 +74,8 @@ function NoProfiler({ text }: { text: string }) {
       <h2>There is no profiler here</h2>
       <p>{text}</p>
       <p class="hint">
-        Metrics go on as before. What the profiler needs stands in the README under “Profiler”.
+        Metrics go on as before. What the profiler needs stands in the README under “Flame graphs of any
+        moment”.
       </p>
     </div>
   );
