@@ -598,8 +598,10 @@ START_TEST(tables_hold_what_the_section_says)
 	static const uint8_t insn[] = {DW_CFA_advance_loc | 4, DW_CFA_def_cfa_offset, 16};
 	struct section s = {0};
 	struct unwind_table *t;
-	const struct unwind_symbol symbols[] = {
-		{0x40000, 0x10, false}, {0x1008, 8, false}, {0x50000, 16, true}};
+	const struct unwind_symbol symbols[] = {{0x40000, 0x10, false},
+						{0x42000, 0, false},
+						{0x1008, 8, false},
+						{0x50000, 16, true}};
 
 	put_cie(&s, "zR", "\0", 1);
 	put_fde(&s, 0x31000, 0x100, true, insn, sizeof(insn)); /* not in order */
@@ -607,7 +609,7 @@ START_TEST(tables_hold_what_the_section_says)
 	put_fde(&s, 0x1080, 0x10, true, "", 0); /* within another one */
 	put_fde(&s, 0x1100, 0x80, true, "", 0);
 	struct unwind_source src = {
-		.base = 0x1000, .end = 0x60000, .symbols = symbols, .n_symbols = 3};
+		.base = 0x1000, .end = 0x60000, .symbols = symbols, .n_symbols = 4};
 
 	src.eh.data = s.data;
 	src.eh.len = s.n;
@@ -633,6 +635,8 @@ START_TEST(tables_hold_what_the_section_says)
 	ck_assert_uint_eq(unwind_table_function(t, 0x1101), 0x1100);
 	ck_assert_uint_eq(unwind_table_function(t, 0x31050), 0x31000);
 	ck_assert_uint_eq(unwind_table_function(t, 0x4000c), 0x40000);
+	ck_assert_uint_eq(unwind_table_function(t, 0x41234), 0x41234); /* behind a symbol's end */
+	ck_assert_uint_eq(unwind_table_function(t, 0x43210), 0x42000); /* a symbol of no size */
 	ck_assert_uint_eq(unwind_table_function(t, 0x2fff0), 0x2fff0);
 	ck_assert_uint_eq(unwind_table_function(t, 0x10), 0x10);
 	free(t);

@@ -240,6 +240,12 @@ static int add_signal_row(struct builder *b, uint32_t rel)
 	return index < 0 ? index : add_row(b, rel, (uint16_t)(index | UNWIND_ROW_START));
 }
 
+/* The last row says something of what lies behind it: a rule, or a function that is only named. */
+static bool function_is_open(const struct builder *b)
+{
+	return b->n_rows && b->rows[b->n_rows - 1].rule;
+}
+
 static int make_rows(struct builder *b)
 {
 	for (size_t i = 0; i < b->n_items; i++) {
@@ -250,7 +256,7 @@ static int make_rows(struct builder *b)
 
 		if (it->start < b->end || (i && it->start == b->items[i - 1].start && b->n_rows))
 			continue; /* they overlap: the first one has it */
-		if (b->n_rows && b->last_rule && it->start - b->end >= PADDING_MAX) {
+		if (function_is_open(b) && it->start - b->end >= PADDING_MAX) {
 			r = add_row(b, b->end, 0);
 			if (r < 0)
 				return r;
@@ -268,8 +274,11 @@ static int make_rows(struct builder *b)
 		if (r < 0 && r != -ENODATA)
 			return r;
 		b->end = it->end;
+		if (it->end == it->start) /* a symbol of assembly, without a size: to the next */
+			b->end = i + 1 < b->n_items ? b->items[i + 1].start
+						    : (uint32_t)(b->src->end - b->src->base);
 	}
-	return b->n_rows && b->last_rule ? add_row(b, b->end, 0) : 0;
+	return function_is_open(b) ? add_row(b, b->end, 0) : 0;
 }
 
 static struct unwind_table *assemble(struct builder *b)
