@@ -54,8 +54,11 @@ static int lab_open(struct lab *l, uint32_t hz, bool off_cpu)
 				    .off_cpu_min_us = 1000,
 				    .memory_bytes = 24 << 20};
 	r = profiler_open(&l->p, &c, l->err, sizeof(l->err));
-	if (r < 0)
+	if (r < 0) {
+		profiles_close(l->profiles);
+		host_close(&l->host);
 		return r;
+	}
 	pthread_create(&l->threads[0], NULL, lab_capture, l->p);
 	pthread_create(&l->threads[1], NULL, lab_background, l->p);
 	return 0;
