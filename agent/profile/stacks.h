@@ -58,7 +58,7 @@ enum {
 struct stacks_module {
 	uint32_t
 		name; /* string: path as its process sees it, "[kernel]", "[vdso]", "perf-1234.map" */
-	uint32_t build_id; /* string, hexadecimal; 0: unknown */
+	uint32_t build_id; /* string, as module_file_id(); 0: unknown */
 };
 
 struct stacks_frame {
