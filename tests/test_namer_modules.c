@@ -252,6 +252,42 @@ START_TEST(no_names_of_what_was_written_over_it)
 }
 END_TEST
 
+/* A file that was not read yet as it was sampled, or a 32-bit one: where in the file is known. */
+START_TEST(a_position_in_a_file_is_no_address)
+{
+	struct stacks *s = stacks_new();
+	struct files f;
+	char off[64];
+
+	files_open(&f);
+	build_one(&f, "before", "-no-pie -Wl,-Ttext-segment=0x1000");
+	lab_run("cp '%s/before' '%s'", f.dir, f.prog);
+	map_prog(&f);
+	lab_line(off, sizeof(off), "readelf -lW '%s' | awk '/LOAD.*R E/ { print $2, $3 }'", f.prog);
+
+	uint64_t vaddr = lab_address(f.dir, "before", "before"), file_off, base;
+	char *end;
+
+	file_off = strtoull(off, &end, 16);
+	base = strtoull(end, NULL, 16);
+	ck_assert_uint_ne(file_off, base);
+
+	struct stacks_frame frame = {.addr = vaddr - base + file_off,
+				     .module = stacks_module(s, f.prog, ""),
+				     .type = STACKS_USER};
+	uint32_t i = stacks_frame(s, &frame);
+
+	frame.addr = vaddr;
+	uint32_t k = stacks_frame(s, &frame);
+
+	namer_name(f.namer, s, true);
+	ck_assert_str_eq(stacks_text(s, s->frames[i].name), "before");
+	ck_assert_str_ne(stacks_text(s, s->frames[k].name), "before");
+	stacks_free(s);
+	files_close(&f);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {a_process_that_has_exited_still_has_names,
@@ -259,7 +295,8 @@ int main(void)
 				      a_file_that_took_the_place_of_one_without_a_build_id,
 				      a_file_without_a_build_id_that_was_written_over,
 				      a_file_that_was_written_over,
-				      no_names_of_what_was_written_over_it};
+				      no_names_of_what_was_written_over_it,
+				      a_position_in_a_file_is_no_address};
 
 	return support_run("namer_modules", tests, sizeof(tests) / sizeof(*tests));
 }

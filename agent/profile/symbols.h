@@ -27,6 +27,8 @@ size_t symtab_bytes(const struct symtab *);
 size_t symtab_count(const struct symtab *); /* functions */
 /* The function around an ELF address: its demangled name into buf, cut to size, and its start. 0 or -ENOENT. */
 int symtab_find(const struct symtab *, uint64_t vaddr, char *buf, size_t size, uint64_t *ret_start);
+/* From a position in the file to its ELF address. 0: it is no code. */
+uint64_t symtab_vaddr(const struct symtab *, uint64_t file_off);
 /* "" , or what would supply more: "stripped: install libfoo-dbgsym, or put the debug file of build-id ab12... below
  * /usr/lib/debug". Valid as long as the table. */
 const char *symtab_missing(const struct symtab *);
