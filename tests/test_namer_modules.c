@@ -1,4 +1,5 @@
 #include "profile/namer.h"
+#include "profile/unwind_table.h"
 #include "symbols_lab.h"
 
 #include <limits.h>
@@ -288,6 +289,43 @@ START_TEST(a_position_in_a_file_is_no_address)
 }
 END_TEST
 
+/* One FDE covers all of .plt: its stubs are functions all the same. */
+START_TEST(stubs_are_called_by_what_they_call)
+{
+	struct unwind_table *t;
+	struct symtab *names;
+	struct files f;
+	char line[64], name[64];
+
+	files_open(&f);
+	support_put(f.dir, "plt.c",
+		    "int abs(int), rand(void), getppid(void);\n"
+		    "int main(int c, char **v) { return abs(c) + rand() + getppid(); }\n");
+	lab_run("cc -O1 -fno-builtin -Wl,-z,lazy -Wl,-z,ibtplt -o '%s' '%s/plt.c'", f.prog, f.dir);
+	lab_line(line, sizeof(line), "readelf -SW '%s' | sed -n 's/.* .plt.sec *PROGBITS *//p'",
+		 f.prog);
+	int fd = lab_open(f.dir, "prog");
+
+	ck_assert_int_eq(unwind_table_read(&t, fd), 0);
+	ck_assert_int_eq(symtab_open(&names, fd, ""), 0);
+	uint64_t at = strtoull(line, NULL, 16);
+
+	if (at) { /* of this kind on x86-64 alone */
+		for (int i = 0; i < 3; i++) {
+			uint64_t start = at + (uint64_t)i * 16;
+
+			ck_assert_uint_eq(unwind_table_function(t, start + 5), start);
+			ck_assert_int_eq(symtab_find(names, start, name, sizeof(name), NULL), 0);
+			ck_assert_ptr_nonnull(strstr("rand@plt abs@plt getppid@plt", name));
+		}
+	}
+	symtab_close(names);
+	free(t);
+	close(fd);
+	files_close(&f);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {a_process_that_has_exited_still_has_names,
@@ -296,7 +334,8 @@ int main(void)
 				      a_file_without_a_build_id_that_was_written_over,
 				      a_file_that_was_written_over,
 				      no_names_of_what_was_written_over_it,
-				      a_position_in_a_file_is_no_address};
+				      a_position_in_a_file_is_no_address,
+				      stubs_are_called_by_what_they_call};
 
 	return support_run("namer_modules", tests, sizeof(tests) / sizeof(*tests));
 }
