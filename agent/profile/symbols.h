@@ -51,7 +51,8 @@ struct perf_map;
 int perf_map_open(struct perf_map **ret, const struct host *,
 		  uint32_t pid); /* 0, -ENOENT, -EPERM: another's, -errno */
 void perf_map_close(struct perf_map *);
-/* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone, or -errno (what was read stays). */
+/* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone, -ESRCH: by that number there is another process
+ * now, or -errno (what was read stays). */
 int perf_map_refresh(struct perf_map *);
 size_t perf_map_bytes(const struct perf_map *);	    /* at most about 64 MiB */
 uint64_t perf_map_dropped(const struct perf_map *); /* lines for which there was no room */
