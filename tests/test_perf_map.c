@@ -2,7 +2,10 @@
 #include "profile/symbols.h"
 #include "support.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define MUST(x)                                                                                    \
 	do {                                                                                       \
@@ -156,8 +159,27 @@ START_TEST(another_process_by_the_same_number)
 	put_map("1000 100 one\n");
 	ck_assert_int_eq(perf_map_open(&m, &host, PID), 0);
 	put_process(getuid(), 2000);
-	ck_assert_int_eq(perf_map_refresh(m), -ENOENT);
+	ck_assert_int_eq(perf_map_refresh(m), -ESRCH);
 	check(0x1000, "one", 0x1000);
+}
+END_TEST
+
+/* /tmp outlives processes, and their numbers come again: in a container that was restarted it is the same one. */
+START_TEST(a_map_from_before_the_process_began)
+{
+	struct timespec up, now;
+
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	clock_gettime(CLOCK_REALTIME, &now);
+	put_map("1000 100 of the one before\n");
+	put_process(getuid(), (unsigned)up.tv_sec * (unsigned)sysconf(_SC_CLK_TCK));
+	struct timespec old[2] = {{.tv_sec = now.tv_sec - 60}, {.tv_sec = now.tv_sec - 60}};
+
+	ck_assert_int_eq(utimensat(AT_FDCWD, map_path, old, 0), 0);
+	ck_assert_int_eq(perf_map_open(&m, &host, PID), -ENOENT);
+	add_map("2000 100 its own\n");
+	ck_assert_int_eq(perf_map_open(&m, &host, PID), 0);
+	check(0x2010, "its own", 0x2000);
 }
 END_TEST
 
@@ -366,6 +388,7 @@ int main(void)
 	tcase_add_test(tc, code_written_over_other_code);
 	tcase_add_test(tc, a_map_that_begins_anew);
 	tcase_add_test(tc, another_process_by_the_same_number);
+	tcase_add_test(tc, a_map_from_before_the_process_began);
 	tcase_add_test(tc, no_map);
 	tcase_add_test(tc, a_map_of_another_user_is_refused);
 	tcase_add_test(tc, links_and_fifos_are_refused);

@@ -318,6 +318,47 @@ START_TEST(a_fork_storm_is_bounded)
 }
 END_TEST
 
+/* exec by another thread: the main one ends first, and then it is the program that goes on. */
+START_TEST(a_thread_that_is_not_the_main_one_calls_exec)
+{
+	struct host h;
+	struct tasks *ts;
+
+	ck_assert_int_eq(host_open(&h, NULL, NULL, NULL), 0);
+	ck_assert_int_eq(tasks_open(&ts, &h, 16), 0);
+	tasks_comm(ts, 5, 5, "before", false);
+	tasks_exit(ts, 5);
+	ck_assert(tasks_find(ts, 5)->exited);
+	tasks_comm(ts, 5, 5, "behind", true);
+	ck_assert(!tasks_find(ts, 5)->exited);
+	tasks_close(ts);
+	host_close(&h);
+}
+END_TEST
+
+START_TEST(names_are_read_again_when_records_were_lost)
+{
+	uint32_t pid = (uint32_t)getpid();
+	struct stacks *s = stacks_new();
+	struct host h;
+	struct tasks *ts;
+
+	ck_assert_int_eq(host_open(&h, NULL, NULL, NULL), 0);
+	ck_assert_int_eq(tasks_open(&ts, &h, 16), 0);
+	tasks_comm(ts, pid, pid, "of before", false);
+	tasks_comm(ts, 0x3ffffff0, 0x3ffffff0, "gone", false);
+	tasks_doubt(ts);
+	uint32_t own = tasks_index(ts, tasks_get(ts, pid, pid), s, 1, 1000);
+	uint32_t gone = tasks_index(ts, tasks_get(ts, 0x3ffffff0, 0x3ffffff0), s, 1, 1000);
+
+	ck_assert_str_eq(stacks_text(s, s->tasks[own].comm), "test_perf_recor");
+	ck_assert_str_eq(stacks_text(s, s->tasks[gone].comm), "gone");
+	tasks_close(ts);
+	host_close(&h);
+	stacks_free(s);
+}
+END_TEST
+
 START_TEST(cgroups_are_read)
 {
 	static const struct {
@@ -474,6 +515,8 @@ int main(void)
 	tcase_add_test(t, nonsense_in_the_ring_is_passed_over);
 	tcase_add_test(t, tasks_have_names_and_places);
 	tcase_add_test(t, a_fork_storm_is_bounded);
+	tcase_add_test(t, a_thread_that_is_not_the_main_one_calls_exec);
+	tcase_add_test(t, names_are_read_again_when_records_were_lost);
 	tcase_add_test(t, cgroups_are_read);
 	tcase_add_test(t, waits_pair);
 	tcase_add_test(t, functions_tell_what_was_waited_for);

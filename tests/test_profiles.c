@@ -325,6 +325,62 @@ START_TEST(the_next_agent_finds_what_a_killed_one_added)
 }
 END_TEST
 
+static void name_pending(void *arg, struct stacks *s, bool all)
+{
+	(void)arg;
+	(void)all;
+	for (uint32_t i = 1; i < s->n_frames; i++)
+		if (!s->frames[i].name && !s->frames[i].missed)
+			s->frames[i].name = stacks_string(s, "of_now", 6);
+}
+
+static int see_names(void *arg, const struct stacks *s)
+{
+	char buf[64];
+
+	for (uint32_t i = 1; i < s->n_frames; i++)
+		snprintf(((char(*)[64])arg)[s->frames[i].type], 64, "%s",
+			 stacks_frame_name(s, i, buf, sizeof(buf)));
+	return 0;
+}
+
+/* The machine fell while the newest frames had no names yet. */
+START_TEST(the_kernel_of_another_boot_is_not_named_by_this_one)
+{
+	struct profiles_config c = {.memory_bytes = 4 << 20, .dir = dir, .n_cpus = 2};
+	char names[STACKS_TYPES][64] = {""};
+	struct profiles *p;
+
+	support_dir(dir);
+	c.boot_id = "99999999-2222-3333-4444-555555555555";
+	ck_assert_int_eq(profiles_open(&p, &c), 0);
+	struct stacks *s = profiles_begin(p);
+	struct stacks_frame f = {
+		.addr = 0x1000, .module = stacks_module(s, "[kernel]", ""), .type = STACKS_KERNEL};
+	uint32_t node = stacks_node(s, 0, stacks_frame(s, &f));
+
+	f.module = stacks_module(s, "perf-77.map", "");
+	f.type = STACKS_JIT;
+	node = stacks_node(s, node, stacks_frame(s, &f));
+	f.module = stacks_module(s, "/bin/a", "ab12");
+	f.type = STACKS_USER;
+	node = stacks_node(s, node, stacks_frame(s, &f));
+	stacks_add(s, &(struct stacks_sample){.at_us = 1000, .node = node, .weight_us = 1});
+	profiles_end(p, 2000, 0);
+	profiles_close(p);
+	c.boot_id = BOOT;
+	c.name = name_pending;
+	ck_assert_int_eq(profiles_open(&p, &c), 0);
+	ck_assert_int_eq(profiles_step(p), 0);
+	ck_assert_int_eq(profiles_each(p, INT64_MIN / 4, INT64_MAX / 4, see_names, names), 0);
+	ck_assert_str_eq(names[STACKS_KERNEL], "[kernel]+0x1000");
+	ck_assert_str_eq(names[STACKS_JIT], "perf-77.map+0x1000");
+	ck_assert_str_eq(names[STACKS_USER], "of_now");
+	profiles_close(p);
+	support_rm(dir);
+}
+END_TEST
+
 START_TEST(names_outlive_a_kill)
 {
 	struct profiles *p;
@@ -737,6 +793,7 @@ int main(void)
 		when_nobody_seals_the_profiler_goes_on_and_says_what_it_lost,
 		frames_are_named_before_they_are_stored,
 		the_next_agent_finds_what_a_killed_one_added,
+		the_kernel_of_another_boot_is_not_named_by_this_one,
 		names_outlive_a_kill,
 		an_epoch_that_waited_is_found_after_a_kill_too,
 		a_crash_log_cut_or_flipped_anywhere_gives_what_is_whole,

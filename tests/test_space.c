@@ -239,8 +239,8 @@ START_TEST(the_dead_stay_for_a_while)
 	map(7, 0x10000, 0x1000, "/a", 1);
 	spaces_exit(lab.spaces, 7);
 	spaces_exit(lab.spaces, 7);
-	spaces_sweep(lab.spaces, 1000000);
 	is_mapped(spaces_get(lab.spaces, 7), 0x10000, "/a", 0x1000);
+	spaces_sweep(lab.spaces, 1000000);
 	spaces_sweep(lab.spaces, 2000000);
 	ck_assert_uint_eq(spaces_count(lab.spaces), 1);
 	spaces_sweep(lab.spaces, 7000000);
@@ -257,6 +257,91 @@ START_TEST(the_dead_stay_for_a_while)
 	spaces_sweep(lab.spaces, 8000000);
 	spaces_sweep(lab.spaces, 90000000);
 	ck_assert_uint_eq(spaces_count(lab.spaces), 2);
+	lab_close();
+}
+END_TEST
+
+/* The main thread has ended, others go on: they are seen in user space after that. */
+START_TEST(a_process_outlives_its_main_thread)
+{
+	lab_open(1 << 20);
+	spaces_exec(lab.spaces, 7);
+	map(7, 0x10000, 0x1000, "/a", 1);
+	spaces_exit(lab.spaces, 7);
+	for (int64_t s = 1; s < 20; s++) {
+		spaces_sweep(lab.spaces, s * 1000000);
+		is_mapped(spaces_get(lab.spaces, 7), 0x10000, "/a", 0x1000);
+	}
+	spaces_exit(lab.spaces, 7);
+	/* Or one of them called exec. */
+	spaces_exec(lab.spaces, 7);
+	map(7, 0x20000, 0x1000, "/b", 2);
+	for (int64_t s = 20; s < 40; s++)
+		spaces_sweep(lab.spaces, s * 1000000);
+	is_mapped(spaces_get(lab.spaces, 7), 0x20000, "/b", 0x1000);
+	lab_close();
+}
+END_TEST
+
+static void *stay(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+static bool has_maps(pid_t pid)
+{
+	char path[64], c;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, &c, 1);
+
+	close(fd);
+	return n > 0;
+}
+
+START_TEST(mappings_of_one_whose_main_thread_has_ended)
+{
+	lab_open(1 << 20);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pthread_t t;
+
+		pthread_create(&t, NULL, stay, NULL);
+		pthread_exit(NULL);
+	}
+	for (int i = 0; i < 5000 && has_maps(pid); i++)
+		poll(NULL, 0, 1);
+	ck_assert(!has_maps(pid));
+	const struct space *x = spaces_get(lab.spaces, (uint32_t)pid);
+
+	ck_assert_ptr_nonnull(x);
+	ck_assert_ptr_nonnull(space_find(x, (uint64_t)(uintptr_t)has_maps));
+	ck_assert(space_find(x, (uint64_t)(uintptr_t)has_maps)->main);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	lab_close();
+}
+END_TEST
+
+START_TEST(what_was_lost_is_read_again)
+{
+	uint32_t pid = (uint32_t)getpid();
+	uint64_t here = (uint64_t)(uintptr_t)has_maps;
+
+	lab_open(1 << 20);
+	spaces_exec(lab.spaces, pid);
+	map(pid, here & ~(uint64_t)4095, 0x1000, "/of/the/image/before", 1);
+	const struct mapping *m = space_find(spaces_get(lab.spaces, pid), here);
+
+	ck_assert_str_eq(module_path(m->module), "/of/the/image/before");
+	spaces_doubt(lab.spaces);
+	m = space_find(spaces_get(lab.spaces, pid), here);
+	ck_assert_str_ne(module_path(m->module), "/of/the/image/before");
+	ck_assert(m->main);
 	lab_close();
 }
 END_TEST
@@ -768,6 +853,9 @@ int main(int argc, char **argv)
 				      as_proc_maps_says,
 				      children_have_what_their_parents_have,
 				      the_dead_stay_for_a_while,
+				      a_process_outlives_its_main_thread,
+				      mappings_of_one_whose_main_thread_has_ended,
+				      what_was_lost_is_read_again,
 				      many_short_processes,
 				      bounds_hold,
 				      files_that_nobody_maps_go,

@@ -140,6 +140,24 @@ static bool is_same(const struct module *m, const struct module_key *k)
 	return held || strcmp(m->key.path, k->path) == 0;
 }
 
+/* The same inode, but it has been written to since (cp over a program that has ended): another file. */
+static bool is_rewritten(const struct module *m, const struct module_key *k)
+{
+	const struct modules *all = m->owner;
+	struct module_stamp now;
+	int fd = m->fd >= 0 ? m->fd : m->path_fd, own = -1;
+
+	if (!m->stamp.changed_ns)
+		return false;
+	if (fd < 0)
+		fd = own = module_file_pin(all->host, k);
+	bool known = fd >= 0 && module_file_stamp(fd, &now) == 0;
+
+	if (own >= 0)
+		close(own);
+	return known && (now.size != m->stamp.size || now.changed_ns != m->stamp.changed_ns);
+}
+
 /* Opened at once, while the process is there, as far as that does not wait for anybody. */
 static void pin(struct module *m)
 {
@@ -153,6 +171,7 @@ static void pin(struct module *m)
 		return;
 	m->path_fd = path_fd;
 	all->n_fds++;
+	module_file_stamp(path_fd, &m->stamp);
 	if (!module_file_is_local(all, &m->key))
 		return;
 	fd = module_file_reopen(path_fd);
@@ -170,7 +189,7 @@ struct module *modules_get(struct modules *all, const struct module_key *k)
 	struct module **head = &all->hash[hash_key(k)], *m;
 
 	for (m = *head; m; m = m->hash_next)
-		if (is_same(m, k)) {
+		if (is_same(m, k) && !is_rewritten(m, k)) {
 			if (!m->key.generation)
 				m->key.generation = k->generation;
 			return m;

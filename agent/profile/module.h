@@ -45,8 +45,12 @@ struct module_key {
 struct module *modules_get(struct modules *, const struct module_key *);
 
 const char *module_path(const struct module *);
-/* Hexadecimal; "" until it is known. Any thread. */
+/* As module_file_id(); "" until it is known, and of files that are no 64-bit ELF files. Any thread. */
 const char *module_build_id(const struct module *);
+/* The build-id of an open file, hexadecimal. Many have none (Go, --build-id=none): "file-" and what tells it from
+ * others that had its name, on this host. "" as above. */
+void module_file_id(int fd, char ret[BUILD_ID_HEX]);
+#define MODULE_FILE_ID "file-"
 /* Why there are no tables: "" when there are or will be. Any thread. */
 const char *module_trouble(const struct module *);
 /* An fd of the file to read from, owned by the module; -1: it could not be opened, or not yet. Background

@@ -255,6 +255,46 @@ static void read_segment(int fd, const Elf64_Phdr *p, struct module_head *ret)
 	}
 }
 
+int module_file_stamp(int fd, struct module_stamp *ret)
+{
+	struct statx s;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE | STATX_MTIME, &s) != 0)
+		return -errno;
+	*ret = (struct module_stamp){.size = s.stx_size,
+				     .changed_ns =
+					     s.stx_mtime.tv_sec * 1000000000 + s.stx_mtime.tv_nsec};
+	return 0;
+}
+
+/* Without a build-id: by its inode and when that was written to. */
+static void make_id(int fd, struct module_head *head)
+{
+	uint64_t h = 14695981039346656037u;
+	struct module_stamp stamp;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || module_file_stamp(fd, &stamp) != 0)
+		return;
+	const uint64_t words[] = {st.st_dev, st.st_ino, stamp.size, (uint64_t)stamp.changed_ns};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		h = (h ^ words[i]) * 0x9e3779b97f4a7c15u;
+		h ^= h >> 32;
+	}
+	snprintf(head->build_id, sizeof(head->build_id), MODULE_FILE_ID "%016llx",
+		 (unsigned long long)h);
+}
+
+void module_file_id(int fd, char ret[BUILD_ID_HEX])
+{
+	struct module_head head;
+
+	ret[0] = 0;
+	if (module_file_head(fd, &head) == 0)
+		snprintf(ret, BUILD_ID_HEX, "%s", head.build_id);
+}
+
 int module_file_head(int fd, struct module_head *ret)
 {
 	struct module_head head = {0};
@@ -276,6 +316,8 @@ int module_file_head(int fd, struct module_head *ret)
 		return -ENOEXEC;
 	for (unsigned i = 0; i < h.e_phnum; i++)
 		read_segment(fd, &p[i], &head);
+	if (!head.build_id[0])
+		make_id(fd, &head);
 	*ret = head;
 	return 0;
 }

@@ -37,7 +37,7 @@ struct module_segment {
 
 /* What a file says about itself in its first pages. */
 struct module_head {
-	char build_id[BUILD_ID_HEX];
+	char build_id[BUILD_ID_HEX]; /* as module_file_id() */
 	struct module_segment segments[SEGMENTS_MAX];
 	uint32_t n_segments;
 	uint64_t entry; /* ELF address at which the kernel starts it; 0: none */
@@ -52,12 +52,19 @@ struct module_table {
 	uint64_t evicted_at; /* reader's sequence as it was taken out of use */
 };
 
+/* What changes when a file is written to, though it is the same inode. */
+struct module_stamp {
+	uint64_t size;
+	int64_t changed_ns; /* its content; both 0: not known */
+};
+
 struct module {
 	struct module *hash_next;
 	struct module *asked_next;
 	struct module *all_next;
 	struct modules *owner;
-	struct module_key key; /* its path is owned */
+	struct module_key key;	   /* its path is owned */
+	struct module_stamp stamp; /* as it was found: profiler's thread */
 	struct module_head head;
 	_Atomic bool known;	       /* head is filled */
 	_Atomic int fd;		       /* to read from */
@@ -114,6 +121,8 @@ int module_file_open(const struct host *, const struct module_key *, int path_fd
 /* Is the file on a disk of this host, so that reading of it does not wait for others? */
 bool module_file_is_local(struct modules *, const struct module_key *);
 int module_file_reopen(int path_fd);
+/* Does not wait for a server. 0 or -errno. */
+int module_file_stamp(int fd, struct module_stamp *ret);
 /* 0; -ENOEXEC; -errno. */
 int module_file_head(int fd, struct module_head *ret);
 

@@ -51,11 +51,16 @@ static void set_name(struct stacks *s, uint32_t frame, const char *name)
 	s->frames[frame].missed = !string && !stacks_failed(s);
 }
 
-static void name_file(struct stacks *s, uint32_t frame, const struct namer_table *t)
+static void name_file(const struct namer *n, struct stacks *s, uint32_t frame,
+		      const struct namer_table *t)
 {
+	uint64_t addr = s->frames[frame].addr;
 	char buf[NAME_SIZE];
 
-	if (t->symtab && symtab_find(t->symtab, s->frames[frame].addr, buf, sizeof(buf), NULL) == 0)
+	/* The profiler could not read the file: it is a position in it (profiler_stack.c). */
+	if (n->tables.c.modules && !t->build_id[0])
+		addr = t->symtab ? symtab_vaddr(t->symtab, addr) : 0;
+	if (addr && t->symtab && symtab_find(t->symtab, addr, buf, sizeof(buf), NULL) == 0)
 		set_name(s, frame, buf);
 	else
 		s->frames[frame].missed = true;
@@ -157,7 +162,7 @@ static bool name_module(struct namer *n, struct stacks *s, const struct work *w,
 		else if (kind == MODULE_JIT)
 			name_jit(s, frame, t, all);
 		else if (t)
-			name_file(s, frame, t);
+			name_file(n, s, frame, t);
 		else
 			s->frames[frame].missed = true;
 	}
@@ -240,7 +245,7 @@ int namer_lines(struct namer *n, const char *module, const char *build_id, uint6
 {
 	uint32_t pid;
 
-	if (module_kind_of(module, &pid) != MODULE_FILE)
+	if (module_kind_of(module, &pid) != MODULE_FILE || (n->tables.c.modules && !build_id[0]))
 		return -ENODATA;
 	pthread_mutex_lock(&n->lock);
 	_cleanup_close_ int fd = tables_file(&n->tables, module, build_id);

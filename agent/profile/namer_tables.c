@@ -156,6 +156,10 @@ static bool has_id(int fd, const char *build_id)
 
 	if (!build_id[0])
 		return true;
+	if (PARSE_STARTS(build_id, MODULE_FILE_ID)) {
+		module_file_id(fd, id);
+		return strcmp(id, build_id) == 0;
+	}
 	if (symfile_open(&f, fd) < 0)
 		return false;
 	symfile_build_id(&f, id);
@@ -167,14 +171,13 @@ int tables_file(const struct namer_tables *ts, const char *path, const char *bui
 {
 	int fd = ts->c.modules ? modules_file(ts->c.modules, path, build_id) : -ENOENT;
 
-	if (fd >= 0)
-		return fd;
 	/* Not mapped by anything that is known: of an earlier agent, or of a capture. By its path alone it could be of
 	 * another mount namespace. */
-	if (ts->c.modules && !build_id[0])
+	if (fd < 0 && ts->c.modules && !build_id[0])
 		return fd;
-	fd = root_file("", path);
-	if (fd >= 0 && has_id(fd, build_id))
+	if (fd < 0)
+		fd = root_file("", path);
+	if (fd >= 0 && has_id(fd, build_id)) /* a file that is mapped may be written to */
 		return fd;
 	int r = fd < 0 ? fd : -ESTALE;
 
@@ -190,6 +193,11 @@ static void explain(struct namer_table *t, int r)
 
 	if (r == -ENOEXEC)
 		snprintf(text, sizeof(text), "%s is not an ELF file", t->path);
+	else if (PARSE_STARTS(t->build_id, MODULE_FILE_ID) && (r == -ESTALE || r == -ENOENT))
+		snprintf(text, sizeof(text),
+			 "%s is gone or another one now, and it had no build-id by which to find "
+			 "its debug file",
+			 t->path);
 	else if (r == -ESTALE)
 		snprintf(text, sizeof(text),
 			 "%s is another build now: put the debug file of build-id %s at "

@@ -4,6 +4,7 @@
 #include "profile/symbols_file.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/parse.h"
 
 #include <errno.h>
@@ -11,13 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
 	CHUNK = 64 << 10,
 	STROKES = 8 << 10,
 	NAME_LEN_MAX = 1024,
 	BYTES_MAX = 64 << 20,
-	CODE_MAX = 1 << 30 /* larger pieces of code are no pieces of code */
+	CODE_MAX = 1 << 30, /* larger pieces of code are no pieces of code */
+	OLDER_S = 5	    /* of what clocks and file systems differ by */
 };
 
 struct perf_map {
@@ -100,6 +103,16 @@ static bool may_own(const struct process *p, uid_t owner)
 	return owner == 0;
 }
 
+/* Numbers are used again, and in containers it is the same few: what was last written before the process began is
+ * another one's. */
+static bool is_older(const struct perf_map *m, const struct stat *st)
+{
+	int64_t hz = sysconf(_SC_CLK_TCK), up_s = (int64_t)(clock_ns(CLOCK_BOOTTIME) / 1000000000),
+		now_s = (int64_t)(clock_ns(CLOCK_REALTIME) / 1000000000);
+
+	return st->st_mtim.tv_sec + OLDER_S < now_s - up_s + (int64_t)m->started / hz;
+}
+
 /* Opened anew each time: an open file would keep the process's file system busy. */
 static int open_map(const struct perf_map *m, struct stat *st)
 {
@@ -123,6 +136,10 @@ static int open_map(const struct perf_map *m, struct stat *st)
 	if (fstat(fd, st) < 0 || !may_own(&p, st->st_uid)) {
 		close(fd);
 		return -EPERM;
+	}
+	if (is_older(m, st)) {
+		close(fd);
+		return -ENOENT;
 	}
 	return fd;
 }
@@ -339,8 +356,9 @@ int perf_map_refresh(struct perf_map *m)
 {
 	struct stat st;
 
-	if (start_time(m->host, m->pid) != m->started)
-		return -ENOENT;
+	uint64_t started = start_time(m->host, m->pid);
+	if (started != m->started)
+		return started ? -ESRCH : -ENOENT;
 	_cleanup_close_ int fd = open_map(m, &st);
 
 	if (fd < 0)

@@ -211,6 +211,9 @@ static void each_second(struct profiler *p, int64_t now_us)
 		p->off_dump = true;
 		profiler_events_reswitch(p);
 	}
+	if (p->doubted)
+		profiler_doubt(p);
+	p->doubted = false;
 	spaces_sweep(p->spaces, now_us);
 	modules_stats(p->modules, &stats);
 	p->state.n_modules = (uint32_t)stats.n_modules;

@@ -128,7 +128,10 @@ void profiler_jits_step(struct profiler_jits *js, int64_t now_us)
 		if (!j->map) {
 			open_map(js, j, now_us);
 		} else {
-			perf_map_refresh(j->map);
+			if (perf_map_refresh(j->map) == -ESRCH) {
+				perf_map_close(j->map);
+				j->map = NULL;
+			}
 			j->next_us = now_us + REFRESH_US;
 		}
 	}

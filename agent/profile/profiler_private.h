@@ -172,6 +172,7 @@ struct profiler {
 	uint64_t capture_ns, capture_start_ns; /* CPU of the capture thread */
 	uint64_t broken;
 	bool last_read; /* what was in the rings at the end is taken */
+	bool doubted;	/* records were lost in this second */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct profiler_state published;
@@ -216,6 +217,8 @@ void profiler_own_fork(struct profiler *, uint32_t pid, uint32_t ppid);
 
 /* profiler_read.c: all records older than until_ns, in order of time. */
 void profiler_read(struct profiler *, int64_t until_ns);
+/* What is known of processes is read again before it is used: records were lost. */
+void profiler_doubt(struct profiler *);
 
 /* profiler_stack.c: a sample into p->stacks. */
 void profiler_add_tick(struct profiler *, const struct record *, const struct profiler_id *);

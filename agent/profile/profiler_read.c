@@ -86,6 +86,13 @@ static const struct profiler_id *event_of(const struct profiler *p,
 	return ring->only.id ? &ring->only : profiler_ids_find(&p->ids, r->id);
 }
 
+/* Among what was lost may have been who called exec, and what was mapped. */
+void profiler_doubt(struct profiler *p)
+{
+	spaces_doubt(p->spaces);
+	tasks_doubt(p->tasks);
+}
+
 static void take_lost(struct profiler *p, const struct profiler_ring *ring, const struct record *r)
 {
 	const struct profiler_id *id = event_of(p, ring, r);
@@ -99,6 +106,9 @@ static void take_lost(struct profiler *p, const struct profiler_ring *ring, cons
 	}
 	p->state.lost += r->lost;
 	note(p, r, STACKS_LOST, r->lost);
+	if (!p->doubted)
+		profiler_doubt(p);
+	p->doubted = true;
 }
 
 static void take_mmap(struct profiler *p, const struct record_mmap *m)

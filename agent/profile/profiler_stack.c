@@ -83,9 +83,10 @@ static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t
 	if (!vaddr || !module_is_settled(m->module))
 		*until = 0;
 	start = vaddr ? module_function(m->module, vaddr) : 0;
+	/* Of a file that is not read yet, which has no build-id either: the namer knows both. */
 	sf = (struct stacks_frame){.addr = start ? start : ip - m->start + m->file_off,
 				   .module = stacks_module(p->stacks, module_path(m->module),
-							   module_build_id(m->module)),
+							   vaddr ? module_build_id(m->module) : ""),
 				   .type = m->main ? STACKS_USER : STACKS_LIBRARY};
 	if (start == vaddr) /* its table is not there yet, perhaps */
 		return stacks_frame(p->stacks, &sf);

@@ -360,6 +360,8 @@ static int seal_one(struct profiles *p)
 	int r;
 
 	pthread_mutex_lock(&p->pending_lock);
+	if (strcmp(s->boot_id, p->boot_id) != 0)
+		profiles_forbid_names(s);
 	if (p->c.name)
 		p->c.name(p->c.name_arg, s, true);
 	pthread_mutex_unlock(&p->pending_lock);

@@ -64,6 +64,8 @@ int crash_log_load(struct crash_log *, unsigned file, struct stacks **ret, bool 
 int crash_log_read(int fd, struct stacks **ret, bool *damaged);
 void crash_log_begin(struct crash_log *, const struct stacks *); /* file 0 anew */
 void crash_log_add(struct crash_log *, const struct stacks *);	 /* what is new in it */
+/* Of another boot: what only that boot could name keeps no name. */
+void profiles_forbid_names(struct stacks *);
 /* File 0 becomes that one. */
 void crash_log_set_aside(struct crash_log *, unsigned file);
 void crash_log_remove(struct crash_log *, unsigned file);

@@ -258,3 +258,15 @@ int crash_log_load(struct crash_log *l, unsigned file, struct stacks **ret, bool
 	close(fd);
 	return r;
 }
+
+/* Where the kernel's code lay in another boot, and whose a process's number was, nobody knows any more: only files can
+ * be known again. */
+void profiles_forbid_names(struct stacks *s)
+{
+	for (uint32_t i = 1; i < s->n_frames; i++) {
+		struct stacks_frame *f = &s->frames[i];
+
+		if (!f->name && !s->modules[f->module].build_id)
+			f->missed = true;
+	}
+}

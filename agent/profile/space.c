@@ -33,6 +33,13 @@ static void unlink_age(struct space *x)
 	*(x->newer ? &x->newer->older : &s->newest) = x->older;
 }
 
+/* Only its main thread has ended: others go on, or one of them has called exec. */
+static void revive(struct space *x)
+{
+	x->owner->n_gone -= x->gone_us != 0;
+	x->gone_us = 0;
+}
+
 static void link_newest(struct space *x)
 {
 	struct spaces *s = x->owner;
@@ -141,6 +148,13 @@ struct space *spaces_get(struct spaces *s, uint32_t pid)
 
 	if (x) {
 		touch(x);
+		if (x->gone_us > 0) /* and not as it ended */
+			revive(x);
+		if (x->doubted) {
+			x->doubted = false;
+			if (space_read(x) == 0)
+				want_tables(x);
+		}
 		return x;
 	}
 	x = make(s, pid);
@@ -266,6 +280,7 @@ void spaces_fork(struct spaces *s, uint32_t pid, uint32_t parent)
 	if (!x || !from->maps)
 		return;
 	x->maps = from->maps;
+	x->doubted = from->doubted;
 	x->maps->n_users++;
 }
 
@@ -279,8 +294,10 @@ void spaces_exec(struct spaces *s, uint32_t pid)
 	if (!x)
 		return;
 	touch(x);
+	revive(x);
 	space_unmap_all(x);
 	x->fresh = true;
+	x->doubted = false;
 	x->again_ms = 0;
 	x->again_step = 0;
 }
@@ -293,6 +310,12 @@ void spaces_exit(struct spaces *s, uint32_t pid)
 		return;
 	x->gone_us = -1;
 	s->n_gone++;
+}
+
+void spaces_doubt(struct spaces *s)
+{
+	for (struct space *x = s->oldest; x; x = x->newer)
+		x->doubted = true;
 }
 
 void spaces_sweep(struct spaces *s, int64_t now_us)

@@ -20,7 +20,8 @@ struct spaces;
 int spaces_open(struct spaces **ret, const struct host *, struct modules *);
 void spaces_close(struct spaces *);
 
-/* Of a process; read from /proc when it is not known yet. NULL: it is gone, or there is no memory. */
+/* Of a process that runs in user space; read from /proc when it is not known yet. NULL: it is gone, or there is no
+ * memory. */
 struct space *spaces_get(struct spaces *, uint32_t pid);
 const struct mapping *space_find(const struct space *, uint64_t addr); /* or NULL */
 uint32_t space_pid(const struct space *);
@@ -40,7 +41,11 @@ void spaces_mmap(struct spaces *, uint32_t pid, const struct space_mmap *);
 void spaces_fork(struct spaces *, uint32_t pid,
 		 uint32_t parent);		 /* the child has what its parent has */
 void spaces_exec(struct spaces *, uint32_t pid); /* everything is unmapped */
-void spaces_exit(struct spaces *, uint32_t pid); /* forgotten a few seconds later */
+void spaces_exit(
+	struct spaces *,
+	uint32_t pid); /* its main thread: forgotten a few seconds later, unless it is seen again */
+/* Side-band records were lost: what is known is read from /proc again before it is used. */
+void spaces_doubt(struct spaces *);
 /* Once a second or so: forgets those that exited, and beyond a bound those not sampled for longest. */
 void spaces_sweep(struct spaces *, int64_t now_us);
 size_t spaces_count(const struct spaces *);

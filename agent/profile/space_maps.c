@@ -3,6 +3,7 @@
 #include "base/parse.h"
 #include "profile/space_private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { READ_BUFFER = 64 << 10 };
+enum { READ_BUFFER = 64 << 10, THREADS_TRIED = 16 };
 
 bool space_path_is_jit(const char *path)
 {
@@ -194,26 +195,59 @@ static int read_all(struct reader *r, int fd)
 	return n < 0 ? -errno : 0;
 }
 
-int space_read(struct space *x)
+/* `who`: "PID", or "PID/task/TID". */
+static int read_maps(struct space *x, const char *who)
 {
 	const struct host *host = x->owner->host;
 	struct reader r = {.x = x};
-	char path[32];
+	char path[64];
 	_cleanup_close_ int fd = -1;
-	struct mappings *was;
-	int e;
 
-	snprintf(path, sizeof(path), "%u/maps", x->pid);
+	snprintf(path, sizeof(path), "%s/maps", who);
 	fd = host_file(host, ROOT_PROC, path);
 	if (fd < 0)
 		return fd;
-	snprintf(path, sizeof(path), "%u/exe", x->pid);
+	snprintf(path, sizeof(path), "%s/exe", who);
 	if (readlinkat(host->fd[ROOT_PROC], path, r.exe, sizeof(r.exe) - 1) < 0)
 		r.exe[0] = 0;
+	return read_all(&r, fd);
+}
+
+/* Where the main thread has ended and others go on, they alone tell. */
+static void read_threads(struct space *x)
+{
+	char path[48];
+
+	snprintf(path, sizeof(path), "%u/task", x->pid);
+	int fd = host_file(x->owner->host, ROOT_PROC, path);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d && fd >= 0)
+		close(fd);
+	for (int i = 0; d && !x->maps && i < THREADS_TRIED && (e = readdir(d)); i++) {
+		unsigned long tid = strtoul(e->d_name, NULL, 10);
+
+		snprintf(path, sizeof(path), "%u/task/%lu", x->pid, tid);
+		if (tid && tid != x->pid)
+			read_maps(x, path);
+	}
+	if (d)
+		closedir(d);
+}
+
+int space_read(struct space *x)
+{
+	struct mappings *was = x->maps;
+	char who[16];
+	int e;
+
 	spaces_prune_modules(x->owner);
-	was = x->maps;
 	x->maps = NULL;
-	e = read_all(&r, fd);
+	snprintf(who, sizeof(who), "%u", x->pid);
+	e = read_maps(x, who);
+	if (e == 0 && !x->maps)
+		read_threads(x);
 	if (e < 0 || !x->maps) { /* of a process that is just exiting nothing is left */
 		space_unmap_all(x);
 		x->maps = was;

@@ -30,6 +30,7 @@ struct space {
 	struct mappings *maps; /* NULL: none */
 	uint32_t pid;
 	bool fresh;	     /* after exec: its first file is its own executable */
+	bool doubted;	     /* records were lost since */
 	int64_t gone_us;     /* exited then; 0: it has not, -1: it has, at the next sweep */
 	uint64_t again_ms;   /* not to be read again before then */
 	uint32_t again_step; /* how long to wait then */

@@ -58,13 +58,14 @@ enum {
 struct stacks_module {
 	uint32_t
 		name; /* string: path as its process sees it, "[kernel]", "[vdso]", "perf-1234.map" */
-	uint32_t build_id; /* string, hexadecimal; 0: unknown */
+	uint32_t build_id; /* string, as module_file_id(); 0: unknown */
 };
 
 struct stacks_frame {
 	uint64_t
 		addr; /* start of the function (or the address itself where that is not known): of a module its
-			    * file address (ELF p_vaddr space), else as it is in memory; 0 in imports */
+			    * file address (ELF p_vaddr space; position in the file, of one without a build-id),
+			    * else as it is in memory; 0 in imports */
 	uint32_t module;
 	uint32_t
 		name; /* string, demangled; 0: not looked up yet. "module+0x1234" never stands here */

@@ -18,6 +18,7 @@ enum {
 	IMAGE_MAX = 64 << 20,
 	UNPACK_MEMORY = 64 << 20,
 	VDSO_MAX = 64 << 10,
+	SEGMENTS_MAX = 8, /* of code */
 };
 
 struct symtab {
@@ -30,6 +31,10 @@ struct symtab {
 		size_t text_pages;
 		uint64_t off, len;
 	} names[SOURCES];
+	struct {
+		uint64_t off, len, vaddr;
+	} segments[SEGMENTS_MAX];
+	size_t n_segments;
 	bool full;
 	char missing[PATH_MAX + 512];
 };
@@ -197,6 +202,23 @@ static void add_sources(struct symtab *t, struct symtab_builder *b, const struct
 		say_missing(t, f, path, dynamic);
 }
 
+static void add_segments(struct symtab *t, const struct symfile *f)
+{
+	size_t n;
+
+	if (elf_getphdrnum(f->elf, &n) != 0)
+		return;
+	for (size_t i = 0; i < n && t->n_segments < SEGMENTS_MAX; i++) {
+		GElf_Phdr p;
+
+		if (!gelf_getphdr(f->elf, (int)i, &p) || p.p_type != PT_LOAD || !(p.p_flags & PF_X))
+			continue;
+		t->segments[t->n_segments].off = p.p_offset;
+		t->segments[t->n_segments].len = p.p_filesz;
+		t->segments[t->n_segments++].vaddr = p.p_vaddr;
+	}
+}
+
 int symtab_open(struct symtab **ret, int fd, const char *debug_root)
 {
 	struct symfile f;
@@ -213,6 +235,7 @@ int symtab_open(struct symtab **ret, int fd, const char *debug_root)
 	}
 	for (int i = 0; i < SOURCES; i++)
 		t->names[i].fd = -1;
+	add_segments(t, &f);
 	r = builder_open(&b, &f);
 	if (r == 0) {
 		t->base = b.base;
@@ -319,6 +342,15 @@ static const struct symbol *find(const struct symtab *t, uint64_t vaddr)
 			break;
 	}
 	return NULL;
+}
+
+uint64_t symtab_vaddr(const struct symtab *t, uint64_t file_off)
+{
+	for (size_t i = 0; i < t->n_segments; i++)
+		if (file_off >= t->segments[i].off &&
+		    file_off - t->segments[i].off < t->segments[i].len)
+			return file_off - t->segments[i].off + t->segments[i].vaddr;
+	return 0;
 }
 
 /* The name at `off` into buf, NUL-ended and cut; false: it is not there any more. */

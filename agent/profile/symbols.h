@@ -27,6 +27,8 @@ size_t symtab_bytes(const struct symtab *);
 size_t symtab_count(const struct symtab *); /* functions */
 /* The function around an ELF address: its demangled name into buf, cut to size, and its start. 0 or -ENOENT. */
 int symtab_find(const struct symtab *, uint64_t vaddr, char *buf, size_t size, uint64_t *ret_start);
+/* From a position in the file to its ELF address. 0: it is no code. */
+uint64_t symtab_vaddr(const struct symtab *, uint64_t file_off);
 /* "" , or what would supply more: "stripped: install libfoo-dbgsym, or put the debug file of build-id ab12... below
  * /usr/lib/debug". Valid as long as the table. */
 const char *symtab_missing(const struct symtab *);
@@ -49,7 +51,8 @@ struct perf_map;
 int perf_map_open(struct perf_map **ret, const struct host *,
 		  uint32_t pid); /* 0, -ENOENT, -EPERM: another's, -errno */
 void perf_map_close(struct perf_map *);
-/* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone, or -errno (what was read stays). */
+/* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone, -ESRCH: by that number there is another process
+ * now, or -errno (what was read stays). */
 int perf_map_refresh(struct perf_map *);
 size_t perf_map_bytes(const struct perf_map *);	    /* at most about 64 MiB */
 uint64_t perf_map_dropped(const struct perf_map *); /* lines for which there was no room */

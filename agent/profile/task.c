@@ -125,6 +125,7 @@ struct task *tasks_get(struct tasks *ts, uint32_t pid, uint32_t tid)
 			t->pid = pid;
 			t->epoch = 0;
 			t->named = false;
+			t->comm[0] = 0;
 		}
 		enter(&ts->newest, t);
 		return t;
@@ -175,7 +176,9 @@ static void read_comm(struct tasks *ts, struct task *t)
 		read_proc(ts->host, path, comm, sizeof(comm));
 	}
 	comm[strcspn(comm, "\n")] = 0;
-	set_comm(t, comm);
+	if (comm[0] || !t->comm[0])
+		set_comm(t, comm);
+	t->named = true;
 }
 
 void task_cgroup_parse(const char *text, char *ret, size_t size)
@@ -293,8 +296,10 @@ void tasks_comm(struct tasks *ts, uint32_t pid, uint32_t tid, const char *comm, 
 	struct task *t = tasks_get(ts, pid, tid);
 
 	set_comm(t, comm);
-	if (exec)
-		t->cgroup_at_us = INT64_MIN / 2; /* whoever starts services moves them before */
+	if (!exec)
+		return;
+	t->cgroup_at_us = INT64_MIN / 2; /* whoever starts services moves them before */
+	t->exited = false; /* where another thread called it, the main one ended first */
 }
 
 void tasks_fork(struct tasks *ts, uint32_t pid, uint32_t tid, uint32_t ppid, uint32_t ptid)
@@ -328,6 +333,14 @@ void tasks_exit(struct tasks *ts, uint32_t tid)
 	t->off.regs = NULL;
 	leave(t);
 	enter(ts->newest.newer, t); /* the first to go */
+}
+
+void tasks_doubt(struct tasks *ts)
+{
+	for (struct task *t = ts->newest.older; t != &ts->newest; t = t->older) {
+		t->named = false;
+		t->cgroup_at_us = INT64_MIN / 2;
+	}
 }
 
 void tasks_forget_off(struct tasks *ts)

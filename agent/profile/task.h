@@ -68,6 +68,8 @@ void tasks_comm(struct tasks *, uint32_t pid, uint32_t tid, const char *comm, bo
 void tasks_fork(struct tasks *, uint32_t pid, uint32_t tid, uint32_t ppid, uint32_t ptid);
 void tasks_exit(struct tasks *, uint32_t tid);
 
+/* Side-band records were lost: names are read again where they can be. */
+void tasks_doubt(struct tasks *);
 /* Nobody is known to wait: after switches were missed. */
 void tasks_forget_off(struct tasks *);
 

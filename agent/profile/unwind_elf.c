@@ -57,6 +57,19 @@ static int find_range(struct file *f)
 	return base < end ? 0 : -ENODATA;
 }
 
+/* As symtab_plt.c has them. On aarch64 there is no FDE, and nothing to tell apart. */
+static void add_stubs(struct file *f, const GElf_Shdr *h, const char *name)
+{
+	struct unwind_source *s = &f->src;
+	bool small = strcmp(name, ".plt.got") == 0 && h->sh_entsize == 8;
+
+	if (s->arch != CFI_X86_64 || s->n_stubs == UNWIND_STUBS_MAX ||
+	    !(h->sh_flags & SHF_EXECINSTR) || h->sh_size > UINT64_MAX - h->sh_addr)
+		return;
+	s->stubs[s->n_stubs++] = (struct unwind_stubs){
+		.start = h->sh_addr, .end = h->sh_addr + h->sh_size, .each = small ? 8 : 16};
+}
+
 static void find_sections(struct file *f)
 {
 	Elf_Scn *scn = NULL;
@@ -84,6 +97,8 @@ static void find_sections(struct file *f)
 			f->go = scn;
 		else if (name && strcmp(name, ".text") == 0)
 			f->text = h.sh_addr;
+		else if (name && strncmp(name, ".plt", 4) == 0)
+			add_stubs(f, &h, name);
 	}
 }
 

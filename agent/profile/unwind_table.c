@@ -303,6 +303,8 @@ static struct unwind_table *assemble(struct builder *b)
 				   .n_rules = b->n_rules,
 				   .arch = b->src->arch,
 				   .bytes = sizeof(*t) + rules + pages + rows};
+	t->n_stubs = (uint32_t)b->src->n_stubs;
+	memcpy(t->stubs, b->src->stubs, sizeof(t->stubs));
 	t->rules = memcpy(p, b->rules, rules);
 	p += rules;
 	t->pages = memcpy(p, b->pages, pages);
@@ -458,6 +460,12 @@ uint64_t unwind_table_function(const struct unwind_table *t, uint64_t vaddr)
 {
 	const struct unwind_row *row = unwind_table_row(t, vaddr);
 
+	for (uint32_t i = 0; i < t->n_stubs; i++) {
+		const struct unwind_stubs *s = &t->stubs[i];
+
+		if (vaddr >= s->start && vaddr < s->end)
+			return vaddr - (vaddr - s->start) % s->each;
+	}
 	if (!row || row->rule == 0)
 		return vaddr;
 	while (row > t->rows && !(row->rule & UNWIND_ROW_START))

@@ -11,7 +11,14 @@ enum {
 	UNWIND_ROW_START = 0x8000, /* flag of a row's rule: a function starts here */
 	UNWIND_RULES_MAX = 0x7fff,
 	UNWIND_ROWS_MAX = 8 << 20,
-	UNWIND_SECTION_MAX = 64 << 20 /* of call frame information that is read, bytes */
+	UNWIND_SECTION_MAX = 64 << 20, /* of call frame information that is read, bytes */
+	UNWIND_STUBS_MAX = 4
+};
+
+/* A procedure linkage table: one FDE, or none, for all of it, and each entry is a function. */
+struct unwind_stubs {
+	uint64_t start, end; /* ELF addresses */
+	uint64_t each;	     /* bytes an entry takes */
 };
 
 struct unwind_row {
@@ -25,6 +32,8 @@ struct unwind_table {
 	uint32_t n_rows, n_pages, n_rules;
 	enum cfi_arch arch;
 	size_t bytes; /* of all of it */
+	struct unwind_stubs stubs[UNWIND_STUBS_MAX];
+	uint32_t n_stubs;
 	const struct unwind_row *rows;
 	const uint32_t *pages; /* n_pages + 1: the first row of each page */
 	const struct cfi_rule *rules;
@@ -43,6 +52,8 @@ struct unwind_source {
 		size_t len;
 		uint64_t addr;
 	} eh, debug; /* debug: for what eh does not cover */
+	struct unwind_stubs stubs[UNWIND_STUBS_MAX];
+	size_t n_stubs;
 	const struct unwind_symbol
 		*symbols; /* functions, which give starts where neither has any */
 	size_t n_symbols;
