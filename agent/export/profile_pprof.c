@@ -151,7 +151,9 @@ static void put_samples(struct writer *w, const struct profile_about *about,
 			const struct keys *keys)
 {
 	const struct fold_tree *t = w->t;
-	int64_t unit = about->unit && *about->unit ? 1 : 1000; /* ns a us */
+	uint64_t bytes;
+	bool counted = profile_is_counted(about, &bytes);
+	int64_t unit = counted ? (int64_t)(bytes ? bytes : 1) : 1000; /* ns a us */
 
 	for (uint32_t i = 1; i < t->n_nodes; i++)
 		if (!tree_is_task(&t->nodes[i]))
@@ -171,7 +173,8 @@ static void put_samples(struct writer *w, const struct profile_about *about,
 
 static void put_types(struct writer *w, const struct profile_about *about)
 {
-	bool units = about->unit && *about->unit;
+	uint64_t bytes;
+	bool units = profile_is_counted(about, &bytes);
 	uint32_t samples = put_text(w, "samples"), count = put_text(w, "count");
 	uint32_t type = put_text(w, units			? about->unit
 				    : about->kind == STACKS_OFF ? "off-cpu"
