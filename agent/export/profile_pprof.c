@@ -175,11 +175,10 @@ static void put_types(struct writer *w, const struct profile_about *about)
 {
 	uint64_t bytes;
 	bool units = profile_is_counted(about, &bytes);
+	const char *what = about->what && *about->what ? about->what : about->unit;
 	uint32_t samples = put_text(w, "samples"), count = put_text(w, "count");
-	uint32_t type = put_text(w, units			? about->unit
-				    : about->kind == STACKS_OFF ? "off-cpu"
-								: "cpu");
-	uint32_t unit = put_text(w, units ? about->unit : "nanoseconds");
+	uint32_t type = put_text(w, units ? what : about->kind == STACKS_OFF ? "off-cpu" : "cpu");
+	uint32_t unit = put_text(w, !units ? "nanoseconds" : bytes ? "bytes" : "count");
 
 	pb_uint(&w->message, 1, samples);
 	pb_uint(&w->message, 2, count);

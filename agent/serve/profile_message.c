@@ -433,5 +433,6 @@ void profile_put_state(struct buf *b, uint32_t req, const struct profile_call *c
 	pb_int(b, 18, c->now_us);
 	pb_uint(b, 19, c->n_cpus);
 	pb_uint(b, 20, c->untimed);
+	pb_string(b, 21, c->unit);
 	close_message(b, at, body);
 }
