@@ -114,18 +114,6 @@ static int read_number(const struct host *host, const char *path, int *ret)
 	return 0;
 }
 
-static bool filtered(const struct host *host)
-{
-	_cleanup_close_ int fd = host_file(host, ROOT_PROC, "self/status");
-	char buf[4096];
-	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
-	const char *line;
-
-	buf[n > 0 ? n : 0] = 0;
-	line = strstr(buf, "\nSeccomp:\t");
-	return line && line[10] != '0';
-}
-
 void profiler_say(struct profiler *p, const char *sentence)
 {
 	char *reason = p->state.reason;
@@ -134,30 +122,6 @@ void profiler_say(struct profiler *p, const char *sentence)
 	if (!sentence[0] || strstr(reason, sentence))
 		return;
 	snprintf(reason + len, size - len, "%s%s", len ? "; " : "", sentence);
-}
-
-/* Why perf_event_open said no, and what to set. */
-static void explain(const struct profiler *p, int err, const char *what, char *ret, size_t size)
-{
-	const struct host *host = p->config.host;
-	int paranoid = 0;
-
-	read_number(host, "sys/kernel/perf_event_paranoid", &paranoid);
-	if (err == -ENOSYS)
-		snprintf(ret, size,
-			 "this kernel has no perf_event_open: it wants CONFIG_PERF_EVENTS");
-	else if (filtered(host) && err == -EPERM)
-		snprintf(ret, size,
-			 "%s: a seccomp filter forbids perf_event_open: allow it in the profile of "
-			 "the container or service, or run outside",
-			 what);
-	else if (err == -EACCES || err == -EPERM)
-		snprintf(
-			ret, size,
-			"%s: needs CAP_PERFMON, or sysctl kernel.perf_event_paranoid=%d (it is %d)",
-			what, p->tier == TIER_OWN ? 2 : 0, paranoid);
-	else
-		snprintf(ret, size, "%s: perf_event_open: %s", what, strerrordesc_np(-err));
 }
 
 /* Opens a tick of this tier and closes it again. */
@@ -226,17 +190,16 @@ int profiler_events_probe(struct profiler *p, char *err, size_t err_len)
 			break;
 	}
 	if (r < 0) {
-		explain(p, r, "profiling", err, err_len);
+		profiler_explain(p->config.host, true, r, "profiling", err, err_len);
 		return r == -EPERM ? -EACCES : r;
 	}
 	snprintf(p->state.event, sizeof(p->state.event), "%s",
 		 p->event_type == PERF_TYPE_HARDWARE ? "cycles" : "cpu-clock");
 	if (p->tier == TIER_OWN) {
-		char why[160];
+		char why[sizeof(p->state.reason)];
 
-		p->tier = TIER_ALL;
-		explain(p, first, "other users' processes and the kernel", why, sizeof(why));
-		p->tier = TIER_OWN;
+		profiler_explain(p->config.host, false, first,
+				 "other users' processes and the kernel", why, sizeof(why));
 		profiler_say(p, why);
 	} else if (p->tier == TIER_ALL_USER) {
 		profiler_say(p, "kernel stacks: need CAP_PERFMON");
