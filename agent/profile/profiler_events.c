@@ -28,6 +28,7 @@ void profiler_attr_side(struct perf_event_attr *ret)
 	ret->type = PERF_TYPE_SOFTWARE;
 	ret->config = PERF_COUNT_SW_DUMMY;
 	ret->sample_period = 1;
+	ret->read_format = PERF_FORMAT_TOTAL_TIME_ENABLED;
 	ret->exclude_kernel = 1; /* it has no samples; without this it needs more rights */
 	ret->exclude_hv = 1;
 	ret->mmap = ret->mmap2 = ret->comm = ret->comm_exec = ret->task = 1;
@@ -246,7 +247,7 @@ static int open_tick(struct profiler *p, struct profiler_cpu *c)
 
 static size_t off_ring_bytes(const struct profiler *p)
 {
-	size_t share = PROFILER_OFF_RINGS_BYTES / p->n_cpus;
+	size_t share = PROFILER_OFF_RINGS_BYTES / p->config.host->n_cpus;
 
 	if (share > PROFILER_OFF_RING_BYTES)
 		return PROFILER_OFF_RING_BYTES;
@@ -315,6 +316,19 @@ bool profiler_cpu_listed(const char *list, uint32_t n)
 		list = *end == ',' ? end + 1 : "";
 	}
 	return false;
+}
+
+uint32_t profiler_cpus_possible(const struct host *host)
+{
+	_cleanup_close_ int fd = host_file(host, ROOT_SYS, "devices/system/cpu/possible");
+	char buf[256];
+	ssize_t len = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
+	uint32_t n = host->n_cpus;
+
+	buf[len > 0 ? len : 0] = 0;
+	while (n < PROFILER_CPUS_MAX && profiler_cpu_listed(buf, n))
+		n++;
+	return n < PROFILER_CPUS_MAX ? n : PROFILER_CPUS_MAX;
 }
 
 /* Without /sys, all that are configured: those offline fail to open. */
@@ -417,12 +431,44 @@ void profiler_events_switches(struct profiler *p, bool on)
 	p->off_paused = !on;
 }
 
+/* A CPU that went and came back between two looks has lost its events without a word: the list reads the same, and its
+ * rings stay silent. Then the clock of an event stands still; to read it costs that CPU an interrupt. */
+static bool is_deaf(struct profiler_cpu *c)
+{
+	uint64_t heard = c->ring.ring.head + c->switches.ring.head, value[2], was = c->enabled_ns;
+	enum { LOOKS = 3 };
+
+	if (heard != c->heard) {
+		c->heard = heard;
+		c->silent = 0;
+		c->enabled_ns = 0;
+	}
+	if (c->hung_up)
+		return true;
+	if (!c->silent++ || c->silent % LOOKS || read(c->side, value, sizeof(value)) < 0)
+		return false;
+	c->enabled_ns = value[1];
+	return was && was == value[1];
+}
+
 void profiler_events_hotplug(struct profiler *p)
 {
 	char online[sizeof(p->online)];
+	bool deaf = false;
 
 	read_online(p, online, sizeof(online));
-	if (strcmp(online, p->online) == 0)
+	for (size_t i = 0; i < p->n_cpus && p->tier != TIER_OWN; i++) {
+		struct profiler_cpu *c = &p->cpus[i];
+
+		if (c->ring.ring.page && is_deaf(c)) {
+			cpu_close(c);
+			c->enabled_ns = 0;
+			deaf = true;
+		} else if (!c->ring.ring.page) { /* failed to open the last time */
+			deaf = deaf || profiler_cpu_listed(p->online, c->cpu);
+		}
+	}
+	if (!deaf && strcmp(online, p->online) == 0)
 		return;
 	memcpy(p->online, online, sizeof(online));
 	open_online(p);

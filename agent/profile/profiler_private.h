@@ -89,6 +89,9 @@ struct profiler_cpu {
 	struct profiler_ring ring;     /* .ring.page is NULL: not online */
 	struct profiler_ring switches; /* likewise of off */
 	bool hung_up;		       /* it went offline: nothing to wait for */
+	uint64_t heard,
+		enabled_ns; /* at the last look: bytes written to its rings; age of `side` */
+	uint32_t silent;    /* looks since that rose */
 };
 
 /* Processes of ours that are watched (TIER_OWN), and their events. */
