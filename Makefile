@@ -39,7 +39,7 @@ tools   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/tool_*.c))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c tests/bench/tool_*.c))
 ui_src := $(shell find ui -path ui/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: static all run check check-all check-unit check-long check-tsan check-asan check-aarch64 lint bench peers fuzz \
+.PHONY: static all run check check-all check-unit check-long check-tsan check-asan check-aarch64 check-guest lint bench peers fuzz \
 	fuzz-selftest deps deps-check install clean help ui
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -159,8 +159,9 @@ deps_build := gcc libc6-dev pkg-config libwebsockets-dev libssl-dev libcap-dev l
 	protobuf-c-compiler protobuf-compiler libjansson-dev zlib1g-dev libzstd-dev libdw-dev libelf-dev \
 	liblzma-dev libbz2-dev libiberty-dev gzip ca-certificates
 deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-format clang-tidy chromium \
-	fonts-dejavu-core sysstat pcp iproute2 util-linux procps curl socat strace zstd openssh-server \
+	fonts-dejavu-core golang-go linux-perf sysstat pcp iproute2 util-linux procps curl socat strace zstd openssh-server \
 	openssh-client
+deps_guest := qemu-system-x86 busybox-static cpio
 deps_aarch64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 
 deps: ## install what building needs (Debian packages; says what first)
@@ -213,6 +214,9 @@ check-asan: ## the C unit tests under AddressSanitizer and UBSan
 check-aarch64: ## C tests and the agent built for arm64, under qemu (fetches arm64 libraries)
 	$(Q)MAKE='$(MAKE)' B=$(B) AARCH64=build/aarch64 UNIT='$(if $(filter-out file,$(origin UNIT)),$(UNIT))' \
 		DEPS='$(deps_aarch64)' tests/vm/aarch64.sh
+
+check-guest: $(B)/strobe-static ## CPUs that go, come back and are new, in an emulated machine (fetches Debian's kernel)
+	$(Q)STROBE_STATIC=$(B)/strobe-static GUEST=$(B)/guest DEPS='$(deps_guest)' tests/vm/guest.sh
 
 lint: ## formatting and static checks of C and TypeScript
 	$(Q)clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')

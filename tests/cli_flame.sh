@@ -41,7 +41,7 @@ says 2 "a FILE or a range, not both" x --baseline y --baseline-from -5s
 says 1 "No such file" none.txt
 says 1 "Is a directory" "$dir"
 says 1 "refused" --url http://127.0.0.1:1/
-head -c 5000 /dev/urandom >noise
+head -c 5000 "$STROBE" >noise
 says 1 "neither 'perf script' text" noise
 printf 'PERFILE2 and so on\n' >perf.data
 says 1 "perf script -i" perf.data
@@ -51,6 +51,17 @@ says 2 "is no time" "$fixtures/perf.txt" --from soon
 says 2 "ends before it begins" "$fixtures/perf.txt" --from now --to -1s
 says 1 "no sample in this range" "$fixtures/perf.txt" --cpu 17
 says 1 "no sample in this range" "$fixtures/perf.txt" --off-cpu
+
+# ---- one of several events
+says 1 "it has no event 'cycles', but: " "$fixtures/perf.txt" --event cycles
+says 1 "no sample type 'x', but: alloc_objects, alloc_space, inuse_objects, inuse_space" "$fixtures/go.heap.pb.gz" --event x
+says 1 "no events to choose from" "$fixtures/node.cpuprofile" --event x
+says 2 "an event is of a FILE" --event x
+printf 'a 1/1 [000] 1.0%s1: 10 cycles:ppp:\n\t12 f+0x1 (/x)\n\na 1/1 [000] 1.1%s: 1 faults:\n\t12 g+0x1 (/x)\n\n' 1 2 1 3 1 4 >two.txt
+[ "$("$STROBE" flame two.txt --by none 2>err)" = "$("$STROBE" flame two.txt --by none --event cycles)" ] || fail "cycles are not the default"
+grep -q -- '--event NAME' err || fail "others are left out without a word: $(cat err)"
+[ "$("$STROBE" flame two.txt --by none --event faults 2>&1)" = "g 3" ] || fail "--event faults: $("$STROBE" flame two.txt --by none --event faults 2>&1)"
+ok
 
 # ---- from every format, and through every one that can be read again
 folded "$fixtures/perf.txt" >want

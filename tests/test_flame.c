@@ -93,7 +93,7 @@ START_TEST(a_capture)
 	struct flame_sets f;
 
 	make_capture(put_two);
-	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY), 0);
+	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY, NULL), 0);
 	ck_assert_uint_eq(f.n, 2);
 	ck_assert_int_eq(f.from_us, 1000000);
 	ck_assert_int_eq(f.to_us, 3000000);
@@ -111,7 +111,7 @@ START_TEST(a_capture_of_two_boots)
 	struct flame_sets f;
 
 	make_capture(put_boots);
-	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY), 0);
+	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY, NULL), 0);
 	ck_assert_int_eq(f.real_off_us, 1095000000);
 	ck_assert_int_eq(f.sets[0]->from_us, 90000000 + 1000000000 - 1095000000);
 	ck_assert_int_eq(f.sets[0]->samples[0].at_us, f.sets[0]->from_us);
@@ -125,11 +125,11 @@ START_TEST(damage_is_left_out)
 	struct flame_sets f;
 
 	make_capture(put_damaged);
-	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY), 0);
+	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY, NULL), 0);
 	ck_assert_uint_eq(f.n, 1);
 	flame_sets_done(&f);
 	make_capture(put_none);
-	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY), -ENODATA);
+	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY, NULL), -ENODATA);
 }
 END_TEST
 
@@ -143,7 +143,7 @@ START_TEST(an_epoch_alone)
 	ck_assert_int_eq(epoch_encode(s, &data, &len), 0);
 	support_write(dir, "x.epoch", data, len);
 	snprintf(path, sizeof(path), "%s/x.epoch", dir);
-	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY), 0);
+	ck_assert_int_eq(flame_load_file(&f, path, IMPORT_ANY, NULL), 0);
 	ck_assert_uint_eq(f.sets[0]->n_samples, 20);
 	flame_sets_shift(&f, 500);
 	ck_assert_int_eq(f.sets[0]->samples[0].at_us, 1000500);
@@ -151,7 +151,7 @@ START_TEST(an_epoch_alone)
 	flame_sets_done(&f);
 	for (size_t n = 17; n < len; n += 5) { /* cut short: refused, in words */
 		support_write(dir, "x.epoch", data, n);
-		ck_assert_int_lt(flame_load_file(&f, path, IMPORT_ANY), 0);
+		ck_assert_int_lt(flame_load_file(&f, path, IMPORT_ANY, NULL), 0);
 	}
 	free(data);
 	stacks_free(s);

@@ -532,6 +532,9 @@ START_TEST(a_chart_has_the_samples_of_its_threads_in_order)
 			       s->samples[k].kind != STACKS_CPU)
 				k++;
 			node = s->samples[k].node;
+			ck_assert_uint_eq(x->pid, s->tasks[s->samples[k].task].pid);
+			ck_assert_str_eq(c->text + c->strings[x->comm],
+					 stacks_text(s, s->tasks[s->samples[k].task].comm));
 			for (to = x->node; to; to = c->nodes[to].parent) {
 				char buf[300];
 

@@ -48,6 +48,9 @@ static const char help[] =
 	"  --input FORMAT        of FILE: perf, folded, pprof, cpuprofile, trace (default: seen "
 	"from its "
 	"bytes)\n"
+	"  --event NAME          of FILE: which of its events (perf: cycles), or sample types "
+	"(pprof: alloc_space; also\n"
+	"                        --sample-type); what it has is said for a name that it has not\n"
 	"  --url URL             http://127.0.0.1:PORT/#token=TOKEN; default STROBE_URL, else this "
 	"user's agent\n\n"
 	"examples\n"
@@ -93,12 +96,20 @@ static int set_input(struct flame *f, const char *name)
 /* < 0: go on. */
 static int set_option(struct flame *f, int c, char **argv)
 {
-	const char **const texts[256] = {
-		['f'] = &f->from,	   ['t'] = &f->to,	  ['F'] = &f->base_from,
-		['T'] = &f->base_to,	   ['B'] = &f->base_file, ['o'] = &f->output,
-		['u'] = &f->url,	   ['y'] = &f->by,	  ['p'] = &f->pid,
-		['d'] = &f->tid,	   ['c'] = &f->cpu,	  ['g'] = &f->filter.cgroup,
-		['n'] = &f->filter.process};
+	const char **const texts[256] = {['f'] = &f->from,
+					 ['t'] = &f->to,
+					 ['F'] = &f->base_from,
+					 ['T'] = &f->base_to,
+					 ['B'] = &f->base_file,
+					 ['o'] = &f->output,
+					 ['u'] = &f->url,
+					 ['y'] = &f->by,
+					 ['p'] = &f->pid,
+					 ['d'] = &f->tid,
+					 ['c'] = &f->cpu,
+					 ['g'] = &f->filter.cgroup,
+					 ['n'] = &f->filter.process,
+					 ['e'] = &f->event};
 
 	if (c == 'h') {
 		fputs(help, stdout);
@@ -140,6 +151,8 @@ static const struct option options[] = {
 	{"process", required_argument, NULL, 'n'},
 	{"off-cpu", no_argument, NULL, 'O'},
 	{"input", required_argument, NULL, 'i'},
+	{"event", required_argument, NULL, 'e'},
+	{"sample-type", required_argument, NULL, 'e'},
 	{"html", no_argument, NULL, FORMAT_OPTION + PROFILE_HTML},
 	{"folded", no_argument, NULL, FORMAT_OPTION + PROFILE_FOLDED},
 	{"pprof", no_argument, NULL, FORMAT_OPTION + PROFILE_PPROF},
@@ -205,6 +218,8 @@ static int check(struct flame *f)
 		return wrong(
 			"--baseline FILE goes with a FILE; of the agent give --baseline-from, not",
 			f->base_file);
+	if (f->event && !f->path)
+		return wrong("an event is of a FILE; the agent has --off-cpu, not", f->event);
 	choose_format(f);
 	if (!profile_format_is_tree(f->format) && (f->base_from || f->base_to || f->base_file))
 		return wrong("a baseline goes with --html, --folded, --pprof or --json, not with",
@@ -315,10 +330,10 @@ static int resolve_ranges(struct flame *f)
 
 static int run_file(struct flame *f)
 {
-	int r = flame_load_file(&f->sets, f->path, f->input);
+	int r = flame_load_file(&f->sets, f->path, f->input, f->event);
 
 	if (r == 0 && f->base_file)
-		r = flame_load_file(&f->base, f->base_file, f->input);
+		r = flame_load_file(&f->base, f->base_file, f->input, f->event);
 	if (r < 0)
 		return 1;
 	r = resolve_ranges(f);

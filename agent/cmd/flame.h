@@ -8,7 +8,7 @@
 #include "export/profile.h"
 
 struct flame {
-	const char *path, *from, *to, *base_from, *base_to, *base_file, *output, *url, *by;
+	const char *path, *from, *to, *base_from, *base_to, *base_file, *output, *url, *by, *event;
 	const char *pid, *tid, *cpu;
 	struct stacks_filter filter;
 	enum profile_format format;

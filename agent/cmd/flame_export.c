@@ -77,6 +77,7 @@ static void set_about(struct flame *f)
 					  .version = STROBE_VERSION,
 					  .kind = f->filter.kind,
 					  .unit = f->filter.kind == STACKS_OFF ? "" : f->sets.unit};
+	f->about.what = f->sets.what;
 	if (f->sets.uneven && f->format == PROFILE_FOLDED)
 		f->about.unit = "us";
 	f->about.n_cpus = f->sets.sets[f->sets.n - 1]->n_cpus;

@@ -161,11 +161,12 @@ static int load_epoch(struct flame_sets *f, const uint8_t *data, size_t len, con
 
 /* ---- another tool's file ---- */
 
-static int load_foreign(struct flame_sets *f, const char *path, enum import_format format)
+static int load_foreign(struct flame_sets *f, const char *path, enum import_format format,
+			const char *event)
 {
 	struct import_result res;
 	char err[512];
-	int r = import_file(&res, path, format, err, sizeof(err));
+	int r = import_file_event(&res, path, format, event, err, sizeof(err));
 
 	if (r < 0) {
 		msg(MSG_ERROR, "%s: %s", strcmp(path, "-") == 0 ? "standard input" : path, err);
@@ -175,10 +176,13 @@ static int load_foreign(struct flame_sets *f, const char *path, enum import_form
 		msg(MSG_WARN, "%s: %llu of %llu lines make no sense as %s and are left out", path,
 		    (unsigned long long)res.skipped, (unsigned long long)res.lines,
 		    import_format_name(res.format));
-	if (res.others)
-		msg(MSG_WARN, "%s: %llu samples of other events than %s are left out", path,
-		    (unsigned long long)res.others, res.event);
+	if (res.others && !event)
+		msg(MSG_WARN,
+		    "%s: %llu samples of other events than %s are left out; --event NAME takes "
+		    "those",
+		    path, (unsigned long long)res.others, res.event);
 	memcpy(f->unit, res.unit, sizeof(f->unit));
+	memcpy(f->what, res.event, sizeof(f->what));
 	f->uneven = res.format == IMPORT_TRACE;
 	return add_set(f, res.stacks);
 }
@@ -214,7 +218,17 @@ static enum file_kind look(const char *path, uint8_t **data, size_t *len)
 	return n > 16 && epoch_head(p, n, &head) != -EBADMSG ? FILE_EPOCH : FILE_FOREIGN;
 }
 
-int flame_load_file(struct flame_sets *ret, const char *path, enum import_format format)
+/* -EINVAL, said: a capture is no file of another tool. */
+static int no_events(const char *path)
+{
+	msg(MSG_ERROR,
+	    "%s: it is strobe's own, without events to choose from; --off-cpu shows the other kind",
+	    path);
+	return -EINVAL;
+}
+
+int flame_load_file(struct flame_sets *ret, const char *path, enum import_format format,
+		    const char *event)
 {
 	struct flame_sets f = {0};
 	_cleanup_free_ uint8_t *data = NULL;
@@ -224,12 +238,14 @@ int flame_load_file(struct flame_sets *ret, const char *path, enum import_format
 
 	if (format == IMPORT_ANY && strcmp(path, "-") != 0)
 		kind = look(path, &data, &len);
-	if (kind == FILE_CAPTURE)
+	if (kind != FILE_FOREIGN && event)
+		r = no_events(path);
+	else if (kind == FILE_CAPTURE)
 		r = load_capture(&f, path);
 	else if (kind == FILE_EPOCH)
 		r = load_epoch(&f, data, len, path);
 	else
-		r = load_foreign(&f, path, format);
+		r = load_foreign(&f, path, format, event);
 	if (r < 0) {
 		flame_sets_done(&f);
 		return r;

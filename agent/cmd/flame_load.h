@@ -16,13 +16,16 @@ struct flame_sets {
 	bool has_time;		    /* samples know when */
 	bool has_tasks;		    /* and whose they are */
 	char unit[IMPORT_UNIT_MAX]; /* as of import_result */
+	char what[64];		    /* its event or sample type ("cycles", "inuse_space"), "" */
 	bool uneven;	/* samples stand for times of any length: their number says nothing */
 	char host[256]; /* "": unknown */
 	enum stacks_kind kind; /* what there is more of */
 };
 
-/* 0, or -errno, which was said. format: how to read it; IMPORT_ANY: see what it is. */
-int flame_load_file(struct flame_sets *ret, const char *path, enum import_format);
+/* 0, or -errno, which was said. format: how to read it; IMPORT_ANY: see what it is. event: which of several, as of
+ * import_file_event(); NULL: that with most samples. */
+int flame_load_file(struct flame_sets *ret, const char *path, enum import_format,
+		    const char *event);
 /* target: "/api/v1/profile?...&format=strobe". */
 int flame_load_agent(struct flame_sets *ret, const struct client *, const char *target);
 void flame_sets_done(struct flame_sets *);

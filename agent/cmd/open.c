@@ -22,13 +22,16 @@ static const char help[] =
 	"text, folded stacks, pprof, a Chrome cpuprofile or trace (each also gzipped), or what\n"
 	"'strobe flame --strobe' wrote; -: standard input. 'strobe get', 'strobe flame' and\n"
 	"'strobe status' answer from it, too, with --url. Ctrl-C ends it.\n\n"
+	"  --event NAME           of a file of another tool: which of its events (perf: cycles) "
+	"or\n"
+	"                         sample types (pprof: alloc_space)\n"
 	"  --listen ADDR:PORT     loopback address, port 0 = any free one; or unix:/path\n"
 	"                         (default 127.0.0.1:0)\n\n"
 	"STROBE_TOKEN sets the access token (16 to 128 characters of A-Z a-z 0-9 _ -).\n\n"
 	"Exit status: 0; 1 when the file cannot be read; 2 for a wrong option.\n";
 
 struct opened {
-	const char *path, *listen;
+	const char *path, *listen, *event;
 	struct capture_summary summary;
 	struct open_profile profile;
 	struct log *log;
@@ -42,8 +45,10 @@ struct opened {
 
 static int parse(int argc, char **argv, struct opened *o)
 {
-	static const struct option options[] = {
-		{"listen", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
+						{"event", required_argument, NULL, 'e'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
 	int c;
 
 	o->listen = "127.0.0.1:0";
@@ -55,7 +60,7 @@ static int parse(int argc, char **argv, struct opened *o)
 		}
 		if (c == '?' || c == ':')
 			return option_wrong("open", c, argv);
-		o->listen = optarg;
+		*(c == 'e' ? &o->event : &o->listen) = optarg;
 	}
 	if (optind + 1 != argc) {
 		fprintf(stderr,
@@ -249,7 +254,8 @@ static int open_server(struct opened *o, const struct capture_meta *m, int64_t f
 		.capture_name = base_name(o->path),
 		.kernel = m->kernel,
 		.now_us = end_us,
-		.untimed_profiles = o->profile.sets.n && !o->profile.sets.has_time};
+		.untimed_profiles = o->profile.sets.n && !o->profile.sets.has_time,
+		.profile_unit = o->profile.sets.unit};
 	char err[512] = "";
 	int r = face_make_token(o->token);
 
@@ -357,7 +363,7 @@ static int serve_profile(struct opened *o)
 {
 	const struct flame_sets *f = &o->profile.sets;
 	struct capture_meta m = {.n_cpus = o->profile.n_cpus};
-	int r = open_profile_load(&o->profile, o->path);
+	int r = open_profile_load(&o->profile, o->path, o->event);
 
 	if (r < 0)
 		return r;
@@ -386,7 +392,12 @@ int cmd_open(int argc, char **argv)
 		free(o);
 		return r;
 	}
-	r = open_profile_looks(o->path) ? serve_profile(o) : serve_capture(o);
+	if (o->event && !open_profile_looks(o->path)) {
+		msg(MSG_ERROR, "%s: a capture has no events to choose from", o->path);
+		r = -EINVAL;
+	} else {
+		r = open_profile_looks(o->path) ? serve_profile(o) : serve_capture(o);
+	}
 	server_close(o->server);
 	history_close(o->history);
 	profiles_close(o->profiles);

@@ -61,13 +61,13 @@ static uint16_t count_cpus(const struct stacks *s)
 	return n;
 }
 
-int open_profile_load(struct open_profile *p, const char *path)
+int open_profile_load(struct open_profile *p, const char *path, const char *event)
 {
 	struct flame_sets *f = &p->sets;
 	int r;
 
 	*p = (struct open_profile){0};
-	r = flame_load_file(f, path, IMPORT_ANY);
+	r = flame_load_file(f, path, IMPORT_ANY, event);
 	if (r < 0)
 		return r;
 	p->dated = f->real_off_us != 0;

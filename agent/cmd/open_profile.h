@@ -18,8 +18,8 @@ struct open_profile {
 
 /* Is it worth trying? By its first bytes; what is no regular file is taken to be one. */
 bool open_profile_looks(const char *path);
-/* 0, or -errno, which was said. Its times are above 0, and its wall clock is known or begins with it at 0. */
-int open_profile_load(struct open_profile *ret, const char *path);
+/* event: as of flame_load_file(). 0, or -errno, which was said. Its times are above 0, and its wall clock is known or begins with it at 0. */
+int open_profile_load(struct open_profile *ret, const char *path, const char *event);
 void open_profile_done(struct open_profile *);
 /* Whole seconds, as columns of the heat map are. */
 uint64_t open_profile_end_us(const struct open_profile *);

@@ -61,6 +61,19 @@ const char *profile_format_suffix(enum profile_format f)
 	return formats[f].suffix;
 }
 
+bool profile_is_counted(const struct profile_about *about, uint64_t *ret_bytes)
+{
+	static const char *const names[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+
+	*ret_bytes = 0;
+	if (!about->unit || !*about->unit)
+		return false;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(about->unit, names[i]) == 0)
+			*ret_bytes = (uint64_t)1 << (10 * i);
+	return true;
+}
+
 /* ---- trees ---- */
 
 uint64_t tree_scaled(const struct fold_tree *t, uint64_t base_us)

@@ -190,6 +190,30 @@ static void put_stacks(struct writer *w)
 	emit_close(w->e, '}');
 }
 
+/* Of time on the CPU beside each what its thread has used since the one before: the graph above the tracks. */
+static void put_weights(struct writer *w, const uint32_t *rows, size_t n)
+{
+	const struct stacks_sample *samples = w->s->samples;
+	uint64_t bytes;
+	bool counted = profile_is_counted(w->x->about, &bytes);
+
+	column(w, "weight");
+	for (size_t i = 0; i < n; i++)
+		if (counted)
+			emit_int(w->e, (int64_t)(samples[rows[i]].weight_us * (bytes ? bytes : 1)));
+		else
+			emit_thousandths(w->e, samples[rows[i]].weight_us);
+	emit_close(w->e, ']');
+	emit_key_string(w->e, "weightType", !counted ? "tracing-ms" : bytes ? "bytes" : "samples");
+	column(w, "threadCPUDelta");
+	for (size_t i = 0; i < n; i++)
+		if (counted || samples[rows[i]].kind == STACKS_OFF)
+			emit_null(w->e);
+		else
+			emit_int(w->e, samples[rows[i]].weight_us);
+	emit_close(w->e, ']');
+}
+
 static void put_samples(struct writer *w, size_t a, size_t b)
 {
 	const struct stacks_sample *samples = w->s->samples;
@@ -207,12 +231,7 @@ static void put_samples(struct writer *w, size_t a, size_t b)
 	for (size_t i = a; i < b; i++)
 		emit_thousandths(w->e, samples[rows[i]].at_us - w->x->from_us);
 	emit_close(w->e, ']');
-	column(w, "weight");
-	for (size_t i = a; i < b; i++)
-		emit_thousandths(w->e, samples[rows[i]].weight_us);
-	emit_close(w->e, ']');
-	emit_key_string(w->e, "weightType", "tracing-ms");
-	constant(w, "threadCPUDelta", (uint32_t)(b - a), NULL);
+	put_weights(w, rows + a, b - a);
 	emit_close(w->e, '}');
 }
 
@@ -237,13 +256,15 @@ static void put_thread(struct writer *w, size_t a, size_t b)
 {
 	const struct stacks *s = w->s;
 	const struct stacks_task *t = &s->tasks[s->samples[w->x->by_thread.rows[a]].task];
+	const char *comm = stacks_text(s, t->comm),
+		   *process = stacks_text(s, t->process ? t->process : t->comm);
 
 	use_samples(w, a, b);
 	emit_open(w->e, '{');
-	emit_key_string(w->e, "name", stacks_text(s, t->comm));
+	emit_key_string(w->e, "name", *comm ? comm : profile_title(w->x->about));
 	emit_key(w->e, "isMainThread");
 	emit_bool(w->e, t->pid == t->tid);
-	emit_key_string(w->e, "processName", stacks_text(s, t->process ? t->process : t->comm));
+	emit_key_string(w->e, "processName", *process ? process : profile_title(w->x->about));
 	emit_key_string(w->e, "processType", "default");
 	emit_key_int(w->e, "pid", t->pid);
 	emit_key_int(w->e, "tid", t->tid);
@@ -303,7 +324,7 @@ static void put_meta(struct writer *w)
 	emit_key_int(e, "preprocessedProfileVersion", 41);
 	emit_key_int(e, "version", 24);
 	emit_key_int(e, "processType", 0);
-	emit_key_string(e, "product", a->title ? a->title : "strobe");
+	emit_key_string(e, "product", profile_title(a));
 	if (a->host && *a->host)
 		emit_key_string(e, "oscpu", a->host);
 	emit_key(e, "sampleUnits");

@@ -6,6 +6,14 @@
 #include "export/emit.h"
 #include "profile/epoch.h"
 
+/* Are weights no times, and if bytes how many 1 of them is ("MiB"); 0: none. */
+bool profile_is_counted(const struct profile_about *, uint64_t *ret_bytes);
+
+static inline const char *profile_title(const struct profile_about *about)
+{
+	return about->title && *about->title ? about->title : "strobe";
+}
+
 /* ---- trees ---- */
 
 static inline const char *tree_text(const struct fold_tree *t, uint32_t string)

@@ -151,7 +151,9 @@ static void put_samples(struct writer *w, const struct profile_about *about,
 			const struct keys *keys)
 {
 	const struct fold_tree *t = w->t;
-	int64_t unit = about->unit && *about->unit ? 1 : 1000; /* ns a us */
+	uint64_t bytes;
+	bool counted = profile_is_counted(about, &bytes);
+	int64_t unit = counted ? (int64_t)(bytes ? bytes : 1) : 1000; /* ns a us */
 
 	for (uint32_t i = 1; i < t->n_nodes; i++)
 		if (!tree_is_task(&t->nodes[i]))
@@ -171,12 +173,12 @@ static void put_samples(struct writer *w, const struct profile_about *about,
 
 static void put_types(struct writer *w, const struct profile_about *about)
 {
-	bool units = about->unit && *about->unit;
+	uint64_t bytes;
+	bool units = profile_is_counted(about, &bytes);
+	const char *what = about->what && *about->what ? about->what : about->unit;
 	uint32_t samples = put_text(w, "samples"), count = put_text(w, "count");
-	uint32_t type = put_text(w, units			? about->unit
-				    : about->kind == STACKS_OFF ? "off-cpu"
-								: "cpu");
-	uint32_t unit = put_text(w, units ? about->unit : "nanoseconds");
+	uint32_t type = put_text(w, units ? what : about->kind == STACKS_OFF ? "off-cpu" : "cpu");
+	uint32_t unit = put_text(w, !units ? "nanoseconds" : bytes ? "bytes" : "count");
 
 	pb_uint(&w->message, 1, samples);
 	pb_uint(&w->message, 2, count);

@@ -25,11 +25,15 @@ static void put_frames(const struct stacks *s, struct emit *e)
 	emit_close(e, '}');
 }
 
-static void put_thread_name(const struct stacks *s, const struct stacks_task *t, struct emit *e)
+static void put_thread_name(const struct profile_set *x, const struct stacks_task *t,
+			    struct emit *e)
 {
+	const struct stacks *s = x->s;
 	char name[256];
 
-	if (t->tid == t->pid || !t->tid)
+	if (!t->pid && !t->tid && !*stacks_text(s, t->comm))
+		snprintf(name, sizeof(name), "%.200s", profile_title(x->about));
+	else if (t->tid == t->pid || !t->tid)
 		snprintf(name, sizeof(name), "%.200s %u", stacks_text(s, t->comm), t->pid);
 	else
 		snprintf(name, sizeof(name), "%.100s %u/%u %.100s",
@@ -38,11 +42,13 @@ static void put_thread_name(const struct stacks *s, const struct stacks_task *t,
 	emit_key_string(e, "name", name);
 }
 
-static const char *unit_name(const struct profile_about *about)
+static const char *unit_name(const struct profile_about *about, uint64_t *ret_each)
 {
-	if (!about->unit || !*about->unit)
-		return "microseconds";
-	return about->unit[0] == 'b' ? "bytes" : "none";
+	bool counted = profile_is_counted(about, ret_each);
+	bool bytes = *ret_each != 0;
+
+	*ret_each += !bytes;
+	return !counted ? "microseconds" : bytes ? "bytes" : "none";
 }
 
 /* Rows [a, b) are one thread's. */
@@ -51,18 +57,18 @@ static void put_profile(const struct profile_set *x, size_t a, size_t b, uint32_
 {
 	const struct stacks *s = x->s;
 	const uint32_t *rows = x->by_thread.rows;
-	uint64_t sum = 0;
+	uint64_t sum = 0, each;
 
 	emit_open(e, '{');
 	emit_key_string(e, "type", "sampled");
-	put_thread_name(s, &s->tasks[s->samples[rows[a]].task], e);
-	emit_key_string(e, "unit", unit_name(x->about));
+	put_thread_name(x, &s->tasks[s->samples[rows[a]].task], e);
+	emit_key_string(e, "unit", unit_name(x->about, &each));
 	emit_key(e, "samples");
 	emit_open(e, '[');
 	for (size_t i = a; i < b; i++) {
 		size_t n = profile_path(s, s->samples[rows[i]].node, path, PROFILE_DEPTH_MAX);
 
-		sum += s->samples[rows[i]].weight_us;
+		sum += s->samples[rows[i]].weight_us * each;
 		emit_open(e, '[');
 		for (size_t k = 0; k < n; k++)
 			emit_int(e, path[k]);
@@ -72,7 +78,7 @@ static void put_profile(const struct profile_set *x, size_t a, size_t b, uint32_
 	emit_key(e, "weights");
 	emit_open(e, '[');
 	for (size_t i = a; i < b; i++)
-		emit_int(e, s->samples[rows[i]].weight_us);
+		emit_int(e, (int64_t)(s->samples[rows[i]].weight_us * each));
 	emit_close(e, ']');
 	emit_key_int(e, "startValue", 0);
 	emit_key_int(e, "endValue", (int64_t)sum);
@@ -113,7 +119,7 @@ int profile_speedscope(const struct profile_set *x, struct emit *e)
 	emit_key_string(e, "$schema", "https://www.speedscope.app/file-format-schema.json");
 	emit_key_string(e, "version", "0.0.1");
 	emit_key_string(e, "exporter", exporter);
-	emit_key_string(e, "name", x->about->title ? x->about->title : "strobe");
+	emit_key_string(e, "name", profile_title(x->about));
 	emit_key_int(e, "activeProfileIndex", heaviest(x));
 	put_frames(x->s, e);
 	emit_key(e, "profiles");

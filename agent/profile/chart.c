@@ -15,6 +15,7 @@ struct charter {
 	struct chart_sample *v;
 	uint32_t n, cap, left_out;
 	uint32_t *map, *path, cap_path; /* of the set being read: node of the tree, + 1 */
+	uint32_t *comms; /* of the set being read, by task: own string + 1; 0: not yet */
 };
 
 int chart_begin(struct charter **ret, const struct chart_request *q)
@@ -48,6 +49,7 @@ void chart_abort(struct charter *c)
 	free(c->v);
 	free(c->map);
 	free(c->path);
+	free(c->comms);
 	free(c);
 }
 
@@ -123,6 +125,15 @@ static int put_node(struct charter *c, const struct stacks *s, uint32_t node, ui
 	return 0;
 }
 
+static uint32_t comm_of(struct charter *c, const struct stacks *s, uint32_t task)
+{
+	const char *comm = stacks_text(s, s->tasks[task].comm);
+
+	if (!c->comms[task])
+		c->comms[task] = stacks_string(c->names.own, comm, strlen(comm)) + 1;
+	return c->comms[task] - 1;
+}
+
 static int add_samples(struct charter *c, const struct stacks *s, const struct filter *filter)
 {
 	const struct stacks_range range = {c->request.from_us, c->request.to_us};
@@ -136,6 +147,7 @@ static int add_samples(struct charter *c, const struct stacks *s, const struct f
 			.at_us = sample->at_us,
 			.weight_us = sample->weight_us,
 			.tid = s->tasks[sample->task].tid,
+			.pid = s->tasks[sample->task].pid,
 			.cpu = sample->cpu,
 			.kind = sample->kind,
 			.class = sample->flags >> 4,
@@ -147,6 +159,7 @@ static int add_samples(struct charter *c, const struct stacks *s, const struct f
 		sample_weight(&range, sample, &in);
 		if (!in)
 			continue;
+		to.comm = comm_of(c, s, sample->task);
 		r = put_node(c, s, sample->node, &to.node);
 		if (r >= 0)
 			r = put(c, &to);
@@ -162,8 +175,10 @@ int chart_add(struct charter *c, const struct stacks *s)
 	if (r < 0 || !s->has_time)
 		return r;
 	free(c->map);
+	free(c->comms);
 	c->map = calloc(s->n_nodes, sizeof(*c->map));
-	if (!c->map)
+	c->comms = calloc(s->n_tasks, sizeof(*c->comms));
+	if (!c->map || !c->comms)
 		return -ENOMEM;
 	c->map[0] = 1;
 	r = filter_open(&filter, &c->request.filter, s);
@@ -194,6 +209,8 @@ static int write_nodes(const struct charter *c, struct chart *to, struct strings
 		if (n->depth < UINT16_MAX)
 			n->depth++;
 	}
+	for (uint32_t i = 0; i < c->n; i++)
+		c->v[i].comm = strings_out_add(strings, c->v[i].comm);
 	return strings->failed ? -ENOMEM : 0;
 }
 
@@ -201,10 +218,11 @@ int chart_finish(struct charter *c, struct chart **ret)
 {
 	struct chart *to = calloc(1, sizeof(*to));
 	struct strings_out strings = {0};
-	int r = to ? write_nodes(c, to, &strings) : -ENOMEM;
+	int r;
 
+	leave_out(c);
+	r = to ? write_nodes(c, to, &strings) : -ENOMEM;
 	if (r >= 0) {
-		leave_out(c);
 		if (c->n)
 			qsort(c->v, c->n, sizeof(*c->v), by_thread);
 		to->samples = c->v;

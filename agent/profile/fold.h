@@ -136,6 +136,7 @@ struct chart_request {
 struct chart_sample {
 	int64_t at_us;
 	uint32_t weight_us, node, tid; /* node of the chart's own tree */
+	uint32_t pid, comm;	       /* comm: string, of the thread then */
 	uint16_t cpu;
 	uint8_t kind, class;
 };

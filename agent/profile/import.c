@@ -56,6 +56,18 @@ int import_check(struct import *m)
 	return 0;
 }
 
+int import_no_event(struct import *m, const char *what, const char *const *names, size_t n)
+{
+	char list[256] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < n && len + 4 < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "",
+					names[i]);
+	return import_fail(m, -EINVAL, "it has no %s '%.64s', but: %s", what, m->event,
+			   n ? list : "none at all");
+}
+
 static bool ends_with(const char *s, size_t len, const char *end)
 {
 	size_t n = strlen(end);
@@ -252,6 +264,10 @@ static int run(struct import *m, enum import_format f)
 	m->s = m->res->stacks;
 	r = m->s ? choose(m, &f) : import_no_memory(m);
 	m->res->format = f;
+	if (r == 0 && m->event && f != IMPORT_PERF_SCRIPT && f != IMPORT_PPROF)
+		r = import_fail(m, -EINVAL,
+				"it is of the format '%s', which has no events to choose from",
+				import_format_name(f));
 	if (r == 0)
 		r = readers[f].read(m);
 	m->res->lines = m->in.line;
@@ -271,7 +287,13 @@ static int run(struct import *m, enum import_format f)
 int import_file(struct import_result *ret, const char *path, enum import_format f, char *err,
 		size_t err_len)
 {
-	struct import m = {.res = ret, .err = err, .err_len = err_len};
+	return import_file_event(ret, path, f, NULL, err, err_len);
+}
+
+int import_file_event(struct import_result *ret, const char *path, enum import_format f,
+		      const char *event, char *err, size_t err_len)
+{
+	struct import m = {.res = ret, .event = event, .err = err, .err_len = err_len};
 	struct import_result made;
 	int r;
 

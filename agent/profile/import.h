@@ -21,7 +21,8 @@ struct import_result {
 	struct stacks *stacks;
 	enum import_format format;
 	uint64_t lines, skipped; /* of text: those that made no sense */
-	char event[64];	 /* perf script: of the samples that were taken; others were left out */
+	char event
+		[64]; /* perf script: of the samples that were taken; others were left out. pprof: sample type */
 	uint64_t others; /* samples of other events, left out */
 	/* What a weight of 1 is, where weights are no times ("samples", "bytes", "MiB"); "": us. */
 	char unit[IMPORT_UNIT_MAX];
@@ -32,6 +33,10 @@ struct import_result {
 enum { IMPORT_WHOLE_MAX = 256 << 20, IMPORT_JSON_MAX = 128 << 20 };
 int import_file(struct import_result *ret, const char *path, enum import_format, char *err,
 		size_t err_len);
+/* The same, of this event (perf script) or sample type (pprof) where the file has several. -EINVAL: it has none of that
+ * name, err says which it has; or other files than these. NULL: the one with most samples; the default one. */
+int import_file_event(struct import_result *ret, const char *path, enum import_format,
+		      const char *event, char *err, size_t err_len);
 /* The same of bytes in memory. */
 int import_bytes(struct import_result *ret, const void *data, size_t len, enum import_format,
 		 char *err, size_t err_len);

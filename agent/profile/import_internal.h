@@ -45,7 +45,8 @@ int import_rest(struct import_in *, size_t max, char **ret, size_t *len);
 struct import {
 	struct import_in in;
 	struct import_result *res;
-	struct stacks *s; /* res->stacks */
+	struct stacks *s;  /* res->stacks */
+	const char *event; /* that is wanted; NULL: any */
 	char *err;
 	size_t err_len;
 };
@@ -66,6 +67,9 @@ bool import_perf_looks(const char *head, size_t len);
 bool import_folded_looks(const char *head, size_t len);
 bool import_pprof_looks(const char *head, size_t len);
 bool import_cpuprofile_looks(const char *head, size_t len);
+
+/* -EINVAL, and the sentence: what is wanted is none of those. */
+int import_no_event(struct import *, const char *what, const char *const *names, size_t n);
 
 /* ---- frames ---- */
 

@@ -320,6 +320,28 @@ static int take_line(struct perf_read *x, const char *line, size_t len)
 
 /* ---- at the end ---- */
 
+/* "cycles" is "cycles:ppp", too. */
+static bool is_event(const char *name, const char *wanted)
+{
+	size_t n = strlen(wanted);
+
+	return strncmp(name, wanted, n) == 0 && (!name[n] || name[n] == ':');
+}
+
+static int find_event(const struct perf_read *x, uint32_t *ret)
+{
+	const char *names[EVENTS_MAX];
+
+	for (uint32_t i = 0; i < x->n_events; i++) {
+		names[i] = x->events[i].name;
+		if (is_event(names[i], x->m->event)) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return import_no_event(x->m, "event", names, x->n_events);
+}
+
 static uint32_t choose_event(const struct perf_read *x)
 {
 	uint32_t best = 0;
@@ -379,9 +401,9 @@ struct weighing {
 	uint32_t event, weight_us; /* weight_us 0: the period in ns */
 };
 
-static struct weighing weigh(struct perf_read *x)
+static struct weighing weigh(struct perf_read *x, uint32_t chosen)
 {
-	struct weighing w = {.event = choose_event(x)};
+	struct weighing w = {.event = chosen};
 	const char *event = x->events[w.event].name;
 	struct import_result *res = x->m->res;
 	uint64_t period = 0;
@@ -424,7 +446,7 @@ static int add_sample(struct perf_read *x, struct pending *p, const struct weigh
 	bool off = import_perf_is_off_cpu(x->events[p->event].name);
 	uint64_t us = p->period / 1000;
 
-	if (p->event != w->event && !off) {
+	if (p->event != w->event && (!off || x->m->event)) {
 		x->m->res->others++;
 		return 0;
 	}
@@ -442,14 +464,20 @@ static int finish(struct perf_read *x)
 	struct stacks *s = x->s;
 	struct weighing w;
 	uint16_t cpus = 0;
+	uint32_t event = 0;
 	int r = x->open ? put_sample(x) : 0;
 
 	if (r < 0 || !x->n_samples)
 		return r;
+	event = choose_event(x);
+	if (x->m->event)
+		r = find_event(x, &event);
+	if (r < 0)
+		return r;
 	qsort(x->samples, x->n_samples, sizeof(*x->samples), by_time);
 	s->has_time = !x->no_time;
 	s->has_cpu = !x->no_cpu;
-	w = weigh(x);
+	w = weigh(x, event);
 	r = add_tasks(x);
 	for (size_t i = 0; i < x->n_samples && r == 0; i++) {
 		r = add_sample(x, &x->samples[i], &w);

@@ -89,15 +89,45 @@ static double unit_us(struct text t)
 	return 0;
 }
 
-/* The default one, else the last, as pprof itself; beside it, how many samples those are. */
-static void choose_type(struct pprof *x)
+static int no_type(struct pprof *x)
 {
-	struct text unit;
+	char texts[TYPES_MAX][64];
+	const char *names[TYPES_MAX];
+
+	for (uint32_t i = 0; i < x->n_types; i++) {
+		struct text t = pprof_text(x, x->types[i].type);
+
+		snprintf(texts[i], sizeof(texts[i]), "%.*s", (int)(t.len < 60 ? t.len : 60), t.p);
+		names[i] = texts[i];
+	}
+	return import_no_event(x->m, "sample type", names, x->n_types);
+}
+
+/* The one that is wanted, the default one, else the last, as pprof itself. */
+static int find_type(struct pprof *x)
+{
+	const char *event = x->m->event;
 
 	x->chosen = x->n_types ? x->n_types - 1 : 0;
 	for (uint32_t i = 0; x->default_type && i < x->n_types; i++)
 		if (x->types[i].type == x->default_type)
 			x->chosen = i;
+	for (uint32_t i = 0; event && i < x->n_types; i++)
+		if (pprof_is(pprof_text(x, x->types[i].type), event)) {
+			x->chosen = i;
+			return 0;
+		}
+	return event ? no_type(x) : 0;
+}
+
+/* Beside it, how many samples those are. */
+static int choose_type(struct pprof *x)
+{
+	struct text unit;
+	int r = find_type(x);
+
+	if (r < 0)
+		return r;
 	unit = pprof_text(x, x->types[x->chosen].unit);
 	x->to_us = unit_us(unit);
 	x->count = -1;
@@ -115,6 +145,7 @@ static void choose_type(struct pprof *x)
 			       ? pprof_text(x, x->types[x->chosen].type).len
 			       : 60),
 		 pprof_text(x, x->types[x->chosen].type).p);
+	return 0;
 }
 
 /* ---- second pass: what samples refer to ---- */
@@ -302,7 +333,8 @@ static int read_all(struct pprof *x)
 	r = take_head(x);
 	if (r == -EBADMSG)
 		return import_fail(x->m, r, "it is no whole pprof profile (profile.proto)");
-	choose_type(x);
+	if (r == 0)
+		r = choose_type(x);
 	if (r == 0)
 		r = take_tables(x);
 	if (r == 0)
@@ -330,6 +362,23 @@ int import_pprof(struct import *m)
 	return r;
 }
 
+/* A field of a Profile, as far as its tag and the small messages tell. */
+static bool is_field(const struct field *f)
+{
+	struct wire body = f->body;
+	struct field g;
+
+	if (f->number == F_SAMPLE_TYPE || f->number == F_PERIOD_TYPE) {
+		while (next_field(&body, &g))
+			if (g.number > 2 || g.type != 0)
+				return false;
+		return f->type == 2 && !body.bad;
+	}
+	if (f->number >= F_SAMPLE && f->number <= F_STRING)
+		return f->type == 2;
+	return f->number <= 15 && (f->type == 0 || (f->type == 2 && f->number == 13));
+}
+
 /* Text has none of the small numbers that tags and lengths are. */
 bool import_pprof_looks(const char *head, size_t len)
 {
@@ -340,8 +389,8 @@ bool import_pprof_looks(const char *head, size_t len)
 
 	for (size_t i = 0; i < n; i++)
 		small += (unsigned char)head[i] < 9;
-	while (small && next_field(&w, &f) && f.number <= 16 && f.type != 1 && f.type != 5)
+	while (small && next_field(&w, &f) && is_field(&f))
 		fields++;
 	/* The last one may go on behind the head. */
-	return small && fields >= 2 && (w.p == w.end || w.bad);
+	return small && fields >= 3 && (w.p == w.end || w.bad);
 }

@@ -120,8 +120,7 @@ int profiler_open(struct profiler **ret, const struct profiler_config *config, c
 	p->config = *config;
 	p->hz = config->hz;
 	p->hz_max = PROFILER_BURST_HZ_MAX;
-	p->n_cpus =
-		config->host->n_cpus < PROFILER_CPUS_MAX ? config->host->n_cpus : PROFILER_CPUS_MAX;
+	p->n_cpus = profiler_cpus_possible(config->host);
 	p->dump = p->off_dump = true;
 	p->wake = -1;
 	pthread_mutex_init(&p->lock, NULL);

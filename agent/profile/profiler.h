@@ -42,7 +42,7 @@ int profiler_burst(struct profiler *, uint32_t hz, uint32_t seconds);
 struct profiler_state {
 	const char *tier; /* "every CPU", "user stacks of every CPU", "own processes" */
 	char event[24];	  /* "cycles", "cpu-clock" */
-	char reason[192]; /* "", or what is missing and what to set */
+	char reason[256]; /* "", or what is missing and what to set */
 	uint32_t hz;	  /* now */
 	uint32_t base_hz;
 	int64_t burst_until_us;						/* 0: none */

@@ -28,6 +28,7 @@ void profiler_attr_side(struct perf_event_attr *ret)
 	ret->type = PERF_TYPE_SOFTWARE;
 	ret->config = PERF_COUNT_SW_DUMMY;
 	ret->sample_period = 1;
+	ret->read_format = PERF_FORMAT_TOTAL_TIME_ENABLED;
 	ret->exclude_kernel = 1; /* it has no samples; without this it needs more rights */
 	ret->exclude_hv = 1;
 	ret->mmap = ret->mmap2 = ret->comm = ret->comm_exec = ret->task = 1;
@@ -114,18 +115,6 @@ static int read_number(const struct host *host, const char *path, int *ret)
 	return 0;
 }
 
-static bool filtered(const struct host *host)
-{
-	_cleanup_close_ int fd = host_file(host, ROOT_PROC, "self/status");
-	char buf[4096];
-	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
-	const char *line;
-
-	buf[n > 0 ? n : 0] = 0;
-	line = strstr(buf, "\nSeccomp:\t");
-	return line && line[10] != '0';
-}
-
 void profiler_say(struct profiler *p, const char *sentence)
 {
 	char *reason = p->state.reason;
@@ -134,30 +123,6 @@ void profiler_say(struct profiler *p, const char *sentence)
 	if (!sentence[0] || strstr(reason, sentence))
 		return;
 	snprintf(reason + len, size - len, "%s%s", len ? "; " : "", sentence);
-}
-
-/* Why perf_event_open said no, and what to set. */
-static void explain(const struct profiler *p, int err, const char *what, char *ret, size_t size)
-{
-	const struct host *host = p->config.host;
-	int paranoid = 0;
-
-	read_number(host, "sys/kernel/perf_event_paranoid", &paranoid);
-	if (err == -ENOSYS)
-		snprintf(ret, size,
-			 "this kernel has no perf_event_open: it wants CONFIG_PERF_EVENTS");
-	else if (filtered(host) && err == -EPERM)
-		snprintf(ret, size,
-			 "%s: a seccomp filter forbids perf_event_open: allow it in the profile of "
-			 "the container or service, or run outside",
-			 what);
-	else if (err == -EACCES || err == -EPERM)
-		snprintf(
-			ret, size,
-			"%s: needs CAP_PERFMON, or sysctl kernel.perf_event_paranoid=%d (it is %d)",
-			what, p->tier == TIER_OWN ? 2 : 0, paranoid);
-	else
-		snprintf(ret, size, "%s: perf_event_open: %s", what, strerrordesc_np(-err));
 }
 
 /* Opens a tick of this tier and closes it again. */
@@ -226,17 +191,16 @@ int profiler_events_probe(struct profiler *p, char *err, size_t err_len)
 			break;
 	}
 	if (r < 0) {
-		explain(p, r, "profiling", err, err_len);
+		profiler_explain(p->config.host, true, r, "profiling", err, err_len);
 		return r == -EPERM ? -EACCES : r;
 	}
 	snprintf(p->state.event, sizeof(p->state.event), "%s",
 		 p->event_type == PERF_TYPE_HARDWARE ? "cycles" : "cpu-clock");
 	if (p->tier == TIER_OWN) {
-		char why[160];
+		char why[sizeof(p->state.reason)];
 
-		p->tier = TIER_ALL;
-		explain(p, first, "other users' processes and the kernel", why, sizeof(why));
-		p->tier = TIER_OWN;
+		profiler_explain(p->config.host, false, first,
+				 "other users' processes and the kernel", why, sizeof(why));
 		profiler_say(p, why);
 	} else if (p->tier == TIER_ALL_USER) {
 		profiler_say(p, "kernel stacks: need CAP_PERFMON");
@@ -283,7 +247,7 @@ static int open_tick(struct profiler *p, struct profiler_cpu *c)
 
 static size_t off_ring_bytes(const struct profiler *p)
 {
-	size_t share = PROFILER_OFF_RINGS_BYTES / p->n_cpus;
+	size_t share = PROFILER_OFF_RINGS_BYTES / p->config.host->n_cpus;
 
 	if (share > PROFILER_OFF_RING_BYTES)
 		return PROFILER_OFF_RING_BYTES;
@@ -352,6 +316,19 @@ bool profiler_cpu_listed(const char *list, uint32_t n)
 		list = *end == ',' ? end + 1 : "";
 	}
 	return false;
+}
+
+uint32_t profiler_cpus_possible(const struct host *host)
+{
+	_cleanup_close_ int fd = host_file(host, ROOT_SYS, "devices/system/cpu/possible");
+	char buf[256];
+	ssize_t len = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
+	uint32_t n = host->n_cpus;
+
+	buf[len > 0 ? len : 0] = 0;
+	while (n < PROFILER_CPUS_MAX && profiler_cpu_listed(buf, n))
+		n++;
+	return n < PROFILER_CPUS_MAX ? n : PROFILER_CPUS_MAX;
 }
 
 /* Without /sys, all that are configured: those offline fail to open. */
@@ -454,12 +431,44 @@ void profiler_events_switches(struct profiler *p, bool on)
 	p->off_paused = !on;
 }
 
+/* A CPU that went and came back between two looks has lost its events without a word: the list reads the same, and its
+ * rings stay silent. Then the clock of an event stands still; to read it costs that CPU an interrupt. */
+static bool is_deaf(struct profiler_cpu *c)
+{
+	uint64_t heard = c->ring.ring.head + c->switches.ring.head, value[2], was = c->enabled_ns;
+	enum { LOOKS = 3 };
+
+	if (heard != c->heard) {
+		c->heard = heard;
+		c->silent = 0;
+		c->enabled_ns = 0;
+	}
+	if (c->hung_up)
+		return true;
+	if (!c->silent++ || c->silent % LOOKS || read(c->side, value, sizeof(value)) < 0)
+		return false;
+	c->enabled_ns = value[1];
+	return was && was == value[1];
+}
+
 void profiler_events_hotplug(struct profiler *p)
 {
 	char online[sizeof(p->online)];
+	bool deaf = false;
 
 	read_online(p, online, sizeof(online));
-	if (strcmp(online, p->online) == 0)
+	for (size_t i = 0; i < p->n_cpus && p->tier != TIER_OWN; i++) {
+		struct profiler_cpu *c = &p->cpus[i];
+
+		if (c->ring.ring.page && is_deaf(c)) {
+			cpu_close(c);
+			c->enabled_ns = 0;
+			deaf = true;
+		} else if (!c->ring.ring.page) { /* failed to open the last time */
+			deaf = deaf || profiler_cpu_listed(p->online, c->cpu);
+		}
+	}
+	if (!deaf && strcmp(online, p->online) == 0)
 		return;
 	memcpy(p->online, online, sizeof(online));
 	open_online(p);

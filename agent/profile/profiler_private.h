@@ -89,6 +89,9 @@ struct profiler_cpu {
 	struct profiler_ring ring;     /* .ring.page is NULL: not online */
 	struct profiler_ring switches; /* likewise of off */
 	bool hung_up;		       /* it went offline: nothing to wait for */
+	uint64_t heard,
+		enabled_ns; /* at the last look: bytes written to its rings; age of `side` */
+	uint32_t silent;    /* looks since that rose */
 };
 
 /* Processes of ours that are watched (TIER_OWN), and their events. */
@@ -185,6 +188,11 @@ struct profiler {
 };
 
 /* profiler_events.c: which events are opened, and why not others. */
+/* Why perf_event_open gave `err` of `what`, and what to set (own: for own processes alone), in a sentence. */
+void profiler_explain(const struct host *, bool own, int err, const char *what, char *ret,
+		      size_t size);
+/* How many CPUs there may ever be, at most PROFILER_CPUS_MAX: those that are added to a running machine, too. */
+uint32_t profiler_cpus_possible(const struct host *);
 int profiler_events_probe(struct profiler *, char *err, size_t err_len); /* sets the tier */
 int profiler_events_open(struct profiler *);				 /* all rings and events */
 void profiler_events_close(struct profiler *);

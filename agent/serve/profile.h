@@ -33,6 +33,7 @@ struct profile_call {
 	int64_t now_us;
 	uint32_t n_cpus;
 	bool untimed;		     /* of all stacks that are held */
+	const char *unit;	     /* of their weights; "": us */
 	struct stacks_filter filter; /* its strings point into the next two */
 	char cgroup[PROFILE_TEXT_MAX], process[PROFILE_TEXT_MAX];
 	char pattern[PROFILE_TEXT_MAX], module[PROFILE_TEXT_MAX], build_id[BUILD_ID_HEX];

@@ -24,6 +24,8 @@ struct profile_call *profile_call_new(const struct server_config *config, int64_
 	c->why_not = config->no_profiler ? config->no_profiler : "";
 	c->now_us = now_us;
 	c->untimed = config->untimed_profiles;
+	c->unit = config->profile_unit ? config->profile_unit : "";
+	c->about.unit = c->unit;
 	c->n_cpus = config->host->n_cpus;
 	c->filter.cpu = -1;
 	return c;

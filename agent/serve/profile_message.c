@@ -310,9 +310,12 @@ static uint32_t put_thread(struct buf *b, const struct chart *c, uint32_t from)
 	int64_t last_us = 0;
 	size_t at = pb_open(b, 7), list;
 
-	while (to < c->n_samples && c->samples[to].tid == c->samples[from].tid)
+	while (to < c->n_samples && c->samples[to].tid == c->samples[from].tid &&
+	       c->samples[to].pid == c->samples[from].pid)
 		to++;
+	pb_uint(b, 1, c->samples[from].pid);
 	pb_uint(b, 2, c->samples[from].tid);
+	pb_string(b, 3, c->text + c->strings[c->samples[to - 1].comm]); /* the last it had */
 	list = pb_open(b, 4);
 	for (uint32_t i = from; i < to; i++) {
 		buf_varint(b, zigzag_encode(c->samples[i].at_us - last_us));
@@ -430,5 +433,6 @@ void profile_put_state(struct buf *b, uint32_t req, const struct profile_call *c
 	pb_int(b, 18, c->now_us);
 	pb_uint(b, 19, c->n_cpus);
 	pb_uint(b, 20, c->untimed);
+	pb_string(b, 21, c->unit);
 	close_message(b, at, body);
 }

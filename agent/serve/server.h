@@ -41,7 +41,9 @@ struct server_config {
 	struct profiler *profiler; /* that fills them; NULL: none runs */
 	const char *no_profiler;   /* why, and what to do; outlives the server */
 	bool untimed_profiles;	   /* nobody knows when their stacks were seen */
-	size_t result_bytes;	   /* for all results of queries together; 0: 64 MiB, the most */
+	const char
+		*profile_unit; /* what their weights are where they are no times; NULL or "": us */
+	size_t result_bytes;   /* for all results of queries together; 0: 64 MiB, the most */
 };
 
 /* Binds and listens; the strings of the config must outlive the server. 0; -EADDRINUSE, -EACCES,

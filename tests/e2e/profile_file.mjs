@@ -8,8 +8,8 @@ import { assert, equal, onEnd, openPage, strobe, tests, until } from './lib.mjs'
 const t = tests();
 const fixtures = new URL('../fixtures/profiles/', import.meta.url).pathname;
 
-async function opened(name) {
-  const child = spawn(strobe, ['open', join(fixtures, name)], { stdio: ['ignore', 'pipe', 'ignore'] });
+async function opened(name, ...args) {
+  const child = spawn(strobe, ['open', join(fixtures, name), ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   onEnd(() => child.kill());
   let out = '';
   child.stdout.on('data', (d) => (out += d));
@@ -45,6 +45,19 @@ t('a profile without times has a flame graph of all, and no map', async () => {
   equal(await samples(page), 25, 'samples');
   await page.waitForSelector('.hm', { state: 'hidden' });
   equal(seen.errors.join('\n'), '', 'errors');
+});
+
+t('a heap profile is of bytes, or of objects when those are asked for; nowhere of CPU time', async () => {
+  const { page, seen } = await opened('go.heap.pb.gz');
+  await page.waitForFunction(() => document.querySelector('[data-n]')?.textContent.includes('MiB'), null, { timeout: 10000 });
+  const { x, y, height } = await page.locator('canvas.flame').boundingBox();
+  await page.mouse.move(x + 300, y + height - 28); // the frame on the root
+  await page.waitForFunction(() => document.querySelector('[data-details]')?.textContent.includes('total'));
+  const text = await page.locator('[data-details]').first().innerText();
+  assert(/total\s+[\d,.]+ (KiB|MiB|bytes)/.test(text) && !/CPU time|samples/.test(text), `not of bytes: ${text}`);
+  equal(seen.errors.join('\n'), '', 'errors');
+  const objects = await opened('go.heap.pb.gz', '--event', 'alloc_objects');
+  await objects.page.waitForFunction(() => document.querySelector('[data-n]')?.textContent.includes('alloc_objects'), null, { timeout: 10000 });
 });
 
 await t.run();

@@ -8,6 +8,7 @@
  */
 #include "store.h"
 
+#include "profile/profiles.h"
 #include "serve/private.h"
 
 #include "strobe.pb-c.h"
@@ -15,7 +16,7 @@
 #include <sys/eventfd.h>
 
 enum step { CONNECT, MESSAGE, WRITEABLE, TICK, TICKS, CLOSE, CHOKE, QUERY };
-enum { CLIENTS = 2, STEPS_MAX = 400, MANY_TICKS = 12, MESSAGE_LIMIT = 1 << 20 };
+enum { FUZZ_PID = 4711, CLIENTS = 2, STEPS_MAX = 400, MANY_TICKS = 12, MESSAGE_LIMIT = 1 << 20 };
 
 struct client {
 	void *session; /* what lws would keep for the connection */
@@ -27,6 +28,7 @@ static struct client clients[CLIENTS];
 static struct feeder feeder;
 static struct log *the_log;
 static struct history *history;
+static struct profiles *profiles;
 static unsigned n_ticks;
 
 static struct client *client_of(struct lws *wsi)
@@ -200,7 +202,7 @@ static void do_step(enum step step, struct client *c)
 /* ---- seeds: what a dashboard does ---- */
 
 struct script {
-	uint8_t bytes[4096];
+	uint8_t bytes[8192];
 	size_t len;
 };
 
@@ -263,6 +265,72 @@ static void add_range(struct script *s)
 	add_message(s, &m);
 }
 
+/* Each question about stacks. */
+static void add_profile(struct script *s, unsigned k)
+{
+	Strobe__V1__ProfileFilter filter = STROBE__V1__PROFILE_FILTER__INIT;
+	Strobe__V1__TimeRange times[2] = {STROBE__V1__TIME_RANGE__INIT,
+					  STROBE__V1__TIME_RANGE__INIT};
+	Strobe__V1__TimeRange *range = &times[0], *base = &times[1];
+	Strobe__V1__ProfilerRequest profiler = STROBE__V1__PROFILER_REQUEST__INIT;
+	Strobe__V1__HeatRequest heat = STROBE__V1__HEAT_REQUEST__INIT;
+	Strobe__V1__FlameRequest flame = STROBE__V1__FLAME_REQUEST__INIT;
+	Strobe__V1__FlameChartRequest chart = STROBE__V1__FLAME_CHART_REQUEST__INIT;
+	Strobe__V1__LinesRequest lines = STROBE__V1__LINES_REQUEST__INIT;
+	Strobe__V1__ClientMessage m = STROBE__V1__CLIENT_MESSAGE__INIT;
+
+	*range = (Strobe__V1__TimeRange){.base = range->base,
+					 .from_us = FUZZ_FIRST_US + 1000000,
+					 .to_us = FUZZ_FIRST_US + 2000000};
+	*base = (Strobe__V1__TimeRange){
+		.base = base->base, .from_us = FUZZ_FIRST_US, .to_us = FUZZ_FIRST_US + 1000000};
+	filter.off_cpu = k == 1;
+	filter.pid = k == 2 ? FUZZ_PID : 0;
+	filter.tid = k == 2 ? FUZZ_PID + 1 : 0;
+	filter.process = (char *)(uintptr_t)(k ? "" : "proc0");
+	profiler.req = 9;
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_PROFILER;
+	m.profiler = &profiler;
+	add_message(s, &m);
+	heat.req = 10;
+	heat.from_us = FUZZ_FIRST_US;
+	heat.column_us = 1000000;
+	heat.n_columns = 3;
+	heat.by = (Strobe__V1__HeatBy)(k * 2);
+	heat.n_rows = 50;
+	heat.filter = &filter;
+	heat.pattern = (char *)(uintptr_t) "f[1-3]$";
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_HEAT;
+	m.heat = &heat;
+	add_message(s, &m);
+	flame.req = 11;
+	flame.n_ranges = flame.n_baseline = 1;
+	flame.ranges = &range;
+	flame.baseline = &base;
+	flame.filter = &filter;
+	flame.by_process = flame.by_thread = k == 0;
+	flame.elided = k == 2;
+	flame.tasks = 5;
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_FLAME;
+	m.flame = &flame;
+	add_message(s, &m);
+	add_step(s, QUERY);
+	chart.req = 12;
+	chart.from_us = FUZZ_FIRST_US;
+	chart.to_us = range->to_us;
+	chart.filter = &filter;
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_CHART;
+	m.chart = &chart;
+	add_message(s, &m);
+	lines.req = 13;
+	lines.module = (char *)(uintptr_t) "/nowhere/a";
+	lines.build_id = (char *)(uintptr_t) "00112233";
+	lines.addr = 0x1000;
+	m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_LINES;
+	m.lines = &lines;
+	add_message(s, &m);
+}
+
 static void fuzz_seeds(void)
 {
 	static const uint32_t levels[] = {1, 2, 10};
@@ -283,6 +351,9 @@ static void fuzz_seeds(void)
 			add_step(&s, i % 3 ? WRITEABLE : TICK);
 		add_range(&s);
 		add_step(&s, QUERY);
+		add_profile(&s, k);
+		for (int i = 0; i < 12; i++)
+			add_step(&s, i % 2 ? WRITEABLE : QUERY);
 		m.of_case = STROBE__V1__CLIENT_MESSAGE__OF_PING;
 		m.ping = &ping;
 		add_message(&s, &m);
@@ -301,12 +372,57 @@ static void fuzz_seeds(void)
 
 /* ---- the run of one input ---- */
 
+/* Three seconds of two threads and a few functions, on the CPU and off it; nothing here adds to them later. */
+static void open_profiles(void)
+{
+	static const struct profiles_config config = {
+		.memory_bytes = 4 << 20, .boot_id = "fuzz", .n_cpus = 2};
+	struct stacks *s;
+
+	FUZZ_CHECK(profiles_open(&profiles, &config) == 0);
+	s = profiles_begin(profiles);
+	FUZZ_CHECK(s);
+	s->hz = 99;
+	for (uint32_t i = 0; i < 300; i++) {
+		char name[16];
+		uint32_t node = 0;
+
+		snprintf(name, sizeof(name), "proc%u", i % 2);
+		struct stacks_task t = {.pid = FUZZ_PID,
+					.tid = FUZZ_PID + i % 2,
+					.comm = stacks_string(s, name, strlen(name)),
+					.process = stacks_string(s, "proc0", 5),
+					.cgroup = stacks_string(s, "/a/b", 4)};
+		struct stacks_sample sample = {.at_us = FUZZ_FIRST_US + (int64_t)i * 10000,
+					       .task = stacks_task(s, &t),
+					       .weight_us = 10101,
+					       .cpu = (uint16_t)(i % 2),
+					       .kind = i % 5 ? STACKS_CPU : STACKS_OFF,
+					       .flags = (uint8_t)(i % 5 ? 0 : i % 6 << 4)};
+
+		for (uint32_t k = 0; k < 1 + i % 7; k++) {
+			struct stacks_frame f = {.type = (uint8_t)(k % STACKS_TYPES),
+						 .addr = 0x1000 + k * 16};
+
+			snprintf(name, sizeof(name), "f%u", (i / 7 + k) % 9);
+			f.name = stacks_string(s, name, strlen(name));
+			f.module = stacks_module(s, "/nowhere/a", "00112233");
+			node = stacks_node(s, node, stacks_frame(s, &f));
+		}
+		sample.node = node;
+		FUZZ_CHECK(stacks_add(s, &sample) == 0);
+	}
+	profiles_end(profiles, FUZZ_FIRST_US + 3000000, 0);
+}
+
 static void begin(void)
 {
 	static const struct host host = {.name = "fuzz", .n_cpus = 2};
 
-	if (!the_log)
+	if (!the_log) {
 		the_log = fuzz_log(&feeder);
+		open_profiles();
+	}
 	FUZZ_CHECK(log_reset(the_log) == 0);
 	FUZZ_CHECK(history_open(&history, &(struct history_config){.log = the_log}) == 0);
 	server = (struct server){
@@ -314,6 +430,7 @@ static void begin(void)
 			   .log = the_log,
 			   .history = history,
 			   .host = &host,
+			   .profiles = profiles,
 			   .rate_hz = 10},
 	};
 	tail_init(&server.tail, the_log);

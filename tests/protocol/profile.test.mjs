@@ -167,7 +167,7 @@ it('flame chart: samples of a thread in order of time', async () => {
   const all = await parts(c, flameChartRequest({ req: 40, fromUs: burned.from, toUs: burned.to, filter: { tid: spin.pid } }), 'chart');
   const rows = all.flatMap((m) => m.threads), n = all.reduce((a, m) => a + m.parent.length, 0);
   assert.equal(rows.length, 1);
-  assert.equal(rows[0].tid, spin.pid);
+  assert.deepEqual([rows[0].tid, rows[0].pid, rows[0].comm], [spin.pid, spin.pid, 'sh']);
   let at = 0n;
   for (const [i, d] of rows[0].at_us.entries()) { at += d; assert.ok(!i || d >= 0n); assert.ok(Number(at) >= burned.from - 1 && Number(at) < burned.to + 1); assert.ok(rows[0].node[i] < n); }
   near(rows[0].at_us.length, burned.cpu * 99 / 1e6, 0.25, 'samples');

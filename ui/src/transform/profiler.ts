@@ -178,6 +178,8 @@ export interface ProfilerState {
   readonly nCpus: number;
   /** Nobody knows when the stacks were seen: there is no map. */
   readonly untimed: boolean;
+  /** What weights are where they are no times; "": µs. */
+  readonly unit: string;
 }
 
 export async function askProfiler(): Promise<Got<ProfilerState>> {
@@ -206,6 +208,7 @@ export async function askProfiler(): Promise<Got<ProfilerState>> {
       nowUs: Number(p.nowUs),
       nCpus: p.nCpus,
       untimed: p.untimed,
+      unit: p.unit,
     },
   };
 }

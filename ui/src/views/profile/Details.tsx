@@ -4,13 +4,13 @@ import { useEffect, useState } from 'preact/hooks';
 import { nameOf, type Tree } from '../../transform/flame/tree';
 import type { FlameActions } from './FlameBox';
 import {
+  amountText,
   changeOf,
   changeText,
-  countText,
+  counted,
   type Measure,
   originText,
   rootText,
-  samplesOf,
   shareText,
   timeText,
 } from './words';
@@ -61,7 +61,7 @@ export function Details({
   const { off, sum } = measure;
   const whole = tree.total[0]! || 1;
   const [total, self] = [tree.total[node]!, tree.self[node]!];
-  const amount = (us: number) => (off ? timeText(us) : countText(samplesOf(us, sum)));
+  const amount = (us: number) => amountText(us, sum, off);
   const based = tree.baseTotal.length > 0 && measure.baseline !== null;
   const name =
     node === 0 ? (rootLabel ?? rootText({ tree, sum, baseline: null, leftOut: 0 }, off)) : nameOf(tree, node);
@@ -84,7 +84,7 @@ export function Details({
           change <b>{changeText(changeOf(tree, node, measure), off)}</b>
         </span>
       )}
-      {!off && (
+      {!off && !counted.value && (
         <span class="kv opt">
           CPU time <b>{timeText(total)}</b>
         </span>

@@ -3,7 +3,7 @@ import { useMemo, useState } from 'preact/hooks';
 import { flameColours } from '../../charts/flame/colours';
 import { functions, type SortBy, sorted } from '../../transform/flame/table';
 import type { Profile, Tree } from '../../transform/flame/tree';
-import { changeText, countText, type Measure, rate, samplesOf, shareText, timeText } from './words';
+import { amountText, changeText, counted, countText, type Measure, rate, shareText } from './words';
 
 const MOST = 400;
 const KINDS = ['unknown', 'user', 'library', 'kernel', 'jit', 'inlined', 'task'] as const;
@@ -34,7 +34,7 @@ export function FnTable({
   const k = flameColours();
   const whole = tree.total[0] || 1;
   const most = Math.max(1, ...rows.slice(0, 1).map((r) => r.self), ...rows.slice(0, MOST).map((r) => r.self));
-  const amount = (us: number) => (off ? timeText(us) : countText(samplesOf(us, profile.sum)));
+  const amount = (us: number) => amountText(us, profile.sum, off);
   const head = (id: SortBy, label: string, left = false) => (
     <th
       scope="col"
@@ -62,7 +62,7 @@ export function FnTable({
         </colgroup>
         <thead>
           <tr>
-            {head('self', off ? 'self' : 'self samples')}
+            {head('self', off || counted.value ? 'self' : 'self samples')}
             <th scope="col">%</th>
             {head('total', 'total')}
             <th scope="col">%</th>

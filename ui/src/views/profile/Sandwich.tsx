@@ -5,7 +5,7 @@ import { sandwich } from '../../transform/flame/edit';
 import { functions, sorted } from '../../transform/flame/table';
 import type { Profile, Tree } from '../../transform/flame/tree';
 import { type FlameActions, FlameBox } from './FlameBox';
-import { countText, samplesOf, shareText, timeText } from './words';
+import { amountUnit, shareText } from './words';
 
 const MOST = 300;
 
@@ -29,7 +29,7 @@ export function Sandwich(props: {
   const whole = tree.total[0] || 1;
   const of = (t: Tree): Profile => ({ ...profile, tree: t, leftOut: 0 });
   const total = two.callees.total[0] ?? 0;
-  const amount = props.off ? timeText(total) : `${countText(samplesOf(total, profile.sum))} samples`;
+  const amount = amountUnit(total, profile.sum, props.off);
   const rootLabel = `${at} · ${amount} · ${shareText(total / whole)}`;
   const graph = {
     rootLabel,

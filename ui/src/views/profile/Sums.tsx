@@ -1,12 +1,18 @@
 // How much a flame graph stands on.
 import type { Sum } from '../../transport/profile';
-import { countText, hzText, shareText, timeText } from './words';
+import { counted, countedText, countText, hzText, shareText, timeText } from './words';
 
 /** Below so many samples shares mean little. */
 export const FEW = 50;
 
 /** n, Hz, lost and shallow: beside every flame graph. */
 export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
+  if (counted.value)
+    return (
+      <span class="kv" data-n={sum.n}>
+        <b>{countedText(sum.weightUs, counted.value)}</b>
+      </span>
+    );
   return (
     <>
       <span class={`kv${sum.n < FEW && !off ? ' warn' : ''}`} data-n={sum.n}>

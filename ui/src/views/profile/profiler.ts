@@ -4,6 +4,7 @@ import { sched } from '../../charts/sched';
 import { store } from '../../store/store';
 import { askProfiler, type ProfilerState } from '../../transform/profiler';
 import { token } from '../../transport/token';
+import { counted } from './words';
 
 /** undefined: not known yet; null: this agent has none. */
 export const profiler = signal<ProfilerState | null | undefined>(undefined);
@@ -26,6 +27,7 @@ async function look(): Promise<void> {
   asking = false;
   if (value) {
     profiler.value = value;
+    counted.value = value.unit;
     // A file whose stacks have no times has no map.
     document.documentElement.toggleAttribute('data-untimed', value.untimed);
   } else if (why && why.code !== 0 && why.code !== 429) {

@@ -1,4 +1,5 @@
 // What a profile says in words: times, samples, shares, changes in CPUs.
+import { signal } from '@preact/signals';
 import type { Profile, Tree } from '../../transform/flame/tree';
 import type { Sum } from '../../transport/profile';
 
@@ -9,6 +10,30 @@ export function timeText(us: number): string {
   if (us < 99_950_000) return `${Math.round(us / 1000).toLocaleString('en-US')} ms`;
   return `${Math.round(us / 1e6).toLocaleString('en-US')} s`;
 }
+
+/** What weights are where they are no times, as in a heap profile of another tool: "bytes", "MiB", "samples",
+ *  "alloc_objects"; "": microseconds. */
+export const counted = signal('');
+
+const POWERS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** "312 bytes", "4.2 MiB", "11,176 alloc_objects": a weight that is no time. */
+export function countedText(v: number, unit: string): string {
+  let power = POWERS.indexOf(unit);
+  if (power < 0) return `${countText(v)} ${unit}`;
+  for (; v >= 1024 && power + 1 < POWERS.length; power++) v /= 1024;
+  return `${v < 99.95 && power > 0 ? v.toFixed(1) : countText(v)} ${POWERS[power]}`;
+}
+
+/** A weight for people: off the CPU a time, on it samples, else what it is. */
+export function amountText(us: number, s: Sum, off: boolean): string {
+  if (counted.value) return countedText(us, counted.value);
+  return off ? timeText(us) : countText(samplesOf(us, s));
+}
+
+/** The same with its unit always: "4,512 samples". */
+export const amountUnit = (us: number, s: Sum, off: boolean): string =>
+  `${amountText(us, s, off)}${off || counted.value ? '' : ' samples'}`;
 
 export const countText = (n: number) => Math.round(n).toLocaleString('en-US');
 
@@ -57,7 +82,7 @@ export function changeScale(t: Tree, m: Measure): number {
 /** "all · 12,518 samples · +2.7 CPUs". */
 export function rootText(p: Profile, off: boolean): string {
   const m = { off, sum: p.sum, baseline: p.baseline };
-  const parts = ['all', off ? `${timeText(p.sum.weightUs)} blocked` : `${countText(p.sum.n)} samples`];
+  const parts = ['all', `${amountUnit(p.sum.weightUs, p.sum, off)}${off ? ' blocked' : ''}`];
   if (p.baseline && p.tree.n) parts.push(changeText(changeOf(p.tree, 0, m), off));
   return parts.join(' · ');
 }
