@@ -169,13 +169,16 @@ deps: ## install what building needs (Debian packages; says what first)
 deps-check: ## install what the tests need besides
 	$(Q).ci/deps $(deps_check)
 
+# As many compilers at once as there are CPUs, unless make was told how many.
+jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
+
 # Two makes: pkg-config answers only after the packages are there.
 run: deps ## install what is needed, build, start the agent and print its URL
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory $(jobs) all
 	$(Q)exec $(B)/strobe run $(ARGS)
 
 check: deps-check ## install what is needed, build, run every test
-	$(Q)$(MAKE) --no-print-directory check-all
+	$(Q)$(MAKE) --no-print-directory $(jobs) check-all
 
 # The tests' Node is the one that built the page: the host's, or a newer one under $(B)/node.
 test_env = B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) PATH=$(abspath $(B))/node/node_modules/.bin:$$PATH
