@@ -22,16 +22,18 @@ one() {
 	start=$(date +%s)
 	timeout -k 10 "${TEST_TIMEOUT:-600}" "$t" >"$out" 2>&1 </dev/null &
 	pid=$!
-	trap 'kill $pid; wait $pid; exit 1' HUP INT TERM
+	trap 'kill $pid; wait $pid; exit 255' HUP INT TERM # 255: xargs starts no more
+	echo $$ >"$RUN_RESULTS/pids/$$"
 	wait $pid
 	status=$?
 	seconds=$(($(date +%s) - start))
-	cpu=$(times | awk 'END { split($1, u, "[ms]"); split($2, s, "[ms]"); printf "%.0f", (u[1] + s[1]) * 60 + u[2] + s[2] }')
+	times >"$out.times" # not in a shell below this one, which has none of its own
+	cpu=$(awk 'END { split($1, u, "[ms]"); split($2, s, "[ms]"); printf "%.0f", (u[1] + s[1]) * 60 + u[2] + s[2] }' "$out.times")
 	[ -z "${TEST_LOGS:-}" ] || cp "$out" "$TEST_LOGS/$name.$RUN_TRY.log"
 	[ $status -ne 124 ] && [ $status -ne 137 ] || echo "killed after $seconds s" >>"$out"
 	report >"$out.report"
 	flock "$RUN_RESULTS/lock" cat "$out.report"
-	rm -f "$out" "$out.report"
+	rm -f "$out" "$out.report" "$out.times" "$RUN_RESULTS/pids/$$"
 }
 
 # What is printed of one program; its figures go to the list.
@@ -74,12 +76,13 @@ manner() {
 	sed -n 's/^.*run\.sh: \(alone\|beside\)\>.*/\1/p' "$source" | head -n 1
 }
 
-# pool JOBS TRY TEST... [with a command before each in $before]
+# pool JOBS TRY TEST...: $before, a command, is put before each.
 pool() {
 	jobs=$1 try=$2
 	shift 2
 	# shellcheck disable=SC2086
-	[ $# -eq 0 ] || printf '%s\n' "$@" | RUN_TRY=$try xargs -n 1 -P "$jobs" $before "$self"
+	[ $# -eq 0 ] || printf '%s\n' "$@" | RUN_TRY=$try xargs -n 1 -P "$jobs" $before "$self" &
+	wait $! # where a signal is heard at once
 }
 
 # Those that failed, again, one by one.
@@ -103,8 +106,10 @@ self=$0 before=
 RUN_RESULTS=$(mktemp -d) || exit 1
 export RUN_RESULTS
 trap 'rm -rf "$RUN_RESULTS"' EXIT
-trap 'exit 1' HUP INT TERM
+mkdir "$RUN_RESULTS/pids"
 : >"$RUN_RESULTS/lock"
+# shellcheck disable=SC2046
+trap 'kill $(cat "$RUN_RESULTS"/pids/* 2>/dev/null) 2>/dev/null; wait; exit 1' HUP INT TERM
 [ -z "${TEST_LOGS:-}" ] || mkdir -p "$TEST_LOGS"
 begin=$(date +%s)
 alone='' beside='' rest=''
