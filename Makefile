@@ -170,36 +170,42 @@ deps: ## install what building needs (Debian packages; says what first)
 deps-check: ## install what the tests need besides
 	$(Q).ci/deps $(deps_check)
 
+# As many compilers at once as there are CPUs, unless make was told how many.
+jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
+
 # Two makes: pkg-config answers only after the packages are there.
 run: deps ## install what is needed, build, start the agent and print its URL
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory $(jobs) all
 	$(Q)exec $(B)/strobe run $(ARGS)
 
 check: deps-check ## install what is needed, build, run every test
-	$(Q)$(MAKE) --no-print-directory check-all
+	$(Q)$(MAKE) --no-print-directory $(jobs) check-all
 
 # The tests' Node is the one that built the page: the host's, or a newer one under $(B)/node.
 test_env = B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) PATH=$(abspath $(B))/node/node_modules/.bin:$$PATH
 
-# Every C test, and every executable script below tests/ (but benchmarks and the runner) is a test.
+# Every C test, and every executable script below tests/ (but benchmarks and the runner) is a test. Scripts
+# wait more than they compute and take longest, those in a browser above all: they come first.
 script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o -name '*.mjs' \) \
 	! -path 'tests/run.sh' ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' \
 	! -path 'tests/vm/*' 2>/dev/null))
+in_order     := $(filter tests/e2e/%,$(script_tests)) $(filter-out tests/e2e/%,$(script_tests)) $(tests) \
+	tests/fuzz/selftest.sh tests/fuzz/run.sh
 
 check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
-	$(Q)$(test_env) TEST_TRIES=2 FUZZ_JOBS=$$((3 * $$(nproc))) FUZZERS='$(fuzzers)' \
-		PLANTED='$(planted_fuzzers)' tests/run.sh $(tests) $(script_tests) \
-		tests/fuzz/run.sh tests/fuzz/selftest.sh
+	$(Q)$(test_env) TEST_TRIES=2 TEST_LOGS=$(abspath $(B))/test-logs RUN_JOBS=$${RUN_JOBS:-$$(($$(nproc) + 1))} \
+		FUZZ_JOBS=$$((2 * $$(nproc))) FUZZERS='$(fuzzers)' PLANTED='$(planted_fuzzers)' tests/run.sh $(in_order)
 
 check-unit: $(tests) $(tools) ## the C unit tests alone, or those of UNIT="log query"
 	$(Q)$(test_env) tests/run.sh $(tests)
 
-# KILLS, RING_LONG: see the tests. About half an hour; a test may take all of it.
+# KILLS, RING_LONG, DEPTH_SECONDS: see the tests. About an hour; a test may take all of it.
 long_tests := ring_kill ring_power ring_damage keeper time
 
-check-long: all $(long_tests:%=$(B)/tests/test_%) ## the long forms: 500 kills, power loss, thousands of random histories
-	$(Q)$(test_env) KILLS=$${KILLS:-500} RING_LONG=1 TEST_TIMEOUT=6000 tests/run.sh \
-		$(long_tests:%=$(B)/tests/test_%) tests/protocol/kill.test.mjs
+check-long: all $(long_tests:%=$(B)/tests/test_%) $(tools) $(fuzzers) ## the long forms: 500 kills, power loss, thousands of random histories, fuzzing
+	$(Q)$(test_env) KILLS=$${KILLS:-500} RING_LONG=1 DEPTH_SECONDS=5 TEST_TIMEOUT=6000 \
+		FUZZ_SECONDS=$${FUZZ_SECONDS:-60} FUZZ_JOBS=$$(nproc) FUZZERS='$(fuzzers)' tests/run.sh \
+		$(long_tests:%=$(B)/tests/test_%) tests/protocol/kill.test.mjs tests/unwind_depth.mjs tests/fuzz/run.sh
 
 # What several threads of the agent share.
 threaded := log log_file mirror query sampler blocking supervise process process_host process_lock \

@@ -16,19 +16,12 @@ static inline bool lab_long_form(void)
 
 static inline int lab_run(const char *name, const TTest *const *tests, size_t n)
 {
-	Suite *s = suite_create(name);
 	TCase *t = tcase_create(name);
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_set_timeout(t, lab_long_form() ? 3000 : 120);
 	for (size_t i = 0; i < n; i++)
 		tcase_add_test(t, tests[i]);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case(name, t);
 }
 
 /* ---- a ring in a folder ---- */

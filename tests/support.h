@@ -193,22 +193,29 @@ static inline void rig_torture(struct rig *r, const char *dir, const char *path,
 	support_write(dir, path, text, len);
 }
 
-/* The tests of one suite, run; main()'s exit status. */
-static inline int support_run(const char *name, const TTest *const *tests, size_t n)
+/* The one case of a suite, run; main()'s exit status. */
+static inline int support_run_case(const char *name, TCase *tc)
 {
 	Suite *s = suite_create(name);
-	TCase *tc = tcase_create(name);
 	SRunner *sr = srunner_create(s);
+	int failed;
 
 	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
+
+/* Tests of nothing special, of which each may take a minute. */
+static inline int support_run(const char *name, const TTest *const *tests, size_t n)
+{
+	TCase *tc = tcase_create(name);
+
 	tcase_set_timeout(tc, 60);
 	for (size_t i = 0; i < n; i++)
 		tcase_add_test(tc, tests[i]);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return support_run_case(name, tc);
 }
 
 #endif

@@ -1,4 +1,5 @@
 #include "serve/access.h"
+#include "support.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -160,20 +161,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("access");
-	TCase *t = tcase_create("access");
+	const TTest *const tests[] = {
+		tokens, hosts, origins, bearers_and_protocols, addresses,
+	};
 
-	tcase_add_test(t, tokens);
-	tcase_add_test(t, hosts);
-	tcase_add_test(t, origins);
-	tcase_add_test(t, bearers_and_protocols);
-	tcase_add_test(t, addresses);
-	suite_add_tcase(s, t);
-	SRunner *sr = srunner_create(s);
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run("access", tests, sizeof(tests) / sizeof(*tests));
 }

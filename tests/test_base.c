@@ -277,26 +277,18 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base");
-	TCase *t = tcase_create("base");
-	SRunner *r;
+	const TTest *const tests[] = {
+		named_instances_come_and_go,
+		names_of_any_bytes_become_text_and_stay_the_same_instance,
+		full_group_refuses_and_counts,
+		failed_pass_is_carried_over,
+		churn_leaks_no_slot,
+		attributes_are_clean_utf8,
+		restore_keeps_slots_and_generations,
+		numbers_and_checksums,
+		crc32c_of_any_length,
+		kept_file_follows_a_file_that_grows,
+	};
 
-	tcase_set_timeout(t, 60);
-	tcase_add_test(t, named_instances_come_and_go);
-	tcase_add_test(t, names_of_any_bytes_become_text_and_stay_the_same_instance);
-	tcase_add_test(t, full_group_refuses_and_counts);
-	tcase_add_test(t, failed_pass_is_carried_over);
-	tcase_add_test(t, churn_leaks_no_slot);
-	tcase_add_test(t, attributes_are_clean_utf8);
-	tcase_add_test(t, restore_keeps_slots_and_generations);
-	tcase_add_test(t, numbers_and_checksums);
-	tcase_add_test(t, crc32c_of_any_length);
-	tcase_add_test(t, kept_file_follows_a_file_that_grows);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run("base", tests, sizeof(tests) / sizeof(*tests));
 }

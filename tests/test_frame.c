@@ -1,4 +1,5 @@
 #include "frame_slow.h"
+#include "support.h"
 
 static int64_t wild(uint64_t *rnd, int64_t old)
 {
@@ -304,9 +305,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("frame");
 	TCase *t = tcase_create("frame");
-	SRunner *r;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, random_ticks_and_keys_equal_an_independent_decoder);
@@ -315,11 +314,5 @@ int main(void)
 	tcase_add_test(t, mutated_frames_stay_within_their_bytes);
 	tcase_add_test(t, frame_that_does_not_fit_is_refused_at_every_size);
 	tcase_add_test(t, small_frames_come_back_and_long_texts_are_cut_between_characters);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("frame", t);
 }

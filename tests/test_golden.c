@@ -153,15 +153,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("golden");
 	TCase *tc = tcase_create("golden");
-	SRunner *sr = srunner_create(s);
 
-	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, says_what_it_said_before, 0, (int)n_collectors);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return support_run_case("golden", tc);
 }

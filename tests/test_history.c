@@ -3,6 +3,7 @@
  * clock did, the memory it may take.
  */
 #include "sealed_log.h"
+#include "support.h"
 
 #include "store/history_internal.h"
 #include "store/past.h"
@@ -463,9 +464,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("history");
 	TCase *t = tcase_create("history");
-	SRunner *r;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, memory_is_bounded_and_the_oldest_goes);
@@ -476,11 +475,5 @@ int main(void)
 	tcase_add_test(t, boots_of_a_disk_come_before_the_log);
 	tcase_add_test(t, events_of_all_times_are_found_once);
 	tcase_add_test(t, blocks_come_and_go_under_a_reader);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("history", t);
 }

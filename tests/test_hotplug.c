@@ -172,19 +172,12 @@ static void nothing(void)
 
 int main(void)
 {
-	Suite *s = suite_create("hotplug");
 	TCase *tc = tcase_create("hotplug");
-	SRunner *sr = srunner_create(s);
 
-	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 30);
 	tcase_add_unchecked_fixture(tc, nothing, cpu1_online);
 	tcase_add_test(tc, a_veth_pair_comes_and_goes);
 	tcase_add_test(tc, a_loop_device_comes_and_goes);
 	tcase_add_test(tc, a_cpu_goes_offline_and_comes_back);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return support_run_case("hotplug", tc);
 }

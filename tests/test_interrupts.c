@@ -369,9 +369,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("interrupts");
 	TCase *t = tcase_create("interrupts");
-	SRunner *sr = srunner_create(s);
 
 	tcase_add_checked_fixture(t, make_dir, remove_dir);
 	tcase_set_timeout(t, 30);
@@ -387,10 +385,5 @@ int main(void)
 	tcase_add_test(t, garbage_and_oversize_are_errors);
 	tcase_add_test(t, more_cpus_or_rows_than_reserved_ask_for_a_new_open);
 	tcase_add_test(t, no_file_no_source);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run_case("interrupts", t);
 }

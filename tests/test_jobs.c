@@ -3,6 +3,7 @@
 #include "serve/api.h"
 #include "serve/jobs.h"
 #include "strobe.pb-c.h"
+#include "support.h"
 
 #include <check.h>
 #include <errno.h>
@@ -292,20 +293,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("jobs");
-	TCase *t = tcase_create("jobs");
+	const TTest *const tests[] = {
+		places_of_abandoned_jobs_are_free_again,
+		results_share_a_budget,
+		a_rendered_result_counts_until_it_is_sent,
+		of_very_many_events_the_newest_are_told,
+	};
 
-	tcase_add_test(t, places_of_abandoned_jobs_are_free_again);
-	tcase_add_test(t, results_share_a_budget);
-	tcase_add_test(t, a_rendered_result_counts_until_it_is_sent);
-	tcase_add_test(t, of_very_many_events_the_newest_are_told);
-	suite_add_tcase(s, t);
-
-	SRunner *sr = srunner_create(s);
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run("jobs", tests, sizeof(tests) / sizeof(*tests));
 }

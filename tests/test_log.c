@@ -309,9 +309,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("log");
 	TCase *t = tcase_create("log");
-	SRunner *r;
 
 	tcase_set_timeout(t, 240);
 	tcase_add_test(t, frames_come_back_in_order_through_many_laps);
@@ -321,11 +319,5 @@ int main(void)
 	tcase_add_test(t, watchers_are_woken_only_while_they_watch);
 	tcase_add_test(t, readers_never_see_a_torn_frame_while_the_log_goes_round);
 	tcase_add_test(t, large_frame_is_whole_or_not_seen);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("log", t);
 }

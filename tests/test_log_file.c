@@ -297,9 +297,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("log_file");
 	TCase *t = tcase_create("log_file");
-	SRunner *r;
 
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 1); /* where a log lives */
@@ -311,11 +309,5 @@ int main(void)
 	tcase_add_test(t, full_tmpfs_is_an_error_in_words);
 	tcase_add_test(t, killed_writer_loses_no_committed_frame);
 	tcase_add_test(t, damaged_pages_never_give_a_wrong_frame);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("log_file", t);
 }

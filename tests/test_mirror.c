@@ -1,4 +1,5 @@
 #include "mirror_groups.h"
+#include "support.h"
 
 static struct log *open_log(unsigned segments)
 {
@@ -177,17 +178,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("mirror");
 	TCase *t = tcase_create("mirror");
-	SRunner *r;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, mirror_shows_what_the_sampler_holds);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("mirror", t);
 }

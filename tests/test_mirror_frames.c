@@ -1,4 +1,5 @@
 #include "mirror_groups.h"
+#include "support.h"
 
 static uint8_t buf[1 << 20];
 
@@ -309,9 +310,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("mirror_frames");
 	TCase *t = tcase_create("mirror_frames");
-	SRunner *r;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, catalog_tells_all_of_the_tables);
@@ -323,11 +322,5 @@ int main(void)
 	tcase_add_test(t, only_followed_groups_are_kept);
 	tcase_add_test(t, wall_time_follows_the_clock_records);
 	tcase_add_test(t, newest_events_are_kept);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("mirror_frames", t);
 }

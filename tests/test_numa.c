@@ -145,9 +145,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("numa");
 	TCase *t = tcase_create("numa");
-	SRunner *sr = srunner_create(s);
 
 	tcase_add_checked_fixture(t, make_dir, remove_dir);
 	tcase_add_test(t, values_of_a_real_host);
@@ -157,10 +155,5 @@ int main(void)
 	tcase_add_test(t, an_oversized_file_is_refused_not_cut);
 	tcase_add_test(t, a_list_that_is_none_is_an_error);
 	tcase_add_test(t, a_host_without_nodes_has_no_such_source);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run_case("numa", t);
 }

@@ -491,25 +491,18 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("process");
-	TCase *t = tcase_create("process");
-	SRunner *sr = srunner_create(s);
+	const TTest *const tests[] = {
+		births_and_deaths,
+		another_process_under_the_same_pid,
+		exec_changes_the_name,
+		rotation_reads_everything_in_a_second,
+		others_accumulate_and_the_busy_displace_the_idle,
+		others_count_newborns_whole,
+		restored_instances_are_adopted,
+		unreadable_io_is_absent,
+		denied_io_is_counted_in_words,
+		churn_leaks_no_entry,
+	};
 
-	tcase_set_timeout(t, 60);
-	tcase_add_test(t, births_and_deaths);
-	tcase_add_test(t, another_process_under_the_same_pid);
-	tcase_add_test(t, exec_changes_the_name);
-	tcase_add_test(t, rotation_reads_everything_in_a_second);
-	tcase_add_test(t, others_accumulate_and_the_busy_displace_the_idle);
-	tcase_add_test(t, others_count_newborns_whole);
-	tcase_add_test(t, restored_instances_are_adopted);
-	tcase_add_test(t, unreadable_io_is_absent);
-	tcase_add_test(t, denied_io_is_counted_in_words);
-	tcase_add_test(t, churn_leaks_no_entry);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run("process", tests, sizeof(tests) / sizeof(*tests));
 }

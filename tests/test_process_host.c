@@ -440,19 +440,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("process_host");
 	TCase *t = tcase_create("process_host");
-	SRunner *sr = srunner_create(s);
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, cpu_of_a_child);
 	tcase_add_test(t, threads_are_summed);
 	tcase_add_test(t, short_lives_leak_nothing);
 	tcase_add_test(t, a_hanging_name_stops_nobody);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run_case("process_host", t);
 }

@@ -300,16 +300,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("process_lock");
-	TCase *t = tcase_create("process_lock");
-	SRunner *sr = srunner_create(s);
+	const TTest *const tests[] = {
+		a_locked_map_costs_no_tick,
+	};
 
-	tcase_set_timeout(t, 60);
-	tcase_add_test(t, a_locked_map_costs_no_tick);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run("process_lock", tests, sizeof(tests) / sizeof(*tests));
 }

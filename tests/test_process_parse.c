@@ -208,20 +208,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("process_parse");
-	TCase *t = tcase_create("process_parse");
-	SRunner *sr = srunner_create(s);
+	const TTest *const tests[] = {
+		stat_fields,	     stat_names, stat_cut_or_garbage,
+		io_status_schedstat, units,	 status_peek,
+	};
 
-	tcase_add_test(t, stat_fields);
-	tcase_add_test(t, stat_names);
-	tcase_add_test(t, stat_cut_or_garbage);
-	tcase_add_test(t, io_status_schedstat);
-	tcase_add_test(t, units);
-	tcase_add_test(t, status_peek);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run("process_parse", tests, sizeof(tests) / sizeof(*tests));
 }

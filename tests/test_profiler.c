@@ -1,4 +1,5 @@
-/* The profiler on this host, against a program whose shares, times and waits are known. */
+/* The profiler on this host, against a program whose shares, times and waits are known.
+ * run.sh: alone */
 #include "profiler_lab.h"
 
 #include "profile/profiler_private.h"

@@ -148,14 +148,53 @@ START_TEST(only_what_overlaps_is_read_and_a_reader_can_stop)
 }
 END_TEST
 
-static int count_off(void *arg, const struct stacks *s)
+static int count_epochs(void *arg, const struct stacks *s)
 {
-	unsigned *n = arg;
-
 	(void)s;
-	++*n;
+	++*(unsigned *)arg;
 	return 0;
 }
+
+/* By way of where the next one begins: all of [from_us, to_us), and no stretch that has nothing. */
+static unsigned walk(struct profiles *p, int64_t from_us, int64_t to_us, int64_t step_us)
+{
+	unsigned n_empty = 0, n = 0;
+
+	while ((from_us = profiles_next_us(p, from_us, to_us)) < to_us) {
+		unsigned here = 0;
+		int64_t end_us = to_us - from_us > step_us ? from_us + step_us : to_us;
+
+		ck_assert_int_eq(profiles_each(p, from_us, end_us, count_epochs, &here), 0);
+		n_empty += !here;
+		from_us = end_us;
+		ck_assert_uint_lt(++n, 1000);
+	}
+	ck_assert_uint_eq(n_empty, 0);
+	return n;
+}
+
+START_TEST(where_the_next_epoch_begins_is_known_without_reading_one)
+{
+	struct profiles *p = open_profiles(4 << 20, NULL, NULL);
+	const int64_t day_us = 86400000000;
+
+	ck_assert_int_eq(profiles_next_us(p, INT64_MIN, day_us), day_us);
+	for (uint32_t i = 5000; i < 40000; i += 50) { /* sealed, waiting and open ones */
+		add(p, i, i + 50);
+		if (i < 30000)
+			profiles_step(p);
+	}
+	ck_assert_uint_gt(see_all(p).epochs, 3);
+	ck_assert_int_eq(profiles_next_us(p, INT64_MIN, day_us), 5000000);
+	ck_assert_int_eq(profiles_next_us(p, -day_us, 5000000), 5000000);
+	ck_assert_int_eq(profiles_next_us(p, -day_us, 4000000), 4000000);
+	ck_assert_int_eq(profiles_next_us(p, 39990000, day_us), 39990000);
+	ck_assert_int_eq(profiles_next_us(p, 41000000, day_us), day_us);
+	ck_assert_uint_eq(walk(p, -day_us, day_us, 300000000), 1);
+	ck_assert_uint_ge(walk(p, -day_us, day_us, 1000000), 35);
+	profiles_close(p);
+}
+END_TEST
 
 START_TEST(a_stretch_that_reaches_back_is_found_in_its_later_epoch)
 {
@@ -170,8 +209,8 @@ START_TEST(a_stretch_that_reaches_back_is_found_in_its_later_epoch)
 	profiles_end(p, 700001000, 0);
 	for (unsigned sealed = 0; sealed < 2; sealed++) {
 		n = n_off = 0;
-		ck_assert_int_eq(profiles_each(p, 60000000, 61000000, count_off, &n), 0);
-		ck_assert_int_eq(profiles_each_off(p, 60000000, 61000000, count_off, &n_off), 0);
+		ck_assert_int_eq(profiles_each(p, 60000000, 61000000, count_epochs, &n), 0);
+		ck_assert_int_eq(profiles_each_off(p, 60000000, 61000000, count_epochs, &n_off), 0);
 		ck_assert_uint_eq(n, 1);
 		ck_assert_uint_eq(n_off, 2);
 		profiles_finish(p);
@@ -628,7 +667,7 @@ START_TEST(a_damaged_record_is_passed_over_and_counted)
 	close(fd);
 	ring = open_test_ring();
 	p = open_profiles(2 << 20, NULL, ring);
-	ck_assert_int_eq(profiles_each(p, INT64_MIN / 4, INT64_MAX / 4, count_off, &n), 0);
+	ck_assert_int_eq(profiles_each(p, INT64_MIN / 4, INT64_MAX / 4, count_epochs, &n), 0);
 	ck_assert_uint_eq(n, n_list - 1);
 	profiles_stats(p, &st);
 	ck_assert_uint_eq(st.damaged, 1);
@@ -788,6 +827,7 @@ int main(void)
 	const TTest *const tests[] = {
 		all_that_is_added_is_read_once_and_in_order,
 		only_what_overlaps_is_read_and_a_reader_can_stop,
+		where_the_next_epoch_begins_is_known_without_reading_one,
 		a_stretch_that_reaches_back_is_found_in_its_later_epoch,
 		memory_stays_within_its_bound_and_the_oldest_goes,
 		when_nobody_seals_the_profiler_goes_on_and_says_what_it_lost,

@@ -1,4 +1,5 @@
 #include "query_reference.h"
+#include "support.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -364,9 +365,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("query");
 	TCase *t = tcase_create("query");
-	SRunner *r;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, answers_equal_a_naive_reading_of_everything);
@@ -377,11 +376,5 @@ int main(void)
 	tcase_add_test(t, several_series_in_one_scan_come_in_the_order_asked);
 	tcase_add_test(t, answers_stay_right_while_the_log_goes_round);
 	tcase_add_test(t, wrong_questions_are_refused);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("query", t);
 }

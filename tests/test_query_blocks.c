@@ -3,6 +3,7 @@
  * and with a part of it sealed, at many zooms; and across agents and boots.
  */
 #include "sealed_log.h"
+#include "support.h"
 
 #include "store/rollup.h"
 
@@ -472,9 +473,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("query_blocks");
 	TCase *t = tcase_create("query_blocks");
-	SRunner *r;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, sealed_or_not_the_answers_are_the_same, 0, 4);
@@ -485,11 +484,5 @@ int main(void)
 	tcase_add_loop_test(t, what_only_an_older_catalog_knew_is_answered, 0, 2);
 	tcase_add_test(t, damage_is_a_gap);
 	tcase_add_test(t, a_scan_can_be_given_up);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("query_blocks", t);
 }

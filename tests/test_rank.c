@@ -3,6 +3,7 @@
  * The stretch is sealed for one half of the tests and still in the log for the other.
  */
 #include "query_reference.h"
+#include "support.h"
 
 #include "store/rank.h"
 #include "store/totals.h"
@@ -440,9 +441,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("rank");
 	TCase *t = tcase_create("rank");
-	SRunner *r;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, an_unchanged_range_yields_none, 0, 4);
@@ -453,11 +452,5 @@ int main(void)
 	tcase_add_loop_test(t, who_was_not_there_is_left_out, 0, 2);
 	tcase_add_loop_test(t, totals_of_those_that_came_and_went, 0, 2);
 	tcase_add_loop_test(t, what_cannot_be_ranked_is_said, 0, 2);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("rank", t);
 }

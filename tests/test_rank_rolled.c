@@ -4,6 +4,7 @@
  */
 #include "capture_file.h"
 #include "query_reference.h"
+#include "support.h"
 
 #include "store/capture_blocks.h"
 #include "store/keeper.h"
@@ -401,20 +402,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("rank_rolled");
 	TCase *t = tcase_create("rank_rolled");
-	SRunner *r;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, what_changed_hours_ago_is_found);
 	tcase_add_test(t, totals_of_hours_ago_are_those_of_then);
 	tcase_add_test(t, a_capture_of_hours_ago_has_what_is_held);
 	tcase_add_test(t, a_chart_of_hours_is_made_of_rollups);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("rank_rolled", t);
 }

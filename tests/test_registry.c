@@ -72,16 +72,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("registry");
 	TCase *tc = tcase_create("registry");
-	SRunner *sr = srunner_create(s);
 
-	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, tables_are_complete, 0, (int)n_collectors);
 	tcase_add_test(tc, names_are_unique);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return support_run_case("registry", tc);
 }

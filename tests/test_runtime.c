@@ -1,5 +1,6 @@
 /* The runtime directory: places, checks of who owns what, agent.json. */
 #include "base/runtime.h"
+#include "support.h"
 
 #include <check.h>
 #include <errno.h>
@@ -135,20 +136,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("runtime");
-	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
+	TCase *t = tcase_create("runtime");
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, places);
 	tcase_add_test(t, refuses_what_others_may_write);
 	tcase_add_test(t, wants_tmpfs);
 	tcase_add_test(t, agent_file);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return support_run_case("runtime", t);
 }

@@ -196,9 +196,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("softnet");
 	TCase *t = tcase_create("softnet");
-	SRunner *sr = srunner_create(s);
 
 	tcase_add_checked_fixture(t, make_dir, remove_dir);
 	tcase_add_test(t, values_of_a_real_host);
@@ -210,10 +208,5 @@ int main(void)
 	tcase_add_test(t, garbage_and_oversize_are_errors);
 	tcase_add_test(t, a_cpu_number_beyond_all_limits_is_left_out);
 	tcase_add_test(t, no_file_no_source);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run_case("softnet", t);
 }

@@ -215,9 +215,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("tcpip");
 	TCase *t = tcase_create("tcpip");
-	SRunner *sr = srunner_create(s);
 
 	tcase_add_checked_fixture(t, make_dir, remove_dir);
 	tcase_add_test(t, values_of_a_real_host);
@@ -228,10 +226,5 @@ int main(void)
 	tcase_add_test(t, garbage_is_an_error_in_words);
 	tcase_add_test(t, a_host_without_the_files_has_no_such_source);
 	tcase_add_test(t, bound_fields_equal_fresh_ones);
-	suite_add_tcase(s, t);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run_case("tcpip", t);
 }

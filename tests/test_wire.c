@@ -1,5 +1,6 @@
 #include "feeder.h"
 #include "serve/encoder.h"
+#include "support.h"
 
 #include "strobe.pb-c.h"
 
@@ -540,7 +541,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("wire");
 	TCase *t = tcase_create("wire");
 
 	tcase_set_timeout(t, 120);
@@ -550,12 +550,5 @@ int main(void)
 	tcase_add_test(t, damaged_frames_do_no_harm);
 	tcase_add_test(t, levels_join_at_common_multiples);
 	tcase_add_test(t, lengths_of_nested_fields);
-	suite_add_tcase(s, t);
-	SRunner *sr = srunner_create(s);
-
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed != 0;
+	return support_run_case("wire", t);
 }

@@ -2,6 +2,7 @@
 
 #include "base/msg.h"
 #include "base/walltime.h"
+#include "base/write_all.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,22 +12,11 @@
 
 /* ---- writing ---- */
 
-static int write_all(void *arg, const void *data, size_t len)
+static int write_out(void *arg, const void *data, size_t len)
 {
 	const struct capture_out *o = arg;
-	const uint8_t *p = data;
 
-	while (len) {
-		ssize_t n = write(o->fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	return write_all(o->fd, data, len);
 }
 
 int capture_out_open(struct capture_out *o, const char *path)
@@ -45,7 +35,7 @@ int capture_out_open(struct capture_out *o, const char *path)
 		msg(MSG_ERROR, "cannot write %s: %s", path, strerrordesc_np(-r));
 		return r;
 	}
-	o->writer = (struct capture_writer){.write = write_all, .arg = o};
+	o->writer = (struct capture_writer){.write = write_out, .arg = o};
 	return capture_out_check(o, capture_begin(&o->writer));
 }
 

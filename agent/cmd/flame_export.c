@@ -1,6 +1,7 @@
 #include "cmd/flame.h"
 
 #include "base/msg.h"
+#include "base/write_all.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,19 +14,8 @@
 int flame_write(void *arg, const void *data, size_t len)
 {
 	const struct flame *f = arg;
-	const uint8_t *p = data;
 
-	while (len) {
-		ssize_t n = write(f->fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	return write_all(f->fd, data, len);
 }
 
 static bool to_file(const struct flame *f)

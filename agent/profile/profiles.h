@@ -73,6 +73,10 @@ int profiles_each(struct profiles *, int64_t from_us, int64_t to_us,
 int profiles_each_off(struct profiles *, int64_t from_us, int64_t to_us,
 		      int (*each)(void *arg, const struct stacks *), void *arg);
 
+/* Where in [from_us, to_us) the first epoch begins that overlaps it, from_us at least; to_us: there is none. What lies
+ * before has no samples. Any one thread, but one that must not wait. */
+int64_t profiles_next_us(struct profiles *, int64_t from_us, int64_t to_us);
+
 struct profiles_stats {
 	int64_t oldest_us;		   /* INT64_MAX: nothing is held */
 	uint64_t memory_bytes, disk_bytes; /* held */

@@ -150,3 +150,36 @@ int profiles_each_off(struct profiles *p, int64_t from_us, int64_t to_us,
 	r.reach = true;
 	return read_all(&r);
 }
+
+/* ---- where the next one begins ---- */
+
+static void come_first(int64_t begins_us, int64_t from_us, int64_t *next_us)
+{
+	begins_us = begins_us > from_us ? begins_us : from_us;
+	*next_us = begins_us < *next_us ? begins_us : *next_us;
+}
+
+/* In the direction in which an epoch moves: none is missed. */
+int64_t profiles_next_us(struct profiles *p, int64_t from_us, int64_t to_us)
+{
+	const struct reader r = {.from_us = from_us, .to_us = to_us};
+	int64_t next_us = to_us;
+
+	pthread_mutex_lock(&p->open_lock);
+	if (p->open && overlaps(&r, p->open))
+		come_first(p->open->from_us, from_us, &next_us);
+	pthread_mutex_unlock(&p->open_lock);
+	pthread_mutex_lock(&p->pending_lock);
+	for (unsigned i = 0; i < atomic_load(&p->n_pending); i++) {
+		const struct stacks *s = p->pending[i].stacks;
+
+		if (strcmp(s->boot_id, p->boot_id) == 0 && overlaps(&r, s))
+			come_first(s->from_us, from_us, &next_us);
+	}
+	pthread_mutex_unlock(&p->pending_lock);
+	pthread_mutex_lock(&p->lock);
+	shelf_place_boots(p);
+	next_us = shelf_next_us(p, from_us, next_us);
+	pthread_mutex_unlock(&p->lock);
+	return next_us;
+}

@@ -282,6 +282,22 @@ int64_t shelf_oldest_us(struct profiles *p)
 	return oldest_us;
 }
 
+int64_t shelf_next_us(const struct profiles *p, int64_t from_us, int64_t to_us)
+{
+	int64_t next_us = to_us;
+
+	for (size_t i = 0; i < p->shelf.n; i++) {
+		const struct held *h = p->shelf.v[i];
+		int64_t begins_us = h->head.from_us + shift_of(p, h);
+
+		if (h->damaged || h->head.to_us + shift_of(p, h) < from_us)
+			continue;
+		begins_us = begins_us > from_us ? begins_us : from_us;
+		next_us = begins_us < next_us ? begins_us : next_us;
+	}
+	return next_us;
+}
+
 static void move_times(struct stacks *s, int64_t by_us, const char *boot_id)
 {
 	memcpy(s->boot_id, boot_id, sizeof(s->boot_id));

@@ -154,6 +154,8 @@ struct held *shelf_next(struct profiles *, const struct held *after, int64_t fro
 			bool reach, uint64_t done);
 void shelf_release(struct profiles *, struct held *);
 int64_t shelf_oldest_us(struct profiles *);
+/* As profiles_next_us(), of the shelf alone. */
+int64_t shelf_next_us(const struct profiles *, int64_t from_us, int64_t to_us);
 /* Its stacks on the timeline: p->lock not held, a reference is. They are the held's if *cached,
  * else to be freed. 0, -EBADMSG, -ENOMEM, -errno. */
 int shelf_read(struct profiles *, struct held *, struct stacks **ret, bool *cached);

@@ -2,6 +2,7 @@
 //
 //   const t = tests();
 //   t('name', async () => { ... });
+//   t.beside('name', async () => { ... });  // begins with the first and mostly waits: the others run meanwhile
 //   await t.run();
 //
 // Every agent listens on a port that the kernel picks and keeps its files in a folder of its own;
@@ -119,18 +120,18 @@ export async function startAgent({ args = [], dir = scratch(), port = 0, env = {
 
 let browser;
 /** One headless Chromium for all tests of a file. */
-export async function chromium() {
-  if (browser) return browser;
+export const chromium = () => (browser ??= launch());
+async function launch() {
   const pw = require('playwright-core');
   const path = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((p) => existsSync(p));
   assert(path, 'no Chromium found: apt-get install chromium');
-  browser = await pw.chromium.launch({
+  const launched = await pw.chromium.launch({
     executablePath: path,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--force-color-profile=srgb'],
   });
-  onEnd(() => browser.close());
-  return browser;
+  onEnd(() => launched.close());
+  return launched;
 }
 
 /** A fresh profile with one page that records what must not happen: console errors, page errors, CSP
@@ -167,13 +168,12 @@ export function axeSource() {
 
 export function tests() {
   const list = [];
-  const t = (name, fn) => list.push([name, fn]);
+  const t = (name, fn) => list.push({ name, fn });
+  t.beside = (name, fn) => list.push({ name, fn, beside: true });
   t.run = async () => {
     let passed = 0;
     let failed = 0;
-    const only = process.argv[2];
-    for (const [name, fn] of list) {
-      if (only && !name.includes(only)) continue;
+    const run = async ({ name, fn }) => {
       const start = Date.now();
       try {
         await fn();
@@ -183,7 +183,12 @@ export function tests() {
         failed++;
         console.log(`FAILED  ${name}\n        ${e.stack ?? e}`);
       }
-    }
+    };
+    const only = process.argv[2];
+    const wanted = list.filter(({ name }) => !only || name.includes(only));
+    const beside = wanted.filter((x) => x.beside).map(run);
+    for (const x of wanted) if (!x.beside) await run(x);
+    await Promise.all(beside);
     await cleanUp();
     console.log(`${passed} passed, ${failed} failed`);
     process.exit(failed ? 1 : 0);

@@ -75,7 +75,7 @@ t('a cut link is stale within 2.5 s, unmistakably, and resumes with no lost tick
   await context.close();
 });
 
-t('a minute asleep: the page comes back with every tick that the log still holds', async () => {
+t.beside('a minute asleep: the page comes back with every tick that the log still holds', async () => {
   const agent = await startAgent();
   const link = await cuttable(agent.port);
   const { page, context } = await openPage(`http://127.0.0.1:${link.port}/#token=${agent.token}`);

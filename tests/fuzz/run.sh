@@ -2,6 +2,7 @@
 # run.sh [TARGET...] ($FUZZERS when none is named): fuzzes each for FUZZ_SECONDS (default 30), FUZZ_JOBS
 # (default 2) at a time, from seeds made of the fixtures. One line a target and a closing "N passed, N
 # failed". What crashed stays in FOLDER-OF-TARGET/crash/, to be given to the target as its argument.
+# run.sh: beside
 : "${FUZZ_SECONDS:=30}" "${FUZZ_JOBS:=2}"
 [ $# -gt 0 ] || eval "set -- ${FUZZERS:-}"
 [ $# -gt 0 ] || { echo "usage: run.sh TARGET..." >&2; exit 2; }

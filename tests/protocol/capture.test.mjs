@@ -2,7 +2,7 @@
 // A capture as a stranger's client sees it: said in Hello, time stands still, every tick there, damage a Gap that
 // the stream goes on behind; and the file as HTTP hands it out.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -17,6 +17,7 @@ before(() => {
 });
 after(() => { fs.rmSync(dir, { recursive: true, force: true }); });
 
+const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms).unref(); });
 const all = (c) => c.model.catalog.groups.map((g) => ({ group: g.id }));
 const serve = (f) => startAgent({ verb: 'open', args: [f] });
 
@@ -84,6 +85,21 @@ test('HTTP: chunked, a name for the file, whole; refused without the token', asy
     assert.ok(JSON.parse(e.body).error, query);
   }
   await agent.stop();
+});
+
+test('a capture of a running agent ends, though stacks come all the time', async () => {
+  const agent = await startAgent({ args: ['--collectors', 'load', '--profile-hz', '499'] }), busy = spawn('sh', ['-c', 'while :; do :; done']);
+  try {
+    await sleep(1200);
+    for (const query of ['', '?from=-1m', '?from=-24h&to=now']) {
+      const r = await Promise.race([request(agent, `/api/v1/capture${query}`), sleep(20000).then(() => assert.fail(`${query}: it does not end`))]);
+      assert.equal(r.status, 200);
+      assert.ok(r.body.toString('latin1').endsWith('\r\n0\r\n\r\n'), query);
+    }
+  } finally {
+    busy.kill('SIGKILL');
+    await agent.stop();
+  }
 });
 
 test('more captures at once than are sent wait their turn or hear 429; one that goes away frees its place', async () => {

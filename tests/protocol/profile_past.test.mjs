@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { binary, connect, request, root, startAgent } from './client.mjs';
 import { flameRequest, profilerRequest } from './schema.mjs';
 
@@ -47,7 +47,8 @@ let skip = false;
   c.stream.close();
   await probe.stop();
 }
-const it = (name, options, body) => test(name, { timeout: 120000, ...options }, async (t) => { if (skip) t.skip(skip); else await body(t); });
+const cases = []; // they mostly wait: two at a time
+const it = (name, body) => cases.push([name, body]);
 
 async function lab(body) {
   const dir = fs.mkdtempSync('/dev/shm/strobe-past-'), all = [];
@@ -94,7 +95,7 @@ async function look(agent, pid, range) {
   }
 }
 
-it('killed and started again: the same flame graph from the log on the tmpfs', {}, async () => {
+it('killed and started again: the same flame graph from the log on the tmpfs', async () => {
   await lab(async ({ dir, start, pid }) => {
     let agent = await start();
     const was = await life(agent, pid, 1500);
@@ -117,7 +118,7 @@ it('killed and started again: the same flame graph from the log on the tmpfs', {
   });
 });
 
-it('killed with a ring: nothing is lost or counted twice, however often', {}, async () => {
+it('killed with a ring: nothing is lost or counted twice, however often', async () => {
   await lab(async ({ dir, start, pid }) => {
     const seen = [];
     for (let turn = 0; turn < 3; turn++) {
@@ -133,11 +134,12 @@ it('killed with a ring: nothing is lost or counted twice, however often', {}, as
   });
 });
 
-it('the tmpfs is gone: what the disk has of the open epoch is half a minute old at most', {}, async () => {
+it('the tmpfs is gone: what the disk has of the open epoch is half a minute old at most', async () => {
   await lab(async ({ dir, start, pid }) => {
     let agent = await start({ args: ring(dir) });
     const log = `${dir}/ring/profile/open.log`, was = await life(agent, pid, 1000), until = Date.now() + 40000;
     const begun = fs.existsSync(log) ? fs.statSync(log).mtimeMs : 0;
+    process.kill(pid, 'SIGSTOP'); // nothing more to see until then
     while (!fs.existsSync(log) || fs.statSync(log).mtimeMs === begun) { assert.ok(Date.now() < until, 'no copy within 40 s'); await sleep(200); }
     await sleep(300);
     await kill(agent);
@@ -161,7 +163,7 @@ it('the tmpfs is gone: what the disk has of the open epoch is half a minute old 
   });
 });
 
-it('a damaged ring of stacks: said in words, the rest is served', {}, async () => {
+it('a damaged ring of stacks: said in words, the rest is served', async () => {
   await lab(async ({ dir, start, pid }) => {
     const seen = [];
     for (let turn = 0; turn < 2; turn++) {
@@ -188,7 +190,7 @@ it('a damaged ring of stacks: said in words, the rest is served', {}, async () =
   });
 });
 
-it('a full disk: the agent goes on, and what it has is served', {}, async (t) => {
+it('a full disk: the agent goes on, and what it has is served', async (t) => {
   await lab(async ({ dir, start, pid }) => {
     fs.mkdirSync(`${dir}/small`);
     if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=150m', 'none', `${dir}/small`]).status) return t.skip('mount is not permitted');
@@ -227,7 +229,7 @@ function procOf(dir, name, bootId) {
 }
 const boots = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
 
-it('a reboot: the stacks of the earlier boot lie where they were, by the wall clock; captures of both, too', {}, async () => {
+it('a reboot: the stacks of the earlier boot lie where they were, by the wall clock; captures of both, too', async () => {
   await lab(async ({ dir, start, pid }) => {
     // The first boot was ten days ago by the wall clock, which the shim turns back.
     const shim = `${dir}/shim.so`, offsets = `${dir}/offsets`, turn = Buffer.alloc(16);
@@ -298,7 +300,7 @@ function sections(b) {
   return list;
 }
 
-it('record by itself: the command is in it, --profile-hz and --no-profile are kept; cut anywhere it still opens', {}, async () => {
+it('record by itself: the command is in it, --profile-hz and --no-profile are kept; cut anywhere it still opens', async () => {
   await lab(async ({ dir }) => {
     const file = `${dir}/r.strobe`, cmd = ['--', 'sh', '-c', 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; sleep 6; exit 3'];
     const r = await strobe(['record', '-o', file, '--profile-hz', '199', ...cmd]);
@@ -321,4 +323,8 @@ it('record by itself: the command is in it, --profile-hz and --no-profile are ke
       assert.ok(x.stdout.length > 20, `cut at ${end}`);
     }
   });
+});
+
+describe('stacks of the past', { concurrency: 2 }, () => {
+  for (const [name, body] of cases) test(name, { timeout: 120000 }, async (t) => { if (skip) t.skip(skip); else await body(t); });
 });
