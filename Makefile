@@ -8,7 +8,7 @@ Q       := $(if $(V),,@)
 comma   := ,
 
 VERSION := $(shell cat agent/VERSION)
-PKGS    := libwebsockets libprotobuf-c jansson zlib libzstd openssl libdw libelf liblzma
+PKGS    := libwebsockets libprotobuf-c jansson zlib libzstd openssl libdw libelf liblzma libbpf
 
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wundef -Wvla -Wcast-qual -Wwrite-strings \
@@ -29,7 +29,8 @@ CPPFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem
 LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -liberty -lpthread -lm
 
 collector_names := $(sort $(basename $(notdir $(wildcard collectors/*.c))))
-gen_c  := $(B)/gen/registry.c $(B)/gen/strobe.pb-c.c $(B)/gen/assets.c $(B)/gen/pages.c
+gen_c  := $(B)/gen/registry.c $(B)/gen/strobe.pb-c.c $(B)/gen/assets.c $(B)/gen/pages.c \
+	$(B)/gen/offcpu_bpf.c
 lib_c  := $(filter-out agent/main.c,$(wildcard agent/*/*.c)) $(wildcard collectors/*.c collectors/*/*.c)
 lib_o  := $(lib_c:%.c=$(B)/%.o) $(gen_c:.c=.o)
 lib    := $(B)/libstrobe.a
@@ -97,6 +98,12 @@ $(B)/gen/pages.c: $(B)/ui/.built agent/export/count.html agent/export/embed.sh
 	$(Q)agent/export/embed.sh $@ flame_page $$(ls $(B)/ui/dist-flame/flame.html 2>/dev/null || echo agent/export/count.html) \
 		count_page agent/export/count.html
 
+# What runs in the kernel, where clang can make it.
+$(B)/gen/offcpu_bpf.c: $(wildcard agent/profile/bpf/*)
+	@echo "  BPF     agent/profile/bpf/offcpu.c"
+	@mkdir -p $(@D)
+	$(Q)agent/profile/bpf/embed.sh agent/profile/bpf/offcpu.c offcpu_bpf $@
+
 ui: $(B)/ui/.built
 
 $(B)/tests/%: tests/%.c $(lib)
@@ -157,8 +164,8 @@ fuzz: $(fuzzers) ## fuzz every parser and decoder, FUZZ_SECONDS (30) each
 # ---- what a machine needs; `make run` and `make check` call these -----------------------------
 deps_build := gcc libc6-dev pkg-config libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev \
 	protobuf-c-compiler protobuf-compiler libjansson-dev zlib1g-dev libzstd-dev libdw-dev libelf-dev \
-	liblzma-dev libbz2-dev libiberty-dev gzip ca-certificates
-deps_check := $(deps_build) check libsubunit-dev clang libclang-rt-14-dev clang-format clang-tidy chromium \
+	liblzma-dev libbz2-dev libiberty-dev libbpf-dev clang gzip ca-certificates
+deps_check := $(deps_build) check libsubunit-dev libclang-rt-14-dev clang-format clang-tidy chromium \
 	fonts-dejavu-core golang-go linux-perf sysstat pcp iproute2 util-linux procps curl socat strace zstd openssh-server \
 	openssh-client
 deps_guest := qemu-system-x86 busybox-static cpio
@@ -238,7 +245,7 @@ peers: all ## strobe beside the other agents that are installed
 $(B)/strobe-static: $(B)/agent/main.o $(lib)
 	@echo "  LINK    $@"
 	$(Q)$(CC) -static -Wl,-z,relro -o $@ $< $(lib) -lwebsockets -lprotobuf-c -ljansson -lssl -lcrypto \
-		-lcap -ldw -lelf -llzma -lbz2 -lz -lzstd -liberty -lpthread -lm 2>&1 | grep -v -e 'in function' -e 'statically linked applications' || true
+		-lcap -lbpf -ldw -lelf -llzma -lbz2 -lz -lzstd -liberty -lpthread -lm 2>&1 | grep -v -e 'in function' -e 'statically linked applications' || true
 	$(Q)strip $@
 
 static: $(B)/strobe-static ## one binary without libraries, for a host where nothing is installed

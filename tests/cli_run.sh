@@ -48,6 +48,8 @@ stop() {
 
 says 0 "strobe $(cat agent/VERSION)" --version
 says 0 "strobe VERB --help" --help
+says 2 "--off-cpu-by takes ebpf, events or auto" run --off-cpu-by magic
+says 2 "off-cpu-min-us" run --off-cpu-min-us 0
 says 2 "did you mean 'strobe collectors'" colectors
 says 2 "--help" frobnicate
 says 0 "--cpu-budget" run --help

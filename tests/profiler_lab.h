@@ -15,6 +15,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+/* Of the next lab_open(). */
+static enum profiler_off_by lab_off_by;
+static uint32_t lab_off_min_us = 1000;
+
 struct lab {
 	struct host host;
 	struct profiles *profiles;
@@ -51,7 +55,8 @@ static int lab_open(struct lab *l, uint32_t hz, bool off_cpu)
 				    .profiles = l->profiles,
 				    .hz = hz,
 				    .off_cpu = off_cpu,
-				    .off_cpu_min_us = 1000,
+				    .off_cpu_min_us = lab_off_min_us,
+				    .off_cpu_by = lab_off_by,
 				    .memory_bytes = 24 << 20};
 	r = profiler_open(&l->p, &c, l->err, sizeof(l->err));
 	if (r < 0) {
@@ -112,6 +117,8 @@ struct spin {
 	} functions[SPIN_FUNCTIONS];
 	size_t n_functions, n_pulses;
 	int64_t pulses_us[SPIN_PULSES], pulses_cpu_us[SPIN_PULSES];
+	unsigned n_naps;
+	long long naps_us, trips;
 };
 
 static const char *spin_path(void)
@@ -155,6 +162,9 @@ static void spin_wait(struct spin *s)
 		    sscanf(line, "function %31s %llx", s->functions[s->n_functions].name, &addr) ==
 			    2)
 			s->functions[s->n_functions++].addr = addr;
+		else if (sscanf(line, "naps %u %lld", &s->n_naps, &s->naps_us) == 2 ||
+			 sscanf(line, "trips %lld", &s->trips) == 1)
+			continue;
 		else if (s->n_pulses < SPIN_PULSES &&
 			 sscanf(line, "pulse %lld %lld", &at, &cpu) == 2) {
 			s->pulses_us[s->n_pulses] = at;

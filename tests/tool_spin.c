@@ -5,16 +5,20 @@
  *	tool_spin shares SECONDS	60 / 30 / 10 % in spin_hot, spin_warm, spin_cool
  *	tool_spin pulse SECONDS		80 ms of spin_hot every 900 ms; prints when each began, CLOCK_MONOTONIC us, and its CPU us
  *	tool_spin wait SECONDS		a thread that sleeps 20 ms (spin_nap), waits 30 ms for a lock (spin_lock), 40 ms for a pipe
+ *	tool_spin naps N US		N sleeps of US (spin_doze); prints how often it stopped for them, and for how long by the clock
+ *	tool_spin pong SECONDS		two threads on one CPU hand a byte to and fro; prints how often it came back
  *	tool_spin storm N		N processes one after another, each runs spin_hot for a moment
  *	tool_spin deep SECONDS DEPTH	recursion without frame pointers
  *
  * Prints "function NAME ADDR" first: ADDR in the file, hexadecimal.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,6 +58,7 @@ HOT void spin_warm(uint64_t n);
 HOT void spin_cool(uint64_t n);
 BARE uint64_t spin_deep(unsigned depth, uint64_t n);
 HOT void spin_nap(void);
+HOT void spin_doze(useconds_t us);
 HOT void spin_lock(void);
 HOT void spin_pipe(void);
 
@@ -127,6 +132,12 @@ void spin_nap(void)
 	sink++;
 }
 
+void spin_doze(useconds_t us)
+{
+	usleep(us);
+	sink++;
+}
+
 void spin_lock(void)
 {
 	pthread_mutex_lock(&lock);
@@ -178,6 +189,65 @@ static void waits(double seconds)
 	pthread_join(t, NULL);
 }
 
+/* Times that this thread stopped of its own accord: a sleep that is late enough does not stop at all. */
+static long stops(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_THREAD, &u);
+	return u.ru_nvcsw;
+}
+
+static void naps(unsigned n, useconds_t us)
+{
+	int64_t total_us = 0;
+	long before = stops();
+
+	for (unsigned i = 0; i < n; i++) {
+		int64_t at_us = now_us();
+
+		spin_doze(us);
+		total_us += now_us() - at_us;
+	}
+	printf("naps %ld %lld\n", stops() - before, (long long)total_us);
+}
+
+static int there[2], back[2];
+
+static void *echo(void *arg)
+{
+	char c;
+
+	(void)arg;
+	while (read(there[0], &c, 1) == 1 && c)
+		if (write(back[1], &c, 1) != 1)
+			abort();
+	return NULL;
+}
+
+static void pong(double seconds)
+{
+	int64_t end_us = now_us() + (int64_t)(seconds * 1e6);
+	long long n = 0;
+	cpu_set_t set;
+	pthread_t t;
+	char c = 1;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0 || pipe(there) < 0 || pipe(back) < 0 ||
+	    pthread_create(&t, NULL, echo, NULL))
+		abort();
+	for (; now_us() < end_us; n++)
+		if (write(there[1], &c, 1) != 1 || read(back[0], &c, 1) != 1)
+			abort();
+	c = 0;
+	if (write(there[1], &c, 1) != 1)
+		abort();
+	pthread_join(t, NULL);
+	printf("trips %lld\n", n);
+}
+
 static void storm(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -211,6 +281,7 @@ int main(int argc, char **argv)
 	print_function("spin_cool", (uintptr_t)spin_cool);
 	print_function("spin_deep", (uintptr_t)spin_deep);
 	print_function("spin_nap", (uintptr_t)spin_nap);
+	print_function("spin_doze", (uintptr_t)spin_doze);
 	print_function("spin_lock", (uintptr_t)spin_lock);
 	print_function("spin_pipe", (uintptr_t)spin_pipe);
 	fflush(stdout);
@@ -220,6 +291,10 @@ int main(int argc, char **argv)
 		pulse(n);
 	else if (strcmp(what, "wait") == 0)
 		waits(n);
+	else if (strcmp(what, "naps") == 0 && argc > 3)
+		naps((unsigned)n, (useconds_t)atoi(argv[3]));
+	else if (strcmp(what, "pong") == 0)
+		pong(n);
 	else if (strcmp(what, "storm") == 0)
 		storm((unsigned)n);
 	else if (strcmp(what, "deep") == 0)

@@ -81,7 +81,9 @@ int profiling_open(struct profiling *p, const struct profiling_config *c)
 					   .profiles = p->profiles,
 					   .hz = c->hz,
 					   .off_cpu = c->off_cpu,
-					   .off_cpu_min_us = OFF_CPU_MIN_US,
+					   .off_cpu_min_us = c->off_cpu_min_us ? c->off_cpu_min_us
+									       : OFF_CPU_MIN_US,
+					   .off_cpu_by = c->off_cpu_by,
 					   .memory_bytes = keep_table_bytes(c->memory_bytes)};
 
 	r = profiler_open(&p->profiler, &fc, p->reason, sizeof(p->reason));

@@ -27,6 +27,8 @@ struct profiling_config {
 	uint64_t size_bytes;	 /* of all of them */
 	uint32_t hz;		 /* 0: off */
 	bool off_cpu;
+	uint32_t off_cpu_min_us; /* 0: the default */
+	enum profiler_off_by off_cpu_by;
 };
 
 /* Zeroes *ret. 0; -EBUSY, -EPROTONOSUPPORT, -EBADMSG as keep_open(); other -errno. */

@@ -202,7 +202,9 @@ static int open_profiling(struct run *a)
 					   .dir = a->keep.ring ? a->o.history : NULL,
 					   .size_bytes = a->o.history_size,
 					   .hz = a->o.profile_hz,
-					   .off_cpu = a->o.off_cpu};
+					   .off_cpu = a->o.off_cpu,
+					   .off_cpu_min_us = a->o.off_cpu_min_us,
+					   .off_cpu_by = a->o.off_cpu_by};
 
 	return profiling_open(&a->profiling, &c);
 }

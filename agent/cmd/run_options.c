@@ -4,8 +4,10 @@
 #include "cmd/agent.h"
 #include "store/ring.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MEMORY_MIN = 8 << 20, HISTORY_DEFAULT = 256 << 20 };
 
@@ -31,6 +33,10 @@ static void usage(void)
 	     "  --profile-hz HZ        stacks sampled a second on each CPU, 1 to 999 (default 99)\n"
 	     "  --no-profile           sample no stacks\n"
 	     "  --no-off-cpu           do not record what threads wait for\n"
+	     "  --off-cpu-min-us US    shorter waits are only counted (default 1000)\n"
+	     "  --off-cpu-by HOW       ebpf or events: how waits are seen (default: eBPF where it "
+	     "may be\n"
+	     "                         loaded, else an event at every switch)\n"
 	     "  --runtime-dir DIR      where the log and agent.json live (default: the first tmpfs "
 	     "of\n"
 	     "                         $RUNTIME_DIRECTORY, /run/strobe, $XDG_RUNTIME_DIR, "
@@ -53,12 +59,33 @@ static const struct option long_options[] = {
 	{"profile-hz", required_argument, NULL, 'f'},
 	{"no-profile", no_argument, NULL, 'F'},
 	{"no-off-cpu", no_argument, NULL, 'O'},
+	{"off-cpu-min-us", required_argument, NULL, 'w'},
+	{"off-cpu-by", required_argument, NULL, 'y'},
 	{"proc", required_argument, NULL, 'P'},
 	{"sys", required_argument, NULL, 'S'},
 	{"cgroup", required_argument, NULL, 'C'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
+
+static int set_off_cpu_by(struct run_options *o, const char *arg, char *err, size_t err_len)
+{
+	static const struct {
+		const char *name;
+		enum profiler_off_by by;
+	} ways[] = {{"auto", PROFILER_OFF_BY_ANY},
+		    {"ebpf", PROFILER_OFF_BY_EBPF},
+		    {"ebpf-interrupt", PROFILER_OFF_BY_INTERRUPT},
+		    {"events", PROFILER_OFF_BY_EVENTS}};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		if (strcmp(arg, ways[i].name) == 0) {
+			o->off_cpu_by = ways[i].by;
+			return 0;
+		}
+	snprintf(err, err_len, "--off-cpu-by takes ebpf, events or auto, not '%s'", arg);
+	return -EINVAL;
+}
 
 static int set_option(struct run_options *o, int c, const char *arg, char *err, size_t err_len)
 {
@@ -92,6 +119,11 @@ static int set_option(struct run_options *o, int c, const char *arg, char *err, 
 	case 'O':
 		o->off_cpu = false;
 		return 0;
+	case 'w':
+		return option_number("--off-cpu-min-us", arg, 1, 1000000, &o->off_cpu_min_us, err,
+				     err_len);
+	case 'y':
+		return set_off_cpu_by(o, arg, err, err_len);
 	case 'P':
 		o->proc = arg;
 		return 0;

@@ -3,6 +3,7 @@
 #define STROBE_CMD_RUN_OPTIONS_H
 
 #include "cmd/options.h"
+#include "profile/profiler.h"
 
 struct run_options {
 	const char *listen, *runtime_dir, *proc, *sys, *cgroup;
@@ -12,6 +13,8 @@ struct run_options {
 	uint64_t history_size; /* bytes of it */
 	uint32_t profile_hz;   /* 0: no profiler */
 	bool off_cpu, no_profile;
+	uint32_t off_cpu_min_us; /* 0: the default */
+	enum profiler_off_by off_cpu_by;
 	bool off[STATS_COLLECTORS_MAX];
 	uint32_t period_ms[STATS_COLLECTORS_MAX];
 };

@@ -84,6 +84,20 @@ static void print_history(const json_t *h)
 		printf("%-14s%.0f writes to the ring failed\n", "", errors);
 }
 
+static void print_off_cpu(const json_t *p)
+{
+	double n_short = number(p, "off_cpu_short"), lost = number(p, "off_cpu_lost");
+
+	printf("%-14soff-CPU by %s: waits of %.4g ms and more", "", text(p, "off_cpu_by"),
+	       number(p, "off_cpu_min_us") / 1000);
+	if (n_short > 0)
+		printf("; %.0f shorter ones, %.1f s, not kept", n_short,
+		       number(p, "off_cpu_short_s"));
+	if (lost > 0)
+		printf("; %.0f lost", lost);
+	printf("\n");
+}
+
 static void print_profiler(const json_t *p)
 {
 	bool on = json_is_true(json_object_get(p, "on"));
@@ -93,10 +107,11 @@ static void print_profiler(const json_t *p)
 		printf("%-14soff: %s\n", "profiler", text(p, "reason"));
 		return;
 	}
-	printf("%-14s%.0f Hz, %s (%s)%s", "profiler", number(p, "hz"), text(p, "tier"),
-	       text(p, "event"),
-	       json_is_true(json_object_get(p, "off_cpu")) ? ", off-CPU too" : "");
-	printf("\n%-14s%.0f samples, %.0f lost, %.1f %% shallow, %.1f MiB held", "", samples,
+	printf("%-14s%.0f Hz, %s (%s)\n", "profiler", number(p, "hz"), text(p, "tier"),
+	       text(p, "event"));
+	if (json_is_true(json_object_get(p, "off_cpu")))
+		print_off_cpu(p);
+	printf("%-14s%.0f samples, %.0f lost, %.1f %% shallow, %.1f MiB held", "", samples,
 	       number(p, "lost"), samples > 0 ? 100 * number(p, "shallow") / samples : 0,
 	       (number(p, "memory_bytes") + number(p, "disk_bytes")) / 1048576);
 	if (number(p, "bytes_per_sample") > 0)

@@ -21,6 +21,12 @@ static const struct {
 	{"jbd2_log_wait", STACKS_DISK},
 	{"jbd2_journal_commit", STACKS_DISK},
 	{"wait_on_commit", STACKS_DISK},
+	{"wait_transaction_locked", STACKS_DISK},
+	{"xfs_buf_lock", STACKS_DISK},
+	{"btrfs_wait", STACKS_DISK},
+	{"request_wait_answer", STACKS_DISK},
+	{"p9_client_rpc", STACKS_DISK},
+	{"cifs_", STACKS_DISK},
 	{"rq_qos_wait", STACKS_DISK},
 	{"wbt_wait", STACKS_DISK},
 	{"__iomap_dio_rw", STACKS_DISK},
@@ -56,6 +62,10 @@ static const struct {
 	{"do_semtimedop", STACKS_LOCK},
 	{"__do_semtimedop", STACKS_LOCK},
 	{"io_ring_submit_lock", STACKS_LOCK},
+	{"wait_rcu_gp", STACKS_LOCK},
+	{"__wait_rcu_gp", STACKS_LOCK},
+	{"synchronize_rcu", STACKS_LOCK},
+	{"synchronize_srcu", STACKS_LOCK},
 
 	{"sk_wait", STACKS_NETWORK},
 	{"sk_stream_wait", STACKS_NETWORK},
@@ -76,6 +86,10 @@ static const struct {
 	{"sock_sendmsg", STACKS_NETWORK},
 	{"sock_read_iter", STACKS_NETWORK},
 	{"sock_write_iter", STACKS_NETWORK},
+	{"sctp_", STACKS_NETWORK},
+	{"mptcp_", STACKS_NETWORK},
+	{"svc_recv", STACKS_NETWORK},
+	{"tun_", STACKS_NETWORK},
 
 	{"do_nanosleep", STACKS_SLEEP},
 	{"hrtimer_nanosleep", STACKS_SLEEP},
@@ -116,6 +130,16 @@ static const struct {
 	{"watchdog", STACKS_SLEEP},
 	{"usleep_range", STACKS_SLEEP},
 	{"msleep", STACKS_SLEEP},
+	{"fanotify_read", STACKS_SLEEP},
+	{"io_sq_thread", STACKS_SLEEP},
+	{"irq_wait_for_interrupt", STACKS_SLEEP},
+	{"psi_rtpoll_worker", STACKS_SLEEP},
+	{"psi_poll_worker", STACKS_SLEEP},
+	{"scsi_error_handler", STACKS_SLEEP},
+	{"rescuer_thread", STACKS_SLEEP},
+	{"rcu_tasks_", STACKS_SLEEP},
+	{"kvm_vcpu_block", STACKS_SLEEP},
+	{"kvm_vcpu_halt", STACKS_SLEEP},
 };
 
 enum stacks_class offcpu_function_class(const char *name)
@@ -204,4 +228,17 @@ bool offcpu_guard_count(struct offcpu_guard *g, int64_t at_ns)
 	if (second_ns != g->second_ns)
 		*g = (struct offcpu_guard){.second_ns = second_ns};
 	return ++g->n > OFFCPU_SWITCHES_MAX;
+}
+
+uint32_t offcpu_min_us(uint32_t min_us, uint32_t least_us, uint64_t kept, uint32_t n_cpus)
+{
+	enum { EACH_CPU = 1000, LEAST = 4000, MOST = 16000, MIN_US_MAX = 1000000 };
+	uint64_t max = (uint64_t)n_cpus * EACH_CPU;
+
+	max = max < LEAST ? LEAST : max > MOST ? MOST : max;
+	if (kept > max && min_us < MIN_US_MAX)
+		return (min_us ? min_us : 1) * (kept > 4 * max ? 8 : 2);
+	if (kept < max / 4 && min_us > least_us)
+		return min_us / 2 > least_us ? min_us / 2 : least_us;
+	return min_us;
 }

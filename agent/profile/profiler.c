@@ -87,6 +87,40 @@ static int open_events(struct profiler *p, char *err, size_t err_len)
 
 static void publish(struct profiler *p);
 
+/* The program in the kernel, where it may be. */
+static void open_off(struct profiler *p)
+{
+	char why[128] = "eBPF needs every CPU", text[192];
+	int r = p->tier == TIER_ALL ? 0 : -EACCES;
+
+	p->state.off_cpu = p->config.off_cpu && !p->exclude_kernel;
+	p->state.off_tier = "";
+	if (p->config.off_cpu && p->exclude_kernel)
+		profiler_say(p, "blocking stacks: need kernel stacks");
+	if (!p->state.off_cpu)
+		return;
+	p->state.off_min_us = p->config.off_cpu_min_us;
+	p->state.off_tier = "context-switch events";
+	if (p->config.off_cpu_by == PROFILER_OFF_BY_EVENTS)
+		return;
+	if (r == 0)
+		r = offcpu_ebpf_open(&p->ebpf, p->config.host, p->config.off_cpu_min_us,
+				     p->config.off_cpu_by == PROFILER_OFF_BY_INTERRUPT, why,
+				     sizeof(why));
+	if (r == 0) {
+		p->state.off_tier = "eBPF";
+		return;
+	}
+	p->state.off_cpu = p->config.off_cpu_by == PROFILER_OFF_BY_ANY;
+	if (p->tier == TIER_OWN && p->state.off_cpu)
+		return; /* what it wants is said of everything else already */
+	if (!p->state.off_cpu)
+		p->state.off_tier = "";
+	snprintf(text, sizeof(text), "%s: %s",
+		 p->state.off_cpu ? "off-CPU by context-switch events" : "no off-CPU", why);
+	profiler_say(p, text);
+}
+
 static int start(struct profiler *p, char *err, size_t err_len)
 {
 	int r = prepare(p);
@@ -98,9 +132,7 @@ static int start(struct profiler *p, char *err, size_t err_len)
 	if (p->hz > p->hz_max)
 		p->hz = p->hz_max;
 	p->state.base_hz = p->hz;
-	p->state.off_cpu = p->config.off_cpu && !p->exclude_kernel;
-	if (p->config.off_cpu && p->exclude_kernel)
-		profiler_say(p, "blocking stacks: need kernel stacks");
+	open_off(p);
 	r = open_helpers(p);
 	if (r == 0)
 		r = open_events(p, err, err_len);
@@ -141,6 +173,7 @@ void profiler_close(struct profiler *p)
 		return;
 	profiler_own_close(p);
 	profiler_events_close(p);
+	offcpu_ebpf_close(p->ebpf);
 	profiler_ids_done(&p->ids);
 	profiler_jits_close(p->jits);
 	tasks_close(p->tasks);
@@ -200,6 +233,7 @@ static void each_second(struct profiler *p, int64_t now_us)
 		profiler_own_scan(p);
 	if (p->off_paused)
 		profiler_events_switches(p, true);
+	profiler_off_adapt(p);
 	if (p->shed_us && now_us - p->shed_us > PROFILER_SHED_US) {
 		p->shed_us = 0;
 		p->dump = true;
@@ -256,6 +290,7 @@ static void round_of(struct profiler *p, int64_t until_ns)
 	profiles_end(p->config.profiles, now_us, clock_real_off_us());
 	each_second(p, now_us);
 	count_broken(p);
+	profiler_off_counts(p);
 	p->capture_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->capture_start_ns;
 	publish(p);
 }

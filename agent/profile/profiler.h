@@ -17,6 +17,14 @@
 #include "profile/profiles.h"
 
 struct profiler;
+/* How waiting is seen: by a program in the kernel where that may be, else by an event at every switch; or one of them
+ * alone (with INTERRUPT: the program, in the way it works before Linux 6.16). */
+enum profiler_off_by {
+	PROFILER_OFF_BY_ANY,
+	PROFILER_OFF_BY_EBPF,
+	PROFILER_OFF_BY_INTERRUPT,
+	PROFILER_OFF_BY_EVENTS
+};
 struct profiler_config {
 	const struct host *host;
 	struct profiles *
@@ -24,7 +32,8 @@ struct profiler_config {
 	uint32_t hz;	  /* 1 to 999 */
 	bool off_cpu;	  /* record blocking, too */
 	uint32_t off_cpu_min_us; /* of those shorter only totals are kept */
-	uint64_t memory_bytes;	 /* for unwind tables and symbols */
+	enum profiler_off_by off_cpu_by;
+	uint64_t memory_bytes; /* for unwind tables and symbols */
 };
 
 /* 0; -ENOSYS: no perf_event_open here; -EACCES: not permitted; -errno: with a sentence that says what to set in err. */
@@ -51,7 +60,12 @@ struct profiler_state {
 	uint32_t n_cpus, n_modules, n_tables, n_spaces;
 	uint64_t table_bytes;
 	bool off_cpu;
-	uint64_t switches, switches_lost; /* so far */
+	const char *off_tier; /* "eBPF", "context-switch events"; "": no off_cpu */
+	uint32_t
+		off_min_us; /* shorter waits are not kept: more than was asked for while there are very many */
+	uint64_t switches, switches_lost; /* so far; lost: of those kept, without a stack */
+	uint64_t off_short,
+		off_short_us; /* waits that were not kept for that, and how long they took together */
 };
 void profiler_state(struct profiler *, struct profiler_state *ret); /* any thread */
 

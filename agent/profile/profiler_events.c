@@ -58,21 +58,33 @@ void profiler_attr_tick(const struct profiler *p, struct perf_event_attr *ret)
 	}
 }
 
-void profiler_attr_switch(const struct profiler *p, struct perf_event_attr *ret)
+static void attr_off(const struct profiler *p, struct perf_event_attr *ret)
 {
 	attr_base(ret);
 	ret->type = PERF_TYPE_SOFTWARE;
-	ret->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
 	ret->sample_period = 1;
 	ret->sample_type |= PERF_SAMPLE_CALLCHAIN;
 	ret->sample_max_stack = PROFILER_STACK_MAX;
-	ret->context_switch = 1;
-	ret->exclude_kernel = p->exclude_kernel;
 	if (p->off_dump && unwind_regs_mask()) {
 		ret->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
 		ret->sample_regs_user = unwind_regs_mask();
 		ret->sample_stack_user = PROFILER_OFF_DUMP_BYTES;
 	}
+}
+
+void profiler_attr_switch(const struct profiler *p, struct perf_event_attr *ret)
+{
+	attr_off(p, ret);
+	ret->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
+	ret->context_switch = 1;
+	ret->exclude_kernel = p->exclude_kernel;
+}
+
+void profiler_attr_wait(const struct profiler *p, struct perf_event_attr *ret)
+{
+	attr_off(p, ret);
+	ret->config = PERF_COUNT_SW_BPF_OUTPUT;
+	ret->sample_type |= PERF_SAMPLE_RAW;
 }
 
 int profiler_perf_open(const struct perf_event_attr *attr, int32_t pid, uint32_t cpu)
@@ -223,9 +235,11 @@ static void enable(int fd)
 		ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
 }
 
-static void cpu_close(struct profiler_cpu *c)
+static void cpu_close(const struct profiler *p, struct profiler_cpu *c)
 {
 	close_fd(&c->tick);
+	if (p->ebpf)
+		offcpu_ebpf_remove(p->ebpf, c->cpu);
 	perf_ring_close(&c->switches.ring);
 	close_fd(&c->off);
 	perf_ring_close(&c->ring.ring);
@@ -256,20 +270,26 @@ static size_t off_ring_bytes(const struct profiler *p)
 
 static int open_switches(struct profiler *p, struct profiler_cpu *c)
 {
+	enum profiler_event_kind kind = p->ebpf ? EVENT_WAIT : EVENT_SWITCH;
 	struct perf_event_attr attr;
 	int r;
 
 	if (p->tier == TIER_OWN || !p->state.off_cpu)
 		return 0;
-	profiler_attr_switch(p, &attr);
-	c->off = profiler_event_open(p, &attr, -1, c->cpu, -1, EVENT_SWITCH);
+	if (p->ebpf)
+		profiler_attr_wait(p, &attr);
+	else
+		profiler_attr_switch(p, &attr);
+	c->off = profiler_event_open(p, &attr, -1, c->cpu, -1, kind);
 	if (c->off < 0)
 		return c->off;
 	c->switches.only = (struct profiler_id){
-		.id = 1, .kind = EVENT_SWITCH, .dump = attr.sample_type & PERF_SAMPLE_STACK_USER};
+		.id = 1, .kind = (uint8_t)kind, .dump = attr.sample_type & PERF_SAMPLE_STACK_USER};
 	r = perf_ring_open(&c->switches.ring, c->off, off_ring_bytes(p), PROFILER_RING_MIN_BYTES);
 	if (r == 0 && !p->off_paused)
 		enable(c->off);
+	if (r == 0 && p->ebpf)
+		r = offcpu_ebpf_add(p->ebpf, c->cpu, c->off);
 	return r;
 }
 
@@ -295,7 +315,7 @@ static int cpu_open(struct profiler *p, struct profiler_cpu *c)
 	if (r == 0)
 		r = open_switches(p, c);
 	if (r < 0)
-		cpu_close(c);
+		cpu_close(p, c);
 	return r;
 }
 
@@ -356,7 +376,7 @@ static int open_online(struct profiler *p)
 		bool online = profiler_cpu_listed(p->online, c->cpu);
 
 		if (!online)
-			cpu_close(c);
+			cpu_close(p, c);
 		else if (!c->ring.ring.page) {
 			int err = cpu_open(p, c);
 
@@ -383,7 +403,7 @@ int profiler_events_open(struct profiler *p)
 void profiler_events_close(struct profiler *p)
 {
 	for (size_t i = 0; p->cpus && i < p->n_cpus; i++)
-		cpu_close(&p->cpus[i]);
+		cpu_close(p, &p->cpus[i]);
 	free(p->cpus);
 	free(p->heap);
 	free(p->waits);
@@ -411,11 +431,13 @@ void profiler_events_reswitch(struct profiler *p)
 {
 	if (p->tier == TIER_OWN)
 		return;
-	profiler_ids_close(&p->ids, EVENT_SWITCH);
+	profiler_ids_close(&p->ids, p->ebpf ? EVENT_WAIT : EVENT_SWITCH);
 	tasks_forget_off(p->tasks);
 	for (size_t i = 0; i < p->n_cpus; i++) {
 		if (!p->cpus[i].ring.ring.page)
 			continue;
+		if (p->ebpf)
+			offcpu_ebpf_remove(p->ebpf, p->cpus[i].cpu);
 		perf_ring_close(&p->cpus[i].switches.ring);
 		close_fd(&p->cpus[i].off);
 		open_switches(p, &p->cpus[i]);

@@ -103,7 +103,7 @@ static void unwind(struct profiler *p, struct task *t)
 	if (!off->regs)
 		return;
 	off->user.now = as_before(off, reg(off, REG_IP), reg(off, REG_SP));
-	if (!off->user.now && p->n_off_unwinds < PROFILER_OFF_UNWINDS_MAX) {
+	if (!off->user.now && (p->ebpf || p->n_off_unwinds < PROFILER_OFF_UNWINDS_MAX)) {
 		p->n_off_unwinds++;
 		space = spaces_get(p->spaces, t->pid);
 		if (space)
@@ -178,25 +178,46 @@ static enum stacks_class class_of(struct profiler *p, const struct profiler_chai
 	return offcpu_class(p->kernel, p->ips, c->n_kernel);
 }
 
-static void add_wait(struct profiler *p, const struct record *r, struct task *t, int64_t off_ns)
+/* A stretch of `ns` that ended at end_ns, with the stack of `c`. */
+static void add_stretch(struct profiler *p, const struct record *r, struct task *t,
+			const struct profiler_chain *c, enum stacks_class class, int64_t end_ns,
+			int64_t ns)
 {
-	int64_t off_us = off_ns / 1000;
-	struct stacks_sample sample = {.at_us = (int64_t)(r->time_ns / 1000),
-				       .weight_us =
-					       off_us < UINT32_MAX ? (uint32_t)off_us : UINT32_MAX,
+	int64_t us = ns / 1000;
+	struct stacks_sample sample = {.at_us = end_ns / 1000,
+				       .weight_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX,
 				       .cpu = (uint16_t)r->cpu,
-				       .kind = STACKS_OFF};
+				       .kind = STACKS_OFF,
+				       .flags = (uint8_t)((unsigned)class << 4)};
+
+	sample.node = profiler_chain_node(p, t->pid, c, &sample.flags);
+	sample.task = tasks_index(p->tasks, t, p->stacks, p->epoch, sample.at_us);
+	stacks_add(p->stacks, &sample);
+}
+
+static void add_user(struct profiler *p, struct task *t, struct profiler_chain *c)
+{
 	const struct task_user *user = &t->off.user;
-	struct profiler_chain c = profiler_chain_split(p, t->off.ips, t->off.n_ips);
-	enum stacks_class class = t->off.preempted ? STACKS_RUNQ : class_of(p, &c);
 
 	unwind(p, t);
 	if (user->now)
-		profiler_chain_user(p, &c, user->ips, user->n, user->end);
-	sample.flags = (uint8_t)((unsigned)class << 4);
-	sample.node = profiler_chain_node(p, t->pid, &c, &sample.flags);
-	sample.task = tasks_index(p->tasks, t, p->stacks, p->epoch, sample.at_us);
-	stacks_add(p->stacks, &sample);
+		profiler_chain_user(p, c, user->ips, user->n, user->end);
+}
+
+static void add_wait(struct profiler *p, const struct record *r, struct task *t, int64_t off_ns)
+{
+	struct profiler_chain c = profiler_chain_split(p, t->off.ips, t->off.n_ips);
+	enum stacks_class class = t->off.preempted ? STACKS_RUNQ : class_of(p, &c);
+
+	add_user(p, t, &c);
+	add_stretch(p, r, t, &c, class, (int64_t)r->time_ns, off_ns);
+}
+
+static void count_short(struct profiler *p, int64_t off_ns)
+{
+	p->state.off_short++;
+	p->off_short_ns += (uint64_t)off_ns;
+	p->state.off_short_us = p->off_short_ns / 1000;
 }
 
 void profiler_off_switch(struct profiler *p, const struct record *r)
@@ -215,5 +236,104 @@ void profiler_off_switch(struct profiler *p, const struct record *r)
 	off_ns = offcpu_in(t, at_ns);
 	if (off_ns >= (int64_t)p->config.off_cpu_min_us * 1000 && off_ns > 0)
 		add_wait(p, r, t, off_ns);
+	else if (off_ns >= 0)
+		count_short(p, off_ns);
 	t->off.regs = NULL;
+}
+
+/* ---- the program in the kernel ---- */
+
+/* The stack was taken in an interrupt: what of it is not the thread's own, goes. */
+static void cut_interrupt(struct profiler *p, struct profiler_chain *c)
+{
+	size_t n = 0, total = c->n_kernel + c->n_user;
+
+	while (n < c->n_kernel && !profiler_kernel_frame(p, p->ips[n] - (n > 0))->schedule)
+		n++;
+	if (n == c->n_kernel)
+		return; /* no names */
+	memmove(p->ips, p->ips + n, (total - n) * sizeof(*p->ips));
+	c->n_kernel -= n;
+}
+
+/* A wait is what it waited for, and then the queue for a CPU: two stretches, if the queue was long enough to be kept
+ * by itself. */
+static void add_parts(struct profiler *p, const struct record *r, struct task *t,
+		      const struct profiler_chain *c, const struct offcpu_wait *w)
+{
+	int64_t min_ns = (int64_t)p->config.off_cpu_min_us * 1000;
+	int64_t total_ns = (int64_t)(w->until_ns - w->since_ns), queued_ns = (int64_t)w->queued_ns;
+	int64_t end_ns = (int64_t)r->time_ns, blocked_ns = total_ns - queued_ns;
+	int64_t late_ns = queued_ns < (int64_t)STACKS_LATE_US * 1000
+				  ? queued_ns
+				  : (int64_t)STACKS_LATE_US * 1000; /* later, none may come */
+
+	if (queued_ns < min_ns) {
+		add_stretch(p, r, t, c, class_of(p, c), end_ns, total_ns);
+		return;
+	}
+	if (blocked_ns >= min_ns) {
+		add_stretch(p, r, t, c, class_of(p, c), end_ns - late_ns, blocked_ns);
+		total_ns = queued_ns;
+	}
+	add_stretch(p, r, t, c, STACKS_RUNQ, end_ns, total_ns);
+}
+
+void profiler_off_wait(struct profiler *p, const struct record *r, const struct profiler_id *id)
+{
+	struct record_format format = {.callchain = true,
+				       .raw = true,
+				       .regs_user = id->dump,
+				       .stack_user = id->dump,
+				       .n_regs = (uint8_t)__builtin_popcountll(unwind_regs_mask())};
+	struct record_sample s;
+	struct profiler_chain c;
+	struct offcpu_wait w;
+	struct task *t;
+
+	if (r->pid == 0 || r->pid == NOBODY || record_read_sample(r, &format, &s) < 0 ||
+	    offcpu_ebpf_read(s.raw, s.raw_len, &w) < 0)
+		return;
+	t = tasks_get(p->tasks, r->pid, r->tid);
+	if (t->exited)
+		return;
+	c = profiler_chain_split(p, s.ips, s.n_ips);
+	cut_interrupt(p, &c);
+	t->off.user.now = false;
+	t->off.regs = s.stack_len ? s.regs : NULL;
+	t->off.stack = s.stack;
+	t->off.stack_len = (uint32_t)s.stack_len;
+	add_user(p, t, &c);
+	add_parts(p, r, t, &c, &w);
+}
+
+void profiler_off_counts(struct profiler *p)
+{
+	struct offcpu_ebpf_counts c;
+
+	if (!p->ebpf)
+		return;
+	offcpu_ebpf_counts(p->ebpf, &c);
+	p->state.switches = c.switches;
+	p->state.switches_lost = c.missed + c.dropped + c.unknown;
+	p->state.off_short = c.n_short;
+	p->state.off_short_us = c.short_ns / 1000;
+}
+
+void profiler_off_adapt(struct profiler *p)
+{
+	uint32_t min_us = p->state.off_min_us;
+	struct offcpu_ebpf_counts c;
+	uint64_t kept;
+
+	if (!p->ebpf)
+		return;
+	offcpu_ebpf_counts(p->ebpf, &c);
+	kept = c.kept + c.dropped - p->ebpf_counts.kept - p->ebpf_counts.dropped;
+	p->ebpf_counts = c;
+	min_us = offcpu_min_us(min_us, p->config.off_cpu_min_us, kept, p->state.n_cpus);
+	if (min_us == p->state.off_min_us)
+		return;
+	p->state.off_min_us = min_us;
+	offcpu_ebpf_set_min(p->ebpf, min_us);
 }

@@ -4,6 +4,7 @@
 
 #include "profile/namer.h"
 #include "profile/offcpu.h"
+#include "profile/offcpu_ebpf.h"
 #include "profile/perf_ring.h"
 #include "profile/profiler.h"
 #include "profile/records.h"
@@ -49,7 +50,7 @@ enum {
 };
 
 enum profiler_tier { TIER_ALL, TIER_ALL_USER, TIER_OWN };
-enum profiler_event_kind { EVENT_SIDE, EVENT_TICK, EVENT_SWITCH };
+enum profiler_event_kind { EVENT_SIDE, EVENT_TICK, EVENT_SWITCH, EVENT_WAIT };
 
 /* What an id in a record stands for. */
 struct profiler_id {
@@ -109,6 +110,7 @@ struct profiler_frame {
 	const struct module *module;
 	uint32_t epoch, frame;
 	uint8_t class; /* enum stacks_class of kernel frames; STACKS_CLASSES: says nothing */
+	bool schedule; /* where a thread of the kernel stops */
 };
 
 /* A whole stack that was looked up, by its addresses and what lies at them. */
@@ -164,6 +166,9 @@ struct profiler {
 
 	int64_t next_poll_us, next_second_us;
 	struct offcpu_guard guard;
+	uint64_t off_short_ns;
+	struct offcpu_ebpf *ebpf;	       /* NULL: switches are seen by events */
+	struct offcpu_ebpf_counts ebpf_counts; /* a second ago */
 	struct task *pending[PROFILER_OFF_PENDING_MAX];
 	size_t n_pending, n_off_unwinds;
 	bool off_dump;
@@ -206,6 +211,7 @@ void profiler_events_hotplug(struct profiler *);
 void profiler_attr_tick(const struct profiler *, struct perf_event_attr *ret);
 void profiler_attr_side(struct perf_event_attr *ret);
 void profiler_attr_switch(const struct profiler *, struct perf_event_attr *ret);
+void profiler_attr_wait(const struct profiler *, struct perf_event_attr *ret);
 /* An fd, disabled, writing into `into` (-1: a ring of its own), its id in p->ids; or -errno. */
 int profiler_event_open(struct profiler *, struct perf_event_attr *, int32_t pid, uint32_t cpu,
 			int into, enum profiler_event_kind);
@@ -245,6 +251,11 @@ void profiler_stack_epoch(struct profiler *);
 /* profiler_off.c: switches. */
 void profiler_off_stack(struct profiler *, const struct record *, const struct profiler_id *);
 void profiler_off_switch(struct profiler *, const struct record *);
+/* A wait that is over, with its stack, of the program in the kernel. */
+void profiler_off_wait(struct profiler *, const struct record *, const struct profiler_id *);
+void profiler_off_counts(struct profiler *); /* of that program, into p->state */
+/* Once a second: how long waits must be to be kept. */
+void profiler_off_adapt(struct profiler *);
 /* The end of a round, before the rings move on: stacks of those that have not come back yet are unwound. */
 void profiler_off_settle(struct profiler *);
 

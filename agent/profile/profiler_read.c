@@ -96,11 +96,11 @@ void profiler_doubt(struct profiler *p)
 static void take_lost(struct profiler *p, const struct profiler_ring *ring, const struct record *r)
 {
 	const struct profiler_id *id = event_of(p, ring, r);
-	bool switches = id && id->kind == EVENT_SWITCH;
+	bool waits = id && id->kind == EVENT_WAIT, switches = id && id->kind == EVENT_SWITCH;
 
 	if (switches || p->tier == TIER_OWN)
 		tasks_forget_off(p->tasks);
-	if (switches) {
+	if (switches || waits) {
 		p->state.switches_lost += r->lost;
 		return;
 	}
@@ -162,6 +162,8 @@ static void take_sample(struct profiler *p, const struct profiler_ring *ring,
 		profiler_add_tick(p, r, id);
 	else if (id && id->kind == EVENT_SWITCH)
 		profiler_off_stack(p, r, id);
+	else if (id && id->kind == EVENT_WAIT)
+		profiler_off_wait(p, r, id);
 }
 
 static void take(struct profiler *p, const struct profiler_ring *ring, const struct record *r)

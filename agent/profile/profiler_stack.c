@@ -53,7 +53,8 @@ const struct profiler_frame *profiler_kernel_frame(struct profiler *p, uint64_t 
 		.addr = ip,
 		.epoch = p->epoch,
 		.frame = stacks_frame(p->stacks, &sf),
-		.class = (uint8_t)(name ? offcpu_function_class(name) : STACKS_CLASSES)};
+		.class = (uint8_t)(name ? offcpu_function_class(name) : STACKS_CLASSES),
+		.schedule = name && strncmp(name, "__schedule", 10) == 0};
 	return f;
 }
 

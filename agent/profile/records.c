@@ -173,6 +173,20 @@ int record_read(const void *data, size_t len, struct record *ret)
 	return 0;
 }
 
+/* Its size is of four bytes, and such that the next field is aligned again. */
+static void read_raw(struct reader *r, struct record_sample *s)
+{
+	const uint8_t *start = r->p, *size = get_bytes(r, sizeof(uint32_t));
+	uint32_t len = 0;
+
+	if (size)
+		memcpy(&len, size, sizeof(len));
+	s->raw = get_bytes(r, len);
+	s->raw_len = s->raw ? len : 0;
+	if ((r->p - start) % 8)
+		r->bad = true;
+}
+
 static void read_regs(struct reader *r, uint8_t n_regs, struct record_sample *s)
 {
 	uint64_t abi = get_u64(r);
@@ -215,6 +229,8 @@ int record_read_sample(const struct record *rec, const struct record_format *f,
 		s.n_ips = n;
 		s.ips = get_bytes(&r, n * sizeof(uint64_t));
 	}
+	if (f->raw)
+		read_raw(&r, &s);
 	if (f->regs_user)
 		read_regs(&r, f->n_regs, &s);
 	if (f->stack_user)

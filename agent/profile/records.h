@@ -19,7 +19,7 @@ uint64_t record_sample_type(void);
 
 /* What a sample has beyond that, in the kernel's order. */
 struct record_format {
-	bool callchain, regs_user, stack_user;
+	bool callchain, raw, regs_user, stack_user;
 	uint8_t n_regs; /* bits set in attr.sample_regs_user */
 };
 
@@ -61,6 +61,8 @@ uint64_t record_time_ns(const void *data, size_t len);
 struct record_sample {
 	const uint64_t *ips; /* innermost first, with PERF_CONTEXT_... markers */
 	size_t n_ips;
+	const uint8_t *raw; /* what a program of ours in the kernel said, and padding */
+	size_t raw_len;
 	const uint64_t *regs; /* NULL: a kernel thread, or a task of another word size */
 	size_t n_regs;
 	const uint8_t *stack; /* from the stack pointer up */

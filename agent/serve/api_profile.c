@@ -217,6 +217,18 @@ unsigned profile_burst_parse(char **args, size_t n_args, uint32_t *ret_hz, uint3
 	return 0;
 }
 
+static void put_off_cpu(struct buf *b, const struct profiler_state *s)
+{
+	if (!s->off_cpu)
+		return;
+	json_key_text(b, "off_cpu_by", s->off_tier);
+	json_key_int(b, "off_cpu_min_us", s->off_min_us);
+	json_key_int(b, "off_cpu_switches", (int64_t)s->switches);
+	json_key_int(b, "off_cpu_lost", (int64_t)s->switches_lost);
+	json_key_int(b, "off_cpu_short", (int64_t)s->off_short);
+	json_key_double(b, "off_cpu_short_s", (double)s->off_short_us / 1e6);
+}
+
 void profile_status_json(struct buf *b, const struct server_config *c)
 {
 	struct profiles_stats held = {.oldest_us = INT64_MAX};
@@ -238,6 +250,7 @@ void profile_status_json(struct buf *b, const struct server_config *c)
 		json_key_int(b, "base_hz", s.base_hz);
 		json_key(b, "off_cpu");
 		json_bool(b, s.off_cpu);
+		put_off_cpu(b, &s);
 		json_key_int(b, "samples", (int64_t)s.samples);
 		json_key_int(b, "lost", (int64_t)s.lost);
 		json_key_int(b, "throttled", (int64_t)s.throttled);

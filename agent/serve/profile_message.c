@@ -408,6 +408,13 @@ static void put_running(struct buf *b, const struct profiler_state *s)
 	pb_uint(b, 13, s->throttled);
 	pb_uint(b, 14, s->shallow);
 	pb_uint(b, 15, s->truncated);
+	if (!s->off_cpu)
+		return;
+	pb_string(b, 22, s->off_tier);
+	pb_uint(b, 23, s->off_min_us);
+	pb_uint(b, 24, s->off_short);
+	pb_uint(b, 25, s->off_short_us);
+	pb_uint(b, 26, s->switches_lost);
 }
 
 void profile_put_state(struct buf *b, uint32_t req, const struct profile_call *c)

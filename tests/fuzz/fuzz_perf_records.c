@@ -11,6 +11,7 @@
 static const struct record_format formats[] = {
 	{.callchain = true, .regs_user = true, .stack_user = true, .n_regs = 2},
 	{.callchain = true},
+	{.callchain = true, .raw = true, .regs_user = true, .stack_user = true, .n_regs = 2},
 	{.callchain = true, .regs_user = true, .stack_user = true, .n_regs = 24},
 	{0},
 };

@@ -13,7 +13,7 @@ sysroot=$dir/sysroot out=$dir/out
 # The emulator has a thread of its own in each process, which process_host counts, and a page that is
 # being read does not hold up its process as process_lock needs it.
 unit=${UNIT:-$(cd tests && ls test_*.c | sed 's/^test_\(.*\)\.c$/\1/' | grep -vx 'process_host\|process_lock')}
-packages='libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev libjansson-dev zlib1g-dev libzstd-dev libdw-dev libelf-dev liblzma-dev libbz2-dev libiberty-dev check
+packages='libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev libjansson-dev zlib1g-dev libzstd-dev libdw-dev libelf-dev liblzma-dev libbz2-dev libiberty-dev libbpf-dev check
 	libsubunit-dev libc6-dev'
 
 die()
