@@ -242,19 +242,23 @@ static void publish(struct profiler *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void round_of(struct profiler *p, int64_t until_ns)
+/* All before until_us; INT64_MAX: all there is. */
+static void round_of(struct profiler *p, int64_t until_us)
 {
 	int64_t now_us = (int64_t)clock_mono_us();
+	bool all = until_us == INT64_MAX;
 
 	p->stacks = profiles_begin(p->config.profiles);
 	profiler_stack_epoch(p);
 	if (!p->stacks->hz)
 		p->stacks->hz = p->hz;
-	profiler_read(p, until_ns);
+	profiler_read(p, all ? INT64_MAX : until_us * 1000);
 	follow_burst(p, now_us);
 	p->last_n_frames = p->stacks->n_frames;
 	p->stacks = NULL;
-	profiles_end(p->config.profiles, now_us, clock_real_off_us());
+	/* What is later than that belongs to the next epoch, if this one ends here. */
+	profiles_end(p->config.profiles, all ? (int64_t)clock_mono_us() + 1 : until_us,
+		     clock_real_off_us());
 	each_second(p, now_us);
 	count_broken(p);
 	p->capture_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->capture_start_ns;
@@ -309,7 +313,7 @@ int profiler_step(struct profiler *p)
 	if (!atomic_load(&p->stopped))
 		wait_for_round(p);
 	if (!atomic_load(&p->stopped)) {
-		round_of(p, (int64_t)clock_ns(CLOCK_MONOTONIC) - PROFILER_SETTLE_NS);
+		round_of(p, (int64_t)clock_mono_us() - PROFILER_SETTLE_NS / 1000);
 		return 0;
 	}
 	if (!p->last_read)
