@@ -48,7 +48,7 @@ static int open_helpers(struct profiler *p)
 	r = namer_open(&p->namer, &nc);
 	if (r < 0)
 		return r;
-	r = profiler_jits_open(&p->jits, c->host);
+	r = profiler_jits_open(&p->jits, c->host, c->memory_bytes / 2);
 	return r < 0 ? r : tasks_open(&p->tasks, c->host, PROFILER_TASKS_MAX);
 }
 
@@ -343,6 +343,7 @@ int profiler_background_step(struct profiler *p)
 	if (now_us >= p->next_profiles_us) {
 		profiles_step(p->config.profiles);
 		p->next_profiles_us = now_us + PROFILES_US;
+		p->naming = true; /* it may want files */
 	}
 	atomic_fetch_add(&p->background_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns);
 	return 0;
