@@ -42,10 +42,10 @@ static void *lab_background(void *arg)
 }
 
 /* 0, or what profiler_open said. */
-static int lab_open(struct lab *l, uint32_t hz, bool off_cpu)
+static int lab_open_within(struct lab *l, uint32_t hz, bool off_cpu, uint64_t profiles_bytes)
 {
 	struct profiles_config pc = {
-		.memory_bytes = 64 << 20, .boot_id = "", .n_cpus = 2, .name = NULL};
+		.memory_bytes = profiles_bytes, .boot_id = "", .n_cpus = 2, .name = NULL};
 	int r;
 
 	*l = (struct lab){0};
@@ -67,6 +67,11 @@ static int lab_open(struct lab *l, uint32_t hz, bool off_cpu)
 	pthread_create(&l->threads[0], NULL, lab_capture, l->p);
 	pthread_create(&l->threads[1], NULL, lab_background, l->p);
 	return 0;
+}
+
+static inline int lab_open(struct lab *l, uint32_t hz, bool off_cpu)
+{
+	return lab_open_within(l, hz, off_cpu, 64 << 20);
 }
 
 static void lab_stop(struct lab *l)

@@ -644,6 +644,7 @@ START_TEST(tables_hold_what_the_section_says)
 	ck_assert_uint_eq(unwind_table_function(t, 0x41234), 0x41234); /* behind a symbol's end */
 	ck_assert_uint_eq(unwind_table_function(t, 0x43210), 0x42000); /* a symbol of no size */
 	ck_assert_uint_eq(unwind_table_function(t, 0x2fff0), 0x2fff0);
+	ck_assert_uint_eq(unwind_table_function(t, 0x50004), 0x50001);
 	ck_assert_uint_eq(unwind_table_function(t, 0x10), 0x10);
 	free(t);
 }

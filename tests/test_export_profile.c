@@ -323,6 +323,43 @@ START_TEST(pprof)
 }
 END_TEST
 
+/* The same work in a burst, against a baseline that reaches to before the profiler ran: nothing has changed. */
+START_TEST(a_baseline_at_another_rate_that_was_seen_in_part)
+{
+	struct fold_request q = {.ranges = {{8000000, 9000000}},
+				 .n_ranges = 1,
+				 .base = {{0, 8000000}},
+				 .n_base = 1,
+				 .filter = all};
+	struct stacks *s = stacks_new();
+	uint32_t hot = stacks_node(s, 0, frame(s, "hot", "/bin/a", STACKS_USER, 0x1000));
+	uint32_t t = task(s, 1, 1, "a", "/");
+
+	s->from_us = 4000000;
+	s->to_us = 9000000;
+	for (int64_t at = 4000000; at < 8000000; at += 10000)
+		sample(s, at, hot, t, 10000, 0, STACKS_CPU);
+	for (int64_t at = 8000000; at < 9000000; at += 1000)
+		sample(s, at, hot, t, 1000, 0, STACKS_CPU);
+	struct fold_tree *tree = fold(s, &q);
+
+	made_len = 0;
+	ck_assert_int_eq(export_tree(PROFILE_FOLDED, tree, &about, &out), 0);
+	ck_assert_str_eq(made, "hot 1000 1000\n");
+	made_len = 0;
+	ck_assert_int_eq(export_tree(PROFILE_JSON, tree, &about, &out), 0);
+	json_t *o = json_loads(made, 0, NULL);
+	const json_t *d = child(o, "hot");
+
+	ck_assert_int_eq(json_integer_value(json_object_get(d, "v")), 1000000);
+	ck_assert_int_eq(json_integer_value(json_object_get(d, "b")), 1000000);
+	ck_assert_int_eq(json_integer_value(json_object_get(d, "d")), 0);
+	json_decref(o);
+	fold_tree_free(tree);
+	stacks_free(s);
+}
+END_TEST
+
 /* ---- samples ---- */
 
 START_TEST(perf_script)
@@ -733,6 +770,7 @@ int main(void)
 	tcase_add_test(t, json);
 	tcase_add_test(t, html);
 	tcase_add_test(t, pprof);
+	tcase_add_test(t, a_baseline_at_another_rate_that_was_seen_in_part);
 	tcase_add_test(t, perf_script);
 	tcase_add_test(t, off_cpu_and_filters);
 	tcase_add_test(t, speedscope);

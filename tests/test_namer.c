@@ -315,6 +315,38 @@ START_TEST(jit_frames)
 }
 END_TEST
 
+/* A map of 100,000 functions takes a second: nobody may be held up by that. */
+START_TEST(perf_maps_are_read_in_steps)
+{
+	static char proc[80];
+
+	if (getuid() != 0)
+		return;
+	snprintf(proc, sizeof(proc), "%s/proc", dir);
+	mkdir(proc, 0755);
+	host_close(&host);
+	ck_assert_int_eq(host_open(&host, proc, NULL, NULL), 0);
+	support_put(dir, "proc/42/status", "Name:\tx\nNSpid:\t42\nUid:\t0\t0\t0\t0\n");
+	support_put(dir, "proc/42/stat", "42 (x) S 1\n");
+	support_put(dir, "proc/42/root/tmp/perf-42.map", "1000 10 one\n");
+	open_namer(false, 1 << 20);
+	ck_assert_int_eq(namer_step(n), 0);
+	uint32_t a = frame("perf-42.map", "", 0x1000, STACKS_JIT);
+
+	namer_name(n, s, false);
+	MUST(!s->frames[a].name && !s->frames[a].missed);
+	ck_assert_int_eq(namer_step(n), 0);
+	namer_name(n, s, false);
+	ck_assert_str_eq(name_of(a), "one");
+	/* What is about to be stored does not wait. */
+	support_put(dir, "proc/42/root/tmp/perf-42.map", "1000 10 one\n2000 10 two\n");
+	uint32_t b = frame("perf-42.map", "", 0x2000, STACKS_JIT);
+
+	namer_name(n, s, true);
+	ck_assert_str_eq(name_of(b), "two");
+}
+END_TEST
+
 START_TEST(the_vdso_is_named)
 {
 	struct symtab *t = NULL;
@@ -368,6 +400,7 @@ int main(void)
 	tcase_add_test(tc, little_memory_is_enough);
 	tcase_add_test(tc, kernel_frames);
 	tcase_add_test(tc, jit_frames);
+	tcase_add_test(tc, perf_maps_are_read_in_steps);
 	tcase_add_test(tc, the_vdso_is_named);
 	tcase_add_test(tc, lines_of_a_frame);
 	srunner_run_all(sr, CK_NORMAL);

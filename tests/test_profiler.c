@@ -285,6 +285,43 @@ START_TEST(bursts_come_and_go)
 }
 END_TEST
 
+struct ends {
+	uint32_t n_epochs, n, outside;
+};
+
+static int look_at_ends(void *arg, const struct stacks *s)
+{
+	struct ends *e = arg;
+
+	e->n_epochs++;
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		e->n++;
+		e->outside += s->samples[i].at_us < s->from_us || s->samples[i].at_us >= s->to_us;
+	}
+	return 0;
+}
+
+/* A range that ends where an epoch does is read from that one alone. */
+START_TEST(samples_lie_within_their_epochs)
+{
+	struct lab l;
+	struct spin spin[2];
+	struct ends e = {0};
+
+	ck_assert_int_eq(lab_open_within(&l, 999, false, 1 << 18), 0);
+	for (unsigned i = 0; i < 2; i++)
+		spin_start(&spin[i], "shares", "4", NULL);
+	for (unsigned i = 0; i < 2; i++)
+		spin_wait(&spin[i]);
+	ck_assert_int_eq(profiles_each(l.profiles, INT64_MIN, INT64_MAX, look_at_ends, &e), 0);
+	ck_assert_uint_gt(e.n_epochs, 2);
+	ck_assert_uint_gt(e.n, 500);
+	ck_assert_uint_eq(e.outside, 0);
+	lab_stop(&l);
+	lab_close(&l);
+}
+END_TEST
+
 /* ---- without rights: in a process that is nobody ---- */
 
 static void become_nobody(void)
@@ -433,6 +470,7 @@ int main(void)
 		tcase_add_loop_test(t, waits_last_as_long_as_they_do, 0, 2);
 		tcase_add_test(t, exited_processes_have_names);
 		tcase_add_test(t, bursts_come_and_go);
+		tcase_add_test(t, samples_lie_within_their_epochs);
 	}
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

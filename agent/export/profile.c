@@ -76,11 +76,24 @@ bool profile_is_counted(const struct profile_about *about, uint64_t *ret_bytes)
 
 /* ---- trees ---- */
 
+/* How long was looked at: of a range that reaches to before the profiler ran less than it is long. */
+static uint64_t looked_us(const struct fold_sum *s)
+{
+	return s->covered_us ? s->covered_us : s->span_us;
+}
+
 uint64_t tree_scaled(const struct fold_tree *t, uint64_t base_us)
 {
-	if (!t->base.span_us || t->base.span_us == t->sum.span_us)
+	uint64_t from = looked_us(&t->base), to = looked_us(&t->sum);
+
+	if (!from || from == to)
 		return base_us;
-	return (uint64_t)((double)base_us * (double)t->sum.span_us / (double)t->base.span_us + 0.5);
+	return (uint64_t)((double)base_us * (double)to / (double)from + 0.5);
+}
+
+const struct fold_sum *tree_rate(const struct fold_tree *t)
+{
+	return t->sum.weight_us ? &t->sum : &t->base;
 }
 
 const char *tree_type_name(const struct fold_tree *t, uint32_t node)

@@ -53,9 +53,10 @@ int profile_folded(const struct fold_tree *t, const struct profile_about *about,
 		}
 		if (tree_is_diff(t))
 			emit_format(e, " %llu",
-				    (unsigned long long)figure(&t->base, about,
+				    (unsigned long long)figure(tree_rate(t), about,
 							       tree_scaled(t, n->base_self_us)));
-		emit_format(e, " %llu\n", (unsigned long long)figure(&t->sum, about, n->self_us));
+		emit_format(e, " %llu\n",
+			    (unsigned long long)figure(tree_rate(t), about, n->self_us));
 	}
 	free(path);
 	return 0;

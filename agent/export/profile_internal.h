@@ -20,8 +20,10 @@ static inline const char *tree_text(const struct fold_tree *t, uint32_t string)
 {
 	return string < t->n_strings ? t->text + t->strings[string] : "";
 }
-/* A weight of the baseline, brought to the length of the ranges. */
+/* A weight of the baseline, brought to what was seen of the ranges. */
 uint64_t tree_scaled(const struct fold_tree *, uint64_t base_us);
+/* By whose n and weight_us times become samples: one rate for both, else a burst would look like ten times the work. */
+const struct fold_sum *tree_rate(const struct fold_tree *);
 static inline bool tree_is_diff(const struct fold_tree *t)
 {
 	return t->base.span_us != 0;

@@ -163,11 +163,11 @@ static void put_samples(struct writer *w, const struct profile_about *about,
 		uint64_t base = tree_scaled(t, n->base_self_us);
 
 		if (n->self_us)
-			put_sample(w, i, samples_of(&t->sum, n->self_us),
+			put_sample(w, i, samples_of(tree_rate(t), n->self_us),
 				   (int64_t)n->self_us * unit, false, keys);
 		if (base)
-			put_sample(w, i, -samples_of(&t->base, n->base_self_us),
-				   -(int64_t)base * unit, true, keys);
+			put_sample(w, i, -samples_of(tree_rate(t), base), -(int64_t)base * unit,
+				   true, keys);
 	}
 }
 

@@ -127,8 +127,10 @@ static int sort_work(struct work *w, const struct stacks *s)
 static bool prepare(struct namer *n, struct namer_table *t, enum module_kind kind, uint32_t pid,
 		    bool may_open, bool last_try)
 {
-	if (kind == MODULE_JIT)
+	if (kind == MODULE_JIT && may_open)
 		tables_open_map(&n->tables, t, pid);
+	else if (kind == MODULE_JIT)
+		t->wanted = true; /* a map may take a second to read */
 	else if (!t->symtab && !table_failed(t)) {
 		t->wanted = !may_open;
 		if (!may_open)
@@ -206,7 +208,11 @@ int namer_step(struct namer *n)
 			break;
 		next = t;
 	}
-	if (next)
+	uint32_t pid;
+
+	if (next && module_kind_of(next->path, &pid) == MODULE_JIT)
+		tables_open_map(&n->tables, next, pid);
+	else if (next)
 		tables_open_symtab(&n->tables, next);
 	more = more && !n->tables.evicted;
 	pthread_mutex_unlock(&n->lock);

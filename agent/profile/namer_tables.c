@@ -270,6 +270,7 @@ void tables_open_map(struct namer_tables *ts, struct namer_table *t, uint32_t pi
 	uint64_t now_us = clock_mono_us();
 	int r = t->map ? perf_map_refresh(t->map) : -ENOENT;
 
+	t->wanted = false;
 	/* Browsers and the like never have one, and it takes several files of /proc to find that out. */
 	if (r < 0 && t->no_map_n >= MAP_TRIES && now_us - t->no_map_us < MAP_RETRY_US)
 		return;

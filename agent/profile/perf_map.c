@@ -17,7 +17,7 @@
 enum {
 	CHUNK = 64 << 10,
 	STROKES = 8 << 10,
-	NAME_LEN_MAX = 1024,
+	NAME_LEN_MAX = 255, /* as the profiler has them */
 	BYTES_MAX = 64 << 20,
 	CODE_MAX = 1 << 30, /* larger pieces of code are no pieces of code */
 	OLDER_S = 5	    /* of what clocks and file systems differ by */

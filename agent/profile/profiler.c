@@ -48,7 +48,7 @@ static int open_helpers(struct profiler *p)
 	r = namer_open(&p->namer, &nc);
 	if (r < 0)
 		return r;
-	r = profiler_jits_open(&p->jits, c->host);
+	r = profiler_jits_open(&p->jits, c->host, c->memory_bytes / 2);
 	return r < 0 ? r : tasks_open(&p->tasks, c->host, PROFILER_TASKS_MAX);
 }
 
@@ -275,19 +275,23 @@ static void publish(struct profiler *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void round_of(struct profiler *p, int64_t until_ns)
+/* All before until_us; INT64_MAX: all there is. */
+static void round_of(struct profiler *p, int64_t until_us)
 {
 	int64_t now_us = (int64_t)clock_mono_us();
+	bool all = until_us == INT64_MAX;
 
 	p->stacks = profiles_begin(p->config.profiles);
 	profiler_stack_epoch(p);
 	if (!p->stacks->hz)
 		p->stacks->hz = p->hz;
-	profiler_read(p, until_ns);
+	profiler_read(p, all ? INT64_MAX : until_us * 1000);
 	follow_burst(p, now_us);
 	p->last_n_frames = p->stacks->n_frames;
 	p->stacks = NULL;
-	profiles_end(p->config.profiles, now_us, clock_real_off_us());
+	/* What is later than that belongs to the next epoch, if this one ends here. */
+	profiles_end(p->config.profiles, all ? (int64_t)clock_mono_us() + 1 : until_us,
+		     clock_real_off_us());
 	each_second(p, now_us);
 	count_broken(p);
 	profiler_off_counts(p);
@@ -343,7 +347,7 @@ int profiler_step(struct profiler *p)
 	if (!atomic_load(&p->stopped))
 		wait_for_round(p);
 	if (!atomic_load(&p->stopped)) {
-		round_of(p, (int64_t)clock_ns(CLOCK_MONOTONIC) - PROFILER_SETTLE_NS);
+		round_of(p, (int64_t)clock_mono_us() - PROFILER_SETTLE_NS / 1000);
 		return 0;
 	}
 	if (!p->last_read)
@@ -373,6 +377,7 @@ int profiler_background_step(struct profiler *p)
 	if (now_us >= p->next_profiles_us) {
 		profiles_step(p->config.profiles);
 		p->next_profiles_us = now_us + PROFILES_US;
+		p->naming = true; /* it may want files */
 	}
 	atomic_fetch_add(&p->background_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns);
 	return 0;

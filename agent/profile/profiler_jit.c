@@ -16,17 +16,19 @@ struct jit {
 
 struct profiler_jits {
 	const struct host *host;
+	uint64_t memory_bytes;
 	pthread_mutex_t lock;
 	struct jit jits[JITS_MAX];
 };
 
-int profiler_jits_open(struct profiler_jits **ret, const struct host *host)
+int profiler_jits_open(struct profiler_jits **ret, const struct host *host, uint64_t memory_bytes)
 {
 	struct profiler_jits *js = calloc(1, sizeof(*js));
 
 	if (!js)
 		return -ENOMEM;
 	js->host = host;
+	js->memory_bytes = memory_bytes;
 	pthread_mutex_init(&js->lock, NULL);
 	*ret = js;
 	return 0;
@@ -116,6 +118,31 @@ static void open_map(struct profiler_jits *js, struct jit *j, int64_t now_us)
 	j->next_us = now_us + (map ? REFRESH_US : RETRY_US);
 }
 
+/* The map that was needed longest ago goes first, and comes back no sooner than after a minute: the namer knows the
+ * names, too, only later. With the lock. */
+static void keep_bound(struct profiler_jits *js, int64_t now_us)
+{
+	for (;;) {
+		struct jit *oldest = NULL;
+		uint64_t bytes = 0;
+
+		for (size_t i = 0; i < JITS_MAX; i++) {
+			struct jit *j = &js->jits[i];
+
+			if (!j->map)
+				continue;
+			bytes += perf_map_bytes(j->map);
+			if (!oldest || j->used_us < oldest->used_us)
+				oldest = j;
+		}
+		if (bytes <= js->memory_bytes)
+			return;
+		perf_map_close(oldest->map);
+		oldest->map = NULL;
+		oldest->next_us = now_us + KEEP_US;
+	}
+}
+
 void profiler_jits_step(struct profiler_jits *js, int64_t now_us)
 {
 	pthread_mutex_lock(&js->lock);
@@ -135,5 +162,6 @@ void profiler_jits_step(struct profiler_jits *js, int64_t now_us)
 			j->next_us = now_us + REFRESH_US;
 		}
 	}
+	keep_bound(js, now_us);
 	pthread_mutex_unlock(&js->lock);
 }

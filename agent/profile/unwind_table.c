@@ -459,6 +459,7 @@ static uint64_t page_of(const struct unwind_table *t, uint32_t row)
 uint64_t unwind_table_function(const struct unwind_table *t, uint64_t vaddr)
 {
 	const struct unwind_row *row = unwind_table_row(t, vaddr);
+	uint64_t early = 0;
 
 	for (uint32_t i = 0; i < t->n_stubs; i++) {
 		const struct unwind_stubs *s = &t->stubs[i];
@@ -468,7 +469,13 @@ uint64_t unwind_table_function(const struct unwind_table *t, uint64_t vaddr)
 	}
 	if (!row || row->rule == 0)
 		return vaddr;
+	const struct cfi_rule *rule = row_rule(t, row);
+
 	while (row > t->rows && !(row->rule & UNWIND_ROW_START))
 		row--;
-	return t->base + (page_of(t, (uint32_t)(row - t->rows)) << PAGE_SHIFT) + row->low;
+	/* Where a signal handler returns to begins an instruction early, so that the address before it lies in it, too:
+	 * that one has no name. */
+	if (rule && rule->signal)
+		early = t->arch == CFI_AARCH64 ? 4 : 1;
+	return early + t->base + (page_of(t, (uint32_t)(row - t->rows)) << PAGE_SHIFT) + row->low;
 }
