@@ -45,6 +45,11 @@ head -c 5000 "$STROBE" >noise
 says 1 "neither 'perf script' text" noise
 printf 'PERFILE2 and so on\n' >perf.data
 says 1 "perf script -i" perf.data
+for packer in xz zstd bzip2; do
+	"$packer" -qc "$fixtures/perf.txt" >packed 2>/dev/null || continue
+	says 1 "packed with $packer: $packer -dc FILE" packed
+	[ "$("$packer" -dc packed | "$STROBE" flame - | total /dev/stdin)" -eq 54 ] || fail "what is said of $packer does not work"
+done
 : >empty
 says 1 "empty" empty
 says 2 "is no time" "$fixtures/perf.txt" --from soon
