@@ -45,12 +45,30 @@ head -c 5000 "$STROBE" >noise
 says 1 "neither 'perf script' text" noise
 printf 'PERFILE2 and so on\n' >perf.data
 says 1 "perf script -i" perf.data
+for packer in xz zstd bzip2; do
+	"$packer" -qc "$fixtures/perf.txt" >packed 2>/dev/null || continue
+	says 1 "packed with $packer: $packer -dc FILE" packed
+	[ "$("$packer" -dc packed | "$STROBE" flame - | total /dev/stdin)" -eq 54 ] || fail "what is said of $packer does not work"
+done
 : >empty
 says 1 "empty" empty
 says 2 "is no time" "$fixtures/perf.txt" --from soon
 says 2 "ends before it begins" "$fixtures/perf.txt" --from now --to -1s
 says 1 "no sample in this range" "$fixtures/perf.txt" --cpu 17
 says 1 "no sample in this range" "$fixtures/perf.txt" --off-cpu
+
+says 2 "--class is of disk, lock" x --class disks
+says 2 "--min-us" x --min-us soon
+says 2 "--annotate goes with --folded" x --annotate --html
+says 2 "of the agent a baseline goes without" --reverse --baseline-from -5s
+
+# ---- the other way round, annotated, with a title
+[ "$("$STROBE" flame "$fixtures/perf.txt" --process spin --by none --reverse)" = 'hot_inner;hot_outer;main;__libc_start_call_main 38' ] || fail "--reverse"
+"$STROBE" flame "$fixtures/perf.txt" --reverse --speedscope >r.json && [ "$("$STROBE" flame "$fixtures/perf.txt" --reverse | total /dev/stdin)" -eq 54 ] || fail "--reverse of samples"
+"$STROBE" flame "$fixtures/perf.txt" --annotate | grep -q ';do_syscall_64_\[k\];' || fail "--annotate"
+"$STROBE" flame "$fixtures/perf.txt" --annotate >a.folded && folded "$fixtures/perf.txt" >want && folded a.folded >got && cmp -s want got || fail "annotated, and back: $(diff want got | head -n 4)"
+"$STROBE" flame "$fixtures/perf.txt" --html --title 'a <title> of "mine"' | grep -qF 'a \u003ctitle> of' || fail "--title: $("$STROBE" flame "$fixtures/perf.txt" --html --title 'a <title> of "mine"' | grep -o '.\{9\}title. of.\{9\}' | head -n 3)"
+ok
 
 # ---- one of several events
 says 1 "it has no event 'cycles', but: " "$fixtures/perf.txt" --event cycles
@@ -187,6 +205,9 @@ esac
 "$STROBE" flame --html -o a.html && [ "$(cat a.html)" = "rendered as html" ] || fail "a page of an agent"
 "$STROBE" flame --perf >a.txt || fail "samples of an agent"
 same "samples of an agent" a.txt
+[ "$("$STROBE" flame --class disk,lock --min-us 500)" = "rendered as folded" ] || fail "classes"
+case $(tail -n 1 asked) in *\&kind=off\&classes=6\&min_us=500\&*) ok ;; *) fail "asked for $(tail -n 1 asked)" ;; esac
+[ "$("$STROBE" flame --reverse --process spin --by none)" = 'hot_inner;hot_outer;main;__libc_start_call_main 38' ] || fail "an agent's, reversed: $("$STROBE" flame --reverse --process spin --by none)"
 says 1 "nothing is held of that" --from -99d
 says 1 "nothing is held of that" --from -99d --speedscope
 STROBE_URL=${url%%#*}

@@ -9,16 +9,25 @@
 
 struct flame {
 	const char *path, *from, *to, *base_from, *base_to, *base_file, *output, *url, *by, *event;
-	const char *pid, *tid, *cpu;
+	const char *pid, *tid, *cpu, *classes, *min_us, *title;
 	struct stacks_filter filter;
 	enum profile_format format;
 	enum import_format input;
-	bool has_format, off_cpu;
+	bool has_format, off_cpu, reverse, annotate;
 	int fd; /* of the output */
 	struct flame_sets sets, base;
 	struct fold_request request;
 	struct profile_about about;
 };
+
+/* < 0: go on; else the exit status, after what was wrong was said. */
+int flame_parse(int argc, char **argv, struct flame *);
+int flame_wrong(const char *what, const char *value); /* 2 */
+/* Is it made here of all samples? Else the agent renders it, which need not send them. */
+static inline bool flame_is_local(const struct flame *f)
+{
+	return !profile_format_is_tree(f->format) || f->reverse || f->annotate || f->title;
+}
 
 /* Makes the output: a file's only now, so that what is there is not lost to a wrong option. 0 or -errno, said. */
 int flame_open_output(struct flame *);

@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { PROFILE_PATH_MAX = 16384 };
 
 /* ---- the output ---- */
 
@@ -59,7 +62,8 @@ static void set_about(struct flame *f)
 	const char *slash = f->path ? strrchr(f->path, '/') : NULL;
 	const struct stacks_range *r = &f->request.ranges[0];
 
-	f->about = (struct profile_about){.title = !f->path		       ? "strobe"
+	f->about = (struct profile_about){.title = f->title		       ? f->title
+						   : !f->path		       ? "strobe"
 						   : strcmp(f->path, "-") == 0 ? "standard input"
 						   : slash && slash[1]	       ? slash + 1
 									       : f->path,
@@ -68,6 +72,7 @@ static void set_about(struct flame *f)
 					  .kind = f->filter.kind,
 					  .unit = f->filter.kind == STACKS_OFF ? "" : f->sets.unit};
 	f->about.what = f->sets.what;
+	f->about.annotate = f->annotate;
 	if (f->sets.uneven && f->format == PROFILE_FOLDED)
 		f->about.unit = "us";
 	f->about.n_cpus = f->sets.sets[f->sets.n - 1]->n_cpus;
@@ -183,8 +188,47 @@ static int export_as_samples(struct flame *f)
 	return r;
 }
 
+/* Every sample's stack the other way round. 0 or -ENOMEM. */
+static int reverse(struct stacks *s)
+{
+	uint32_t *path = malloc(PROFILE_PATH_MAX * sizeof(*path)), n_old = s->n_nodes;
+	uint32_t *to = calloc(n_old, sizeof(*to));
+
+	for (uint32_t i = 0; path && to && i < s->n_samples; i++) {
+		uint32_t node = s->samples[i].node, depth = 0, made = 0;
+
+		if (!to[node]) {
+			for (uint32_t k = node; k && depth < PROFILE_PATH_MAX;
+			     k = s->nodes[k].parent)
+				path[depth++] = s->nodes[k].frame;
+			for (uint32_t k = 0; k < depth; k++)
+				made = stacks_node(s, made, path[k]);
+			to[node] = made;
+		}
+		s->samples[i].node = to[node];
+	}
+	free(path);
+	free(to);
+	return !path || !to || stacks_failed(s) ? -ENOMEM : 0;
+}
+
+static int reverse_all(struct flame *f)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < f->sets.n && r == 0; i++)
+		r = reverse(f->sets.sets[i]);
+	for (size_t i = 0; i < f->base.n && r == 0; i++)
+		r = reverse(f->base.sets[i]);
+	if (r < 0)
+		msg(MSG_ERROR, "there is not enough memory for all of it; take a shorter range");
+	return r;
+}
+
 int flame_export(struct flame *f)
 {
+	if (f->reverse && reverse_all(f) < 0)
+		return -ENOMEM;
 	f->filter.kind = f->off_cpu ? STACKS_OFF : f->sets.kind;
 	f->request.filter = f->filter;
 	f->request.by_thread = f->by && strcmp(f->by, "thread") == 0;

@@ -47,8 +47,9 @@ struct profile_about { /* for titles; strings may be NULL */
 	uint32_t n_cpus;	 /* 0: unknown */
 	enum stacks_kind kind;
 	const char *unit; /* what a weight of 1 is where weights are no times; NULL or "": us */
-	const char *
-		what; /* then: what is counted, in its tool's word ("inuse_space"); NULL: unknown */
+	/* Then what is counted, in its tool's word ("inuse_space"); NULL: unknown. */
+	const char *what;
+	bool annotate; /* folded: names end in _[k], _[j], _[i] for kernel, JIT, inlined */
 };
 
 /* 0; -EINVAL: not of a tree; -ENOMEM; what write() returned. */

@@ -30,6 +30,15 @@ static uint64_t figure(const struct fold_sum *sum, const struct profile_about *a
 	return v > 0 && v < 1 ? 1 : (uint64_t)(v + 0.5);
 }
 
+/* As stackcollapse-perf.pl --all. */
+static const char *suffix(const struct fold_node *n)
+{
+	return n->type == STACKS_KERNEL	   ? "_[k]"
+	       : n->type == STACKS_JIT	   ? "_[j]"
+	       : n->type == STACKS_INLINED ? "_[i]"
+					   : "";
+}
+
 int profile_folded(const struct fold_tree *t, const struct profile_about *about, struct emit *e)
 {
 	uint32_t *path = malloc(((size_t)t->n_nodes + 1) * sizeof(*path));
@@ -48,6 +57,8 @@ int profile_folded(const struct fold_tree *t, const struct profile_about *about,
 			emit_text(e, "[no stack]");
 		while (depth--) {
 			put_name(e, tree_text(t, t->nodes[path[depth]].name));
+			if (about->annotate)
+				emit_text(e, suffix(&t->nodes[path[depth]]));
 			if (depth)
 				emit_bytes(e, ";", 1);
 		}

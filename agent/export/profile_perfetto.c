@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+enum { CPUS = UINT16_MAX + 1, SW_CPU_CLOCK = 1 };
 enum { SEQUENCE = 1, CLEARED = 1, NEEDS_STATE = 2, REALTIME = 1, MONOTONIC = 3, BOOTTIME = 6 };
 
 struct writer {
@@ -14,11 +15,19 @@ struct writer {
 	struct emit *e;
 	struct out packet, message, inner;
 	bool *node_used;
+	uint64_t *counts; /* by CPU: weights so far */
 };
 
 static uint64_t ns(int64_t us)
 {
 	return us < 0 ? 0 : (uint64_t)us * 1000;
+}
+
+/* Also when it is 0, which pb_uint() leaves out: the first CPU, the first moment. */
+static void put_exactly(struct out *o, uint32_t field, uint64_t v)
+{
+	out_varint(o, (uint64_t)field << 3);
+	out_varint(o, v);
 }
 
 static void put_packet(struct writer *w)
@@ -88,7 +97,7 @@ static void put_tasks(struct writer *w)
 		nest(&w->message, 2, &w->inner);
 	}
 	idmap_done(&processes);
-	pb_uint(&w->packet, 8, ns(w->x->from_us));
+	put_exactly(&w->packet, 8, ns(w->x->from_us));
 	pb_uint(&w->packet, 58, MONOTONIC);
 	pb_uint(&w->packet, 10, SEQUENCE);
 	nest(&w->packet, 2, &w->message);
@@ -154,6 +163,27 @@ static void put_stacks(struct writer *w, uint32_t *path)
 	}
 }
 
+/* What the samples are of: a counter that rises by each one's weight. */
+static void put_defaults(struct writer *w)
+{
+	uint64_t bytes;
+	bool counted = profile_is_counted(w->x->about, &bytes);
+	const char *what = w->x->about->what;
+
+	if (w->x->s->hz)
+		pb_uint(&w->inner, 2, w->x->s->hz);
+	if (w->x->filter->kind == STACKS_OFF)
+		pb_text(&w->inner, 10, "off-cpu ns");
+	else if (counted)
+		pb_text(&w->inner, 10, what && *what ? what : w->x->about->unit);
+	else
+		pb_uint(&w->inner, 4, SW_CPU_CLOCK);
+	nest(&w->message, 1, &w->inner);
+	nest(&w->inner, 12, &w->message);
+	pb_uint(&w->inner, 58, MONOTONIC);
+	nest(&w->packet, 59, &w->inner);
+}
+
 static int put_interned(struct writer *w)
 {
 	const struct profile_set *x = w->x;
@@ -173,8 +203,7 @@ static int put_interned(struct writer *w)
 	pb_uint(&w->packet, 10, SEQUENCE);
 	pb_uint(&w->packet, 13, CLEARED);
 	nest(&w->packet, 12, &w->message);
-	pb_uint(&w->inner, 58, MONOTONIC);
-	nest(&w->packet, 59, &w->inner);
+	put_defaults(w);
 	put_packet(w);
 	return 0;
 }
@@ -184,13 +213,17 @@ static void put_sample(struct writer *w, const struct stacks_sample *p)
 	const struct stacks *s = w->x->s;
 	const struct stacks_task *t = &s->tasks[p->task];
 	uint8_t type = s->frames[s->nodes[p->node].frame].type;
+	uint64_t bytes, each = profile_is_counted(w->x->about, &bytes) ? bytes ? bytes : 1 : 1000;
 
-	pb_uint(&w->message, 1, p->cpu);
+	if (s->has_cpu)
+		put_exactly(&w->message, 1, p->cpu);
 	pb_uint(&w->message, 2, t->pid);
 	pb_uint(&w->message, 3, t->tid);
 	pb_uint(&w->message, 4, (uint64_t)p->node + 1);
 	pb_uint(&w->message, 5, type == STACKS_KERNEL ? 1 : 2);
-	pb_uint(&w->packet, 8, ns(p->at_us));
+	w->counts[p->cpu] += p->weight_us * each;
+	pb_uint(&w->message, 6, w->counts[p->cpu]);
+	put_exactly(&w->packet, 8, ns(p->at_us));
 	pb_uint(&w->packet, 58, MONOTONIC);
 	pb_uint(&w->packet, 10, SEQUENCE);
 	pb_uint(&w->packet, 13, NEEDS_STATE);
@@ -200,9 +233,11 @@ static void put_sample(struct writer *w, const struct stacks_sample *p)
 
 int profile_perfetto(const struct profile_set *x, struct emit *e)
 {
-	struct writer w = {.x = x, .e = e};
+	struct writer w = {.x = x, .e = e, .counts = calloc(CPUS, sizeof(*w.counts))};
 	int r;
 
+	if (!w.counts)
+		return -ENOMEM;
 	put_clocks(&w);
 	put_tasks(&w);
 	r = put_interned(&w);
@@ -212,5 +247,6 @@ int profile_perfetto(const struct profile_set *x, struct emit *e)
 	out_done(&w.message);
 	out_done(&w.inner);
 	free(w.node_used);
+	free(w.counts);
 	return r;
 }

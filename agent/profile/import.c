@@ -225,6 +225,27 @@ static int open_failed(struct import *m)
 	return import_fail(m, r, "%s", strerrordesc_np(-r));
 }
 
+/* What people give instead, by its first bytes, and what to do with it. */
+static const char *what_it_is(const char *head, size_t len)
+{
+	static const struct {
+		const char *magic;
+		size_t len;
+		const char *say;
+	} known[] = {
+		{"PERFILE2", 8, "; of a perf.data file give what 'perf script -i' prints of it"},
+		{"\xfd\x37zXZ", 5, "; it is packed with xz: xz -dc FILE | strobe flame -"},
+		{"\x28\xb5\x2f\xfd", 4, "; it is packed with zstd: zstd -dc FILE | strobe flame -"},
+		{"BZh", 3, "; it is packed with bzip2: bzip2 -dc FILE | strobe flame -"},
+		{"PK\3\4", 4, "; it is a zip file: unzip -p FILE | strobe flame -"},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (len > known[i].len && memcmp(head, known[i].magic, known[i].len) == 0)
+			return known[i].say;
+	return "";
+}
+
 static int choose(struct import *m, enum import_format *f)
 {
 	while (m->in.end < IMPORT_HEAD && import_fill(&m->in))
@@ -236,9 +257,7 @@ static int choose(struct import *m, enum import_format *f)
 	return import_fail(m, -EBADMSG,
 			   "it is nothing that is known: neither 'perf script' text, folded stacks "
 			   "(a;b;c 12), pprof, a Chrome cpuprofile nor a trace%s",
-			   m->in.end > 8 && memcmp(m->in.buf, "PERFILE2", 8) == 0
-				   ? "; of a perf.data file give what 'perf script -i' prints of it"
-				   : "");
+			   what_it_is(m->in.buf, m->in.end));
 }
 
 static int finish(struct import *m)

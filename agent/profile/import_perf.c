@@ -3,7 +3,7 @@
  *
  *	comm pid/tid [cpu] seconds: period event:
  *
- * of which all but the comm and one of pid and tid may be missing, the frames below it, innermost first ("address
+ * of which any may be missing (with `-F ip,sym` all of it), the frames below it, innermost first ("address
  * symbol+0x12 (module)", of inlined ones "symbol (inlined)"), and a blank line, which may be missing, too. Without call
  * chains the one frame stands on the line itself.
  */
@@ -183,26 +183,41 @@ static bool take_rest(const char *p, struct perf_line *l)
 	return q && (known || l->event || !*l->rest);
 }
 
+/* From `p` on, behind the comm: a task and what follows; or that alone, which then has a time. */
+static bool take_task_and_rest(const char *p, bool needs_time, struct perf_line *l)
+{
+	const struct perf_line before = *l;
+	const char *q = p;
+
+	if (*p != '[' && take_task(&q, l) && take_rest(q, l) && (!needs_time || l->has_time))
+		return true;
+	*l = before;
+	return take_rest(p, l) && l->has_time;
+}
+
 bool import_perf_line(const char *line, struct perf_line *ret)
 {
-	const char *comm = skip_blanks(line), *p = comm;
+	const char *comm = skip_blanks(line), *p = comm, *end = comm;
 
 	for (;;) {
-		struct perf_line l = {.cpu = -1, .comm = comm};
-		const char *end = word_end(p), *q;
+		struct perf_line l = {.cpu = -1, .comm = comm, .comm_len = (size_t)(end - comm)};
 
-		p = skip_blanks(end);
-		if (!*p)
-			return false;
-		q = p;
-		if (!is_digit(*p) && *p != '-')
-			continue;
-		l.comm_len = (size_t)(end - comm);
-		if (take_task(&q, &l) && take_rest(q, &l)) {
+		/* Without a comm only where a time says so: names may be figures. */
+		if ((is_digit(*p) || *p == '-' || *p == '[') &&
+		    take_task_and_rest(p, p == comm, &l)) {
 			*ret = l;
 			return true;
 		}
+		end = word_end(p);
+		p = skip_blanks(end);
+		if (!*p)
+			return false;
 	}
+}
+
+bool import_perf_is_record(const struct perf_line *l)
+{
+	return strncmp(l->event ? l->event : l->rest, "PERF_RECORD_", 12) == 0;
 }
 
 /* ---- a frame's line ---- */
@@ -329,7 +344,8 @@ uint32_t import_perf_known_hz(double hz)
 
 enum { LOOK_LINES = 400 };
 
-/* One of its first lines is a sample's with a time or an event, or one without and a frame below it. */
+/* One of its first lines is a sample's with a time or an event, or one without and a frame below it; or there are two
+ * frames, one below the other. */
 bool import_perf_looks(const char *head, size_t len)
 {
 	bool bare = false;
@@ -353,8 +369,13 @@ bool import_perf_looks(const char *head, size_t len)
 		line[k] = 0;
 		if (memchr(line, 0, k))
 			return false;
-		if (bare && is_blank(line[0]) && import_perf_frame(line, k, &f) && f.has_addr)
-			return true;
+		if (is_blank(line[0]) && import_perf_frame(line, k, &f) && f.has_addr &&
+		    (bare || line[0] == '\t')) {
+			if (bare)
+				return true;
+			bare = true;
+			continue;
+		}
 		bare = line[0] != '#' && import_perf_line(line, &l);
 		if (bare && (l.has_time || l.event))
 			return true;

@@ -1,4 +1,4 @@
-/* The samples of perf script text: lines to stacks, and at the end which event counts and what a sample weighs. */
+/* The samples of perf script text: lines to stacks. */
 #include "profile/import_perf.h"
 
 #include <errno.h>
@@ -8,46 +8,7 @@
 
 #define UNKNOWN "[unknown]"
 
-enum { EVENTS_MAX = 64, CACHE_SLOTS = 1 << 14, DELTAS_MAX = 1 << 16, CPUS_MAX = 4096 };
-
-struct pending {
-	struct stacks_sample sample; /* task: of perf_read.tasks */
-	uint64_t period;
-	uint64_t order;
-	uint8_t event;
-};
-
-struct task {
-	uint32_t pid, tid, comm;
-};
-
-/* A frame's text met before: most are, and reading one is the bulk of the work. */
-struct cached {
-	uint64_t hash;
-	uint32_t frames[2], n; /* n 0: empty; 2: JIT code with an inlined call in its name */
-};
-
-struct perf_read {
-	struct import *m;
-	struct stacks *s;
-	struct {
-		char name[64];
-		uint64_t n;
-	} events[EVENTS_MAX];
-	uint32_t n_events;
-	struct pending *samples;
-	size_t n_samples, cap_samples;
-	struct task *tasks;
-	size_t n_tasks, cap_tasks;
-	struct idmap task_ids, mains; /* (pid, tid, comm) -> task; pid -> comm of its main thread */
-	struct cached *cache;
-	/* the sample that is being read */
-	bool open, ended; /* ended: its frame stood on its line */
-	struct pending now;
-	uint32_t path[IMPORT_DEPTH_MAX]; /* innermost first */
-	uint32_t depth;
-	bool no_time, no_cpu;
-};
+enum { CACHE_SLOTS = 1 << 14 };
 
 /* ---- frames ---- */
 
@@ -197,6 +158,10 @@ static int put_sample(struct perf_read *x)
 	uint32_t node = 0;
 
 	x->open = false;
+	if (x->bare && !x->depth) {
+		x->m->res->skipped++;
+		return 0;
+	}
 	if (x->n_samples == x->cap_samples) {
 		size_t cap = x->cap_samples ? x->cap_samples * 2 : 4096;
 		struct pending *grown = realloc(x->samples, cap * sizeof(*grown));
@@ -286,12 +251,48 @@ static int open_sample(struct perf_read *x, const struct perf_line *l)
 	x->now.event = take_event(x, l);
 	x->depth = 0;
 	x->open = true;
-	x->ended = false;
+	x->ended = x->bare = false;
 	if (*l->rest && starts_with_address(l->rest) && add_frame(x, l->rest, strlen(l->rest))) {
 		x->ended = true;
 		return put_sample(x);
 	}
 	return 0;
+}
+
+/* A sample whose line is but a name, or that has none. */
+static int open_bare(struct perf_read *x, const char *comm, size_t len)
+{
+	const struct perf_line l = {.comm = comm, .comm_len = len, .rest = "", .cpu = -1};
+	int r = open_sample(x, &l);
+
+	x->bare = true;
+	return r;
+}
+
+static bool starts_as_frame(const char *p)
+{
+	size_t n = strspn(p, "0123456789abcdef");
+
+	return n && n <= 16 && (p[n] == ' ' || p[n] == '\t' || !p[n]);
+}
+
+/* A line that is neither a sample's with a task or a time, nor a frame of one. */
+static int take_other(struct perf_read *x, const char *line, size_t len, bool indented)
+{
+	enum { COMM_MAX = 16 };
+	int r = 0;
+
+	if (x->open && indented) /* where the frame above it is in the source */
+		return 0;
+	while (len && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+		len--;
+	if (indented || len > COMM_MAX) {
+		x->m->res->skipped++;
+		return 0;
+	}
+	if (x->open)
+		r = put_sample(x);
+	return r < 0 ? r : open_bare(x, line, len);
 }
 
 static int take_line(struct perf_read *x, const char *line, size_t len)
@@ -306,188 +307,22 @@ static int take_line(struct perf_read *x, const char *line, size_t len)
 		return x->open ? put_sample(x) : 0;
 	if (*p == '#' && !x->open)
 		return 0;
-	if (x->open && indented && add_frame(x, line, len))
+	if (x->open && indented && starts_as_frame(p) && add_frame(x, line, len))
 		return 0;
-	if (import_perf_line(line, &l)) {
+	if (import_perf_line(line, &l) && (!x->open || !indented || l.has_time)) {
 		int r = x->open ? put_sample(x) : 0;
 
-		return r < 0 ? r : open_sample(x, &l);
+		return r < 0 || import_perf_is_record(&l) ? r : open_sample(x, &l);
 	}
-	if (!(x->open && indented)) /* where the frame above it is in the source */
-		x->m->res->skipped++;
-	return 0;
-}
+	if (!x->open && indented && starts_as_frame(p)) {
+		int r = open_bare(x, "", 0);
 
-/* ---- at the end ---- */
-
-/* "cycles" is "cycles:ppp", too. */
-static bool is_event(const char *name, const char *wanted)
-{
-	size_t n = strlen(wanted);
-
-	return strncmp(name, wanted, n) == 0 && (!name[n] || name[n] == ':');
-}
-
-static int find_event(const struct perf_read *x, uint32_t *ret)
-{
-	const char *names[EVENTS_MAX];
-
-	for (uint32_t i = 0; i < x->n_events; i++) {
-		names[i] = x->events[i].name;
-		if (is_event(names[i], x->m->event)) {
-			*ret = i;
-			return 0;
-		}
+		if (r < 0)
+			return r;
 	}
-	return import_no_event(x->m, "event", names, x->n_events);
-}
-
-static uint32_t choose_event(const struct perf_read *x)
-{
-	uint32_t best = 0;
-
-	for (uint32_t i = 1; i < x->n_events; i++)
-		if (import_perf_is_off_cpu(x->events[best].name) ||
-		    (x->events[i].n > x->events[best].n &&
-		     !import_perf_is_off_cpu(x->events[i].name)))
-			best = i;
-	return best;
-}
-
-static int by_time(const void *a, const void *b)
-{
-	const struct pending *p = a, *q = b;
-
-	if (p->sample.at_us != q->sample.at_us)
-		return p->sample.at_us < q->sample.at_us ? -1 : 1;
-	return p->order < q->order ? -1 : p->order > q->order;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* From how far samples of one CPU are apart, which idle time makes further at most. 0: not to be told. */
-static uint32_t measure_hz(const struct perf_read *x, uint32_t event)
-{
-	int64_t *last = calloc(CPUS_MAX, sizeof(*last));
-	uint32_t *deltas = malloc(DELTAS_MAX * sizeof(*deltas));
-	size_t n = 0;
-	uint32_t hz = 0;
-
-	for (size_t i = 0; last && deltas && i < x->n_samples && n < DELTAS_MAX; i++) {
-		const struct stacks_sample *s = &x->samples[i].sample;
-		int64_t *was = &last[s->cpu % CPUS_MAX];
-
-		if (x->samples[i].event != event)
-			continue;
-		if (*was && s->at_us > *was && s->at_us - *was < 10000000)
-			deltas[n++] = (uint32_t)(s->at_us - *was);
-		*was = s->at_us;
-	}
-	if (n) {
-		qsort(deltas, n, sizeof(*deltas), by_value);
-		hz = import_perf_known_hz(1e6 / deltas[n / 2]);
-	}
-	free(last);
-	free(deltas);
-	return hz;
-}
-
-struct weighing {
-	uint32_t event, weight_us; /* weight_us 0: the period in ns */
-};
-
-static struct weighing weigh(struct perf_read *x, uint32_t chosen)
-{
-	struct weighing w = {.event = chosen};
-	const char *event = x->events[w.event].name;
-	struct import_result *res = x->m->res;
-	uint64_t period = 0;
-
-	for (size_t i = 0; i < x->n_samples && !period; i++)
-		period = x->samples[i].event == w.event ? x->samples[i].period : 0;
-	snprintf(res->event, sizeof(res->event), "%s", event);
-	if (import_perf_is_off_cpu(event))
-		return w;
-	if (import_perf_is_clock(event) && period >= 1000 && period <= 1000000000) {
-		x->s->hz = import_perf_known_hz(1e9 / (double)period);
-		return w;
-	}
-	if (!import_perf_is_tracepoint(event) && !x->no_time)
-		x->s->hz = measure_hz(x, w.event);
-	w.weight_us = x->s->hz ? (1000000 + x->s->hz / 2) / x->s->hz : 1;
-	if (!x->s->hz)
-		strcpy(res->unit, "samples");
-	return w;
-}
-
-static int add_tasks(struct perf_read *x)
-{
-	for (size_t i = 0; i < x->n_tasks; i++) {
-		const struct task *t = &x->tasks[i];
-		const uint32_t *main = idmap_get(&x->mains, t->pid);
-		struct stacks_task made = {
-			.pid = t->pid, .tid = t->tid, .comm = t->comm, .process = *main};
-		uint32_t id = stacks_task(x->s, &made);
-
-		if (stacks_failed(x->s))
-			return -ENOMEM;
-		x->tasks[i].comm = id; /* from here on its number there */
-	}
-	return 0;
-}
-
-static int add_sample(struct perf_read *x, struct pending *p, const struct weighing *w)
-{
-	bool off = import_perf_is_off_cpu(x->events[p->event].name);
-	uint64_t us = p->period / 1000;
-
-	if (p->event != w->event && (!off || x->m->event)) {
-		x->m->res->others++;
+	if (x->open && indented && add_frame(x, line, len))
 		return 0;
-	}
-	p->sample.kind = off ? STACKS_OFF : STACKS_CPU;
-	p->sample.weight_us =
-		off || !w->weight_us ? us > UINT32_MAX ? UINT32_MAX : (uint32_t)us : w->weight_us;
-	if (!p->sample.weight_us)
-		p->sample.weight_us = 1;
-	p->sample.task = x->tasks[p->sample.task].comm;
-	return stacks_add(x->s, &p->sample);
-}
-
-static int finish(struct perf_read *x)
-{
-	struct stacks *s = x->s;
-	struct weighing w;
-	uint16_t cpus = 0;
-	uint32_t event = 0;
-	int r = x->open ? put_sample(x) : 0;
-
-	if (r < 0 || !x->n_samples)
-		return r;
-	event = choose_event(x);
-	if (x->m->event)
-		r = find_event(x, &event);
-	if (r < 0)
-		return r;
-	qsort(x->samples, x->n_samples, sizeof(*x->samples), by_time);
-	s->has_time = !x->no_time;
-	s->has_cpu = !x->no_cpu;
-	w = weigh(x, event);
-	r = add_tasks(x);
-	for (size_t i = 0; i < x->n_samples && r == 0; i++) {
-		r = add_sample(x, &x->samples[i], &w);
-		if (x->samples[i].sample.cpu >= cpus)
-			cpus = (uint16_t)(x->samples[i].sample.cpu + 1);
-	}
-	s->n_cpus = s->has_cpu ? cpus : 0;
-	s->from_us = x->samples[0].sample.at_us;
-	s->to_us = x->samples[x->n_samples - 1].sample.at_us + 1;
-	return r;
+	return take_other(x, line, len, indented);
 }
 
 int import_perf(struct import *m)
@@ -504,8 +339,10 @@ int import_perf(struct import *m)
 		r = -ENOMEM;
 	while (r == 0 && (line = import_line(&m->in, &len)))
 		r = take_line(x, line, len);
+	if (r == 0 && x->open)
+		r = put_sample(x);
 	if (r == 0)
-		r = finish(x);
+		r = perf_read_finish(x);
 	if (r == -ENOMEM)
 		import_no_memory(m);
 	if (x) {

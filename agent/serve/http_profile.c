@@ -49,10 +49,20 @@ int request_profile(struct request *r)
 					"try again in a second");
 }
 
+static bool is_filtered(const struct stacks_filter *f)
+{
+	return f->pid || f->tid || f->cpu >= 0 || f->process || f->cgroup || f->classes ||
+	       f->min_us;
+}
+
 int request_profile_finish(struct request *r, struct job *job)
 {
 	const struct profile_call *c = job->arg;
 
+	if (job->r == -ENODATA && is_filtered(&c->filter))
+		return request_refuse(
+			r, 404, "there is no sample of what was asked for in that range",
+			"without pid, tid, cpu, process, cgroup, classes there may be");
 	if (job->r == -ENODATA)
 		return request_refuse(r, 404, "no stacks are held of that range",
 				      "/api/v1/held says what is held; is the profiler running?");

@@ -211,7 +211,9 @@ it('HTTP: every format answers, nonsense is refused in words', async () => {
     assert.equal(r.status, 400, args);
     assert.match(JSON.parse(r.body.toString()).error, text);
   }
-  assert.equal((await request(agent, '/api/v1/profile?from=-2s&pid=1999999999&format=pprof')).status, 404);
+  const none = await request(agent, '/api/v1/profile?from=-2s&pid=1999999999&format=pprof');
+  assert.equal(none.status, 404);
+  assert.match(none.body.toString(), /no sample of what was asked for/);
   assert.equal((await request(agent, url('format=folded'), { auth: false })).status, 401);
 });
 
