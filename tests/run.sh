@@ -5,7 +5,7 @@
 #
 # A line of a test's source may say how it is run:
 #   run.sh: alone     by itself, before the rest: it measures latency or CPU, or wants a quiet host
-#   run.sh: beside    beside the rest, with the CPU time that they leave
+#   run.sh: beside    beside the rest and nicer, with the CPU time that they leave
 # The rest goes RUN_JOBS at a time (default 1), in the order given: those that take long come first.
 #
 # TEST_TIMEOUT: seconds for one program (default 600); then it and what it started is killed.
@@ -125,7 +125,7 @@ pool 1 1 $alone
 again
 if [ "$beside" ]; then
 	# shellcheck disable=SC2086
-	(before='chrt -i 0'; chrt -i 0 true 2>/dev/null || before='nice -n 19'; pool 4 1 $beside) &
+	(before='nice -n 10'; pool 2 1 $beside) &
 fi
 # shellcheck disable=SC2086
 pool "${RUN_JOBS:-1}" 1 $rest

@@ -751,7 +751,7 @@ START_TEST(boots_keep_their_order_whatever_the_wall_clock_did)
 	ck_assert_int_eq(profiles_take(p, data, len), 0);
 	ck_assert_int_eq(profiles_each(p, INT64_MIN / 4, INT64_MAX / 4, place, &places), 0);
 	ck_assert_uint_eq(places.n, 2);
-	ck_assert_int_lt(places.at_us[0], 0);
+	ck_assert_int_lt(places.at_us[0], 70000);
 	ck_assert_int_eq(places.at_us[1], 70005);
 	profiles_close(p);
 }

@@ -18,7 +18,7 @@ void shelf_place_boots(struct profiles *p)
 		if (strcmp(s->boots[k].id, p->boot_id) == 0) {
 			s->boots[k].shift_us = 0;
 			i = k;
-			next_us = 0;
+			next_us = s->boots[k].first_us;
 		}
 	for (; i > 0; i--) {
 		struct boot *b = &s->boots[i - 1];

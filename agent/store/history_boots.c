@@ -62,11 +62,22 @@ bool history_boot_shift(struct history *h, const char *boot_id, int64_t *ret)
 	return b != NULL;
 }
 
+/* Where this boot begins, as far as anything of it was recorded; 0: nothing was. Not where its clock
+ * begins: a container that starts again has another boot id and goes on with the clock of its host. */
+static int64_t begin_us(const struct history *h, const struct held_boot *now)
+{
+	uint64_t us = h->config.log ? log_oldest_us(h->config.log) : 0;
+
+	if (now && (!us || now->first_us < us))
+		us = now->first_us;
+	return (int64_t)us;
+}
+
 void history_place_boots(struct history *h)
 {
 	struct held_boot *now = find_boot(h, h->boot_id);
 	size_t i = now ? (size_t)(now - h->boots) : h->n_boots;
-	int64_t off_us, next_us = 0;
+	int64_t off_us, next_us = begin_us(h, now);
 
 	if (!log_offset(h->config.log, &off_us))
 		off_us = now ? now->real_off_us : clock_real_off_us();
@@ -78,7 +89,7 @@ void history_place_boots(struct history *h)
 		b->shift_us = b->real_off_us - off_us;
 		if (b->shift_us + (int64_t)b->last_us >= next_us)
 			b->shift_us = next_us - (int64_t)b->last_us - 1;
-		next_us = b->shift_us;
+		next_us = b->shift_us + (int64_t)b->first_us;
 	}
 	for (i = 0; i < h->full.n; i++)
 		history_shift(h, h->full.v[i]);
@@ -98,9 +109,11 @@ int history_number_boot(struct history *h, const struct block_head *head, uint32
 			return -ENOMEM;
 		h->boots = b;
 		b = &h->boots[h->n_boots++];
-		*b = (struct held_boot){0};
+		*b = (struct held_boot){.first_us = head->from_us};
 		memcpy(b->id, head->boot_id, sizeof(b->id) - 1);
 	}
+	if (head->from_us < b->first_us)
+		b->first_us = head->from_us;
 	if (head->to_us >= b->last_us) {
 		b->last_us = head->to_us;
 		b->real_off_us = head->real_off_us;

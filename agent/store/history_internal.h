@@ -40,7 +40,7 @@ struct held_boot {
 	char id[sizeof(((struct block_head *)0)->boot_id)];
 	int64_t real_off_us; /* the last one known */
 	int64_t shift_us;
-	uint64_t last_us;
+	uint64_t first_us, last_us; /* of all that was listed of it */
 };
 
 struct held_ring {

@@ -94,7 +94,7 @@ export async function startAgent({ args = [], dir = scratch(), port = 0, env = {
   const url = await until('the agent to listen', () => {
     if (exited) throw new Error(`the agent ended: ${err}`);
     return /^strobe: listening on (\S+)/m.exec(out)?.[1];
-  });
+  }, 30000);
   const [base, token] = url.split('#token=');
   const agent = {
     url, base, token, dir, child, exit,
