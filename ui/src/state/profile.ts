@@ -27,8 +27,24 @@ const QUEUE = 1 << 5;
 export const tab = signal<Tab>('flame');
 export const rows = signal<HeatRows>('offset');
 export const which = signal<Which>('on');
-/** Classes of off-CPU, 1 << class or'ed; 0: all but the run queue. */
+const SLEEP = 1 << 4;
+/** Waits that somebody waits for: without those of threads that have nothing to do. */
+const WAITS = 0b01111;
+/** Classes of off-CPU, 1 << class or'ed; 0: the usual ones, all but sleep and the run queue. */
 export const classes = signal(0);
+export const classesNow = computed(() => (which.value === 'queue' ? QUEUE : classes.value || WAITS));
+
+/** Shows a class, or leaves it out; the run queue stands alone. */
+export function toggleClass(c: number): void {
+  if (1 << c === QUEUE) {
+    which.value = which.peek() === 'queue' ? 'off' : 'queue';
+    return;
+  }
+  const next = which.peek() === 'queue' ? 1 << c : classesNow.peek() ^ (1 << c);
+  which.value = 'off';
+  classes.value = next === WAITS ? 0 : next;
+}
+export const idleLeftOut = computed(() => which.value === 'off' && !(classesNow.value & SLEEP));
 export const pattern = signal('');
 export const diff = signal(false);
 export const elided = signal(false);
@@ -51,11 +67,10 @@ export const chips = signal<Chips>(NO_CHIPS);
 export const filter = computed<Filter>(() => {
   const c = chips.value;
   const off = which.value !== 'on';
-  const some = classes.value || 0b11111;
   return {
     ...ALL,
     offCpu: off,
-    classes: which.value === 'queue' ? QUEUE : off ? some : 0,
+    classes: off ? classesNow.value : 0,
     cpu: c.cpu,
     pid: c.pid,
     tid: c.tid,

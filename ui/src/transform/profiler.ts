@@ -178,6 +178,12 @@ export interface ProfilerState {
   readonly nCpus: number;
   /** Nobody knows when the stacks were seen: there is no map. */
   readonly untimed: boolean;
+  /** How waits are seen; '' where the agent does not say. */
+  readonly offTier: string;
+  /** Waits shorter than that have no stacks; they are counted. */
+  readonly offMinUs: MonoUs;
+  readonly offShort: number;
+  readonly offShortUs: MonoUs;
 }
 
 export async function askProfiler(): Promise<Got<ProfilerState>> {
@@ -206,6 +212,10 @@ export async function askProfiler(): Promise<Got<ProfilerState>> {
       nowUs: Number(p.nowUs),
       nCpus: p.nCpus,
       untimed: p.untimed,
+      offTier: '',
+      offMinUs: 0,
+      offShort: 0,
+      offShortUs: 0,
     },
   };
 }

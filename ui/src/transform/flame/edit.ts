@@ -207,13 +207,27 @@ function modules(t: Tree): Tree {
 
 /** From the first frame of that name on, under one root. */
 function focus(t: Tree, name: string): Tree {
-  return callees(t, named(t, name));
+  return callees(t, functionIs(t, name));
 }
 
-function callees(t: Tree, is: Set<number>): Tree {
+type Is = (i: number) => boolean;
+
+/** A function as one text: its name, and its module where another one has a function of that name, too. */
+export const functionId = (name: string, module: string): string => (module ? `${name}\t${module}` : name);
+export const functionName = (id: string): string => id.split('\t', 1)[0]!;
+
+/** Whether a node is of that function, of any module where the text names none. */
+export function functionIs(t: Tree, id: string): Is {
+  const names = named(t, functionName(id));
+  const at = id.indexOf('\t');
+  const module = id.slice(at + 1);
+  return (i) => names.has(t.name[i]!) && (at < 0 || t.strings[t.module[i]!] === module);
+}
+
+function callees(t: Tree, is: Is): Tree {
   const m = new Maker(t);
   for (let i = 1; i < t.n; ) {
-    if (!is.has(t.name[i]!)) {
+    if (!is(i)) {
       i++;
       continue;
     }
@@ -231,10 +245,10 @@ function callees(t: Tree, is: Set<number>): Tree {
 }
 
 /** Who called the functions: node 1 is the function, its children its callers, and so on outwards. */
-function callers(t: Tree, is: Set<number>): Tree {
+function callers(t: Tree, is: Is): Tree {
   const m = new Maker(t);
   for (let i = 1; i < t.n; ) {
-    if (!is.has(t.name[i]!)) {
+    if (!is(i)) {
       i++;
       continue;
     }
@@ -247,8 +261,8 @@ function callers(t: Tree, is: Set<number>): Tree {
 }
 
 /** The callers and the callees of a function, recursion counted once. */
-export function sandwich(t: Tree, name: string): { callers: Tree; callees: Tree } {
-  const is = named(t, name);
+export function sandwich(t: Tree, id: string): { callers: Tree; callees: Tree } {
+  const is = functionIs(t, id);
   return { callers: callers(t, is), callees: callees(t, is) };
 }
 

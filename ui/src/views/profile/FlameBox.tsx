@@ -4,9 +4,9 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { flameColours } from '../../charts/flame/colours';
 import { FlameGraph } from '../../charts/flame/graph';
-import { type Edit, edited, stackText } from '../../transform/flame/edit';
+import { type Edit, edited, functionId, stackText } from '../../transform/flame/edit';
 import { type Found, find } from '../../transform/flame/search';
-import { nameOf, type Profile, type Tree } from '../../transform/flame/tree';
+import { moduleOf, nameOf, type Profile, type Tree } from '../../transform/flame/tree';
 import { Details } from './Details';
 import { Menu, type MenuAt, type MenuItem } from './Menu';
 import { changeOf, changeScale, type Measure, rootText } from './words';
@@ -39,6 +39,9 @@ export interface FlameBoxProps {
   /** At the right end of the details. */
   readonly aside?: ComponentChildren;
   readonly theme?: number;
+  /** Rows at the root that somebody else shows. */
+  readonly skip?: number;
+  readonly onNode?: (node: number) => void;
   readonly actions?: FlameActions;
   readonly onFound?: (f: Found | null, tree: Tree) => void;
   readonly onGraph?: (g: FlameGraph | null) => void;
@@ -65,7 +68,10 @@ export function FlameBox(props: FlameBoxProps) {
   useEffect(() => {
     if (!host.current) return undefined;
     const g = new FlameGraph(host.current, {
-      show: (i) => setNode(i),
+      show: (i) => {
+        setNode(i);
+        now.current.props.onNode?.(i);
+      },
       menu: (i, x, y) => {
         const { tree: t, props: p } = now.current;
         setMenu({ x, y, label: nameOf(t, i), items: menuOf(t, i, p.actions ?? {}, g) });
@@ -92,6 +98,7 @@ export function FlameBox(props: FlameBoxProps) {
         colourBy: diff && profile.baseline ? 'diff' : hash ? 'hash' : 'type',
         change: diff ? (i) => changeOf(tree, i, measure) / scale : null,
         rootLabel: props.rootLabel ?? rootText(profile, off),
+        skip: props.skip ?? 0,
       },
       found,
     );
@@ -161,6 +168,15 @@ export function copy(text: string): void {
   void navigator.clipboard?.writeText(text).catch(() => undefined);
 }
 
+/** The function of a frame: with its module where another module has one of that name. */
+function functionOf(t: Tree, i: number): string {
+  const name = nameOf(t, i);
+  for (let k = 1; k < t.n; k++)
+    if (t.module[k] !== t.module[i] && t.type[k] !== TASK && nameOf(t, k) === name)
+      return functionId(name, moduleOf(t, i));
+  return name;
+}
+
 function menuOf(t: Tree, i: number, a: FlameActions, g: FlameGraph): (MenuItem | null)[] {
   const name = nameOf(t, i);
   const items: (MenuItem | null)[] = [
@@ -185,7 +201,7 @@ function menuOf(t: Tree, i: number, a: FlameActions, g: FlameGraph): (MenuItem |
       { label: 'Merge by module', run: () => edit({ do: 'modules' }) },
     );
   if (frame && (sandwich || search)) items.push(null);
-  if (sandwich && frame) items.push({ label: 'Callers and callees', run: () => sandwich(name) });
+  if (sandwich && frame) items.push({ label: 'Callers and callees', run: () => sandwich(functionOf(t, i)) });
   if (search && i > 0) items.push({ label: 'Search this name', run: () => search(exactly(name)) });
   const more = a.more?.(t, i) ?? [];
   if (more.length) items.push(null, ...more);

@@ -29,6 +29,7 @@ import type { Edit } from '../../transform/flame/edit';
 import { type Found, matcher } from '../../transform/flame/search';
 import { nameOf, type Tree } from '../../transform/flame/tree';
 import { askLines } from '../../transform/profiler';
+import { Edits } from './Edits';
 import { type FlameActions, FlameBox, shownTree } from './FlameBox';
 import { FnTable } from './FnTable';
 import { FlameFeed, held, stretchBefore } from './flames';
@@ -38,6 +39,7 @@ import { noProfiler, profiler, watchProfiler } from './profiler';
 import { Sandwich } from './Sandwich';
 import { ScopePanel } from './Scope';
 import { TimeChart } from './TimeChart';
+import { Waits } from './Waits';
 import { shareText } from './words';
 
 /** The map wants at least a minute; what is opened with less shows five. */
@@ -224,6 +226,7 @@ export function Profile() {
           name={fn.value}
           choose={(n) => void (fn.value = n)}
           actions={{ ...actions, key: canvasKey }}
+          aside={<Aside answer={answer} tree={tree} off={off} />}
         />
       );
     if (tab.value === 'chart')
@@ -238,7 +241,7 @@ export function Profile() {
         icicle={tab.value === 'icicle'}
         label={`Flame graph of ${answer.sum.n} samples: arrows walk frames, Enter zooms, Escape shows all`}
         actions={{ ...actions, key: canvasKey }}
-        aside={<Aside missing={answer.missing} leftOut={answer.leftOut} ask={answer.ask} />}
+        aside={<Aside answer={answer} tree={tree} off={off} />}
         onFound={found}
         onGraph={(g) => {
           graph.current = g;
@@ -250,6 +253,7 @@ export function Profile() {
     <div class="profile" data-page="profile">
       <h2 class="sr">Profile</h2>
       <ScopePanel shown={shown} hint={hint} share={share} input={input} onKey={canvasKey} />
+      {which.value !== 'on' && <Waits ranges={ranges} filter={filter.value} live={live} />}
       <Detail
         ranges={ranges}
         base={base}
@@ -258,8 +262,8 @@ export function Profile() {
         live={live}
         loading={state.loading}
         off={off}
-        tree={tree}
       />
+      <Edits list={edits.value} set={(e) => void (edits.value = e)} />
       <div class="lower" data-tab={tab.value} data-loading={state.loading ? '1' : '0'}>
         {body()}
       </div>

@@ -1,5 +1,6 @@
 // What a profile says in words: times, samples, shares, changes in CPUs.
 import type { Profile, Tree } from '../../transform/flame/tree';
+import type { ProfilerState } from '../../transform/profiler';
 import type { Sum } from '../../transport/profile';
 
 /** "312 µs", "4.2 ms", "11,176 ms", "62 s". */
@@ -72,4 +73,15 @@ export const originText = (t: Tree, i: number): string =>
 export function hzText(s: Sum): string {
   if (!s.hzMax) return '–';
   return s.hzMin && s.hzMin !== s.hzMax ? `${s.hzMin}–${s.hzMax}` : `${s.hzMax}`;
+}
+
+/** How waits are seen, and what is only counted: "context switches, every wait"; "eBPF, waits from 1 ms on, 12,345 shorter
+ *  ones (1.2 s) only counted". */
+export function offCpuText(p: ProfilerState | null | undefined): string {
+  if (!p?.hasOffCpu || !p.offTier) return '';
+  const from = p.offMinUs ? `waits from ${timeText(p.offMinUs)} on` : 'every wait';
+  const short = p.offShort
+    ? `, ${countText(p.offShort)} shorter ones (${timeText(p.offShortUs)}) only counted`
+    : '';
+  return `${p.offTier}, ${from}${short}`;
 }
