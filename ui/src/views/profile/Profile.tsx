@@ -30,7 +30,7 @@ import { type Found, matcher } from '../../transform/flame/search';
 import { nameOf, type Tree } from '../../transform/flame/tree';
 import { askLines } from '../../transform/profiler';
 import { Edits } from './Edits';
-import { type FlameActions, FlameBox, shownTree } from './FlameBox';
+import { type FlameActions, FlameBox, FlameLegend, shownTree } from './FlameBox';
 import { FnTable } from './FnTable';
 import { FlameFeed, held, stretchBefore } from './flames';
 import { Aside, Detail } from './Head';
@@ -231,7 +231,17 @@ export function Profile() {
       );
     if (tab.value === 'chart')
       return (
-        <TimeChart range={ranges[0]!} tasks={answer.tasks} re={re} theme={themed} hz={answer.sum.hzMax} />
+        <TimeChart
+          range={ranges[0]!}
+          tasks={answer.tasks}
+          re={re}
+          theme={themed}
+          hz={answer.sum.hzMax}
+          off={off}
+          onKey={canvasKey}
+        >
+          <FlameLegend diff={false} scale={1} />
+        </TimeChart>
       );
     return (
       <FlameBox
