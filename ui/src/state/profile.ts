@@ -24,6 +24,15 @@ export const ROWS: readonly { id: HeatRows; title: string }[] = [
 export const CLASSES = ['other', 'disk', 'lock', 'network', 'sleep', 'run queue'] as const;
 const QUEUE = 1 << 5;
 
+/** By whom the drawer tells of a range. */
+export type Who = 'process' | 'thread' | 'cgroup';
+export const WHO: readonly { id: Who; title: string }[] = [
+  { id: 'process', title: 'Processes' },
+  { id: 'thread', title: 'Threads' },
+  { id: 'cgroup', title: 'cgroups' },
+];
+export const who = signal<Who>('process');
+
 export const tab = signal<Tab>('flame');
 export const rows = signal<HeatRows>('offset');
 export const which = signal<Which>('on');
@@ -84,6 +93,7 @@ const wordOf = <T extends string>(list: readonly { id: T }[], s: string | null, 
 
 export interface ProfileState {
   tab: Tab;
+  who: Who;
   rows: HeatRows;
   which: Which;
   classes: number;
@@ -98,6 +108,7 @@ export interface ProfileState {
 
 export const USUAL: ProfileState = {
   tab: 'flame',
+  who: 'process',
   rows: 'offset',
   which: 'on',
   classes: 0,
@@ -113,6 +124,7 @@ export const USUAL: ProfileState = {
 export function textOf(s: ProfileState): string {
   const p = new URLSearchParams();
   if (s.tab !== USUAL.tab) p.set('tab', s.tab);
+  if (s.who !== USUAL.who) p.set('who', s.who);
   if (s.rows !== USUAL.rows) p.set('rows', s.rows);
   if (s.which !== USUAL.which) p.set('cpu', s.which);
   if (s.classes) p.set('class', String(s.classes));
@@ -140,6 +152,7 @@ export function stateOfText(text: string): ProfileState {
   const p = new URLSearchParams(text);
   return {
     tab: wordOf(TABS, p.get('tab'), 'flame'),
+    who: wordOf(WHO, p.get('who'), 'process'),
     rows: wordOf(ROWS, p.get('rows'), 'offset'),
     which: wordOf([{ id: 'on' }, { id: 'off' }, { id: 'queue' }], p.get('cpu'), 'on'),
     classes: whole(p.get('class')) & 0b11111,
@@ -166,6 +179,7 @@ export function stateOfText(text: string): ProfileState {
 function stateNow(): ProfileState {
   return {
     tab: tab.value,
+    who: who.value,
     rows: rows.value,
     which: which.value,
     classes: classes.value,
@@ -181,6 +195,7 @@ function stateNow(): ProfileState {
 
 function take(s: ProfileState): void {
   tab.value = s.tab;
+  who.value = s.who;
   rows.value = s.rows;
   which.value = s.which;
   classes.value = s.classes;

@@ -33,27 +33,33 @@ export function onlyProcess(pid: number, comm: string): void {
   chips.value = same ? { ...chips.peek(), pid: 0, tid: 0, comm: '' } : { ...NO_CHIPS, pid, comm };
 }
 
+/** Whom the graph is of, where it is not of everybody. */
+function onlyText(): string {
+  const c = chips.value;
+  if (c.tid) return `${c.comm} ${c.tid}`;
+  if (c.pid) return `${c.comm} ${c.pid}`;
+  if (c.cgroup) return c.cgroup.split('/').pop() || c.cgroup;
+  return c.process || (c.cpu >= 0 ? `CPU ${c.cpu}` : '');
+}
+
 function Head({ range }: { range: View }) {
   const { answer, loading } = drawerFeed.state.value;
   const sum = answer?.sum;
   const isDiff = diff.value && Boolean(answer?.baseline);
-  const c = chips.value;
+  const only = onlyText();
   const cpus = sum?.nCpus || store.host?.nCpus || 1;
   const possible = sum ? Math.round(((range.to - range.from) / 1e6) * (sum.hzMax || 99) * cpus) : 0;
   return (
     <div class="head" data-flame-head="">
       <h2>Flame graph</h2>
-      {c.pid > 0 && (
+      {only && (
         <button
           type="button"
           class="chip"
-          title="Of all processes again"
-          onClick={() => onlyProcess(c.pid, '')}
+          title="Of everybody again"
+          onClick={() => void (chips.value = NO_CHIPS)}
         >
-          <b>
-            {c.comm} {c.pid}
-          </b>{' '}
-          <span aria-hidden="true">✕</span>
+          <b>{only}</b> <span aria-hidden="true">✕</span>
         </button>
       )}
       <span
@@ -158,7 +164,7 @@ export function DrawerFlame({ range, base }: { range: View; base: View | null })
         <p class="why">
           {why ||
             (answer
-              ? `No samples ${chips.value.pid ? `of ${chips.value.comm} ` : ''}in this range: ${
+              ? `No samples ${onlyText() ? `of ${onlyText()} ` : ''}in this range: ${
                   answer.sum.coveredUs ? 'nothing ran when it was looked at' : 'no profiler ran then'
                 }.`
               : '')}
