@@ -29,13 +29,15 @@ export interface FlameBoxProps {
   readonly icicle?: boolean;
   readonly diff?: boolean;
   readonly hash?: boolean;
+  /** What the baseline had and the range has not: all of it has the colour of less. */
+  readonly lost?: boolean;
   readonly off?: boolean;
   readonly re?: RegExp | null;
   readonly rowHeight?: number;
   readonly details?: boolean;
   readonly label: string;
   /** What the root is called; else what the profile holds. */
-  readonly rootLabel?: string;
+  readonly rootLabel?: string | undefined;
   /** At the right end of the details. */
   readonly aside?: ComponentChildren;
   readonly theme?: number;
@@ -95,8 +97,12 @@ export function FlameBox(props: FlameBoxProps) {
       {
         icicle,
         rowHeight: props.rowHeight ?? 16,
-        colourBy: diff && profile.baseline ? 'diff' : hash ? 'hash' : 'type',
-        change: diff ? (i) => changeOf(tree, i, measure) / scale : null,
+        colourBy: props.lost || (diff && profile.baseline) ? 'diff' : hash ? 'hash' : 'type',
+        change: props.lost
+          ? (i) => -tree.total[i]! / (tree.total[0] || 1)
+          : diff
+            ? (i) => changeOf(tree, i, measure) / scale
+            : null,
         rootLabel: props.rootLabel ?? rootText(profile, off),
         skip: props.skip ?? 0,
       },
@@ -104,7 +110,19 @@ export function FlameBox(props: FlameBoxProps) {
     );
     props.onFound?.(found, tree);
     setNode((n) => (n < tree.n ? n : 0));
-  }, [tree, icicle, diff, hash, off, found, props.rootLabel, props.rowHeight, props.theme, props.label]);
+  }, [
+    tree,
+    icicle,
+    diff,
+    hash,
+    off,
+    props.lost,
+    found,
+    props.rootLabel,
+    props.rowHeight,
+    props.theme,
+    props.label,
+  ]);
   return (
     <>
       <div class="fg">
@@ -130,15 +148,23 @@ export function FlameBox(props: FlameBoxProps) {
 export function FlameLegend({
   diff,
   hash,
+  lost,
   scale,
   off,
 }: {
   diff: boolean;
   hash?: boolean;
+  lost?: boolean;
   scale: number;
   off?: boolean;
 }) {
   const k = flameColours();
+  if (lost)
+    return (
+      <span class="sw">
+        <i style={{ background: k.less }} /> in the baseline, not in the range
+      </span>
+    );
   if (diff) {
     const s = scale >= 1 ? scale.toFixed(0) : String(scale);
     return (

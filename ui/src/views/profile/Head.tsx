@@ -160,7 +160,8 @@ export function Legend({ answer, tree, off }: { answer: FlameAnswer; tree: Tree;
     () => (isDiff ? changeScale(tree, { off, sum: answer.sum, baseline: answer.baseline }) : 1),
     [answer, tree, isDiff, off],
   );
-  return <FlameLegend diff={isDiff} hash={byName.value} scale={scale} off={off} />;
+  const lost = Boolean(answer.ask.elided && answer.baseline);
+  return <FlameLegend diff={isDiff} lost={lost} hash={byName.value} scale={scale} off={off} />;
 }
 
 /** What stands at the right end of the details: what the colours mean, what has no names, saving. */

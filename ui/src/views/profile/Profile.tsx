@@ -28,7 +28,7 @@ import { store } from '../../store/store';
 import type { Edit } from '../../transform/flame/edit';
 import { type Found, matcher } from '../../transform/flame/search';
 import { nameOf, type Tree } from '../../transform/flame/tree';
-import { askLines } from '../../transform/profiler';
+import { askLines, type FlameAnswer } from '../../transform/profiler';
 import { Edits } from './Edits';
 import { type FlameActions, FlameBox, FlameLegend, shownTree } from './FlameBox';
 import { FnTable } from './FnTable';
@@ -40,7 +40,7 @@ import { Sandwich } from './Sandwich';
 import { ScopePanel } from './Scope';
 import { TimeChart } from './TimeChart';
 import { Waits } from './Waits';
-import { shareText } from './words';
+import { lostText, shareText } from './words';
 
 /** The map wants at least a minute; what is opened with less shows five. */
 const LEAST_US = 60 * SECOND;
@@ -148,7 +148,13 @@ export function Profile() {
   const state = feed.state.value;
   const { answer } = state;
   const off = answer ? answer.ask.filter.offCpu : which.value !== 'on';
-  const isDiff = diff.value && Boolean(answer?.baseline);
+  // An elided graph is of what the baseline had.
+  const lost = Boolean(answer?.ask.elided && answer.baseline);
+  const graphed = useMemo<FlameAnswer | null>(
+    () => (lost && answer ? { ...answer, sum: answer.baseline!, baseline: null } : answer),
+    [answer],
+  );
+  const isDiff = !lost && diff.value && Boolean(answer?.baseline);
   const re = useComputed(() => matcher(pattern.value)).value;
   const themed = useComputed(() => {
     void theme.value;
@@ -208,21 +214,21 @@ export function Profile() {
     return (
       <NoProfiler text={p?.reason || noProfiler.value || 'It was started without one (--no-profile).'} />
     );
-  const common = { off, diff: isDiff, hash: byName.value, re, theme: themed };
+  const common = { off, lost, diff: isDiff, hash: byName.value, re, theme: themed };
   const body = () => {
-    if (!answer || !tree)
+    if (!answer || !graphed || !tree)
       return (
         <>
           <div class="fg">{state.why && <p class="why over">{state.why}</p>}</div>
           <div class="bar det" data-details="" />
         </>
       );
-    if (tab.value === 'table') return <FnTable profile={answer} tree={tree} off={off} re={re} open={open} />;
+    if (tab.value === 'table') return <FnTable profile={graphed} tree={tree} off={off} re={re} open={open} />;
     if (tab.value === 'sandwich')
       return (
         <Sandwich
           {...common}
-          profile={answer}
+          profile={graphed}
           tree={tree}
           name={fn.value}
           choose={(n) => void (fn.value = n)}
@@ -247,7 +253,8 @@ export function Profile() {
     return (
       <FlameBox
         {...common}
-        profile={answer}
+        profile={graphed}
+        rootLabel={lost && answer.baseline ? lostText(tree, answer.baseline, off) : undefined}
         edits={edits.value}
         icicle={tab.value === 'icicle'}
         label={`Flame graph of ${answer.sum.n} samples: arrows walk frames, Enter zooms, Escape shows all`}

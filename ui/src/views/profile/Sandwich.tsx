@@ -23,6 +23,7 @@ export function Sandwich(props: {
   off: boolean;
   diff: boolean;
   hash: boolean;
+  lost?: boolean;
   re: RegExp | null;
   theme: number;
   choose: (id: string) => void;
@@ -53,6 +54,7 @@ export function Sandwich(props: {
     off,
     diff: props.diff,
     hash: props.hash,
+    lost: props.lost ?? false,
     re: props.re,
     theme: props.theme,
     actions: props.actions,

@@ -46,6 +46,13 @@ export function changeText(v: number, off = false): string {
   return `${v > 0 ? '+' : '−'}${a.toFixed(digits)}${unit}`;
 }
 
+/** "lost · 34 of 57 samples of the baseline": the root of an elided graph. */
+export function lostText(t: Tree, base: Sum, off: boolean): string {
+  const us = t.total[0] ?? 0;
+  if (off) return `lost · ${timeText(us)} of ${timeText(base.weightUs)} blocked in the baseline`;
+  return `lost · ${countText(samplesOf(us, base))} of ${countText(base.n)} samples of the baseline`;
+}
+
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];
 
 /** A round end for the colours of a differential: the largest change below the root. */
