@@ -2,6 +2,7 @@
 import { useComputed } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { themeVersion } from '../../charts/palette';
+import { clockText } from '../../charts/time';
 import { page } from '../../state/page';
 import { theme } from '../../state/prefs';
 import { byName, chips, diff, elided, filter, fn, NO_CHIPS, pattern, tab } from '../../state/profile';
@@ -11,7 +12,7 @@ import { matcher } from '../../transform/flame/search';
 import { type FlameActions, FlameBox, FlameLegend, shownTree } from './FlameBox';
 import { FlameFeed } from './flames';
 import { profiler } from './profiler';
-import { changeScale, countText, hzText, shareText } from './words';
+import { changeScale, countText, emptyText, hzText, shareText } from './words';
 
 /** One for the page: the drawer's parts look at the same answer. */
 export const drawerFeed = new FlameFeed();
@@ -164,9 +165,12 @@ export function DrawerFlame({ range, base }: { range: View; base: View | null })
         <p class="why">
           {why ||
             (answer
-              ? `No samples ${onlyText() ? `of ${onlyText()} ` : ''}in this range: ${
-                  answer.sum.coveredUs ? 'nothing ran when it was looked at' : 'no profiler ran then'
-                }.`
+              ? emptyText(
+                  answer.sum,
+                  false,
+                  onlyText(),
+                  profiler.value?.oldestUs ? clockText(store.clock.wallMs(profiler.value.oldestUs)) : '',
+                )
               : '')}
         </p>
       )}

@@ -82,9 +82,14 @@ export function Detail(props: {
         onClick={opener('Baseline', () => baselines(ranges, pinned, Boolean(answer?.baseline)))}
       >
         <span class="kv opt3">against</span>
-        {base
-          ? `${pinned ? `${clockText(store.clock.wallMs(base.from))}, ` : 'preceding '}${durationText(base.to - base.from)}`
-          : 'nothing'}{' '}
+        <span>
+          {base && (
+            <span class={pinned ? '' : 'opt3'}>
+              {pinned ? `${clockText(store.clock.wallMs(base.from))}, ` : 'preceding '}
+            </span>
+          )}
+          {base ? durationText(base.to - base.from) : 'nothing'}
+        </span>
         <span aria-hidden="true">▾</span>
       </button>
       <Switch based={Boolean(answer?.baseline)} />
@@ -123,7 +128,7 @@ function baselines(ranges: readonly View[], pinned: boolean, based: boolean): Me
 }
 
 function Switch({ based }: { based: boolean }) {
-  const set = (d: boolean, e: boolean, n = false) => {
+  const set = (d: boolean, e: boolean, n: boolean) => {
     diff.value = d;
     elided.value = e;
     byName.value = n;
@@ -134,18 +139,26 @@ function Switch({ based }: { based: boolean }) {
     <div class="seg" role="group" aria-label="Colour">
       <button
         type="button"
-        aria-pressed={!diff.value}
-        title={byName.value ? 'Coloured by name: click for types' : 'Click again to colour by name'}
-        onClick={() => (diff.value ? set(false, false, byName.value) : (byName.value = !byName.value))}
+        aria-pressed={!diff.value && !byName.value}
+        title="Colours are what a frame is: kernel, library, program, JIT, inlined"
+        onClick={() => set(false, false, false)}
       >
-        {byName.value && !diff.value ? 'Name' : 'Type'}
+        Type
+      </button>
+      <button
+        type="button"
+        aria-pressed={!diff.value && byName.value}
+        title="Colours are of the name: the same function has the same everywhere"
+        onClick={() => set(false, false, true)}
+      >
+        Name
       </button>
       <button
         type="button"
         aria-pressed={diff.value}
         disabled={!based && !diff.value}
         title={why ?? 'Colours are the change in CPUs against the baseline'}
-        onClick={() => set(true, false)}
+        onClick={() => set(true, false, byName.value)}
       >
         {diff.value && elided.value ? 'Elided' : 'Differential'}
       </button>

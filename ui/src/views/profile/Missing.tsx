@@ -104,7 +104,9 @@ function Panel({ list, tree, close }: { list: readonly string[]; tree: Tree | nu
               <td class="l d mono" title={r.buildId}>
                 {r.buildId || '–'}
               </td>
-              <td class="l wrap">{r.why}</td>
+              <td class="l wrap" title={r.why}>
+                {r.why.replace(/put the debug file of build-id \w+ at/, 'its debug file at')}
+              </td>
               <td>
                 <button type="button" class="btn" onClick={() => take(r.path, textOf(r))}>
                   {copied === r.path ? 'copied' : 'Copy'}

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { FlameGraph } from '../../charts/flame/graph';
 import { themeVersion } from '../../charts/palette';
 import { sched } from '../../charts/sched';
+import { clockText } from '../../charts/time';
 
 import { isTyping } from '../../lib/keys';
 import { theme } from '../../state/prefs';
@@ -40,7 +41,7 @@ import { Sandwich } from './Sandwich';
 import { ScopePanel } from './Scope';
 import { TimeChart } from './TimeChart';
 import { Waits } from './Waits';
-import { lostText, shareText } from './words';
+import { emptyText, lostText, shareText } from './words';
 
 /** The map wants at least a minute; what is opened with less shows five. */
 const LEAST_US = 60 * SECOND;
@@ -198,7 +199,7 @@ export function Profile() {
   const onKey = (e: KeyboardEvent): boolean => keyOf(e, input.current, graph.current, edit);
   useEffect(() => {
     const key = (e: KeyboardEvent) => {
-      if (document.querySelector('dialog[open], [role="menu"]')) return;
+      if (document.querySelector('dialog[open], [role="menu"], [role="dialog"]')) return;
       if (isTyping(e.target as HTMLElement | null) || e.ctrlKey || e.metaKey || e.altKey) return;
       if (e.target instanceof HTMLCanvasElement) return; // the map and the graph ask themselves
       if (onKey(e)) {
@@ -220,6 +221,20 @@ export function Profile() {
       return (
         <>
           <div class="fg">{state.why && <p class="why over">{state.why}</p>}</div>
+          <div class="bar det" data-details="" />
+        </>
+      );
+    const c = chips.value;
+    const of =
+      c.comm || c.process || c.cgroup || (c.cpu >= 0 ? `CPU ${c.cpu}` : c.pid ? `process ${c.pid}` : '');
+    const began = oldest ? clockText(store.clock.wallMs(oldest)) : '';
+    const empty = emptyText(answer.sum, off, of, began);
+    if (empty)
+      return (
+        <>
+          <div class="fg" data-empty="">
+            <p class="why over">{empty}</p>
+          </div>
           <div class="bar det" data-details="" />
         </>
       );
@@ -382,18 +397,36 @@ function Keys({ hint, ranged }: { hint: string; ranged: boolean }) {
       <span>
         <kbd>R</kbd> rows
       </span>
-      <span>
-        <kbd>I</kbd> flame or icicle
-      </span>
-      <span>
-        <kbd>D</kbd> differential
-      </span>
-      <span>
-        <kbd>⏎</kbd> zoom to frame
-      </span>
-      <span>
-        <kbd>H</kbd> hide frame
-      </span>
+      {tab.value === 'chart' ? (
+        <>
+          <span>
+            <kbd>+</kbd>
+            <kbd>−</kbd> zoom
+          </span>
+          <span>
+            <kbd>←</kbd>
+            <kbd>→</kbd> move
+          </span>
+          <span>
+            <kbd>Home</kbd> whole range
+          </span>
+        </>
+      ) : (
+        <>
+          <span>
+            <kbd>I</kbd> flame or icicle
+          </span>
+          <span>
+            <kbd>D</kbd> differential
+          </span>
+          <span>
+            <kbd>⏎</kbd> zoom to frame
+          </span>
+          <span>
+            <kbd>H</kbd> hide frame
+          </span>
+        </>
+      )}
       <span>
         <kbd>Esc</kbd> clear
       </span>

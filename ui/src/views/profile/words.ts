@@ -53,6 +53,15 @@ export function lostText(t: Tree, base: Sum, off: boolean): string {
   return `lost · ${countText(samplesOf(us, base))} of ${countText(base.n)} samples of the baseline`;
 }
 
+/** Why there is nothing to see in a range; '' if there is. `of`: of whom alone. */
+export function emptyText(sum: Sum, off: boolean, of: string, began: string): string {
+  if (off ? sum.weightUs > 0 : sum.n > 0) return '';
+  if (!sum.coveredUs) return `No profiler ran in this range${began && `: the first stacks are of ${began}`}.`;
+  const who = of ? ` of ${of}` : '';
+  if (off) return `No wait${who} ended in this range, of those that are shown.`;
+  return `No samples${who} in this range: nothing ran when it was looked at.`;
+}
+
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];
 
 /** A round end for the colours of a differential: the largest change below the root. */
