@@ -218,7 +218,7 @@ export function Processes({
           <col />
           <col width="58" />
           <col width="58" />
-          <col width="50" />
+          <col width={kind === 'process' ? 50 : 64} />
           {kind === 'process' && <col width="64" />}
         </colgroup>
         <thead>
