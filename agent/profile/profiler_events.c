@@ -483,7 +483,7 @@ void profiler_events_hotplug(struct profiler *p)
 		struct profiler_cpu *c = &p->cpus[i];
 
 		if (c->ring.ring.page && is_deaf(c)) {
-			cpu_close(c);
+			cpu_close(p, c);
 			c->enabled_ns = 0;
 			deaf = true;
 		} else if (!c->ring.ring.page) { /* failed to open the last time */

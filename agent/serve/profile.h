@@ -14,7 +14,7 @@
 
 #include "strobe.pb-c.h"
 
-enum { PROFILE_TEXT_MAX = 256, PROFILE_TASKS_MAX = 500 };
+enum { PROFILE_TEXT_MAX = 256, PROFILE_MISSING_TEXT = 640, PROFILE_TASKS_MAX = 500 };
 
 enum profile_what {
 	PROFILE_OF_HEAT,
@@ -74,7 +74,7 @@ void profile_put_heat(struct buf *, uint32_t req, const struct heat_request *, c
 struct profile_beside { /* what goes with a tree */
 	const struct tasks_row *tasks;
 	size_t n_tasks;
-	char (*missing)[PROFILE_TEXT_MAX];
+	char (*missing)[PROFILE_MISSING_TEXT];
 	size_t n_missing;
 	uint32_t n_cpus;
 };

@@ -172,7 +172,7 @@ static int fold_all(struct job *job, struct fold_tree **ret_tree, struct tasks_r
 
 /* The modules that most of the nameless time was spent in, and what would name it. */
 static size_t find_missing(const struct profile_call *c, const struct fold_tree *t,
-			   char (*ret)[PROFILE_TEXT_MAX])
+			   char (*ret)[PROFILE_MISSING_TEXT])
 {
 	struct namer *namer = c->profiler ? profiler_namer(c->profiler) : NULL;
 	uint32_t seen[64];
@@ -194,7 +194,7 @@ static size_t find_missing(const struct profile_call *c, const struct fold_tree 
 		const char *why = namer_missing(namer, module, t->text + t->strings[f->build_id]);
 
 		if (*why)
-			snprintf(ret[n++], PROFILE_TEXT_MAX, "%.80s: %.160s", module, why);
+			snprintf(ret[n++], PROFILE_MISSING_TEXT, "%.127s: %.500s", module, why);
 	}
 	return n;
 }
@@ -202,7 +202,7 @@ static size_t find_missing(const struct profile_call *c, const struct fold_tree 
 static int run_flame(struct job *job)
 {
 	struct profile_call *c = job->arg;
-	char missing[MISSING_MAX][PROFILE_TEXT_MAX];
+	char missing[MISSING_MAX][PROFILE_MISSING_TEXT];
 	struct tasks_row *rows = NULL;
 	struct fold_tree *tree = NULL;
 	size_t n = 0;

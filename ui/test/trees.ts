@@ -1,79 +1,34 @@
 // Trees for tests: from folded stacks ("a;b;c 12"), and large ones with the shape of real profiles.
+import { grown, sprout, weigh } from '../src/transform/flame/grow';
 import { type Tree, treeOf } from '../src/transform/flame/tree';
-
-interface Node {
-  total: number;
-  self: number;
-  base: number;
-  baseSelf: number;
-  kids: Map<string, Node>;
-}
-
-const node = (): Node => ({ total: 0, self: 0, base: 0, baseSelf: 0, kids: new Map() });
 
 /** "name`type@module": type is user, kernel ... by its number; lines of `base` weigh in the baseline. */
 export function folded(text: string, base = ''): Tree {
-  const root = node();
+  const strings = ['', 'all'];
+  const str = (s: string) => {
+    const at = strings.indexOf(s);
+    return at < 0 ? strings.push(s) - 1 : at;
+  };
+  const root = sprout(1, 0, 0);
   const add = (line: string, based: boolean) => {
     const m = /^(.*) (\d+)$/.exec(line.trim());
     if (!m) return;
-    const w = Number(m[2]);
-    let at = root;
-    const on = (n: Node) => (based ? (n.base += w) : (n.total += w));
-    on(at);
-    for (const f of m[1]!.split(';')) {
-      let k = at.kids.get(f);
-      if (!k) at.kids.set(f, (k = node()));
-      at = k;
-      on(at);
+    const path = [root];
+    for (const label of m[1]!.split(';')) {
+      const last = path[path.length - 1]!;
+      last.kids ??= new Map();
+      let k = last.kids.get(label);
+      if (!k) {
+        const [, name, type, module] = /^([^`@]*)(?:`(\d))?(?:@(.*))?$/.exec(label)!;
+        last.kids.set(label, (k = sprout(str(name!), str(module ?? ''), Number(type ?? 1))));
+      }
+      path.push(k);
     }
-    if (based) at.baseSelf += w;
-    else at.self += w;
+    weigh(path, based ? 0 : Number(m[2]), based ? Number(m[2]) : 0);
   };
   for (const l of text.split('\n')) add(l, false);
   for (const l of base.split('\n')) add(l, true);
-  const c = {
-    strings: ['', 'all'] as string[],
-    depth: [] as number[],
-    name: [] as number[],
-    module: [] as number[],
-    type: [] as number[],
-    total: [] as number[],
-    self: [] as number[],
-    baseTotal: [] as number[],
-    baseSelf: [] as number[],
-  };
-  const known = new Map<string, number>([['', 0]]);
-  const str = (s: string) => {
-    if (!known.has(s)) known.set(s, c.strings.push(s) - 1);
-    return known.get(s)!;
-  };
-  const put = (label: string, n: Node, d: number) => {
-    const m = /^([^`@]*)(?:`(\d))?(?:@(.*))?$/.exec(label)!;
-    c.depth.push(d);
-    c.name.push(str(m[1]!));
-    c.module.push(str(m[3] ?? ''));
-    c.type.push(Number(m[2] ?? (d ? 1 : 0)));
-    c.total.push(n.total);
-    c.self.push(n.self);
-    c.baseTotal.push(n.base);
-    c.baseSelf.push(n.baseSelf);
-    for (const [k, v] of n.kids) put(k, v, d + 1);
-  };
-  put('all', root, 0);
-  return treeOf({
-    strings: c.strings,
-    depth: c.depth,
-    name: Uint32Array.from(c.name),
-    module: Uint32Array.from(c.module),
-    type: Uint8Array.from(c.type),
-    total: Float64Array.from(c.total),
-    self: Float64Array.from(c.self),
-    baseTotal: base ? Float64Array.from(c.baseTotal) : new Float64Array(0),
-    baseSelf: base ? Float64Array.from(c.baseSelf) : new Float64Array(0),
-    addr: new BigUint64Array(0),
-    buildId: new Uint32Array(0),
-  });
+  return grown(root, strings, base !== '');
 }
 
 /** Back to folded lines, sorted. */

@@ -5,9 +5,10 @@ import type { FlameGraph } from '../charts/flame/graph';
 import { themeChanged, themeVersion } from '../charts/palette';
 import { clockText, dateText, durationText, sameDay } from '../charts/time';
 import { isTyping } from '../lib/keys';
-import { type Edit, editWords } from '../transform/flame/edit';
+import type { Edit } from '../transform/flame/edit';
 import { type Found, matcher } from '../transform/flame/search';
 import { nameOf, type Tree } from '../transform/flame/tree';
+import { Edits } from '../views/profile/Edits';
 import { type FlameActions, FlameBox, FlameLegend, shownTree } from '../views/profile/FlameBox';
 import { FnTable } from '../views/profile/FnTable';
 import { Sandwich } from '../views/profile/Sandwich';
@@ -165,19 +166,7 @@ function Page({ file }: { file: FileProfile }) {
             </span>
           )}
           <Sums sum={profile.sum} off={off} />
-          {edits.map((e, i) => (
-            <button
-              type="button"
-              class="chip"
-              key={`${i} ${editWords(e)}`}
-              title="Click to undo"
-              onClick={() => setEdits(edits.filter((_, j) => j !== i))}
-            >
-              <b>{editWords(e)}</b> <span aria-hidden="true">✕</span>
-            </button>
-          ))}
         </div>
-        {tab !== 'table' && <FlameLegend diff={diff} hash={hash} scale={scale} off={off} />}
         {/* biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons */}
         <div class="seg" role="group" aria-label="Colour">
           <button
@@ -207,6 +196,7 @@ function Page({ file }: { file: FileProfile }) {
           )}
         </div>
       </div>
+      <Edits list={edits} set={setEdits} />
       <main class="lower" data-tab={tab}>
         {tab === 'table' ? (
           <FnTable profile={profile} tree={tree} off={off} re={re} open={sandwich} />
@@ -233,6 +223,7 @@ function Page({ file }: { file: FileProfile }) {
             }}
             aside={
               <>
+                <FlameLegend diff={diff} hash={hash} scale={scale} off={off} />
                 {profile.leftOut > 0 && (
                   <span class="kv">{profile.leftOut.toLocaleString('en-US')} smallest frames left out</span>
                 )}

@@ -22,3 +22,10 @@ export const query = signal('');
 export const profileText = signal('');
 /** There are stacks to look at: a profiler runs, or ran. */
 export const profiling = signal(false);
+/** The profiler in the header: "99 Hz", how it is, and why on hover; null: not known, or there is none. */
+export interface ProfilerWords {
+  readonly state: 'on' | 'burst' | 'reduced' | 'off';
+  readonly text: string;
+  readonly title: string;
+}
+export const profilerWords = signal<ProfilerWords | null>(null);

@@ -9,6 +9,7 @@ test('the usual state is an empty text', () => {
 test('everything survives the address', () => {
   const s: ProfileState = {
     tab: 'sandwich',
+    who: 'thread',
     rows: 'process',
     which: 'off',
     classes: 6,

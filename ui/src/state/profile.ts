@@ -24,11 +24,36 @@ export const ROWS: readonly { id: HeatRows; title: string }[] = [
 export const CLASSES = ['other', 'disk', 'lock', 'network', 'sleep', 'run queue'] as const;
 const QUEUE = 1 << 5;
 
+/** By whom the drawer tells of a range. */
+export type Who = 'process' | 'thread' | 'cgroup';
+export const WHO: readonly { id: Who; title: string }[] = [
+  { id: 'process', title: 'Processes' },
+  { id: 'thread', title: 'Threads' },
+  { id: 'cgroup', title: 'cgroups' },
+];
+export const who = signal<Who>('process');
+
 export const tab = signal<Tab>('flame');
 export const rows = signal<HeatRows>('offset');
 export const which = signal<Which>('on');
-/** Classes of off-CPU, 1 << class or'ed; 0: all but the run queue. */
+const SLEEP = 1 << 4;
+/** Waits that somebody waits for: without those of threads that have nothing to do. */
+const WAITS = 0b01111;
+/** Classes of off-CPU, 1 << class or'ed; 0: the usual ones, all but sleep and the run queue. */
 export const classes = signal(0);
+export const classesNow = computed(() => (which.value === 'queue' ? QUEUE : classes.value || WAITS));
+
+/** Shows a class, or leaves it out; the run queue stands alone. */
+export function toggleClass(c: number): void {
+  if (1 << c === QUEUE) {
+    which.value = which.peek() === 'queue' ? 'off' : 'queue';
+    return;
+  }
+  const next = which.peek() === 'queue' ? 1 << c : classesNow.peek() ^ (1 << c);
+  which.value = 'off';
+  classes.value = next === WAITS ? 0 : next;
+}
+export const idleLeftOut = computed(() => which.value === 'off' && !(classesNow.value & SLEEP));
 export const pattern = signal('');
 export const diff = signal(false);
 export const elided = signal(false);
@@ -51,11 +76,10 @@ export const chips = signal<Chips>(NO_CHIPS);
 export const filter = computed<Filter>(() => {
   const c = chips.value;
   const off = which.value !== 'on';
-  const some = classes.value || 0b11111;
   return {
     ...ALL,
     offCpu: off,
-    classes: which.value === 'queue' ? QUEUE : off ? some : 0,
+    classes: off ? classesNow.value : 0,
     cpu: c.cpu,
     pid: c.pid,
     tid: c.tid,
@@ -69,6 +93,7 @@ const wordOf = <T extends string>(list: readonly { id: T }[], s: string | null, 
 
 export interface ProfileState {
   tab: Tab;
+  who: Who;
   rows: HeatRows;
   which: Which;
   classes: number;
@@ -83,6 +108,7 @@ export interface ProfileState {
 
 export const USUAL: ProfileState = {
   tab: 'flame',
+  who: 'process',
   rows: 'offset',
   which: 'on',
   classes: 0,
@@ -98,6 +124,7 @@ export const USUAL: ProfileState = {
 export function textOf(s: ProfileState): string {
   const p = new URLSearchParams();
   if (s.tab !== USUAL.tab) p.set('tab', s.tab);
+  if (s.who !== USUAL.who) p.set('who', s.who);
   if (s.rows !== USUAL.rows) p.set('rows', s.rows);
   if (s.which !== USUAL.which) p.set('cpu', s.which);
   if (s.classes) p.set('class', String(s.classes));
@@ -125,6 +152,7 @@ export function stateOfText(text: string): ProfileState {
   const p = new URLSearchParams(text);
   return {
     tab: wordOf(TABS, p.get('tab'), 'flame'),
+    who: wordOf(WHO, p.get('who'), 'process'),
     rows: wordOf(ROWS, p.get('rows'), 'offset'),
     which: wordOf([{ id: 'on' }, { id: 'off' }, { id: 'queue' }], p.get('cpu'), 'on'),
     classes: whole(p.get('class')) & 0b11111,
@@ -151,6 +179,7 @@ export function stateOfText(text: string): ProfileState {
 function stateNow(): ProfileState {
   return {
     tab: tab.value,
+    who: who.value,
     rows: rows.value,
     which: which.value,
     classes: classes.value,
@@ -166,6 +195,7 @@ function stateNow(): ProfileState {
 
 function take(s: ProfileState): void {
   tab.value = s.tab;
+  who.value = s.who;
   rows.value = s.rows;
   which.value = s.which;
   classes.value = s.classes;

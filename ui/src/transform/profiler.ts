@@ -13,7 +13,7 @@ import {
   readProfile,
   type Task,
 } from '../transport/profile';
-import { type Profile, profileOf } from './flame/tree';
+import { lostTree, type Profile, profileOf } from './flame/tree';
 
 export type HeatRows = 'offset' | 'cpu' | 'process' | 'thread' | 'cgroup';
 const BY: Record<HeatRows, HeatBy> = {
@@ -138,7 +138,9 @@ export async function askFlame(a: FlameAsk): Promise<Got<FlameAnswer>> {
   }));
   if (!value) return { value: null, why };
   const tasks = value.flatMap((p) => p.tasks);
-  return { value: { ...profileOf(value), tasks, missing: value.flatMap((p) => p.missing), ask: a }, why };
+  const p = profileOf(value);
+  const tree = a.elided ? lostTree(p.tree) : p.tree;
+  return { value: { ...p, tree, tasks, missing: value.flatMap((x) => x.missing), ask: a }, why };
 }
 
 export const askChart = (range: View, filter: Filter): Promise<Got<ChartPart[]>> =>
@@ -180,6 +182,14 @@ export interface ProfilerState {
   readonly untimed: boolean;
   /** What weights are where they are no times; "": µs. */
   readonly unit: string;
+  /** How waits are seen; '' where the agent does not say. */
+  readonly offTier: string;
+  /** Waits shorter than that have no stacks; they are counted. */
+  readonly offMinUs: MonoUs;
+  readonly offShort: number;
+  readonly offShortUs: MonoUs;
+  /** Waits that were long enough and were not seen. */
+  readonly offLost: number;
 }
 
 export async function askProfiler(): Promise<Got<ProfilerState>> {
@@ -209,6 +219,11 @@ export async function askProfiler(): Promise<Got<ProfilerState>> {
       nCpus: p.nCpus,
       untimed: p.untimed,
       unit: p.unit,
+      offTier: p.offTier,
+      offMinUs: p.offMinUs,
+      offShort: Number(p.offShort),
+      offShortUs: Number(p.offShortUs),
+      offLost: Number(p.offLost),
     },
   };
 }

@@ -2,6 +2,7 @@
 import { useComputed } from '@preact/signals';
 import { dateText, durationText, minuteText, sameDay, undated } from '../charts/time';
 import { bare } from '../state/bare';
+import { page, profilerWords } from '../state/page';
 import { isDark, theme, utc } from '../state/prefs';
 import { age, capture, held, host, newSamples, shown } from '../state/pulse';
 import { fixed, SECOND, WINDOWS, windowUs } from '../state/view';
@@ -128,6 +129,25 @@ function Windows() {
   );
 }
 
+/** The profiler's rate and state; a click opens what it saw. */
+function Profiler() {
+  const w = profilerWords.value;
+  if (!w) return null;
+  const { state } = w;
+  return (
+    <button
+      type="button"
+      class={`kv profiler ${state}`}
+      data-profiler={state}
+      title={w.title}
+      onClick={() => void (page.value = 'profile')}
+    >
+      {state === 'burst' ? 'burst ' : state === 'reduced' ? '▲ profiler ' : 'profiler '}
+      <b>{w.text}</b>
+    </button>
+  );
+}
+
 export function Header() {
   const live = fixed.value === null;
   const h = host.value;
@@ -152,6 +172,7 @@ export function Header() {
             </>
           )}
         </div>
+        <Profiler />
       </div>
       <Windows />
       <button

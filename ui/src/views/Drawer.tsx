@@ -8,20 +8,18 @@ import { drawSpark } from '../charts/spark';
 import { clockText, dayText, durationText, sameDay } from '../charts/time';
 import { download, toCsv } from '../lib/export';
 import { addressNow } from '../state/address';
-import { page, query } from '../state/page';
-import { chips } from '../state/profile';
 import { capture } from '../state/pulse';
 import { baseline, before, clearSelection, fixed, pinBaseline, selection, zoomTo } from '../state/view';
 import type { View } from '../store/api';
 import { store } from '../store/store';
 import { captureJob, saveCapture } from '../ui/capture';
 import type { ChangedRow } from './changed';
-import { amountText, factorText, msText, timeUnit, valueText } from './drawerdata';
+import { openMetric, Processes } from './DrawerProcs';
+import { valueText } from './drawerdata';
 import { EventRows } from './Events';
-import { canFlame, DrawerFlame, drawerFeed, onlyProcess, openProfile } from './profile/DrawerFlame';
+import { canFlame, DrawerFlame, openProfile } from './profile/DrawerFlame';
 import { profiler, watchProfiler } from './profile/profiler';
-import { countText } from './profile/words';
-import { baseUsed, changed, follow, procs, rangeEvents } from './range';
+import { baseUsed, changed, follow, rangeEvents } from './range';
 
 export function Drawer({ range }: { range: View }) {
   const base = baseline.value ?? before(range);
@@ -44,7 +42,7 @@ export function Drawer({ range }: { range: View }) {
       <div class={flame ? 'dr flames' : 'dr'}>
         <Changed range={range} base={baseUsed.value ?? base} narrow={flame} />
         <div class="mid">
-          <Processes narrow={flame} />
+          <Processes range={range} base={flameBase} narrow={flame} />
           <section class="ev" aria-label="Events of the range">
             <div class="head">
               <h2>Events</h2>
@@ -189,12 +187,6 @@ function Summary({ range, base, pinned }: { range: View; base: View; pinned: boo
   );
 }
 
-/** Every metric is charted on the page of all metrics. */
-function open(search: string): void {
-  query.value = search;
-  page.value = 'raw';
-}
-
 function Changed({ range, base, narrow }: { range: View; base: View; narrow: boolean }) {
   const { rows, words, byAgent } = changed.value;
   return (
@@ -206,11 +198,11 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
       <table data-table="changed">
         <colgroup>
           <col />
-          <col width={narrow ? 54 : 62} />
-          <col width={narrow ? 50 : 58} />
-          <col width={narrow ? 62 : 84} />
-          <col width={narrow ? 62 : 84} />
-          <col width={narrow ? 60 : 84} />
+          <col width={narrow ? 50 : 62} />
+          <col width={narrow ? 46 : 58} />
+          <col width={narrow ? 70 : 84} />
+          <col width={narrow ? 70 : 84} />
+          <col width={narrow ? 76 : 84} />
         </colgroup>
         <thead>
           <tr>
@@ -232,16 +224,16 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
           {rows.map((s) => (
             <tr key={s.key} data-key={s.key}>
               <td class="l">
-                <button type="button" class="name" title={s.search} onClick={() => open(s.search)}>
+                <button type="button" class="name" title={s.search} onClick={() => openMetric(s.search)}>
                   {s.name} <span class="u">{s.of}</span>
                   {s.others > 0 && <em> and {s.others === 1 ? '1 other' : `${s.others} others`}</em>}
                 </button>
               </td>
               <td>
-                <Spark row={s} view={base} w={narrow ? 44 : 50} />
+                <Spark row={s} view={base} w={narrow ? 40 : 50} />
               </td>
               <td>
-                <Spark row={s} view={range} w={narrow ? 40 : 46} />
+                <Spark row={s} view={range} w={narrow ? 36 : 46} />
               </td>
               <td class="m">{valueText(s.before, s.kind)}</td>
               <td>{valueText(s.now, s.kind)}</td>
@@ -270,73 +262,4 @@ function Spark({ row, view, w }: { row: ChangedRow; view: View; w: number }) {
     drawSpark(at.current, w, 13, hi, top, row.colour);
   });
   return <canvas class="ds" style={{ width: `${w}px` }} ref={at} />;
-}
-
-function Processes({ narrow }: { narrow: boolean }) {
-  const { rows, words } = procs.value;
-  const cpu = timeUnit(Math.max(0, ...rows.map((r) => r.cpuMs)));
-  const delay = timeUnit(Math.max(0, ...rows.map((r) => r.delayMs)));
-  const { answer } = drawerFeed.state.value;
-  const samples = new Map(answer?.tasks.map((t) => [String(t.pid), t.n]));
-  const chosen = narrow ? chips.value.pid : 0;
-  return (
-    <section class="procs" aria-label="Processes of the range">
-      <div class="head">
-        <h2>Processes</h2>
-        <span class="u">{words}</span>
-      </div>
-      <table data-table="range-processes">
-        <colgroup>
-          <col />
-          <col width={narrow ? 60 : 58} />
-          <col width="58" />
-          <col width={narrow ? 50 : 56} />
-          <col width={narrow ? 60 : 66} />
-          {!narrow && <col width="72" />}
-          {!narrow && <col width="76" />}
-        </colgroup>
-        <thead>
-          <tr>
-            <th scope="col" class="l">
-              Command
-            </th>
-            <th scope="col">{narrow ? 'samples' : 'PID'}</th>
-            <th scope="col" aria-sort="descending">
-              CPU {cpu.name}
-            </th>
-            <th scope="col">change</th>
-            <th scope="col">delay {delay.name}</th>
-            {!narrow && <th scope="col">read</th>}
-            {!narrow && <th scope="col">write</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((p) => (
-            <tr key={p.pid} data-pid={p.pid} data-fate={p.fate} aria-selected={String(chosen) === p.pid}>
-              <td class="l">
-                <button
-                  type="button"
-                  class="name"
-                  title={narrow ? `${p.cmdline || p.comm}: its flame graph` : p.cmdline || p.comm}
-                  onClick={() => (narrow ? onlyProcess(Number(p.pid), p.comm) : open(`proc[${p.pid}]`))}
-                >
-                  {p.comm} {narrow && <span class="u">{p.pid}</span>} {p.fate && <em>{p.fate}</em>}
-                </button>
-              </td>
-              {narrow ? (
-                <td>{samples.has(p.pid) ? countText(samples.get(p.pid)!) : '–'}</td>
-              ) : (
-                <td class="d">{p.pid}</td>
-              )}
-              <td>{msText(p.cpuMs / cpu.ms)}</td>
-              <td class={p.factor > 1.5 ? 'up' : 'm'}>{factorText(p.factor)}</td>
-              <td>{msText(p.delayMs / delay.ms)}</td>
-              {!narrow && <td>{amountText(p.readBytes)}</td>}
-              {!narrow && <td>{amountText(p.writeBytes)}</td>}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
 }

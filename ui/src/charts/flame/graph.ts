@@ -3,6 +3,7 @@
 import { foldedRows, plainRows, type Rows } from '../../transform/flame/layout';
 import type { Found } from '../../transform/flame/search';
 import { children, type Tree } from '../../transform/flame/tree';
+import { OwnCanvas } from '../own';
 import { themeVersion } from '../palette';
 import type { ColourBy } from './colours';
 import { Painted, type Picture, paint } from './paint';
@@ -13,6 +14,8 @@ export interface Options {
   readonly colourBy: ColourBy;
   readonly change: ((i: number) => number) | null;
   readonly rootLabel: string;
+  /** Rows at the root that are not drawn: somebody else shows what they say. */
+  readonly skip?: number;
 }
 
 export interface GraphEvents {
@@ -31,9 +34,8 @@ export interface GraphEvents {
 const NO_ROWS: Rows = { row: new Int16Array(0), fold: new Uint16Array(0), rows: 0 };
 
 export class FlameGraph {
-  readonly canvas = document.createElement('canvas');
+  private readonly own: OwnCanvas;
   readonly painted = new Painted();
-  private ctx = this.canvas.getContext('2d', { alpha: false })!;
   private tree: Tree | null = null;
   private rows: Rows = NO_ROWS;
   private unfolded = new Set<number>();
@@ -45,9 +47,6 @@ export class FlameGraph {
     change: null,
     rootLabel: 'all',
   };
-  private w = 0;
-  private h = 0;
-  private dpr = 1;
   get treeNow(): Tree | null {
     return this.tree;
   }
@@ -55,43 +54,51 @@ export class FlameGraph {
   hover = -1;
   selected = -1;
   private scroll = 0;
-  private asked = 0;
   private drawn = -1;
-  private readonly sized: ResizeObserver;
 
   constructor(
-    private readonly host: HTMLElement,
+    host: HTMLElement,
     private readonly on: GraphEvents,
   ) {
-    const c = this.canvas;
-    c.className = 'flame';
-    c.tabIndex = 0;
-    c.setAttribute('role', 'application');
+    const look = { className: 'flame', role: 'application' };
+    this.own = new OwnCanvas(
+      host,
+      look,
+      () => this.paintNow(),
+      () => this.layout(),
+    );
+    const c = this.own.canvas;
     c.setAttribute('aria-roledescription', 'flame graph');
-    host.append(c);
     c.addEventListener('pointermove', this.move);
     c.addEventListener('pointerleave', this.leave);
     c.addEventListener('click', this.click);
     c.addEventListener('dblclick', () => this.zoomTo(0));
     c.addEventListener('contextmenu', this.context);
-    c.addEventListener('keydown', this.keyDown);
     c.addEventListener('wheel', this.wheel, { passive: false });
-    this.sized = new ResizeObserver(() => this.resize());
-    this.sized.observe(host);
-    this.resize();
+    this.own.onKey((e) => {
+      if (e.ctrlKey || e.metaKey || e.altKey) return false;
+      return this.keys(e) || this.on.key(e, this.selected);
+    });
+    this.own.fill();
+  }
+
+  get canvas(): HTMLCanvasElement {
+    return this.own.canvas;
   }
 
   destroy(): void {
-    this.sized.disconnect();
-    cancelAnimationFrame(this.asked);
-    this.canvas.remove();
+    this.own.destroy();
   }
 
   /** Another tree: zoom and selection stay where the frames are the same. */
   set(tree: Tree, opts: Options, found: Found | null): void {
     const same = tree === this.tree;
+    const old = this.opts;
     const shape =
-      opts.icicle !== this.opts.icicle || opts.rowHeight !== this.opts.rowHeight || found !== this.found;
+      opts.icicle !== old.icicle ||
+      opts.rowHeight !== old.rowHeight ||
+      opts.skip !== old.skip ||
+      found !== this.found;
     if (!same && this.tree) {
       this.zoom = sameNode(this.tree, tree, this.zoom);
       this.selected = this.selected < 0 ? -1 : sameNode(this.tree, tree, this.selected) || -1;
@@ -108,10 +115,14 @@ export class FlameGraph {
   private layout(): void {
     const t = this.tree;
     if (!t) return;
-    const fits = (t.maxDepth + 1) * this.opts.rowHeight <= this.h || this.h === 0;
+    const fits = (t.maxDepth + 1 - this.skip) * this.opts.rowHeight <= this.own.h || this.own.h === 0;
     const marks = this.found?.marks;
     this.rows = fits ? plainRows(t) : foldedRows(t, (i) => this.unfolded.has(i) || marks?.[i] === 1);
     this.scroll = Math.min(this.scroll, this.scrollMost());
+  }
+
+  private get skip(): number {
+    return this.opts.skip ?? 0;
   }
 
   /** Rows of the zoomed frame beyond the far edge, pixels. */
@@ -119,46 +130,26 @@ export class FlameGraph {
     const t = this.tree;
     if (!t || !this.scrollMost()) return 0;
     let most = 0;
-    const least = t.total[this.zoom]! * (0.4 / Math.max(1, this.w));
+    const least = t.total[this.zoom]! * (0.4 / Math.max(1, this.own.w));
     for (let i = this.zoom; i < t.end[this.zoom]!; i++)
       if (t.total[i]! >= least) most = Math.max(most, this.rows.row[i]!);
-    return (most + 1) * this.opts.rowHeight - this.scroll - this.h;
+    return (most + 1 - this.skip) * this.opts.rowHeight - this.scroll - this.own.h;
   }
 
   private scrollMost(): number {
-    return Math.max(0, this.rows.rows * this.opts.rowHeight - this.h);
-  }
-
-  private resize(): void {
-    const w = Math.floor(this.host.clientWidth);
-    const h = Math.floor(this.host.clientHeight);
-    const dpr = devicePixelRatio || 1;
-    if (w === this.w && h === this.h && dpr === this.dpr) return;
-    this.w = w;
-    this.h = h;
-    this.dpr = dpr;
-    this.canvas.width = Math.max(1, Math.round(w * dpr));
-    this.canvas.height = Math.max(1, Math.round(h * dpr));
-    this.canvas.style.width = `${w}px`;
-    this.canvas.style.height = `${h}px`;
-    this.layout();
-    this.paintNow();
+    return Math.max(0, (this.rows.rows - this.skip) * this.opts.rowHeight - this.own.h);
   }
 
   paintSoon(): void {
-    if (!this.asked) this.asked = requestAnimationFrame(() => this.paintNow());
+    this.own.soon();
   }
 
   private paintNow(): void {
-    this.asked = 0;
-    if (!this.tree || !this.w || !this.h) return;
+    if (!this.tree) return;
     const begin = performance.now();
-    this.ctx.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
-    paint(this.ctx, this.w, this.h, this.picture(this.tree), this.painted);
+    paint(this.own.ctx, this.own.w, this.own.h, this.picture(this.tree), this.painted);
     this.drawn = themeVersion();
-    const ms = performance.now() - begin;
-    this.canvas.dataset.painted = String(Number(this.canvas.dataset.painted ?? 0) + 1);
-    this.canvas.dataset.paintMs = ms.toFixed(1);
+    const ms = this.own.done(begin);
     this.canvas.dataset.frames = String(this.painted.n);
     this.on.painted?.(ms);
   }
@@ -181,6 +172,7 @@ export class FlameGraph {
       hover: this.hover,
       selected: this.selected,
       rootLabel: this.opts.rootLabel,
+      skip: this.skip,
       scroll: this.scroll,
       beyond: this.beyond(),
     };
@@ -189,8 +181,7 @@ export class FlameGraph {
   // ---- the pointer
 
   private at(e: MouseEvent): number {
-    const r = this.canvas.getBoundingClientRect();
-    return this.painted.at(e.clientX - r.left, e.clientY - r.top, this.opts.rowHeight);
+    return this.painted.at(...this.own.at(e), this.opts.rowHeight);
   }
 
   private readonly move = (e: PointerEvent): void => {
@@ -277,12 +268,12 @@ export class FlameGraph {
 
   /** Scrolls as far as needed to see a frame. */
   private reveal(i: number): void {
-    const row = this.rows.row[i] ?? 0;
+    const row = Math.max(0, (this.rows.row[i] ?? 0) - this.skip);
     const rh = this.opts.rowHeight;
     const most = this.scrollMost();
     const top = row * rh;
     if (top < this.scroll) this.scroll = top;
-    else if (top + rh > this.scroll + this.h) this.scroll = top + rh - this.h;
+    else if (top + rh > this.scroll + this.own.h) this.scroll = top + rh - this.own.h;
     this.scroll = Math.max(0, Math.min(most, this.scroll));
   }
 
@@ -290,7 +281,8 @@ export class FlameGraph {
   private walk(dx: number, dy: number): void {
     const t = this.tree;
     if (!t) return;
-    const i = this.selected < 0 ? this.zoom : this.selected;
+    const i = this.selected < 0 ? this.firstShown() : this.selected;
+    if (i < 0) return;
     if (this.selected < 0) {
       this.select(i);
       return;
@@ -300,7 +292,16 @@ export class FlameGraph {
       to = children(t, i).reduce((best, c) => (best < 0 || t.total[c]! > t.total[best]! ? c : best), -1);
     else if (dy < 0) to = t.parent[i]!;
     else to = this.beside(i, dx);
-    if (to >= 0) this.select(to);
+    if (to >= 0 && this.rows.row[to]! >= this.skip) this.select(to);
+  }
+
+  /** Where walking begins: the zoomed frame, or the widest that is drawn. */
+  private firstShown(): number {
+    if (!this.skip || this.zoom) return this.zoom;
+    const b = this.painted.boxes;
+    let best = -1;
+    for (let k = 0; k < this.painted.n; k++) if (best < 0 || b[k * 4 + 1]! > b[best * 4 + 1]!) best = k;
+    return best < 0 ? -1 : b[best * 4 + 3]!;
   }
 
   /** The painted frame next to `i` in its row. */
@@ -319,14 +320,6 @@ export class FlameGraph {
     return best;
   }
 
-  private readonly keyDown = (e: KeyboardEvent): void => {
-    if (e.ctrlKey || e.metaKey || e.altKey) return;
-    if (this.keys(e) || this.on.key(e, this.selected)) {
-      e.preventDefault();
-      e.stopPropagation();
-    }
-  };
-
   private keys(e: KeyboardEvent): boolean {
     const up = this.opts.icicle ? -1 : 1;
     switch (e.key) {
@@ -343,7 +336,7 @@ export class FlameGraph {
         this.walk(1, 0);
         return true;
       case 'Home':
-        this.select(0);
+        this.select(this.skip ? this.firstShown() : 0);
         return true;
       case 'Enter':
         if (this.selected < 0) return false;

@@ -19,6 +19,8 @@ export interface Picture {
   readonly hover: number;
   readonly selected: number;
   readonly rootLabel: string;
+  /** Rows at the root that are not drawn. */
+  readonly skip: number;
   /** Rows scrolled away, pixels. */
   readonly scroll: number;
   /** Pixels of rows beyond the far edge. */
@@ -91,8 +93,10 @@ function hashesOf(strings: readonly string[]): Uint32Array {
 }
 
 /** Y of a row in a canvas `height` high: the root below in a flame graph, on top in an icicle. */
-export const rowY = (p: Picture, row: number, height: number): number =>
-  (p.icicle ? row * p.rowHeight : height - (row + 1) * p.rowHeight) + (p.icicle ? -p.scroll : p.scroll);
+export const rowY = (p: Picture, row: number, height: number): number => {
+  const r = row - p.skip;
+  return p.icicle ? r * p.rowHeight - p.scroll : height - (r + 1) * p.rowHeight + p.scroll;
+};
 
 function colourOf(p: Picture, k: FlameColours, i: number, hash: number): string {
   if (p.colourBy === 'diff' && p.change) return i === 0 ? k.legend.task : k.diff[diffStep(p.change(i))]!;
@@ -121,7 +125,7 @@ export function paint(ctx: CanvasRenderingContext2D, w: number, h: number, p: Pi
   const { marks } = p;
   visible(t, rows, p.zoom, w, (i, px, pw, row, above) => {
     const y = rowY(p, row, h);
-    if (y < -rh || y > h) return;
+    if (row < p.skip || y < -rh || y > h) return;
     const x0 = Math.round(px);
     const x1 = Math.round(px + pw);
     const ww = Math.max(1, x1 - x0 - (pw > 2 ? 1 : 0));

@@ -47,8 +47,9 @@ export class TextFit {
 }
 
 /** One package, namespace or path less: "a::b::c" to "b::c". What stands in <> or () is not taken apart, nor what a
- * compiler adds to a function's name (".isra.0"). */
+ * compiler adds to a function's name (".isra.0"), nor a place in a module ("libc.so.6+0x88ef0"). */
 export function unpackaged(s: string): string {
+  if (/\+0x[0-9a-f]+$/.test(s)) return s;
   const open = s.search(/[<(]/);
   const head = open < 0 ? s : s.slice(0, open);
   const m =

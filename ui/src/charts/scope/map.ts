@@ -1,6 +1,7 @@
 // The sub-second map on its own canvas: places it in the room there is, follows the pointer and the keyboard, and
 // tells its owner of ranges. It draws when told, at most once a frame.
 import { type Cell, cellAt, type Geometry, type Span, spanOf, widthOf } from '../../transform/scope';
+import { OwnCanvas } from '../own';
 import { paintScope, type ScopePicture } from './paint';
 
 export interface ScopeEvents {
@@ -16,6 +17,8 @@ export interface ScopeEvents {
   hover(c: Cell | null): void;
   /** A click on the label of a row. */
   row(index: number): void;
+  /** The label of a row is under the pointer; its whole text, or '' for none. */
+  label(index: number): string;
   /** Keys that are not about cells; true when taken. */
   key(e: KeyboardEvent): boolean;
 }
@@ -23,79 +26,57 @@ export interface ScopeEvents {
 const DRAG_PX = 3;
 
 export class ScopeMap {
-  readonly canvas = document.createElement('canvas');
-  private readonly ctx = this.canvas.getContext('2d', { alpha: false })!;
-  private asked = 0;
-  private w = 0;
-  private h = 0;
-  private dpr = 1;
+  private readonly own: OwnCanvas;
   private g: Geometry | null = null;
   private anchor: Cell | null = null;
   private down: { x: number; y: number; cell: Cell } | null = null;
   private base = false;
   private cursor: Cell | null = null;
-  private readonly sized: ResizeObserver;
 
   constructor(
-    private readonly host: HTMLElement,
+    host: HTMLElement,
     /** What to draw in `w` x `h` pixels; null: nothing yet. */
     private readonly picture: (w: number, h: number) => ScopePicture | null,
     private readonly on: ScopeEvents,
   ) {
-    const c = this.canvas;
-    c.className = 'scope';
-    c.tabIndex = 0;
-    c.setAttribute('role', 'application');
-    c.setAttribute('aria-label', 'Heat map of samples: arrows move by a cell, Enter starts and ends a range');
-    host.append(c);
+    const look = {
+      className: 'scope',
+      role: 'application',
+      label: 'Heat map of samples: arrows move by a cell, Enter starts and ends a range',
+    };
+    this.own = new OwnCanvas(host, look, (ctx, w, h) => this.paint(ctx, w, h));
+    const c = this.own.canvas;
     c.addEventListener('pointerdown', this.pressed);
     c.addEventListener('pointermove', this.moved);
     c.addEventListener('pointerup', this.released);
     c.addEventListener('pointercancel', () => this.cancel());
     c.addEventListener('pointerleave', this.left);
     c.addEventListener('contextmenu', (e) => e.ctrlKey && e.preventDefault());
-    c.addEventListener('keydown', this.keys);
-    this.sized = new ResizeObserver(() => this.resize());
-    this.sized.observe(host);
-    this.resize();
+    this.own.onKey((e) => this.cell(e) || this.on.key(e));
+    this.own.fill();
+  }
+
+  get canvas(): HTMLCanvasElement {
+    return this.own.canvas;
   }
 
   destroy(): void {
-    this.sized.disconnect();
-    cancelAnimationFrame(this.asked);
-    this.canvas.remove();
-  }
-
-  private resize(): void {
-    const { clientWidth: w, clientHeight: h } = this.host;
-    const dpr = devicePixelRatio || 1;
-    if (w === this.w && h === this.h && dpr === this.dpr) return;
-    this.w = w;
-    this.h = h;
-    this.dpr = dpr;
-    this.canvas.width = Math.max(1, Math.round(w * dpr));
-    this.canvas.height = Math.max(1, Math.round(h * dpr));
-    this.canvas.style.width = `${w}px`;
-    this.canvas.style.height = `${h}px`;
-    this.paint();
+    this.own.destroy();
   }
 
   paintSoon(): void {
-    if (!this.asked) this.asked = requestAnimationFrame(() => this.paint());
+    this.own.soon();
   }
 
-  private paint(): void {
-    this.asked = 0;
-    if (!this.w || !this.h || document.hidden) return;
+  private paint(ctx: CanvasRenderingContext2D, w: number, h: number): void {
+    if (document.hidden) return;
     const begin = performance.now();
-    const p = this.picture(this.w, this.h);
+    const p = this.picture(w, h);
     if (!p) return;
     this.g = p.g;
-    this.ctx.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
-    paintScope(this.ctx, this.w, this.h, p);
+    paintScope(ctx, w, h, p);
+    this.own.done(begin);
     const d = this.canvas.dataset;
-    d.painted = String(Number(d.painted ?? 0) + 1);
-    d.paintMs = (performance.now() - begin).toFixed(1);
     d.first = String(p.g.first);
     d.columns = String(p.g.n);
     d.width = String(widthOf(p.g));
@@ -106,17 +87,20 @@ export class ScopeMap {
     return this.g;
   }
 
-  private local(e: PointerEvent): [number, number] {
-    const r = this.canvas.getBoundingClientRect();
-    return [e.clientX - r.left, e.clientY - r.top];
+  /** The labelled row at a point of the gutter, or -1. */
+  private labelAt(x: number, y: number): number {
+    const { g } = this;
+    if (!g || g.offset || x >= g.x) return -1;
+    const r = Math.floor((y - g.y) / g.rowHeight);
+    return r < g.rows ? r : -1;
   }
 
   private readonly pressed = (e: PointerEvent): void => {
-    const [x, y] = this.local(e);
+    const [x, y] = this.own.at(e);
     if (!this.g || e.button > (e.ctrlKey ? 2 : 0)) return;
-    if (x < this.g.x && !this.g.offset) {
-      const r = Math.floor((y - this.g.y) / this.g.rowHeight);
-      if (r >= 0 && r < this.g.rows) this.on.row(r);
+    const row = this.labelAt(x, y);
+    if (row >= 0) {
+      this.on.row(row);
       return;
     }
     const cell = cellAt(this.g, x, y);
@@ -129,12 +113,14 @@ export class ScopeMap {
 
   private readonly moved = (e: PointerEvent): void => {
     if (!this.g) return;
-    const [x, y] = this.local(e);
+    const [x, y] = this.own.at(e);
     const cell = cellAt(this.g, x, y, this.down !== null || this.anchor !== null);
     this.cursor = cell;
     this.on.hover(cellAt(this.g, x, y));
-    const onLabel = !this.g.offset && x < this.g.x;
-    this.canvas.style.cursor = onLabel ? 'pointer' : cell ? 'crosshair' : '';
+    const row = this.labelAt(x, y);
+    const title = row >= 0 ? this.on.label(row) : '';
+    if (title !== this.canvas.title) this.canvas.title = title;
+    this.canvas.style.cursor = row >= 0 ? 'pointer' : cell ? 'crosshair' : '';
     const from = this.dragging(e) ? this.down!.cell : this.anchor;
     if (from && cell) this.on.draft(spanOf(from, cell), this.base);
   };
@@ -148,7 +134,7 @@ export class ScopeMap {
     const d = this.down;
     this.down = null;
     if (!d || !this.g) return;
-    const [x, y] = this.local(e);
+    const [x, y] = this.own.at(e);
     const cell = cellAt(this.g, x, y, true) ?? d.cell;
     const dragged = Math.hypot(e.clientX - d.x, e.clientY - d.y) >= DRAG_PX && cell.from !== d.cell.from;
     if (dragged) this.finish(d.cell, cell, e.shiftKey);
@@ -190,13 +176,6 @@ export class ScopeMap {
 
   private readonly left = (): void => {
     if (!this.down) this.on.hover(null);
-  };
-
-  private readonly keys = (e: KeyboardEvent): void => {
-    if (this.cell(e) || this.on.key(e)) {
-      e.preventDefault();
-      e.stopPropagation();
-    }
   };
 
   private cell(e: KeyboardEvent): boolean {

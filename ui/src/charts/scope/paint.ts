@@ -258,11 +258,13 @@ function tag(
   const left = Math.min(...at.map((q) => q[0]));
   const x = right + 4 + w > g.x + widthOf(g) ? Math.max(g.x, left - w - 4) : right + 4;
   c.fillStyle = strong ? css.t1 : css.raise;
-  c.fillRect(x, g.y + 3, w, 15);
+  // The one's on top, the other's at the foot: they lie over each other where the ranges are close.
+  const y = strong ? g.y + 3 : g.y + g.height - 18;
+  c.fillRect(x, y, w, 15);
   c.fillStyle = strong ? css.panel : css.t1;
   c.textAlign = 'left';
   c.textBaseline = 'middle';
-  c.fillText(text, x + 4, g.y + 11);
+  c.fillText(text, x + 4, y + 8);
 }
 
 function paintRanges(c: CanvasRenderingContext2D, p: ScopePicture, font: string): void {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ChartPart } from '../../transport/profile';
-import { chartOf } from './chart';
+import { chartOf, rowOf, threadRows } from './chart';
 
 const u = (...v: number[]) => Uint32Array.from(v);
 const part = (at: number[], node: number[]): ChartPart => ({
@@ -52,4 +52,47 @@ test('a thread that comes in two messages is one', () => {
   const c = chartOf([part([10], [2]), more], 15);
   expect(c.threads.length).toBe(1);
   expect(c.threads[0]!.boxes.map((b) => b.samples)).toEqual([2, 2]);
+});
+
+/** One thread whose stacks are paths of a chain 1, 2, 3, ... with leaves on its last frame. */
+function chain(deep: number, leaves: number, at: number[], node: number[], weight: number[]): ChartPart {
+  const parent = [
+    0,
+    ...Array.from({ length: deep }, (_, i) => i),
+    ...Array.from({ length: leaves }, () => deep),
+  ];
+  const one = part(at, node);
+  return {
+    ...one,
+    strings: ['', ...parent.map((_, i) => `f${i}`)],
+    parent: Uint32Array.from(parent),
+    name: Uint32Array.from(parent, (_, i) => i + 1),
+    module: new Uint32Array(parent.length),
+    type: new Uint8Array(parent.length).fill(1),
+    threads: [{ ...one.threads[0]!, weightUs: Uint32Array.from(weight) }],
+  };
+}
+
+test('what all stacks of a thread begin with is one row below the first frame', () => {
+  const t = chartOf([chain(6, 2, [10, 20, 30], [7, 8, 7], [10, 10, 10])], 10).threads[0]!;
+  expect([t.folded, t.depth, threadRows(t)]).toEqual([4, 7, 4]);
+  expect([0, 1, 2, 4, 5, 6].map((d) => rowOf(t, d))).toEqual([0, 1, -1, -1, 2, 3]);
+  const short = chartOf([chain(3, 1, [10, 20], [4, 4], [10, 10])], 10).threads[0]!;
+  expect([short.folded, threadRows(short)]).toEqual([0, 4]);
+});
+
+test('how long a silence parts samples goes by the weight of the sample: bursts and the usual rate in one range', () => {
+  const t = chartOf([chain(1, 0, [10, 24, 25, 26, 40], [1, 1, 1, 1, 1], [10, 10, 1, 1, 10])], 1).threads[0]!;
+  expect(t.boxes.map((b) => [b.from, b.to, b.samples])).toEqual([[0, 40, 5]]);
+  const gap = chartOf([chain(1, 0, [10, 26], [1, 1], [10, 10])], 10).threads[0]!;
+  expect(gap.boxes.length).toBe(2);
+});
+
+test('waits are one box while the thread ran only shortly between them', () => {
+  const waits = chain(1, 0, [1000, 2010, 3100], [1, 1, 1], [900, 1000, 1000]);
+  const t = chartOf([waits], 15, true).threads[0]!;
+  expect(t.boxes.map((b) => [b.from, b.to, b.samples])).toEqual([
+    [100, 2010, 2],
+    [2100, 3100, 1],
+  ]);
 });

@@ -1,6 +1,7 @@
 // Other trees made of a tree: hide a frame, focus on one, collapse recursion, merge by module, the callers and
 // the callees of a function. All go by stacks: a tree is taken apart and put together again.
-import { type Columns, heaviestFirst, nameOf, type Tree, treeOf } from './tree';
+import { type Frame, grown, sprout, weigh } from './grow';
+import { heaviestFirst, nameOf, type Tree } from './tree';
 
 export type Edit =
   | { readonly do: 'hide'; readonly name: string } // frames of that name, their children take their place
@@ -8,20 +9,6 @@ export type Edit =
   | { readonly do: 'focus'; readonly name: string } // only stacks with such a frame, from it on
   | { readonly do: 'recursion' } // a frame that calls itself is one
   | { readonly do: 'modules' }; // neighbours of one module are one
-
-interface Frame {
-  key: string;
-  name: number;
-  module: number;
-  type: number;
-  addr: bigint;
-  buildId: number;
-  total: number;
-  self: number;
-  baseTotal: number;
-  baseSelf: number;
-  kids: Map<number | string, Frame> | null;
-}
 
 /** A tree under construction. */
 class Maker {
@@ -35,19 +22,7 @@ class Maker {
 
   private frame(i: number, key: string): Frame {
     const { t } = this;
-    return {
-      key,
-      name: t.name[i] ?? 0,
-      module: t.module[i] ?? 0,
-      type: t.type[i] ?? 0,
-      addr: t.addr[i] ?? 0n,
-      buildId: t.buildId[i] ?? 0,
-      total: 0,
-      self: 0,
-      baseTotal: 0,
-      baseSelf: 0,
-      kids: null,
-    };
+    return sprout(t.name[i] ?? 0, t.module[i] ?? 0, t.type[i] ?? 0, key, t.addr[i], t.buildId[i]);
   }
 
   string(s: string): number {
@@ -82,59 +57,9 @@ class Maker {
     return k;
   }
 
-  add(path: readonly Frame[], self: number, base: number): void {
-    for (const f of path) {
-      f.total += self;
-      f.baseTotal += base;
-    }
-    const last = path[path.length - 1]!;
-    last.self += self;
-    last.baseSelf += base;
-  }
-
   finish(): Tree {
-    const c = {
-      depth: [] as number[],
-      name: [] as number[],
-      module: [] as number[],
-      type: [] as number[],
-      total: [] as number[],
-      self: [] as number[],
-      baseTotal: [] as number[],
-      baseSelf: [] as number[],
-      addr: [] as bigint[],
-      buildId: [] as number[],
-    };
-    const stack: [Frame, number][] = [[this.root, 0]];
-    while (stack.length) {
-      const [f, d] = stack.pop()!;
-      c.depth.push(d);
-      c.name.push(f.name);
-      c.module.push(f.module);
-      c.type.push(f.type);
-      c.total.push(f.total);
-      c.self.push(f.self);
-      c.baseTotal.push(f.baseTotal);
-      c.baseSelf.push(f.baseSelf);
-      c.addr.push(f.addr);
-      c.buildId.push(f.buildId);
-      if (f.kids) for (const k of [...f.kids.values()].reverse()) stack.push([k, d + 1]);
-    }
-    const based = this.t.baseTotal.length > 0;
-    const cols: Columns = {
-      strings: this.extra.length ? [...this.t.strings, ...this.extra] : this.t.strings,
-      depth: c.depth,
-      name: Uint32Array.from(c.name),
-      module: Uint32Array.from(c.module),
-      type: Uint8Array.from(c.type),
-      total: Float64Array.from(c.total),
-      self: Float64Array.from(c.self),
-      baseTotal: based ? Float64Array.from(c.baseTotal) : new Float64Array(0),
-      baseSelf: based ? Float64Array.from(c.baseSelf) : new Float64Array(0),
-      addr: BigUint64Array.from(c.addr),
-      buildId: Uint32Array.from(c.buildId),
-    };
-    return heaviestFirst(treeOf(cols));
+    const strings = this.extra.length ? [...this.t.strings, ...this.extra] : this.t.strings;
+    return heaviestFirst(grown(this.root, strings, this.t.baseTotal.length > 0));
   }
 }
 
@@ -170,7 +95,7 @@ function walk(t: Tree, step: (m: Maker, path: Frame[], i: number) => Frame | 'sk
       if (what !== 'skip') path.push(what);
       lengths[d] = path.length;
     }
-    if (t.self[i]! > 0 || baseSelf(t, i) > 0) m.add(path, t.self[i]!, baseSelf(t, i));
+    if (t.self[i]! > 0 || baseSelf(t, i) > 0) weigh(path, t.self[i]!, baseSelf(t, i));
     i++;
   }
   return m.finish();
@@ -207,13 +132,27 @@ function modules(t: Tree): Tree {
 
 /** From the first frame of that name on, under one root. */
 function focus(t: Tree, name: string): Tree {
-  return callees(t, named(t, name));
+  return callees(t, functionIs(t, name));
 }
 
-function callees(t: Tree, is: Set<number>): Tree {
+type Is = (i: number) => boolean;
+
+/** A function as one text: its name, and its module where another one has a function of that name, too. */
+export const functionId = (name: string, module: string): string => (module ? `${name}\t${module}` : name);
+export const functionName = (id: string): string => id.split('\t', 1)[0]!;
+
+/** Whether a node is of that function, of any module where the text names none. */
+export function functionIs(t: Tree, id: string): Is {
+  const names = named(t, functionName(id));
+  const at = id.indexOf('\t');
+  const module = id.slice(at + 1);
+  return (i) => names.has(t.name[i]!) && (at < 0 || t.strings[t.module[i]!] === module);
+}
+
+function callees(t: Tree, is: Is): Tree {
   const m = new Maker(t);
   for (let i = 1; i < t.n; ) {
-    if (!is.has(t.name[i]!)) {
+    if (!is(i)) {
       i++;
       continue;
     }
@@ -223,7 +162,7 @@ function callees(t: Tree, is: Set<number>): Tree {
     for (let j = i; j < end; j++) {
       path.length = t.depth[j]! - d0 + 1;
       path.push(m.child(path[path.length - 1]!, j));
-      if (t.self[j]! > 0 || baseSelf(t, j) > 0) m.add(path, t.self[j]!, baseSelf(t, j));
+      if (t.self[j]! > 0 || baseSelf(t, j) > 0) weigh(path, t.self[j]!, baseSelf(t, j));
     }
     i = end;
   }
@@ -231,24 +170,24 @@ function callees(t: Tree, is: Set<number>): Tree {
 }
 
 /** Who called the functions: node 1 is the function, its children its callers, and so on outwards. */
-function callers(t: Tree, is: Set<number>): Tree {
+function callers(t: Tree, is: Is): Tree {
   const m = new Maker(t);
   for (let i = 1; i < t.n; ) {
-    if (!is.has(t.name[i]!)) {
+    if (!is(i)) {
       i++;
       continue;
     }
     const path: Frame[] = [m.root];
     for (let p = i; p > 0; p = t.parent[p]!) path.push(m.child(path[path.length - 1]!, p));
-    m.add(path, t.total[i]!, t.baseTotal[i] ?? 0);
+    weigh(path, t.total[i]!, t.baseTotal[i] ?? 0);
     i = t.end[i]!;
   }
   return m.finish();
 }
 
 /** The callers and the callees of a function, recursion counted once. */
-export function sandwich(t: Tree, name: string): { callers: Tree; callees: Tree } {
-  const is = named(t, name);
+export function sandwich(t: Tree, id: string): { callers: Tree; callees: Tree } {
+  const is = functionIs(t, id);
   return { callers: callers(t, is), callees: callees(t, is) };
 }
 

@@ -47,6 +47,14 @@ export function functions(t: Tree): FunctionRow[] {
   return [...rows.values()];
 }
 
+/** Names that functions of several modules have. */
+export function namesakes(rows: readonly FunctionRow[]): Set<string> {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  for (const r of rows) (seen.has(r.name) ? twice : seen).add(r.name);
+  return twice;
+}
+
 export type SortBy = 'self' | 'total' | 'change' | 'name';
 
 /** `span` and `baseSpan` turn weights into CPUs, so that a change compares ranges of unlike length. */

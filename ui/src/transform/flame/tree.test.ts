@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { folded, large, unfold } from '../../../test/trees';
-import { children, heaviestFirst, nameOf, pathTo } from './tree';
+import { children, heaviestFirst, lostTree, nameOf, pathTo } from './tree';
 
 test('parents, ends and places follow from depths', () => {
   const t = folded('a;b;c 3\na;b 1\na;d 2\ne 4');
@@ -25,4 +25,11 @@ test('the heaviest sibling comes first, and every stack keeps its weight', () =>
     const kids = children(order, i).map((c) => order.total[c]!);
     expect(kids).toEqual(kids.slice().sort((a, b) => b - a));
   }
+});
+
+test('an elided tree is as wide as what its baseline lost', () => {
+  const t = lostTree(folded('a 1', 'a;b 3\na;c;d 9'));
+  expect(unfold(t)).toEqual(['a;b 3', 'a;c;d 9']);
+  expect(nameOf(t, 2)).toBe('c');
+  expect([t.total[0], t.baseTotal.length]).toEqual([12, 0]);
 });

@@ -142,6 +142,15 @@ export function profileOf(parts: readonly FlamePart[]): Profile {
   };
 }
 
+/** Of an elided tree: as wide as what its baseline spent in stacks that the ranges have not. */
+export function lostTree(t: Tree): Tree {
+  const none = new Float64Array(0);
+  if (!t.baseTotal.length) return t;
+  const depth = Uint32Array.from(t.depth);
+  const by = { ...t, depth, total: t.baseTotal, self: t.baseSelf, baseTotal: none, baseSelf: none };
+  return heaviestFirst(treeOf(by));
+}
+
 /** The direct children of a node. */
 export function children(t: Tree, i: number): number[] {
   const out: number[] = [];

@@ -41,6 +41,7 @@ export function Details({
   measure,
   actions,
   rootLabel,
+  whole = tree.total[0] || 1,
   children,
 }: {
   tree: Tree;
@@ -48,6 +49,8 @@ export function Details({
   measure: Measure;
   actions: FlameActions;
   rootLabel?: string | undefined;
+  /** What shares are of. */
+  whole?: number;
   children?: ComponentChildren;
 }) {
   const source = useSource(tree, node, actions.source);
@@ -59,7 +62,6 @@ export function Details({
       </div>
     );
   const { off, sum } = measure;
-  const whole = tree.total[0]! || 1;
   const [total, self] = [tree.total[node]!, tree.self[node]!];
   const amount = (us: number) => amountText(us, sum, off);
   const based = tree.baseTotal.length > 0 && measure.baseline !== null;

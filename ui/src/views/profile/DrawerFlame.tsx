@@ -2,6 +2,7 @@
 import { useComputed } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { themeVersion } from '../../charts/palette';
+import { clockText } from '../../charts/time';
 import { page } from '../../state/page';
 import { theme } from '../../state/prefs';
 import { byName, chips, diff, elided, filter, fn, NO_CHIPS, pattern, tab } from '../../state/profile';
@@ -11,7 +12,7 @@ import { matcher } from '../../transform/flame/search';
 import { type FlameActions, FlameBox, FlameLegend, shownTree } from './FlameBox';
 import { FlameFeed } from './flames';
 import { profiler } from './profiler';
-import { changeScale, countText, hzText, shareText } from './words';
+import { changeScale, countText, emptyText, hzText, shareText } from './words';
 
 /** One for the page: the drawer's parts look at the same answer. */
 export const drawerFeed = new FlameFeed();
@@ -33,27 +34,33 @@ export function onlyProcess(pid: number, comm: string): void {
   chips.value = same ? { ...chips.peek(), pid: 0, tid: 0, comm: '' } : { ...NO_CHIPS, pid, comm };
 }
 
+/** Whom the graph is of, where it is not of everybody. */
+function onlyText(): string {
+  const c = chips.value;
+  if (c.tid) return `${c.comm} ${c.tid}`;
+  if (c.pid) return `${c.comm} ${c.pid}`;
+  if (c.cgroup) return c.cgroup.split('/').pop() || c.cgroup;
+  return c.process || (c.cpu >= 0 ? `CPU ${c.cpu}` : '');
+}
+
 function Head({ range }: { range: View }) {
   const { answer, loading } = drawerFeed.state.value;
   const sum = answer?.sum;
   const isDiff = diff.value && Boolean(answer?.baseline);
-  const c = chips.value;
+  const only = onlyText();
   const cpus = sum?.nCpus || store.host?.nCpus || 1;
   const possible = sum ? Math.round(((range.to - range.from) / 1e6) * (sum.hzMax || 99) * cpus) : 0;
   return (
     <div class="head" data-flame-head="">
       <h2>Flame graph</h2>
-      {c.pid > 0 && (
+      {only && (
         <button
           type="button"
           class="chip"
-          title="Of all processes again"
-          onClick={() => onlyProcess(c.pid, '')}
+          title="Of everybody again"
+          onClick={() => void (chips.value = NO_CHIPS)}
         >
-          <b>
-            {c.comm} {c.pid}
-          </b>{' '}
-          <span aria-hidden="true">✕</span>
+          <b>{only}</b> <span aria-hidden="true">✕</span>
         </button>
       )}
       <span
@@ -158,9 +165,12 @@ export function DrawerFlame({ range, base }: { range: View; base: View | null })
         <p class="why">
           {why ||
             (answer
-              ? `No samples ${chips.value.pid ? `of ${chips.value.comm} ` : ''}in this range: ${
-                  answer.sum.coveredUs ? 'nothing ran when it was looked at' : 'no profiler ran then'
-                }.`
+              ? emptyText(
+                  answer.sum,
+                  false,
+                  onlyText(),
+                  profiler.value?.oldestUs ? clockText(store.clock.wallMs(profiler.value.oldestUs)) : '',
+                )
               : '')}
         </p>
       )}

@@ -4,9 +4,9 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { flameColours } from '../../charts/flame/colours';
 import { FlameGraph } from '../../charts/flame/graph';
-import { type Edit, edited, stackText } from '../../transform/flame/edit';
+import { type Edit, edited, functionId, stackText } from '../../transform/flame/edit';
 import { type Found, find } from '../../transform/flame/search';
-import { nameOf, type Profile, type Tree } from '../../transform/flame/tree';
+import { moduleOf, nameOf, type Profile, type Tree } from '../../transform/flame/tree';
 import { Details } from './Details';
 import { Menu, type MenuAt, type MenuItem } from './Menu';
 import { changeOf, changeScale, type Measure, rootText } from './words';
@@ -29,16 +29,21 @@ export interface FlameBoxProps {
   readonly icicle?: boolean;
   readonly diff?: boolean;
   readonly hash?: boolean;
+  /** What the baseline had and the range has not: all of it has the colour of less. */
+  readonly lost?: boolean;
   readonly off?: boolean;
   readonly re?: RegExp | null;
   readonly rowHeight?: number;
   readonly details?: boolean;
   readonly label: string;
   /** What the root is called; else what the profile holds. */
-  readonly rootLabel?: string;
+  readonly rootLabel?: string | undefined;
   /** At the right end of the details. */
   readonly aside?: ComponentChildren;
   readonly theme?: number;
+  /** Rows at the root that somebody else shows. */
+  readonly skip?: number;
+  readonly onNode?: (node: number) => void;
   readonly actions?: FlameActions;
   readonly onFound?: (f: Found | null, tree: Tree) => void;
   readonly onGraph?: (g: FlameGraph | null) => void;
@@ -65,7 +70,10 @@ export function FlameBox(props: FlameBoxProps) {
   useEffect(() => {
     if (!host.current) return undefined;
     const g = new FlameGraph(host.current, {
-      show: (i) => setNode(i),
+      show: (i) => {
+        setNode(i);
+        now.current.props.onNode?.(i);
+      },
       menu: (i, x, y) => {
         const { tree: t, props: p } = now.current;
         setMenu({ x, y, label: nameOf(t, i), items: menuOf(t, i, p.actions ?? {}, g) });
@@ -89,15 +97,32 @@ export function FlameBox(props: FlameBoxProps) {
       {
         icicle,
         rowHeight: props.rowHeight ?? 16,
-        colourBy: diff && profile.baseline ? 'diff' : hash ? 'hash' : 'type',
-        change: diff ? (i) => changeOf(tree, i, measure) / scale : null,
+        colourBy: props.lost || (diff && profile.baseline) ? 'diff' : hash ? 'hash' : 'type',
+        change: props.lost
+          ? (i) => -tree.total[i]! / (tree.total[0] || 1)
+          : diff
+            ? (i) => changeOf(tree, i, measure) / scale
+            : null,
         rootLabel: props.rootLabel ?? rootText(profile, off),
+        skip: props.skip ?? 0,
       },
       found,
     );
     props.onFound?.(found, tree);
     setNode((n) => (n < tree.n ? n : 0));
-  }, [tree, icicle, diff, hash, off, found, props.rootLabel, props.rowHeight, props.theme, props.label]);
+  }, [
+    tree,
+    icicle,
+    diff,
+    hash,
+    off,
+    props.lost,
+    found,
+    props.rootLabel,
+    props.rowHeight,
+    props.theme,
+    props.label,
+  ]);
   return (
     <>
       <div class="fg">
@@ -123,15 +148,23 @@ export function FlameBox(props: FlameBoxProps) {
 export function FlameLegend({
   diff,
   hash,
+  lost,
   scale,
   off,
 }: {
   diff: boolean;
   hash?: boolean;
+  lost?: boolean;
   scale: number;
   off?: boolean;
 }) {
   const k = flameColours();
+  if (lost)
+    return (
+      <span class="sw">
+        <i style={{ background: k.less }} /> in the baseline, not in the range
+      </span>
+    );
   if (diff) {
     const s = scale >= 1 ? scale.toFixed(0) : String(scale);
     return (
@@ -161,6 +194,15 @@ export function copy(text: string): void {
   void navigator.clipboard?.writeText(text).catch(() => undefined);
 }
 
+/** The function of a frame: with its module where another module has one of that name. */
+function functionOf(t: Tree, i: number): string {
+  const name = nameOf(t, i);
+  for (let k = 1; k < t.n; k++)
+    if (t.module[k] !== t.module[i] && t.type[k] !== TASK && nameOf(t, k) === name)
+      return functionId(name, moduleOf(t, i));
+  return name;
+}
+
 function menuOf(t: Tree, i: number, a: FlameActions, g: FlameGraph): (MenuItem | null)[] {
   const name = nameOf(t, i);
   const items: (MenuItem | null)[] = [
@@ -185,7 +227,7 @@ function menuOf(t: Tree, i: number, a: FlameActions, g: FlameGraph): (MenuItem |
       { label: 'Merge by module', run: () => edit({ do: 'modules' }) },
     );
   if (frame && (sandwich || search)) items.push(null);
-  if (sandwich && frame) items.push({ label: 'Callers and callees', run: () => sandwich(name) });
+  if (sandwich && frame) items.push({ label: 'Callers and callees', run: () => sandwich(functionOf(t, i)) });
   if (search && i > 0) items.push({ label: 'Search this name', run: () => search(exactly(name)) });
   const more = a.more?.(t, i) ?? [];
   if (more.length) items.push(null, ...more);

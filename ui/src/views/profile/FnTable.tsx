@@ -1,12 +1,13 @@
 // Functions by what they ran themselves, or with all they called.
 import { useMemo, useState } from 'preact/hooks';
 import { flameColours } from '../../charts/flame/colours';
-import { functions, type SortBy, sorted } from '../../transform/flame/table';
+import { functionId } from '../../transform/flame/edit';
+import { functions, namesakes, type SortBy, sorted } from '../../transform/flame/table';
 import type { Profile, Tree } from '../../transform/flame/tree';
 import { amountText, changeText, counted, countText, type Measure, rate, shareText } from './words';
 
 const MOST = 400;
-const KINDS = ['unknown', 'user', 'library', 'kernel', 'jit', 'inlined', 'task'] as const;
+export const KINDS = ['unknown', 'user', 'library', 'kernel', 'jit', 'inlined', 'task'] as const;
 
 export function FnTable({
   profile,
@@ -20,10 +21,11 @@ export function FnTable({
   off: boolean;
   re: RegExp | null;
   /** A click on a function. */
-  open: (name: string) => void;
+  open: (id: string) => void;
 }) {
   const [by, setBy] = useState<SortBy>('self');
   const all = useMemo(() => functions(tree), [tree]);
+  const twice = useMemo(() => namesakes(all), [all]);
   const measure: Measure = { off, sum: profile.sum, baseline: profile.baseline };
   const based = tree.baseTotal.length > 0 && profile.baseline !== null;
   const rows = useMemo(() => {
@@ -101,7 +103,7 @@ export function FnTable({
                   type="button"
                   class="name"
                   title={`${r.name}: callers and callees`}
-                  onClick={() => open(r.name)}
+                  onClick={() => open(functionId(r.name, twice.has(r.name) ? r.module : ''))}
                 >
                   {r.name || '[unknown]'}
                 </button>

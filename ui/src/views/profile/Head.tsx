@@ -1,16 +1,15 @@
 // The line over the flame graph: views, what the range holds, what it is compared with.
 import { useMemo, useState } from 'preact/hooks';
 import { clockText, durationText } from '../../charts/time';
-import { byName, diff, edits, elided, TABS, tab } from '../../state/profile';
+import { byName, diff, elided, TABS, tab } from '../../state/profile';
 import { baseline, clearSelection, selection } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
-import { editWords } from '../../transform/flame/edit';
 import type { Tree } from '../../transform/flame/tree';
-import type { FlameAnswer, FlameAsk } from '../../transform/profiler';
+import type { FlameAnswer } from '../../transform/profiler';
 import { FlameLegend } from './FlameBox';
 import { Menu, type MenuAt } from './Menu';
-import { burst, burstText, profiler } from './profiler';
+import { Missing } from './Missing';
 import { Sums } from './Sums';
 import { FORMATS, saveProfile, saveText } from './save';
 import { changeScale, countText } from './words';
@@ -26,23 +25,17 @@ export function Detail(props: {
   live: boolean;
   loading: boolean;
   off: boolean;
-  tree: Tree | null;
 }) {
-  const { ranges, base, pinned, answer, live, off, tree } = props;
+  const { ranges, base, pinned, answer, live, off } = props;
   const [menu, setMenu] = useState<MenuAt | null>(null);
   const us = ranges.reduce((s, r) => s + r.to - r.from, 0);
   const sum = answer?.sum;
-  const isDiff = diff.value && Boolean(answer?.baseline);
-  const scale = useMemo(
-    () =>
-      isDiff && answer && tree ? changeScale(tree, { off, sum: answer.sum, baseline: answer.baseline }) : 1,
-    [answer, tree, isDiff, off],
-  );
   const opener = (label: string, items: () => MenuAt['items']) => (e: MouseEvent) => {
     const r = (e.currentTarget as HTMLElement).getBoundingClientRect();
     setMenu({ x: r.left, y: r.bottom + 1, label, items: items() });
   };
   const first = ranges[0];
+  const from = first && clockText(store.clock.wallMs(first.from), us < 60e6 || ranges.length > 1 ? 3 : 0);
   return (
     <div class="bar tb two">
       <div class="left">
@@ -61,14 +54,10 @@ export function Detail(props: {
         </div>
         <i class="bar1" />
         {first && (
-          <span class="kv" data-range="">
+          <span class="kv" data-range="" title={`from ${from}`}>
             <b class="strong">{live ? durationText(us) : preciseText(us)}</b>
-            {ranges.length > 1
-              ? ` in ${ranges.length} ranges from `
-              : live
-                ? ' up to now'
-                : ` from ${clockText(store.clock.wallMs(first.from), us < 60e6 ? 3 : 0)}`}
-            {ranges.length > 1 && clockText(store.clock.wallMs(first.from), 3)}
+            {ranges.length > 1 && ` in ${ranges.length} ranges`}
+            {live ? ' up to now' : <span class="opt3"> from {from}</span>}
           </span>
         )}
         {selection.value && (
@@ -83,23 +72,7 @@ export function Detail(props: {
           </button>
         )}
         {sum && <Sums sum={sum} off={off} />}
-        {edits.value.map((e, i) => (
-          <button
-            type="button"
-            class="chip"
-            key={`${i} ${editWords(e)}`}
-            title={`${editWords(e)}: click to undo`}
-            onClick={() => void (edits.value = edits.value.filter((_, j) => j !== i))}
-          >
-            <b>{editWords(e)}</b> <span aria-hidden="true">✕</span>
-          </button>
-        ))}
       </div>
-      {tab.value !== 'table' && (
-        <span class={isDiff ? 'legend' : 'legend opt3'}>
-          <FlameLegend diff={isDiff} hash={byName.value} scale={scale} off={off} />
-        </span>
-      )}
       <button
         type="button"
         class="btn"
@@ -108,10 +81,15 @@ export function Detail(props: {
         title="What the range is compared with"
         onClick={opener('Baseline', () => baselines(ranges, pinned, Boolean(answer?.baseline)))}
       >
-        <span class="kv">against</span>
-        {base
-          ? `${pinned ? `${clockText(store.clock.wallMs(base.from))}, ` : 'preceding '}${durationText(base.to - base.from)}`
-          : 'nothing'}{' '}
+        <span class="kv opt3">against</span>
+        <span>
+          {base && (
+            <span class={pinned ? '' : 'opt3'}>
+              {pinned ? `${clockText(store.clock.wallMs(base.from))}, ` : 'preceding '}
+            </span>
+          )}
+          {base ? durationText(base.to - base.from) : 'nothing'}
+        </span>
         <span aria-hidden="true">▾</span>
       </button>
       <Switch based={Boolean(answer?.baseline)} />
@@ -150,7 +128,7 @@ function baselines(ranges: readonly View[], pinned: boolean, based: boolean): Me
 }
 
 function Switch({ based }: { based: boolean }) {
-  const set = (d: boolean, e: boolean, n = false) => {
+  const set = (d: boolean, e: boolean, n: boolean) => {
     diff.value = d;
     elided.value = e;
     byName.value = n;
@@ -161,18 +139,26 @@ function Switch({ based }: { based: boolean }) {
     <div class="seg" role="group" aria-label="Colour">
       <button
         type="button"
-        aria-pressed={!diff.value}
-        title={byName.value ? 'Coloured by name: click for types' : 'Click again to colour by name'}
-        onClick={() => (diff.value ? set(false, false, byName.value) : (byName.value = !byName.value))}
+        aria-pressed={!diff.value && !byName.value}
+        title="Colours are what a frame is: kernel, library, program, JIT, inlined"
+        onClick={() => set(false, false, false)}
       >
-        {byName.value && !diff.value ? 'Name' : 'Type'}
+        Type
+      </button>
+      <button
+        type="button"
+        aria-pressed={!diff.value && byName.value}
+        title="Colours are of the name: the same function has the same everywhere"
+        onClick={() => set(false, false, true)}
+      >
+        Name
       </button>
       <button
         type="button"
         aria-pressed={diff.value}
         disabled={!based && !diff.value}
         title={why ?? 'Colours are the change in CPUs against the baseline'}
-        onClick={() => set(true, false)}
+        onClick={() => set(true, false, byName.value)}
       >
         {diff.value && elided.value ? 'Elided' : 'Differential'}
       </button>
@@ -180,97 +166,52 @@ function Switch({ based }: { based: boolean }) {
   );
 }
 
-/** What stands at the right end of the details: the profiler's own state and what it cannot name. */
-export function Aside({
-  missing,
-  leftOut,
-  ask,
-}: {
-  missing: readonly string[];
-  leftOut: number;
-  ask: FlameAsk;
-}) {
+/** The legend of what is shown now. */
+export function Legend({ answer, tree, off }: { answer: FlameAnswer; tree: Tree; off: boolean }) {
+  const isDiff = diff.value && Boolean(answer.baseline);
+  const scale = useMemo(
+    () => (isDiff ? changeScale(tree, { off, sum: answer.sum, baseline: answer.baseline }) : 1),
+    [answer, tree, isDiff, off],
+  );
+  const lost = Boolean(answer.ask.elided && answer.baseline);
+  return <FlameLegend diff={isDiff} lost={lost} hash={byName.value} scale={scale} off={off} />;
+}
+
+/** What stands at the right end of the details: what the colours mean, what has no names, saving. */
+export function Aside({ answer, tree, off }: { answer: FlameAnswer; tree: Tree; off: boolean }) {
+  const { ask } = answer;
   const [menu, setMenu] = useState<MenuAt | null>(null);
-  const open = (label: string, items: () => MenuAt['items']) => (e: MouseEvent) => {
+  const open = (e: MouseEvent) => {
     const r = (e.currentTarget as HTMLElement).getBoundingClientRect();
-    setMenu({ x: r.left, y: r.top, label, items: items() });
+    const items = FORMATS.map((f) => ({
+      label: f.label,
+      run: () => {
+        const range = ask.ranges[0];
+        if (range) void saveProfile(f.id, range, ask.baseline[0] ?? null, ask.filter);
+      },
+    }));
+    setMenu({ x: r.left, y: r.top, label: 'Save as', items });
   };
   return (
     <>
-      {leftOut > 0 && <span class="kv">{countText(leftOut)} smallest frames left out</span>}
+      {answer.leftOut > 0 && <span class="kv opt">{countText(answer.leftOut)} smallest frames left out</span>}
       {saveText.value && (
         <span class={saveText.value.startsWith('▲') ? 'kv warn' : 'kv'} role="status">
           {saveText.value}
         </span>
       )}
-      <Missing list={missing} open={open} />
+      <Legend answer={answer} tree={tree} off={off} />
+      <Missing list={answer.missing} tree={answer.tree} />
       <button
         type="button"
         class="btn"
         aria-haspopup="menu"
         title="The stacks of the range as a file"
-        onClick={open('Save as', () =>
-          FORMATS.map((f) => ({
-            label: f.label,
-            run: () => {
-              const range = ask.ranges[0];
-              if (range) void saveProfile(f.id, range, ask.baseline[0] ?? null, ask.filter);
-            },
-          })),
-        )}
+        onClick={open}
       >
         Save <span aria-hidden="true">▾</span>
       </button>
-      <Burst />
       {menu && <Menu at={menu} close={() => setMenu(null)} />}
     </>
-  );
-}
-
-function Burst() {
-  const p = profiler.value;
-  if (!p?.on) return p?.reason ? <span class="kv warn">▲ {p.reason}</span> : null;
-  const left = Math.ceil((p.burstUntilUs - p.nowUs) / 1e6);
-  if (p.burstUntilUs > 0 && left > 0)
-    return (
-      <span class="kv warn" data-burst="">
-        burst <b>{p.hz} Hz</b>, {left} s left
-      </span>
-    );
-  return (
-    <>
-      <button
-        type="button"
-        class="btn"
-        title="Samples ten times as often for ten seconds: short ranges get enough of them"
-        onClick={() => void burst()}
-      >
-        Burst 999 Hz
-      </button>
-      {burstText.value && <span class="kv warn">▲ {burstText.value}</span>}
-    </>
-  );
-}
-
-function Missing({
-  list,
-  open,
-}: {
-  list: readonly string[];
-  open: (label: string, items: () => MenuAt['items']) => (e: MouseEvent) => void;
-}) {
-  if (!list.length) return null;
-  return (
-    <button
-      type="button"
-      class="btn warn"
-      aria-haspopup="menu"
-      title="Functions of these modules have no names"
-      onClick={open('Modules without symbols', () =>
-        list.map((label) => ({ label, run: () => void navigator.clipboard?.writeText(label) })),
-      )}
-    >
-      ▲ {list.length === 1 ? '1 module' : `${list.length} modules`} without names
-    </button>
   );
 }

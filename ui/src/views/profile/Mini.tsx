@@ -59,6 +59,7 @@ class Small {
       },
       hover: () => undefined,
       row: () => undefined,
+      label: () => '',
       key: () => false,
     });
     this.off = sched.onText(() => this.beat());

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { FlameGraph } from '../../charts/flame/graph';
 import { themeVersion } from '../../charts/palette';
 import { sched } from '../../charts/sched';
+import { clockText } from '../../charts/time';
 
 import { isTyping } from '../../lib/keys';
 import { theme } from '../../state/prefs';
@@ -28,8 +29,9 @@ import { store } from '../../store/store';
 import type { Edit } from '../../transform/flame/edit';
 import { type Found, matcher } from '../../transform/flame/search';
 import { nameOf, type Tree } from '../../transform/flame/tree';
-import { askLines } from '../../transform/profiler';
-import { type FlameActions, FlameBox, shownTree } from './FlameBox';
+import { askLines, type FlameAnswer } from '../../transform/profiler';
+import { Edits } from './Edits';
+import { type FlameActions, FlameBox, FlameLegend, shownTree } from './FlameBox';
 import { FnTable } from './FnTable';
 import { FlameFeed, held, stretchBefore } from './flames';
 import { Aside, Detail } from './Head';
@@ -38,7 +40,8 @@ import { noProfiler, profiler, watchProfiler } from './profiler';
 import { Sandwich } from './Sandwich';
 import { ScopePanel } from './Scope';
 import { TimeChart } from './TimeChart';
-import { shareText } from './words';
+import { Waits } from './Waits';
+import { emptyText, lostText, shareText } from './words';
 
 /** The map wants at least a minute; what is opened with less shows five. */
 const LEAST_US = 60 * SECOND;
@@ -63,7 +66,8 @@ async function sourceOf(t: Tree, i: number): Promise<string> {
   );
   if (!value) return why?.text ?? '';
   const lines = value.lines.map(
-    (l) => `${l.file.split('/').slice(-2).join('/')}:${l.line}${l.inlined ? ' (inlined)' : ''}`,
+    (l) =>
+      `${l.inlined ? `${l.function} ` : ''}${l.file.split('/').slice(-2).join('/')}:${l.line}${l.inlined ? ' (inlined)' : ''}`,
   );
   return lines.length ? lines.join(' ← ') : value.missing && `no lines: ${value.missing}`;
 }
@@ -145,7 +149,13 @@ export function Profile() {
   const state = feed.state.value;
   const { answer } = state;
   const off = answer ? answer.ask.filter.offCpu : which.value !== 'on';
-  const isDiff = diff.value && Boolean(answer?.baseline);
+  // An elided graph is of what the baseline had.
+  const lost = Boolean(answer?.ask.elided && answer.baseline);
+  const graphed = useMemo<FlameAnswer | null>(
+    () => (lost && answer ? { ...answer, sum: answer.baseline!, baseline: null } : answer),
+    [answer],
+  );
+  const isDiff = !lost && diff.value && Boolean(answer?.baseline);
   const re = useComputed(() => matcher(pattern.value)).value;
   const themed = useComputed(() => {
     void theme.value;
@@ -189,7 +199,7 @@ export function Profile() {
   const onKey = (e: KeyboardEvent): boolean => keyOf(e, input.current, graph.current, edit);
   useEffect(() => {
     const key = (e: KeyboardEvent) => {
-      if (document.querySelector('dialog[open], [role="menu"]')) return;
+      if (document.querySelector('dialog[open], [role="menu"], [role="dialog"]')) return;
       if (isTyping(e.target as HTMLElement | null) || e.ctrlKey || e.metaKey || e.altKey) return;
       if (e.target instanceof HTMLCanvasElement) return; // the map and the graph ask themselves
       if (onKey(e)) {
@@ -205,40 +215,66 @@ export function Profile() {
     return (
       <NoProfiler text={p?.reason || noProfiler.value || 'It was started without one (--no-profile).'} />
     );
-  const common = { off, diff: isDiff, hash: byName.value, re, theme: themed };
+  const common = { off, lost, diff: isDiff, hash: byName.value, re, theme: themed };
   const body = () => {
-    if (!answer || !tree)
+    if (!answer || !graphed || !tree)
       return (
         <>
           <div class="fg">{state.why && <p class="why over">{state.why}</p>}</div>
           <div class="bar det" data-details="" />
         </>
       );
-    if (tab.value === 'table') return <FnTable profile={answer} tree={tree} off={off} re={re} open={open} />;
+    const c = chips.value;
+    const of =
+      c.comm || c.process || c.cgroup || (c.cpu >= 0 ? `CPU ${c.cpu}` : c.pid ? `process ${c.pid}` : '');
+    const began = oldest ? clockText(store.clock.wallMs(oldest)) : '';
+    const empty = emptyText(answer.sum, off, of, began);
+    if (empty)
+      return (
+        <>
+          <div class="fg" data-empty="">
+            <p class="why over">{empty}</p>
+          </div>
+          <div class="bar det" data-details="" />
+        </>
+      );
+    if (tab.value === 'table') return <FnTable profile={graphed} tree={tree} off={off} re={re} open={open} />;
     if (tab.value === 'sandwich')
       return (
         <Sandwich
           {...common}
-          profile={answer}
+          profile={graphed}
           tree={tree}
           name={fn.value}
           choose={(n) => void (fn.value = n)}
           actions={{ ...actions, key: canvasKey }}
+          aside={<Aside answer={answer} tree={tree} off={off} />}
         />
       );
     if (tab.value === 'chart')
       return (
-        <TimeChart range={ranges[0]!} tasks={answer.tasks} re={re} theme={themed} hz={answer.sum.hzMax} />
+        <TimeChart
+          range={ranges[0]!}
+          tasks={answer.tasks}
+          re={re}
+          theme={themed}
+          hz={answer.sum.hzMax}
+          off={off}
+          onKey={canvasKey}
+        >
+          <FlameLegend diff={false} scale={1} />
+        </TimeChart>
       );
     return (
       <FlameBox
         {...common}
-        profile={answer}
+        profile={graphed}
+        rootLabel={lost && answer.baseline ? lostText(tree, answer.baseline, off) : undefined}
         edits={edits.value}
         icicle={tab.value === 'icicle'}
         label={`Flame graph of ${answer.sum.n} samples: arrows walk frames, Enter zooms, Escape shows all`}
         actions={{ ...actions, key: canvasKey }}
-        aside={<Aside missing={answer.missing} leftOut={answer.leftOut} ask={answer.ask} />}
+        aside={<Aside answer={answer} tree={tree} off={off} />}
         onFound={found}
         onGraph={(g) => {
           graph.current = g;
@@ -250,6 +286,7 @@ export function Profile() {
     <div class="profile" data-page="profile">
       <h2 class="sr">Profile</h2>
       <ScopePanel shown={shown} hint={hint} share={share} input={input} onKey={canvasKey} />
+      {which.value !== 'on' && <Waits ranges={ranges} filter={filter.value} live={live} />}
       <Detail
         ranges={ranges}
         base={base}
@@ -258,8 +295,8 @@ export function Profile() {
         live={live}
         loading={state.loading}
         off={off}
-        tree={tree}
       />
+      <Edits list={edits.value} set={(e) => void (edits.value = e)} />
       <div class="lower" data-tab={tab.value} data-loading={state.loading ? '1' : '0'}>
         {body()}
       </div>
@@ -360,18 +397,36 @@ function Keys({ hint, ranged }: { hint: string; ranged: boolean }) {
       <span>
         <kbd>R</kbd> rows
       </span>
-      <span>
-        <kbd>I</kbd> flame or icicle
-      </span>
-      <span>
-        <kbd>D</kbd> differential
-      </span>
-      <span>
-        <kbd>⏎</kbd> zoom to frame
-      </span>
-      <span>
-        <kbd>H</kbd> hide frame
-      </span>
+      {tab.value === 'chart' ? (
+        <>
+          <span>
+            <kbd>+</kbd>
+            <kbd>−</kbd> zoom
+          </span>
+          <span>
+            <kbd>←</kbd>
+            <kbd>→</kbd> move
+          </span>
+          <span>
+            <kbd>Home</kbd> whole range
+          </span>
+        </>
+      ) : (
+        <>
+          <span>
+            <kbd>I</kbd> flame or icicle
+          </span>
+          <span>
+            <kbd>D</kbd> differential
+          </span>
+          <span>
+            <kbd>⏎</kbd> zoom to frame
+          </span>
+          <span>
+            <kbd>H</kbd> hide frame
+          </span>
+        </>
+      )}
       <span>
         <kbd>Esc</kbd> clear
       </span>

@@ -1,89 +1,148 @@
-// Who calls a function and what it calls: a flame graph of callers above, an icicle of callees below, and at the
-// left the functions to choose from.
-import { useMemo } from 'preact/hooks';
-import { sandwich } from '../../transform/flame/edit';
-import { functions, sorted } from '../../transform/flame/table';
+// Who calls a function and what it calls: a flame graph of callers above, the function itself, an icicle of its
+// callees below, and at the left the functions to choose from.
+import type { ComponentChildren } from 'preact';
+import { useMemo, useState } from 'preact/hooks';
+import { flameColours } from '../../charts/flame/colours';
+import { functionId, functionName, sandwich } from '../../transform/flame/edit';
+import { type FunctionRow, functions, namesakes, sorted } from '../../transform/flame/table';
 import type { Profile, Tree } from '../../transform/flame/tree';
+import { Details } from './Details';
 import { type FlameActions, FlameBox } from './FlameBox';
-import { amountUnit, shareText } from './words';
+import { KINDS } from './FnTable';
+import { amountUnit, changeOf, changeText, shareText } from './words';
 
 const MOST = 300;
+/** The root and the function: the row between the halves says what they would. */
+const SKIP = 2;
 
 export function Sandwich(props: {
   profile: Profile;
   tree: Tree;
+  /** Of the function; see functionId. */
   name: string;
   off: boolean;
   diff: boolean;
   hash: boolean;
+  lost?: boolean;
   re: RegExp | null;
   theme: number;
-  choose: (name: string) => void;
+  choose: (id: string) => void;
   actions: FlameActions;
+  aside?: ComponentChildren;
 }) {
-  const { profile, tree, name, choose } = props;
+  const { profile, tree, name, choose, off } = props;
   const rows = useMemo(() => sorted(functions(tree), 'total', 1, 1), [tree]);
+  const twice = useMemo(() => namesakes(rows), [rows]);
   const hits = props.re ? rows.filter((r) => props.re!.test(r.name)) : rows;
-  const at = name || sorted(rows, 'self', 1, 1)[0]?.name || '';
+  const idOf = (r: FunctionRow) => functionId(r.name, twice.has(r.name) ? r.module : '');
+  const busiest = () => sorted(rows, 'self', 1, 1)[0];
+  const at = name || (busiest() ? idOf(busiest()!) : '');
+  const own = rows.find((r) => idOf(r) === at || r.name === at);
   const two = useMemo(() => sandwich(tree, at), [tree, at]);
+  const [shown, setShown] = useState<{ tree: Tree; node: number } | null>(null);
+  const detail =
+    shown && (shown.tree === two.callers || shown.tree === two.callees) && shown.node < shown.tree.n
+      ? shown
+      : null;
   const whole = tree.total[0] || 1;
   const of = (t: Tree): Profile => ({ ...profile, tree: t, leftOut: 0 });
   const total = two.callees.total[0] ?? 0;
-  const amount = amountUnit(total, profile.sum, props.off);
-  const rootLabel = `${at} · ${amount} · ${shareText(total / whole)}`;
+  const measure = { off, sum: profile.sum, baseline: profile.baseline };
+  const amount = (us: number) => amountUnit(us, profile.sum, off);
+  const title = functionName(at) || '[unknown]';
   const graph = {
-    rootLabel,
-    off: props.off,
+    off,
     diff: props.diff,
     hash: props.hash,
+    lost: props.lost ?? false,
+    re: props.re,
     theme: props.theme,
     actions: props.actions,
+    details: false,
+    skip: SKIP,
   };
-  return (
-    <div class="fg sandwich">
-      <div class="scroll" data-table="sandwich">
-        <table class="fns">
-          <colgroup>
-            <col width="60" />
-            <col width="60" />
-            <col />
-          </colgroup>
-          <thead>
-            <tr>
-              <th scope="col">self %</th>
-              <th scope="col" aria-sort="descending">
-                total %
-              </th>
-              <th scope="col" class="l">
-                Function
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {hits.slice(0, MOST).map((r) => (
-              <tr key={r.node} aria-selected={r.name === at}>
-                <td class="m">{shareText(r.self / whole).replace(' %', '')}</td>
-                <td>{shareText(r.total / whole).replace(' %', '')}</td>
-                <td class="l">
-                  <button type="button" class="name" title={r.module} onClick={() => choose(r.name)}>
-                    {r.name || '[unknown]'}
-                  </button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <div class="two">
-        <div class="half">
-          <span class="side">callers</span>
-          <FlameBox {...graph} profile={of(two.callers)} details={false} label={`Callers of ${at}`} />
-        </div>
-        <div class="half">
-          <span class="side">callees</span>
-          <FlameBox {...graph} profile={of(two.callees)} icicle label={`Callees of ${at}`} />
-        </div>
-      </div>
+  const half = (t: Tree, icicle: boolean, label: string, none: string) => (
+    <div class="half" style={{ flexGrow: Math.max(4, Math.min(t.maxDepth, 24)) }}>
+      <FlameBox
+        {...graph}
+        profile={of(t)}
+        icicle={icicle}
+        label={label}
+        onNode={(node) => setShown({ tree: t, node })}
+      />
+      {t.maxDepth < SKIP && <p class="why over">{none}</p>}
     </div>
+  );
+  return (
+    <>
+      <div class="fg sandwich">
+        <div class="scroll" data-table="sandwich">
+          <table class="fns">
+            <colgroup>
+              <col width="60" />
+              <col width="60" />
+              <col />
+            </colgroup>
+            <thead>
+              <tr>
+                <th scope="col">self %</th>
+                <th scope="col" aria-sort="descending">
+                  total %
+                </th>
+                <th scope="col" class="l">
+                  Function
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {hits.slice(0, MOST).map((r) => (
+                <tr key={r.node} aria-selected={r === own}>
+                  <td class="m">{shareText(r.self / whole).replace(' %', '')}</td>
+                  <td>{shareText(r.total / whole).replace(' %', '')}</td>
+                  <td class="l">
+                    <button type="button" class="name" title={r.module} onClick={() => choose(idOf(r))}>
+                      {r.name || '[unknown]'}
+                      {twice.has(r.name) && <span class="d"> {r.module || KINDS[r.type]}</span>}
+                    </button>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+        <div class="two">
+          {half(two.callers, false, `Callers of ${title}`, 'Nothing calls it: its stacks begin here.')}
+          <div
+            class="centre"
+            data-centre=""
+            style={{ background: flameColours().legend[KINDS[own?.type ?? 0] ?? 'unknown'] }}
+          >
+            <span class="dim">↑ callers</span>
+            <b>{title}</b>
+            {own?.module && <span class="dim">{own.module}</span>}
+            <span>
+              {amount(total)} · {shareText(total / whole)}
+            </span>
+            <span class="dim">self {shareText((own?.self ?? 0) / whole)}</span>
+            {profile.baseline && tree.baseTotal.length > 0 && (
+              <span class="dim">{changeText(changeOf(two.callees, 0, measure), off)}</span>
+            )}
+            <span class="sp" />
+            <span class="dim">↓ callees</span>
+          </div>
+          {half(two.callees, true, `Callees of ${title}`, 'It calls nothing: all its time is its own.')}
+        </div>
+      </div>
+      <Details
+        tree={detail?.tree ?? tree}
+        node={detail && detail.tree.depth[detail.node]! >= SKIP ? detail.node : 0}
+        measure={measure}
+        actions={props.actions}
+        rootLabel={detail ? `${title} · ${amount(total)} · ${shareText(total / whole)}` : undefined}
+        whole={whole}
+      >
+        {props.aside}
+      </Details>
+    </>
   );
 }

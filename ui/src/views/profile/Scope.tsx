@@ -2,6 +2,7 @@
 import { type Signal, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { flameColours } from '../../charts/flame/colours';
+import { textWidth } from '../../charts/own';
 import { palette, themeVersion } from '../../charts/palette';
 import { sched } from '../../charts/sched';
 import { ScopeMap } from '../../charts/scope/map';
@@ -21,14 +22,17 @@ import {
   MINUTE,
   mergedRanges,
 } from '../../transform/scope';
+import { Burst } from './Burst';
 import { HeatFeed, OFFSETS } from './heat';
 import { standStill } from './play';
 import { profiler } from './profiler';
-import { Classes, Columns, Filters, Kinds } from './ScopeBar';
+import { Columns, Filters, Kinds } from './ScopeBar';
 import { Ends, rowText, scaleText } from './scale';
 import { countText, shareText } from './words';
 
 const LEFT = 96;
+/** Labels of rows take what they need, so much at most. */
+const LEFT_MOST = 190;
 const TOP = 8;
 const AXIS = 22;
 const LABEL_PX = 12;
@@ -50,6 +54,7 @@ class Scope {
   private order: number[] = [];
   private orderKey = '';
   private drawn = '';
+  private gutter = { by: '', px: LEFT };
   cells: Cells | null = null;
   private readonly off: () => void;
 
@@ -90,6 +95,13 @@ class Scope {
       },
       hover: (c) => on.hover(c ? this.describe(c) : ''),
       row: (i) => this.filterBy(i),
+      label: (i) => {
+        const id = this.order[i];
+        const l = id === undefined ? undefined : this.cells?.labels[id];
+        const text = l ? rowText(l, rows.peek()) : '';
+        if (text) on.hover(l!.label.length > text.length ? l!.label : text);
+        return text && `${l!.label.length > text.length ? l!.label : text}: click for it alone`;
+      },
       key: (e) => on.key(e),
     });
     this.off = sched.onText(() => this.beat());
@@ -130,7 +142,8 @@ class Scope {
     const view = viewNow(store);
     const columnUs = columnFor(view.to - view.from);
     const margin = w >= 1400 ? 112 : 72;
-    const room = w - LEFT - 16 - margin - 16;
+    const left = this.left();
+    const room = w - left - 16 - margin - 16;
     const cw = columnWidth(room, Math.ceil((view.to - view.from) / columnUs - 0.01));
     const n = Math.floor(room / cw);
     const cells = this.feed.cells(this.want(columnUs));
@@ -140,10 +153,11 @@ class Scope {
     const offset = rows.peek() === 'offset';
     const plot = h - TOP - AXIS;
     const order = offset ? [] : this.ranked(cells, first, n, plot);
+    if (this.grown(cells, order)) return this.picture(w, h);
     const count = offset ? OFFSETS : Math.max(1, order.length);
     const rowHeight = Math.max(1, Math.min(offset ? 99 : 48, Math.floor(plot / count)));
     const g: Geometry = {
-      x: LEFT,
+      x: left,
       y: TOP,
       height: rowHeight * count,
       columnWidth: cw,
@@ -187,6 +201,24 @@ class Scope {
         .replace(/ of \d+$/, '')
         .replace(/^0? ?/, '0 – ')}`,
     };
+  }
+
+  /** Room for the labels of rows; it only grows while the rows are of the same kind. */
+  private left(): number {
+    const by = rows.peek();
+    if (this.gutter.by !== by) this.gutter = { by, px: LEFT };
+    return this.gutter.px;
+  }
+
+  /** Whether the labels want more room than they have; they get it. */
+  private grown(cells: Cells, order: readonly number[]): boolean {
+    const was = this.gutter.px;
+    const font = `11px ${palette().font}`;
+    for (const id of order) {
+      const w = textWidth(rowText(cells.labels[id]!, rows.peek()), font);
+      this.gutter.px = Math.min(LEFT_MOST, Math.max(this.gutter.px, Math.ceil(w) + 18));
+    }
+    return this.gutter.px > was;
   }
 
   private label(): string {
@@ -365,10 +397,10 @@ export function ScopePanel({
           ))}
         </div>
         <Kinds />
-        {which.value === 'off' && <Classes />}
         <Filters />
         <div class="sp" />
         {why.value && <span class="kv warn">▲ {why.value}</span>}
+        <Burst />
         <label class="search q">
           <svg class="icon" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">
             <circle cx="5" cy="5" r="3.6" />

@@ -1,7 +1,7 @@
 // Parts of the toolbar over the sub-second map: filters, columns, kinds of samples, reasons to wait.
 import { useState } from 'preact/hooks';
 import { durationText } from '../../charts/time';
-import { type Chips, CLASSES, chips, classes, clearChip, rows, which } from '../../state/profile';
+import { type Chips, chips, clearChip, rows, which } from '../../state/profile';
 import { MINUTE, WINDOW_OF } from '../../transform/scope';
 import { setWindow } from '../../ui/commands';
 import { OFFSETS } from './heat';
@@ -94,35 +94,5 @@ export function Kinds() {
         </button>
       ))}
     </div>
-  );
-}
-
-/** What they wait for: all, or some classes. */
-export function Classes() {
-  const [menu, setMenu] = useState<MenuAt | null>(null);
-  const now = classes.value;
-  const some = CLASSES.filter((_, i) => now & (1 << i));
-  const open = (e: MouseEvent) => {
-    const r = (e.currentTarget as HTMLElement).getBoundingClientRect();
-    setMenu({
-      x: r.left,
-      y: r.bottom + 1,
-      label: 'Blocked on',
-      items: [
-        { label: 'Anything', checked: now === 0, run: () => void (classes.value = 0) },
-        ...[1, 2, 3, 4, 0].map((i) => ({
-          label: `${CLASSES[i]!.charAt(0).toUpperCase()}${CLASSES[i]!.slice(1)}`,
-          checked: (now & (1 << i)) !== 0,
-          run: () => void (classes.value ^= 1 << i),
-        })),
-      ],
-    });
-  };
-  return (
-    <button type="button" class="btn" aria-haspopup="menu" data-classes={now} onClick={open}>
-      <span class="kv">on</span> {some.length ? some.join(', ') : 'anything'}{' '}
-      <span aria-hidden="true">▾</span>
-      {menu && <Menu at={menu} close={() => setMenu(null)} />}
-    </button>
   );
 }

@@ -37,6 +37,11 @@ export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
       <span class="kv" title="Stacks that end before the thread's entry">
         shallow <b>{shareText(sum.n ? sum.shallow / sum.n : 0)}</b>
       </span>
+      {sum.truncated > 0 && (
+        <span class="kv" title="Stacks deeper than what is kept">
+          truncated <b>{countText(sum.truncated)}</b>
+        </span>
+      )}
       {sum.throttled > 0 && (
         <span class="kv warn">
           throttled <b>{countText(sum.throttled)}</b>

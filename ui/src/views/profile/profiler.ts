@@ -1,6 +1,8 @@
 // How the profiler is, asked while somebody looks; bursts.
 import { signal } from '@preact/signals';
 import { sched } from '../../charts/sched';
+import { type ProfilerWords, profilerWords } from '../../state/page';
+import { capture } from '../../state/pulse';
 import { store } from '../../store/store';
 import { askProfiler, type ProfilerState } from '../../transform/profiler';
 import { token } from '../../transport/token';
@@ -10,6 +12,19 @@ import { counted } from './words';
 export const profiler = signal<ProfilerState | null | undefined>(undefined);
 /** Why there is none, where the agent said so. */
 export const noProfiler = signal('');
+
+/** What the header says. */
+function wordsOf(p: ProfilerState | null, why: string): ProfilerWords | null {
+  const off = p?.reason || why || 'it was started without one (--no-profile)';
+  if (!p?.on) return { state: 'off', text: 'off', title: `No profiler runs: ${off}` };
+  const left = Math.ceil((p.burstUntilUs - p.nowUs) / 1e6);
+  const n = (v: number) => v.toLocaleString('en-US');
+  const what = `${p.tier || 'every CPU'}${p.event ? `, by ${p.event}` : ''}: ${n(p.samples)} samples so far, ${n(p.lost)} lost`;
+  if (p.burstUntilUs > 0 && left > 0)
+    return { state: 'burst', text: `${p.hz} Hz, ${left} s`, title: `Burst, ${left} s left. ${what}` };
+  if (p.reason) return { state: 'reduced', text: `${p.hz} Hz`, title: `${p.reason}. ${what}` };
+  return { state: 'on', text: `${p.hz} Hz`, title: what };
+}
 
 const EVERY_MS = 2000;
 let users = 0;
@@ -37,6 +52,9 @@ async function look(): Promise<void> {
     profiler.value = null;
     noProfiler.value = 'It does not answer questions about one: an older version?';
   }
+  const p = profiler.peek();
+  const words = p === undefined || capture.peek() !== null ? null : wordsOf(p, noProfiler.peek());
+  if (JSON.stringify(words) !== JSON.stringify(profilerWords.peek())) profilerWords.value = words;
 }
 
 /** Keeps `profiler` up to date until the returned function is called. */

@@ -1,6 +1,7 @@
 // What a profile says in words: times, samples, shares, changes in CPUs.
 import { signal } from '@preact/signals';
 import type { Profile, Tree } from '../../transform/flame/tree';
+import type { ProfilerState } from '../../transform/profiler';
 import type { Sum } from '../../transport/profile';
 
 /** "312 µs", "4.2 ms", "11,176 ms", "62 s". */
@@ -70,6 +71,22 @@ export function changeText(v: number, off = false): string {
   return `${v > 0 ? '+' : '−'}${a.toFixed(digits)}${unit}`;
 }
 
+/** "lost · 34 of 57 samples of the baseline": the root of an elided graph. */
+export function lostText(t: Tree, base: Sum, off: boolean): string {
+  const us = t.total[0] ?? 0;
+  if (off) return `lost · ${timeText(us)} of ${timeText(base.weightUs)} blocked in the baseline`;
+  return `lost · ${countText(samplesOf(us, base))} of ${countText(base.n)} samples of the baseline`;
+}
+
+/** Why there is nothing to see in a range; '' if there is. `of`: of whom alone. */
+export function emptyText(sum: Sum, off: boolean, of: string, began: string): string {
+  if (off ? sum.weightUs > 0 : sum.n > 0) return '';
+  if (!sum.coveredUs) return `No profiler ran in this range${began && `: the first stacks are of ${began}`}.`;
+  const who = of ? ` of ${of}` : '';
+  if (off) return `No wait${who} ended in this range, of those that are shown.`;
+  return `No samples${who} in this range: nothing ran when it was looked at.`;
+}
+
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];
 
 /** A round end for the colours of a differential: the largest change below the root. */
@@ -97,4 +114,16 @@ export const originText = (t: Tree, i: number): string =>
 export function hzText(s: Sum): string {
   if (!s.hzMax) return '–';
   return s.hzMin && s.hzMin !== s.hzMax ? `${s.hzMin}–${s.hzMax}` : `${s.hzMax}`;
+}
+
+/** How waits are seen, and what is only counted: "context switches, every wait"; "eBPF, waits from 1 ms on, 12,345 shorter
+ *  ones (1.2 s) only counted". */
+export function offCpuText(p: ProfilerState | null | undefined): string {
+  if (!p?.hasOffCpu || !p.offTier) return '';
+  const from = p.offMinUs ? `waits from ${timeText(p.offMinUs)} on` : 'every wait';
+  const short = p.offShort
+    ? `, ${countText(p.offShort)} shorter ones (${timeText(p.offShortUs)}) only counted`
+    : '';
+  const lost = p.offLost ? `, ${countText(p.offLost)} lost` : '';
+  return `${p.offTier}, ${from}${short}${lost}`;
 }
