@@ -388,6 +388,31 @@ START_TEST(cgroups_are_read)
 }
 END_TEST
 
+START_TEST(a_process_that_was_moved_is_there_in_seconds)
+{
+	char dir[64], proc[80];
+	struct stacks *s = stacks_new();
+	struct host h;
+	struct tasks *ts;
+
+	support_dir(dir);
+	snprintf(proc, sizeof(proc), "%s/proc", dir);
+	support_put(dir, "proc/5/cgroup", "0::/before\n");
+	ck_assert_int_eq(host_open(&h, proc, NULL, NULL), 0);
+	ck_assert_int_eq(tasks_open(&ts, &h, 16), 0);
+	uint32_t i = tasks_index(ts, tasks_get(ts, 5, 5), s, 1, 1000000);
+
+	ck_assert_str_eq(stacks_text(s, s->tasks[i].cgroup), "/before");
+	support_put(dir, "proc/5/cgroup", "0::/behind\n");
+	i = tasks_index(ts, tasks_get(ts, 5, 5), s, 1, 7000000);
+	ck_assert_str_eq(stacks_text(s, s->tasks[i].cgroup), "/behind");
+	tasks_close(ts);
+	host_close(&h);
+	stacks_free(s);
+	support_rm(dir);
+}
+END_TEST
+
 /* ---- waiting ---- */
 
 START_TEST(waits_pair)
@@ -585,6 +610,7 @@ int main(void)
 	tcase_add_test(t, a_thread_that_is_not_the_main_one_calls_exec);
 	tcase_add_test(t, names_are_read_again_when_records_were_lost);
 	tcase_add_test(t, cgroups_are_read);
+	tcase_add_test(t, a_process_that_was_moved_is_there_in_seconds);
 	tcase_add_test(t, waits_pair);
 	tcase_add_test(t, functions_tell_what_was_waited_for);
 	tcase_add_test(t, what_a_program_says_is_read);

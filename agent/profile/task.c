@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CGROUP_KEEP_US = 30000000, CGROUP_TEXT_MAX = 4096, ANCESTORS_MAX = 4 };
+enum { CGROUP_KEEP_US = 5000000, CGROUP_TEXT_MAX = 4096, ANCESTORS_MAX = 4 };
 
 struct tasks {
 	const struct host *host;
