@@ -159,6 +159,53 @@ START_TEST(perf_script_of_other_fields)
 END_TEST
 
 /* Every way of writing the line of a sample. */
+/* What -F leaves of a sample's line, and what stands between samples. */
+START_TEST(perf_script_of_few_fields)
+{
+	static const struct {
+		const char *text, *comm, *path;
+		uint32_t pid, n;
+		int64_t at_us; /* -1: no times */
+	} forms[] = {
+		{"bash \n\t12345678 f\n\t12345679 main\n\nsh \n\t12345678 f\n\n", "bash", "main;f",
+		 0, 2, -1},
+		{"\n\tffffffff815a2001 f\n\t12345679 main\n\n\n\t12345678 f\n", "", "main;f", 0, 2,
+		 -1},
+		{"bash 25706.663161: \n\t12345678 f\n\n", "bash", "f", 0, 1, 25706663161},
+		{" 25706.663161: \n\t12345678 f\n\n", "", "f", 0, 1, 25706663161},
+		{" 3343 25706.663161:    2004008 cpu-clock:pppH: \n\t12345678 f+0x1 (/x)\n\n", "",
+		 "f", 3343, 1, 25706663161},
+		{"1234 77 25.100000: 5 cpu-clock: \n\t12345678 f\n", "1234", "f", 77, 1, 25100000},
+		{"sh [001] 1.5: \n\t12345678 f\n", "sh", "f", 0, 1, 1500000},
+		{"            bash  3343 25706.663161:   1 cpu-clock: \n            bash  3343 "
+		 "25706.7:   1 cpu-clock: \n",
+		 "bash", "", 3343, 2, 25706663161},
+		{"swapper 0 0.0: PERF_RECORD_MMAP -1/0: [0xff(0x1) @ 0xff]: x [kernel]_text\n"
+		 "python3 7 1.0: PERF_RECORD_COMM exec: python3:7/7\npython3 7 1.5:  9 cpu-clock: "
+		 "\n\t12345678 f\n"
+		 "\npython3 7 1.6: PERF_RECORD_MMAP2 7/7: [0x1(0x2) @ 0 0:0 0 0]: r-xp /lib/x\n",
+		 "python3", "f", 7, 1, 1500000},
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		struct stacks *s;
+
+		ck_assert_msg(load_text(forms[i].text) == 0, "%zu: %s", i, err);
+		s = res.stacks;
+		ck_assert_msg(s->n_samples == forms[i].n && !res.skipped && !res.others,
+			      "%zu: %u samples, %lu lines skipped, %lu others", i, s->n_samples,
+			      (unsigned long)res.skipped, (unsigned long)res.others);
+		ck_assert_str_eq(stacks_text(s, task_of(s, 0)->comm), forms[i].comm);
+		ck_assert_uint_eq(task_of(s, 0)->pid, forms[i].pid);
+		ck_assert_str_eq(path_of(s, 0), forms[i].path);
+		ck_assert(s->has_time == (forms[i].at_us >= 0));
+		if (s->has_time)
+			ck_assert_int_eq(s->samples[0].at_us, forms[i].at_us);
+		stacks_free(s);
+	}
+}
+END_TEST
+
 START_TEST(lines_of_samples)
 {
 	static const struct {
@@ -607,6 +654,39 @@ START_TEST(cut_files)
 }
 END_TEST
 
+/* Of a file that has several. */
+START_TEST(an_event_is_chosen)
+{
+	static const char *const names[] = {"alloc_objects", "alloc_space", "inuse_objects",
+					    "inuse_space"};
+	uint64_t sums[4];
+
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_int_eq(import_file_event(&res, PROFILES "go.heap.pb.gz", IMPORT_ANY,
+						   names[i], err, sizeof(err)),
+				 0);
+		sums[i] = weight(res.stacks, NULL);
+		ck_assert_str_eq(res.event, names[i]);
+		ck_assert_str_eq(res.unit, i % 2 ? "bytes" : names[i]);
+		stacks_free(res.stacks);
+	}
+	ck_assert(sums[1] >= sums[3] && sums[3] > 100 * sums[2] && sums[2]);
+	ck_assert_int_eq(import_file_event(&res, PROFILES "go.heap.pb.gz", IMPORT_ANY, "x", err,
+					   sizeof(err)),
+			 -EINVAL);
+	ck_assert_str_eq(err, "it has no sample type 'x', but: alloc_objects, alloc_space, "
+			      "inuse_objects, inuse_space");
+	ck_assert_int_eq(import_file_event(&res, PROFILES "node.cpuprofile", IMPORT_ANY, "x", err,
+					   sizeof(err)),
+			 -EINVAL);
+	ck_assert_int_eq(import_file_event(&res, PROFILES "perf.txt", IMPORT_ANY, "cpu-clock", err,
+					   sizeof(err)),
+			 0);
+	ck_assert_uint_eq(res.stacks->n_samples, 54);
+	stacks_free(res.stacks);
+}
+END_TEST
+
 START_TEST(looks_like)
 {
 	enum import_format f;
@@ -628,6 +708,7 @@ int main(void)
 	tcase_add_test(t, perf_script_of_a_real_recording);
 	tcase_add_test(t, gzip_is_unpacked);
 	tcase_add_test(t, perf_script_of_other_fields);
+	tcase_add_test(t, perf_script_of_few_fields);
 	tcase_add_test(t, lines_of_samples);
 	tcase_add_test(t, lines_of_frames);
 	tcase_add_test(t, stacks_end_with_or_without_a_blank_line);
@@ -649,6 +730,7 @@ int main(void)
 	tcase_add_test(t, slices_of_a_trace);
 	tcase_add_test(t, what_is_no_profile_is_refused_in_words);
 	tcase_add_test(t, cut_files);
+	tcase_add_test(t, an_event_is_chosen);
 	tcase_add_test(t, looks_like);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -11,6 +11,11 @@ static void fuzz_seeds(void)
 		"x 1 [000] 3.0: 7 sched:sched_switch: prev_comm=a prev_pid=1\n\t1 add (/x "
 		"(deleted))";
 
+	static const char few[] =
+		"\0bash \n\t12345678 f\n\n\n\tffffffff815a2001 g\n\nsh [001] 1.5: \n\t12345678 f\n"
+		"   sh 3 2.5:  1 cpu-clock: \nsh 3 2.6: PERF_RECORD_COMM: sh:3/3\n 7 3.5: \n\t1 "
+		"f\n";
+
 	import_seed("perf.txt");
 	import_seed("perf.txt.gz");
 	import_seed("perf_flat.txt");
@@ -19,6 +24,7 @@ static void fuzz_seeds(void)
 	import_seed("perf_bare.txt");
 	import_seed("perf_ns.txt");
 	fuzz_seed("lines", lines, sizeof(lines) - 1);
+	fuzz_seed("few", few, sizeof(few) - 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
