@@ -186,6 +186,10 @@ t('axe finds nothing on the profile page and in the drawer, in both themes', asy
       await sleep(500);
       await check(tab);
     }
+    await page.getByRole('group', { name: 'Samples' }).getByRole('button', { name: 'Off-CPU' }).click();
+    await page.locator('[data-waits]').waitFor();
+    await check('Off-CPU');
+    await page.getByRole('group', { name: 'Samples' }).getByRole('button', { name: 'On-CPU' }).click();
     await page.keyboard.press('p');
     await page.waitForSelector('[data-drawer] [data-flame-head]');
     await sleep(700);

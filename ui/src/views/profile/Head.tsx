@@ -26,7 +26,7 @@ export function Detail(props: {
   loading: boolean;
   off: boolean;
 }) {
-  const { ranges, base, pinned, answer, live, off } = props;
+  const { ranges, base, pinned, answer, live, loading, off } = props;
   const [menu, setMenu] = useState<MenuAt | null>(null);
   const us = ranges.reduce((s, r) => s + r.to - r.from, 0);
   const sum = answer?.sum;
@@ -37,7 +37,7 @@ export function Detail(props: {
   const first = ranges[0];
   const from = first && clockText(store.clock.wallMs(first.from), us < 60e6 || ranges.length > 1 ? 3 : 0);
   return (
-    <div class="bar tb two">
+    <div class="bar tb two" data-loading={loading ? '1' : '0'}>
       <div class="left">
         <div class="tabs" role="tablist">
           {TABS.map((t) => (

@@ -13,7 +13,7 @@ import { offCpuText, timeText } from './words';
 /** By class; null: not known yet. */
 const sums = signal<readonly (number | null)[]>(CLASSES.map(() => null));
 /** A window that moves is asked about anew so often. */
-const AGAIN_MS = 12_000;
+const AGAIN_MS = 30_000;
 /** Resources have their colours; what is none is grey. */
 const COLOURS: readonly Colour[] = ['neutral', 'disk', 't1', 'net', 'axis', 'cpu'];
 /** What stands first matters most. */
