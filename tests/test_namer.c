@@ -26,6 +26,18 @@ int modules_file(struct modules *m, const char *path, const char *build_id)
 	return fd < 0 ? -errno : fd;
 }
 
+int modules_path(struct modules *m, const char *name, const char *build_id, char *ret, size_t size)
+{
+	const char *slash = held_path ? strrchr(held_path, '/') : NULL;
+
+	(void)m;
+	if (!slash || strcmp(slash + 1, name) != 0 ||
+	    (build_id[0] && strcmp(build_id, held_id) != 0) || strlen(held_path) >= size)
+		return -ENOENT;
+	strcpy(ret, held_path);
+	return 0;
+}
+
 static char dir[64], id[64], prog[128];
 static struct host host;
 static struct namer *n;
