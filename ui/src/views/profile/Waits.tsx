@@ -8,7 +8,7 @@ import type { View } from '../../store/api';
 import { askFlame, type Filter } from '../../transform/profiler';
 import { held } from './flames';
 import { profiler } from './profiler';
-import { offCpuText, timeText } from './words';
+import { offCpuTexts, timeText } from './words';
 
 /** By class; null: not known yet. */
 const sums = signal<readonly (number | null)[]>(CLASSES.map(() => null));
@@ -70,7 +70,7 @@ export function Waits({ ranges, filter, live }: { ranges: readonly View[]; filte
   const shown = ORDER.filter((c) => on & (1 << c));
   const whole = shown.reduce((s, c) => s + (all[c] ?? 0), 0);
   const idle = all[4];
-  const tier = offCpuText(profiler.value);
+  const tier = offCpuTexts(profiler.value);
   return (
     <div class="bar tb waits" data-waits={on}>
       <span class="kv">blocked on</span>
@@ -114,8 +114,9 @@ export function Waits({ ranges, filter, live }: { ranges: readonly View[]; filte
         </span>
       )}
       {tier && (
-        <span class="kv opt3" data-tier="" title={tier}>
-          {tier}
+        <span class="kv" data-tier="" title={tier.all}>
+          <b>{tier.how}</b>
+          <span class="opt3">{tier.more}</span>
         </span>
       )}
     </div>

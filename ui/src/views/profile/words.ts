@@ -116,14 +116,29 @@ export function hzText(s: Sum): string {
   return s.hzMin && s.hzMin !== s.hzMax ? `${s.hzMin}–${s.hzMax}` : `${s.hzMax}`;
 }
 
-/** How waits are seen, and what is only counted: "context switches, every wait"; "eBPF, waits from 1 ms on, 12,345 shorter
- *  ones (1.2 s) only counted". */
-export function offCpuText(p: ProfilerState | null | undefined): string {
-  if (!p?.hasOffCpu || !p.offTier) return '';
-  const from = p.offMinUs ? `waits from ${timeText(p.offMinUs)} on` : 'every wait';
+/** "8,982", "12.3 k", "9.0 M". */
+export function shortText(n: number): string {
+  if (n < 9_999.5) return countText(n);
+  return n < 999_500 ? `${(n / 1e3).toFixed(n < 99_950 ? 1 : 0)} k` : `${(n / 1e6).toFixed(1)} M`;
+}
+
+/** How waits are seen ("eBPF ≥ 1.0 ms", "context-switch events"), what is only counted (", 9.0 M shorter"), and both in
+ *  a sentence; null: it is not said. */
+export function offCpuTexts(
+  p: ProfilerState | null | undefined,
+): { readonly how: string; readonly more: string; readonly all: string } | null {
+  if (!p?.hasOffCpu || !p.offTier) return null;
+  const least = p.offMinUs ? timeText(p.offMinUs).replace('.0 ', ' ') : '';
+  const more =
+    (p.offShort ? `, ${shortText(p.offShort)} shorter` : '') +
+    (p.offLost ? `, ${shortText(p.offLost)} lost` : '');
   const short = p.offShort
-    ? `, ${countText(p.offShort)} shorter ones (${timeText(p.offShortUs)}) only counted`
+    ? `; ${countText(p.offShort)} shorter ones so far are only counted, ${timeText(p.offShortUs)} together`
     : '';
-  const lost = p.offLost ? `, ${countText(p.offLost)} lost` : '';
-  return `${p.offTier}, ${from}${short}${lost}`;
+  const lost = p.offLost ? `; ${countText(p.offLost)} were lost` : '';
+  return {
+    how: p.offTier + (least && ` ≥ ${least}`),
+    more,
+    all: `Seen by ${p.offTier}: ${least ? `waits from ${least} on` : 'every wait'}${short}${lost}`,
+  };
 }
