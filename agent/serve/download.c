@@ -340,6 +340,7 @@ static int ask_blocks(struct request *r)
 struct stacks_job {
 	struct profiles *profiles;
 	int64_t from_us, to_us;
+	bool goes_on;
 	struct capture_writer writer;
 };
 
@@ -348,7 +349,7 @@ static int run_stacks_job(struct job *job)
 	struct stacks_job *s = job->arg;
 	uint8_t *data;
 	size_t len;
-	int r = range_epoch(s->profiles, s->from_us, &s->to_us, &data, &len);
+	int r = range_epoch(s->profiles, s->from_us, &s->to_us, s->goes_on, &data, &len);
 
 	if (r == -ENODATA || r == -EMSGSIZE) /* a stretch without them */
 		return 0;
@@ -382,7 +383,8 @@ static int ask_stacks(struct request *r)
 	}
 	if (end_us - d->stacks_us > stacks_stretch_us)
 		end_us = d->stacks_us + stacks_stretch_us;
-	*s = (struct stacks_job){d->stacks, d->stacks_us, end_us, d->writer};
+	*s = (struct stacks_job){d->stacks, d->stacks_us, end_us, end_us < d->wanted.to_us,
+				 d->writer};
 	job->call = run_stacks_job;
 	job->arg = s;
 	job->free_arg = free;
