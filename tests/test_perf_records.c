@@ -445,8 +445,8 @@ START_TEST(functions_tell_what_was_waited_for)
 		{"io_schedule", STACKS_DISK},
 		{"io_schedule_timeout", STACKS_DISK},
 		{"folio_wait_bit_common", STACKS_DISK},
-		{"futex_wait_queue", STACKS_LOCK},
-		{"__futex_wait", STACKS_LOCK},
+		{"futex_wait_queue", STACKS_CONDITION},
+		{"__futex_wait", STACKS_CONDITION},
 		{"__mutex_lock.constprop.0", STACKS_LOCK},
 		{"rwsem_down_write_slowpath", STACKS_LOCK},
 		{"down", STACKS_LOCK},
@@ -472,6 +472,20 @@ START_TEST(functions_tell_what_was_waited_for)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		ck_assert_msg(offcpu_function_class(cases[i].name) == cases[i].want, "%s: %d",
 			      cases[i].name, offcpu_function_class(cases[i].name));
+}
+END_TEST
+
+START_TEST(locks_are_told_from_conditions)
+{
+	enum { PRIVATE = 128, WAIT = 0, WAIT_BITSET = 9, LOCK_PI = 6 };
+
+	ck_assert(offcpu_futex_is_lock(WAIT | PRIVATE, 2));
+	ck_assert(offcpu_futex_is_lock(WAIT_BITSET | PRIVATE, 2)); /* with a time limit */
+	ck_assert(offcpu_futex_is_lock(WAIT, 0x80000000 | 1234));  /* robust: its owner */
+	ck_assert(offcpu_futex_is_lock(LOCK_PI | PRIVATE, 0));
+	ck_assert(!offcpu_futex_is_lock(WAIT_BITSET | PRIVATE | 256, 0));
+	ck_assert(!offcpu_futex_is_lock(WAIT_BITSET | PRIVATE, 4712)); /* a thread that is joined */
+	ck_assert(!offcpu_futex_is_lock(WAIT | PRIVATE, 0));	       /* Go's idle threads */
 }
 END_TEST
 
@@ -613,6 +627,7 @@ int main(void)
 	tcase_add_test(t, a_process_that_was_moved_is_there_in_seconds);
 	tcase_add_test(t, waits_pair);
 	tcase_add_test(t, functions_tell_what_was_waited_for);
+	tcase_add_test(t, locks_are_told_from_conditions);
 	tcase_add_test(t, what_a_program_says_is_read);
 	tcase_add_test(t, a_wait_is_no_longer_than_it_is);
 	tcase_add_test(t, waits_must_be_longer_while_there_are_many);

@@ -23,9 +23,8 @@ static const char help[] =
 	"  --to TIME             the same, or now (the end, the default)\n"
 	"  --pid N, --tid N, --cpu N, --process NAME, --cgroup PATH   those samples alone\n"
 	"  --off-cpu             time spent waiting, not running\n"
-	"  --class NAME,...      of it: disk, lock, network, sleep, run-queue, other;   --min-us "
-	"N: no "
-	"shorter stretches\n"
+	"  --class NAME,...      of it: disk, lock, condition, network, sleep, run-queue, other\n"
+	"  --min-us N            of it: no shorter stretches\n"
 	"  --by process|thread|none   frames for them below the root (default: process where there "
 	"are any)\n"
 	"  --baseline-from TIME  what to compare with: colours show what became more or less\n"
@@ -215,8 +214,8 @@ static void choose_format(struct flame *f)
 /* "disk,lock" as bits. */
 static int take_classes(struct flame *f)
 {
-	static const char *const names[STACKS_CLASSES] = {"other",   "disk",  "lock",
-							  "network", "sleep", "run-queue"};
+	static const char *const names[STACKS_CLASSES] = {
+		"other", "disk", "lock", "network", "sleep", "run-queue", "condition"};
 	const char *p = f->classes;
 
 	while (p) {
@@ -226,8 +225,8 @@ static int take_classes(struct flame *f)
 		       (strlen(names[i]) != len || memcmp(names[i], p, len) != 0))
 			i++;
 		if (i == STACKS_CLASSES)
-			return flame_wrong("--class is of disk, lock, network, sleep, run-queue "
-					   "and other, not",
+			return flame_wrong("--class is of disk, lock, condition, network, sleep, "
+					   "run-queue and other, not",
 					   f->classes);
 		f->filter.classes |= 1u << i;
 		p = p[len] ? p + len + 1 : NULL;

@@ -36,9 +36,9 @@ static const struct {
 	{"nfs_wait", STACKS_NETWORK},
 	{"rpc_wait", STACKS_NETWORK},
 
-	{"futex_", STACKS_LOCK},
-	{"__futex_", STACKS_LOCK},
-	{"do_futex", STACKS_LOCK},
+	{"futex_", STACKS_CONDITION},
+	{"__futex_", STACKS_CONDITION},
+	{"do_futex", STACKS_CONDITION},
 	{"__mutex_lock", STACKS_LOCK},
 	{"mutex_lock", STACKS_LOCK},
 	{"__ww_mutex_lock", STACKS_LOCK},
@@ -176,6 +176,15 @@ enum stacks_class offcpu_class(const struct kernel_symbols *kernel, const uint64
 			strncmp(name, "schedule_hrtimeout", 18) == 0;
 	}
 	return timed ? STACKS_SLEEP : STACKS_OTHER;
+}
+
+bool offcpu_futex_is_lock(uint32_t op, uint32_t value)
+{
+	enum { COMMAND = 0x7f, LOCK_PI = 6, LOCK_PI2 = 13 };
+	const uint32_t owned = 0x80000000, command = op & COMMAND;
+
+	return command == LOCK_PI || command == LOCK_PI2 || value == 2 || value == 3 ||
+	       value & owned;
 }
 
 static void clear(struct task_off *off, int64_t at_ns)

@@ -19,7 +19,11 @@ int64_t offcpu_in(struct task *, int64_t at_ns);
 /* What a thread waits for that blocks in these functions of the kernel, innermost first (addresses; markers are
  * passed over, the walk ends at the user part). `kernel` may be NULL: STACKS_OTHER then. */
 enum stacks_class offcpu_class(const struct kernel_symbols *, const uint64_t *ips, size_t n_ips);
-/* The same of one function: STACKS_CLASSES if its name says nothing. */
+/* Of a thread in futex(2), STACKS_CONDITION by its functions: does it wait for a lock that another one holds, rather
+ * than to be woken by it? By the call's arguments: locks of glibc, musl, Rust and Go mark themselves by the value 2
+ * or 3, or name their owner. */
+bool offcpu_futex_is_lock(uint32_t op, uint32_t value);
+/* As offcpu_class(), of one function: STACKS_CLASSES if its name says nothing. */
 enum stacks_class offcpu_function_class(const char *name);
 
 /* How many switches there were in this second: true once there were too many, until the second is over. */

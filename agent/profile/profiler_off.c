@@ -8,9 +8,9 @@
 #include <string.h>
 
 #if defined(__x86_64__)
-enum { REG_SP = 7, REG_IP = 8 };
+enum { REG_SP = 7, REG_IP = 8, REG_ARG2 = 4, REG_ARG3 = 3 };
 #else
-enum { REG_SP = 31, REG_IP = 32 };
+enum { REG_SP = 31, REG_IP = 32, REG_ARG2 = 1, REG_ARG3 = 2 };
 #endif
 
 static const uint32_t NOBODY = UINT32_MAX;
@@ -20,6 +20,13 @@ static uint64_t reg(const struct task_off *off, unsigned number)
 	uint64_t below = unwind_regs_mask() & (((uint64_t)1 << number) - 1);
 
 	return off->regs[__builtin_popcountll(below)];
+}
+
+/* While the thread is in the kernel its registers hold the arguments of its call. */
+static void look_at_futex(struct task_off *off)
+{
+	off->lock = !off->regs || offcpu_futex_is_lock((uint32_t)reg(off, REG_ARG2),
+						       (uint32_t)reg(off, REG_ARG3));
 }
 
 static uint64_t word(const uint8_t *at)
@@ -155,9 +162,10 @@ void profiler_off_stack(struct profiler *p, const struct record *r, const struct
 	if (t->exited)
 		return;
 	offcpu_stack(t, at_ns, s.ips, s.n_ips);
-	if (!s.regs || !s.stack_len)
+	t->off.regs = s.stack_len ? s.regs : NULL;
+	look_at_futex(&t->off);
+	if (!t->off.regs)
 		return;
-	t->off.regs = s.regs;
 	t->off.stack = s.stack;
 	t->off.stack_len = (uint32_t)s.stack_len;
 	if (p->n_pending < PROFILER_OFF_PENDING_MAX)
@@ -167,7 +175,7 @@ void profiler_off_stack(struct profiler *p, const struct record *r, const struct
 }
 
 /* As offcpu_class(), from the frames that are known already. */
-static enum stacks_class class_of(struct profiler *p, const struct profiler_chain *c)
+static enum stacks_class class_by_frames(struct profiler *p, const struct profiler_chain *c)
 {
 	for (size_t i = 0; i < c->n_kernel; i++) {
 		enum stacks_class class = profiler_kernel_frame(p, p->ips[i] - (i > 0))->class;
@@ -176,6 +184,14 @@ static enum stacks_class class_of(struct profiler *p, const struct profiler_chai
 			return class;
 	}
 	return offcpu_class(p->kernel, p->ips, c->n_kernel);
+}
+
+static enum stacks_class class_of(struct profiler *p, const struct profiler_chain *c,
+				  const struct task_off *off)
+{
+	enum stacks_class class = class_by_frames(p, c);
+
+	return class == STACKS_CONDITION && off->lock ? STACKS_LOCK : class;
 }
 
 /* A stretch of `ns` that ended at end_ns, with the stack of `c`. */
@@ -207,7 +223,7 @@ static void add_user(struct profiler *p, struct task *t, struct profiler_chain *
 static void add_wait(struct profiler *p, const struct record *r, struct task *t, int64_t off_ns)
 {
 	struct profiler_chain c = profiler_chain_split(p, t->off.ips, t->off.n_ips);
-	enum stacks_class class = t->off.preempted ? STACKS_RUNQ : class_of(p, &c);
+	enum stacks_class class = t->off.preempted ? STACKS_RUNQ : class_of(p, &c, &t->off);
 
 	add_user(p, t, &c);
 	add_stretch(p, r, t, &c, class, (int64_t)r->time_ns, off_ns);
@@ -269,11 +285,11 @@ static void add_parts(struct profiler *p, const struct record *r, struct task *t
 				  : (int64_t)STACKS_LATE_US * 1000; /* later, none may come */
 
 	if (queued_ns < min_ns) {
-		add_stretch(p, r, t, c, class_of(p, c), end_ns, total_ns);
+		add_stretch(p, r, t, c, class_of(p, c, &t->off), end_ns, total_ns);
 		return;
 	}
 	if (blocked_ns >= min_ns) {
-		add_stretch(p, r, t, c, class_of(p, c), end_ns - late_ns, blocked_ns);
+		add_stretch(p, r, t, c, class_of(p, c, &t->off), end_ns - late_ns, blocked_ns);
 		total_ns = queued_ns;
 	}
 	add_stretch(p, r, t, c, STACKS_RUNQ, end_ns, total_ns);
@@ -303,6 +319,7 @@ void profiler_off_wait(struct profiler *p, const struct record *r, const struct 
 	t->off.regs = s.stack_len ? s.regs : NULL;
 	t->off.stack = s.stack;
 	t->off.stack_len = (uint32_t)s.stack_len;
+	look_at_futex(&t->off);
 	add_user(p, t, &c);
 	add_parts(p, r, t, &c, &w);
 }

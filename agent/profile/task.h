@@ -34,6 +34,7 @@ struct task_off {
 	const uint64_t *regs; /* in a ring, as long as the round lasts; NULL: none, or done */
 	const uint8_t *stack;
 	uint32_t stack_len;
+	bool lock; /* what it waits for in futex(2), if it does, is a lock */
 	struct task_user user;
 };
 

@@ -21,7 +21,7 @@ export const ROWS: readonly { id: HeatRows; title: string }[] = [
   { id: 'cgroup', title: 'cgroup' },
 ];
 /** Why a thread is off the CPU, by number of the wire. */
-export const CLASSES = ['other', 'disk', 'lock', 'network', 'sleep', 'run queue'] as const;
+export const CLASSES = ['other', 'disk', 'lock', 'network', 'sleep', 'run queue', 'condition'] as const;
 const QUEUE = 1 << 5;
 
 /** By whom the drawer tells of a range. */
@@ -36,10 +36,10 @@ export const who = signal<Who>('process');
 export const tab = signal<Tab>('flame');
 export const rows = signal<HeatRows>('offset');
 export const which = signal<Which>('on');
-const SLEEP = 1 << 4;
+const IDLE = (1 << 4) | (1 << 6);
 /** Waits that somebody waits for: without those of threads that have nothing to do. */
 const WAITS = 0b01111;
-/** Classes of off-CPU, 1 << class or'ed; 0: the usual ones, all but sleep and the run queue. */
+/** Classes of off-CPU, 1 << class or'ed; 0: the usual ones, all but those of idle threads and the run queue. */
 export const classes = signal(0);
 export const classesNow = computed(() => (which.value === 'queue' ? QUEUE : classes.value || WAITS));
 
@@ -53,7 +53,7 @@ export function toggleClass(c: number): void {
   which.value = 'off';
   classes.value = next === WAITS ? 0 : next;
 }
-export const idleLeftOut = computed(() => which.value === 'off' && !(classesNow.value & SLEEP));
+export const idleLeftOut = computed(() => which.value === 'off' && (classesNow.value & IDLE) !== IDLE);
 export const pattern = signal('');
 export const diff = signal(false);
 export const elided = signal(false);
@@ -155,7 +155,7 @@ export function stateOfText(text: string): ProfileState {
     who: wordOf(WHO, p.get('who'), 'process'),
     rows: wordOf(ROWS, p.get('rows'), 'offset'),
     which: wordOf([{ id: 'on' }, { id: 'off' }, { id: 'queue' }], p.get('cpu'), 'on'),
-    classes: whole(p.get('class')) & 0b11111,
+    classes: whole(p.get('class')) & 0b1011111,
     pattern: p.get('q') ?? '',
     diff: p.has('diff'),
     elided: p.get('diff') === 'elided',

@@ -8,23 +8,24 @@ import type { View } from '../../store/api';
 import { askFlame, type Filter } from '../../transform/profiler';
 import { held } from './flames';
 import { profiler } from './profiler';
-import { offCpuTexts, timeText } from './words';
+import { briefTime, offCpuTexts } from './words';
 
 /** By class; null: not known yet. */
 const sums = signal<readonly (number | null)[]>(CLASSES.map(() => null));
 /** A window that moves is asked about anew so often. */
 const AGAIN_MS = 30_000;
 /** Resources have their colours; what is none is grey. */
-const COLOURS: readonly Colour[] = ['neutral', 'disk', 't1', 'net', 'axis', 'cpu'];
+const COLOURS: readonly Colour[] = ['neutral', 'disk', 't1', 'net', 'axis', 'cpu', 't3'];
 /** What stands first matters most. */
-const ORDER = [1, 2, 3, 5, 0, 4];
+const ORDER = [1, 2, 3, 5, 0, 6, 4];
 const TITLES = [
   'Waits of which the kernel function says nothing',
   'Reads, writes, fsync, page-ins',
-  'Mutexes, semaphores, condition variables: futexes and locks of the kernel',
+  'Something that another thread holds: mutexes (futexes that are locks), locks of the kernel',
   'Sockets: receive, send, accept',
   'Threads that wait for work or time: poll, epoll, timers, children, idle threads of the kernel',
   'Runnable, but no CPU was free',
+  'To be woken by another thread: condition variables, semaphores, joins; idle pools of threads wait here',
 ];
 
 const last = { key: '', ms: Number.NEGATIVE_INFINITY };
@@ -69,7 +70,7 @@ export function Waits({ ranges, filter, live }: { ranges: readonly View[]; filte
   const all = sums.value;
   const shown = ORDER.filter((c) => on & (1 << c));
   const whole = shown.reduce((s, c) => s + (all[c] ?? 0), 0);
-  const idle = all[4];
+  const idle = (all[4] ?? 0) + (all[6] ?? 0);
   const tier = offCpuTexts(profiler.value);
   return (
     <div class="bar tb waits" data-waits={on}>
@@ -96,17 +97,17 @@ export function Waits({ ranges, filter, live }: { ranges: readonly View[]; filte
             onClick={() => toggleClass(c)}
           >
             <i style={{ background: pressed ? css[COLOURS[c]!] : 'none', borderColor: css[COLOURS[c]!] }} />
-            {CLASSES[c]} <b>{v === null || v === undefined ? '–' : timeText(v)}</b>
+            {CLASSES[c]} <b>{v === null || v === undefined ? '–' : briefTime(v)}</b>
           </button>
         );
       })}
       <span class="sp" />
       {idleLeftOut.value && (
-        <span class="kv" data-left-out="" title={TITLES[4]}>
+        <span class="kv" data-left-out="" title={`${TITLES[4]}. ${TITLES[6]}`}>
           without idle
           {idle ? (
             <>
-              : <b>{timeText(idle)}</b> of sleep left out
+              : <b>{briefTime(idle)}</b> left out
             </>
           ) : (
             ''

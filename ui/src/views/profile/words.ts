@@ -12,6 +12,14 @@ export function timeText(us: number): string {
   return `${Math.round(us / 1e6).toLocaleString('en-US')} s`;
 }
 
+/** A time among others in a row: three digits, "720 ms", "7.74 s", "77.4 s", "725 s". */
+export function briefTime(us: number): string {
+  if (us < 999_500) return timeText(us);
+  const s = us / 1e6;
+  const digits = s < 9.995 ? 2 : s < 99.95 ? 1 : 0;
+  return `${s.toFixed(digits).replace(/\B(?=(\d{3})+$)/g, digits ? '' : ',')} s`;
+}
+
 /** What weights are where they are no times, as in a heap profile of another tool: "bytes", "MiB", "samples",
  *  "alloc_objects"; "": microseconds. */
 export const counted = signal('');
