@@ -102,7 +102,7 @@ cat "$fixtures/perf.txt" >pipe &
 same "a pipe with a name" pipe
 for f in perf_flat.txt perf_sched.txt perf_srcline.txt perf_bare.txt perf_ns.txt go.cpu.pb.gz go.heap.pb.gz \
 	node.cpuprofile old.cpuprofile trace.json slices.json; do
-	for as in html folded pprof speedscope firefox perfetto perf json strobe; do
+	for as in html svg folded pprof speedscope firefox perfetto perf json strobe; do
 		"$STROBE" flame "$fixtures/$f" --$as >out 2>err || fail "$f --$as: $(cat err)"
 		[ -s out ] || fail "$f --$as: nothing"
 	done
@@ -110,7 +110,7 @@ for f in perf_flat.txt perf_sched.txt perf_srcline.txt perf_bare.txt perf_ns.txt
 done
 
 # ---- suffixes say what is meant
-for pair in html:'<!doctype html>' folded:'spin 396;' json:'{"n":"all"' speedscope.json:'{"$schema"' firefox.json:'{"meta"' \
+for pair in html:'<!doctype html>' svg:'<title>hot_inner [spin] (38 samples, 70.37%)</title>' folded:'spin 396;' json:'{"n":"all"' speedscope.json:'{"$schema"' firefox.json:'{"meta"' \
 	perf.txt:'spin 396/396'; do
 	"$STROBE" flame "$fixtures/perf.txt" -o "s.${pair%%:*}" || fail "-o s.${pair%%:*}"
 	grep -qF "${pair#*:}" "s.${pair%%:*}" || fail "s.${pair%%:*} is something else"
@@ -139,6 +139,18 @@ ok
 printf 'a;b 10\na;c 5\n' >before
 printf 'a;b 10\na;d 7\n' >after
 [ "$("$STROBE" flame after --baseline before)" = "$(printf 'a;b 10 10\na;c 5 0\na;d 0 7')" ] || fail "two files: $("$STROBE" flame after --baseline before)"
+ok
+
+# ---- a picture is one of well-formed XML, whatever the names, and asks for nothing
+printf 'a<b>&"c";\001\377x\303\244 3\na<b>&"c" 1\n' >odd.folded
+"$STROBE" flame odd.folded --svg --title '</svg>&' >odd.svg || fail "--svg"
+if command -v xmllint >/dev/null; then xmllint --noout odd.svg || fail "$(cat odd.svg)"; fi
+if command -v python3 >/dev/null; then
+	python3 -c 'import sys, xml.dom.minidom as x; d = x.parse(sys.argv[1]); t = [e.firstChild.data for e in d.getElementsByTagName("title")]; assert len(t) == 3 and t[1] == "a<b>&\"c\" (4 samples, 100.00%)" and d.getElementsByTagName("text")[0].firstChild.data == "</svg>&", t' odd.svg ||
+		fail "$(cat odd.svg)"
+fi
+! grep -qE 'script|href|url\(' odd.svg || fail "the picture asks for something"
+"$STROBE" flame after --baseline before --svg | grep -q '<title>d (7 samples, 41.18%; +41.18%)</title>' || fail "a picture of a difference: $("$STROBE" flame after --baseline before --svg | grep -o '<title>d.*/title>')"
 ok
 
 # ---- what cannot be written

@@ -33,6 +33,7 @@ static const char help[] =
 	"  --reverse             stacks from the innermost frame up: who calls what is hot\n\n"
 	"as what\n"
 	"  --html                one page without any network access; search, zoom, keyboard\n"
+	"  --svg                 one picture, without a script, as flamegraph.pl makes\n"
 	"  --folded              a;b;c 12 a line (the default on standard output)\n"
 	"  --pprof               for 'go tool pprof'\n"
 	"  --speedscope          for speedscope\n"
@@ -170,6 +171,7 @@ static const struct option options[] = {
 	{"firefox", no_argument, NULL, FORMAT_OPTION + PROFILE_FIREFOX},
 	{"perfetto", no_argument, NULL, FORMAT_OPTION + PROFILE_PERFETTO},
 	{"perf", no_argument, NULL, FORMAT_OPTION + PROFILE_PERF_SCRIPT},
+	{"svg", no_argument, NULL, FORMAT_OPTION + PROFILE_SVG},
 	{"json", no_argument, NULL, FORMAT_OPTION + PROFILE_JSON},
 	{"strobe", no_argument, NULL, FORMAT_OPTION + PROFILE_STROBE},
 	{"help", no_argument, NULL, 'h'},
@@ -274,7 +276,7 @@ static int check(struct flame *f)
 				   f->base_from ? f->base_from : f->base_to);
 	if (!profile_format_is_tree(f->format) && (f->base_from || f->base_to || f->base_file))
 		return flame_wrong(
-			"a baseline goes with --html, --folded, --pprof or --json, not with",
+			"a baseline goes with --html, --svg, --folded, --pprof or --json, not with",
 			profile_format_name(f->format));
 	if (!f->output && !profile_format_is_text(f->format) && isatty(STDOUT_FILENO)) {
 		fprintf(stderr,

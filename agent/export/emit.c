@@ -153,6 +153,26 @@ void emit_string(struct emit *e, const char *s)
 	emit_bytes(e, "\"", 1);
 }
 
+void emit_xml(struct emit *e, const char *s, size_t max)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	size_t n;
+
+	for (; *p && max; p += n ? n : 1) {
+		n = utf8_len(p);
+		if (n > max)
+			return;
+		max -= n ? n : 1;
+		if (*p == '&' || *p == '<' || *p == '>' || *p == '"')
+			emit_format(e, "&#%d;", *p);
+		else if (!n || *p < 0x20 || *p == 0x7f ||
+			 (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe)) /* no character of XML */
+			emit_text(e, "\xef\xbf\xbd");
+		else
+			emit_bytes(e, p, n);
+	}
+}
+
 void emit_key(struct emit *e, const char *key)
 {
 	emit_string(e, key);

@@ -44,6 +44,9 @@ void emit_millionths(struct emit *, int64_t);
 void emit_key_string(struct emit *, const char *key, const char *);
 void emit_key_int(struct emit *, const char *key, int64_t);
 
+/* Text of XML, of at most so many bytes, whole characters; what may not stand there becomes U+FFFD. */
+void emit_xml(struct emit *, const char *, size_t max);
+
 /* ---- protobuf, into a row of bytes ---- */
 
 void pb_uint(struct out *, uint32_t field, uint64_t); /* 0 is not written */

@@ -14,6 +14,7 @@ static const struct format {
 	[PROFILE_PPROF] = {"pprof", "application/octet-stream", ".pb.gz", false, profile_pprof,
 			   NULL},
 	[PROFILE_HTML] = {"html", "text/html; charset=utf-8", ".html", false, profile_html, NULL},
+	[PROFILE_SVG] = {"svg", "image/svg+xml", ".svg", false, profile_svg, NULL},
 	[PROFILE_JSON] = {"json", "application/json", ".json", true, profile_json, NULL},
 	[PROFILE_SPEEDSCOPE] = {"speedscope", "application/json", ".speedscope.json", true, NULL,
 				profile_speedscope},

@@ -11,6 +11,7 @@ enum profile_format {
 				"a;b;c BEFORE NOW", as difffolded.pl */
 	PROFILE_PPROF,	     /* tree: gzipped profile.proto */
 	PROFILE_HTML,	     /* tree: one file, no network */
+	PROFILE_SVG,	     /* tree: one picture, no script */
 	PROFILE_JSON,	     /* tree: nested, as d3-flame-graph reads it, see below */
 	PROFILE_SPEEDSCOPE,  /* samples: one profile a thread */
 	PROFILE_FIREFOX,     /* samples: processed profile of profiler.firefox.com */
@@ -27,7 +28,7 @@ enum profile_format {
  * left_out (frames), diff, base_samples, base_span_us}. '<' never stands in it.
  */
 
-/* By the name users give: "folded", "pprof", "html", "json", "speedscope", "firefox", "perfetto", "perf", "strobe". -1: none. */
+/* By the name users give: "folded", "pprof", "html", "svg", "json", "speedscope", "firefox", "perfetto", "perf", "strobe". -1: none. */
 int profile_format(const char *name);
 const char *profile_format_name(enum profile_format);
 bool profile_format_is_tree(enum profile_format);

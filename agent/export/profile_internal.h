@@ -39,6 +39,7 @@ static inline bool tree_is_task(const struct fold_node *n)
 int profile_folded(const struct fold_tree *, const struct profile_about *, struct emit *);
 int profile_pprof(const struct fold_tree *, const struct profile_about *, struct emit *);
 int profile_html(const struct fold_tree *, const struct profile_about *, struct emit *);
+int profile_svg(const struct fold_tree *, const struct profile_about *, struct emit *);
 int profile_json(const struct fold_tree *, const struct profile_about *, struct emit *);
 
 /* ---- samples ---- */

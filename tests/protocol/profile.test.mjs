@@ -200,7 +200,7 @@ it('HTTP: folded stacks count the same samples as the tree', async () => {
 });
 
 it('HTTP: every format answers, nonsense is refused in words', async () => {
-  const heads = { pprof: /^\x1f\x8b/, html: /^<!doctype html/i, json: /^\{/, speedscope: /speedscope/, firefox: /"meta"/, perfetto: /./s, perf: /cpu-clock|cycles/, strobe: /./s };
+  const heads = { pprof: /^\x1f\x8b/, html: /^<!doctype html/i, svg: /^<.xml/, json: /^\{/, speedscope: /speedscope/, firefox: /"meta"/, perfetto: /./s, perf: /cpu-clock|cycles/, strobe: /./s };
   for (const [format, head] of Object.entries(heads)) {
     const r = await request(agent, url(`format=${format}`));
     assert.equal(r.status, 200, `${format}: ${r.body}`);

@@ -58,7 +58,7 @@ run_guest()
 		-append "console=ttyS0 panic=-1 psi=1 quiet" -serial "file:$dir/console" -monitor stdio \
 		<"$dir/monitor" >"$dir/monitor.out" 2>&1 &
 	qemu=$!
-	trap 'kill "$qemu" 2>/dev/null; rm -f "$dir/monitor"' EXIT
+	trap 'kill "$qemu" 2>/dev/null || :; rm -f "$dir/monitor"' EXIT
 	exec 5>"$dir/monitor"
 	left=$GUEST_SECONDS asked=
 	while kill -0 "$qemu" 2>/dev/null; do

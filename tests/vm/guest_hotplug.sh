@@ -12,8 +12,10 @@ export PATH=/bin HOME=/tmp STROBE_TOKEN=aaaaaaaaaaaaaaaaaaaa
 passed=0 failed=0 agent= url=
 cpu1=/sys/devices/system/cpu/cpu1/online
 
-start() {
-	strobe run --listen 127.0.0.1:9820 --runtime-dir "/run/$1" --cpu-budget 100 >/tmp/out 2>/tmp/err &
+start() { # NAME [OPTION...]
+	name=$1
+	shift
+	strobe run --listen 127.0.0.1:9820 --runtime-dir "/run/$name" --cpu-budget 100 "$@" >/tmp/out 2>/tmp/err &
 	agent=$!
 	url=
 	for _ in $(seq 300); do
@@ -147,6 +149,26 @@ else
 	echo "note    this kernel took no third CPU"
 fi
 check "the agent is well at the end" healthy
+stop
+calm
+
+# A CPU without a sample is looked at, and no event of it opened again: it is idle, not gone.
+start c --no-off-cpu --profile-hz 1
+check "an agent on a machine at rest" alive
+mount -t tracefs t /sys/kernel/tracing 2>/dev/null
+opens=/sys/kernel/tracing/events/syscalls/sys_enter_perf_event_open/enable
+if [ -w $opens ]; then
+	sleep 3
+	echo 1 >$opens
+	sleep 25
+	check "nothing is opened again" sh -c '! grep -m 5 sys_perf_event_open /sys/kernel/tracing/trace'
+	echo 0 >$cpu1
+	sleep 1.5
+	echo 1 >$cpu1
+	check "until a CPU was away" grep -q sys_perf_event_open /sys/kernel/tracing/trace
+else
+	echo "note    no events of system calls in this kernel"
+fi
 stop
 [ $? -eq 0 ] && echo "ok      and ends in order" && passed=$((passed + 1)) || { echo "FAILED  its end"; failed=$((failed + 1)); }
 echo "$passed passed, $failed failed"
