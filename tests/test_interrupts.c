@@ -1,33 +1,14 @@
 #include "base/counter.h"
 #include "collectors/interrupts/sources.h"
-#include "support.h"
+#include "own_proc.h"
 
 extern const struct collector collector_interrupts;
 
 enum { G_SOURCE, G_PERCPU, G_ALL, G_SOFTIRQ, G_SOFTIRQ_CPU };
 
-static char dir[64];
-
-static void put(const char *path, const char *text)
-{
-	support_write(dir, path, text, strlen(text));
-}
-
-static void make_dir(void)
-{
-	support_dir(dir);
-}
-
-static void remove_dir(void)
-{
-	support_rm(dir);
-}
-
 static int open_dir(struct rig *r)
 {
-	*r = (struct rig){0};
-	ck_assert_int_eq(host_open(&r->host, dir, NULL, NULL), 0);
-	return rig_open(r, &collector_interrupts);
+	return rig_open_own(r, &collector_interrupts);
 }
 
 static int64_t source(const struct rig *r, const char *name)

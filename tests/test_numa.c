@@ -1,25 +1,8 @@
-#include "support.h"
+#include "own_proc.h"
 
 extern const struct collector collector_numa;
 
 #define NODE "sys/devices/system/node/"
-
-static char dir[64];
-
-static void put(const char *path, const char *text)
-{
-	support_write(dir, path, text, strlen(text));
-}
-
-static void make_dir(void)
-{
-	support_dir(dir);
-}
-
-static void remove_dir(void)
-{
-	support_rm(dir);
-}
 
 static int open_dir(struct rig *r)
 {

@@ -1,29 +1,10 @@
-#include "support.h"
+#include "own_proc.h"
 
 extern const struct collector collector_sockets;
 
-static char dir[64];
-
-static void put(const char *path, const char *text)
-{
-	support_write(dir, path, text, strlen(text));
-}
-
-static void make_dir(void)
-{
-	support_dir(dir);
-}
-
-static void remove_dir(void)
-{
-	support_rm(dir);
-}
-
 static int open_dir(struct rig *r)
 {
-	*r = (struct rig){0};
-	ck_assert_int_eq(host_open(&r->host, dir, NULL, NULL), 0);
-	return rig_open(r, &collector_sockets);
+	return rig_open_own(r, &collector_sockets);
 }
 
 START_TEST(values_of_a_real_host)

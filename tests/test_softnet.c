@@ -1,27 +1,10 @@
 #include "base/counter.h"
-#include "support.h"
+#include "own_proc.h"
 
 extern const struct collector collector_softnet;
 
-static char dir[64];
-
 #define SOFTNET "proc/net/softnet_stat"
 #define TAIL " 0 0 0 0 0 0 "
-
-static void put(const char *path, const char *text)
-{
-	support_write(dir, path, text, strlen(text));
-}
-
-static void make_dir(void)
-{
-	support_dir(dir);
-}
-
-static void remove_dir(void)
-{
-	support_rm(dir);
-}
 
 static int open_dir(struct rig *r)
 {

@@ -173,15 +173,21 @@ t('by keys: the strip is reached by Tab; arrows, plus and minus, Home and End', 
   await context.close();
 });
 
+/** A page that shows the oldest 5 s of what is held. */
+async function oldest() {
+  const o = await openPage(agent.url);
+  await mode(o.page, 'live');
+  await o.page.getByRole('button', { name: '5 s', exact: true }).click();
+  await painted(o.page);
+  await strip(o.page).focus();
+  await o.page.keyboard.press('Home');
+  await mode(o.page, 'paused');
+  await settled(o.page);
+  return o;
+}
+
 t('before the restart every chart and the CPU heat map show 10 Hz', async () => {
-  const { page, context } = await openPage(agent.url);
-  await mode(page, 'live');
-  await page.getByRole('button', { name: '5 s', exact: true }).click();
-  await painted(page);
-  await strip(page).focus();
-  await page.keyboard.press('Home');
-  await mode(page, 'paused');
-  await settled(page);
+  const { page, context } = await oldest();
   await sleep(600);
   for (const id of ['cpu.runqueue', 'cpu.cores', 'cpu.switches', 'memory.use']) {
     const title = await panel(page, id).evaluate((e) => `${e.getAttribute('aria-label')} ${e.querySelector('.head').textContent}`);
@@ -196,14 +202,7 @@ t('before the restart every chart and the CPU heat map show 10 Hz', async () => 
 });
 
 t('the address of a past moment opens the same view in another browser, after a restart of the agent', async () => {
-  const { page, context } = await openPage(agent.url);
-  await mode(page, 'live');
-  await page.getByRole('button', { name: '5 s', exact: true }).click();
-  await painted(page);
-  await strip(page).focus();
-  await page.keyboard.press('Home');
-  await mode(page, 'paused');
-  await settled(page);
+  const { page, context } = await oldest();
   await sleep(900);
   const url = new URL(page.url());
   const here = await says(page);

@@ -13,9 +13,9 @@ const started = Date.now();
 /** So much is held that ranges can be stepped back. */
 const heldFor = (ms) => sleep(Math.max(0, started + ms - Date.now()));
 
-/** Something to see: a shell that burns, so that its name is known. */
+/** Something to see: a shell that burns half of a CPU, so that its name is known. */
 function burn() {
-  const child = spawn('sh', ['-c', 'while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; done'], { stdio: 'ignore' });
+  const child = spawn('sh', ['-c', 'while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.03; done'], { stdio: 'ignore' });
   onEnd(() => child.kill());
   return child;
 }

@@ -52,7 +52,7 @@ const it = (name, body) => cases.push([name, body]);
 
 async function lab(body) {
   const dir = fs.mkdtempSync('/dev/shm/strobe-past-'), all = [];
-  const spin = spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
+  const spin = spawn('sh', ['-c', 'while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.03; done'], { stdio: 'ignore' });
   const start = async (options = {}) => {
     fs.mkdirSync(`${dir}/run`, { recursive: true });
     const agent = await startAgent({ dir: options.verb ? undefined : `${dir}/run`, ...options });
