@@ -6,7 +6,7 @@
 #include <linux/capability.h>
 #include <sys/syscall.h>
 
-enum { NAPS = 60, SHORT_NAPS = 800 };
+enum { NAPS = 40, SHORT_NAPS = 800 };
 
 static const struct {
 	enum profiler_off_by by;
@@ -80,9 +80,10 @@ START_TEST(waits_are_as_many_and_as_long_as_they_are)
 	struct lab l;
 	struct spin spin;
 	struct seen seen;
+	double want_us;
 
 	open_way(&l, _i);
-	spin_start(&spin, "naps", "60", "8000");
+	spin_start(&spin, "naps", "40", "25000");
 	spin_wait(&spin);
 	lab_sleep(0.1);
 	lab_stop(&l);
@@ -96,13 +97,13 @@ START_TEST(waits_are_as_many_and_as_long_as_they_are)
 			      (unsigned long long)st.switches_lost);
 	ck_assert_uint_le(seen.sleeps, spin.n_naps);
 	ck_assert_uint_eq(seen.others, 0);
-	if (st.throttled || st.switches_lost || st.off_min_us != lab_off_min_us)
-		printf("%s: the host is too busy to compare: %.0f us, by the clock %lld\n",
-		       ways[_i].tier, seen.us, spin.naps_us);
+	want_us = (double)spin.naps_us * seen.sleeps / spin.n_naps;
+	if (st.throttled || st.off_min_us != lab_off_min_us)
+		printf("%s: the host is too busy to compare: %.0f us, by the clock %.0f\n",
+		       ways[_i].tier, seen.us, want_us);
 	else
-		ck_assert_msg(fabs(seen.us - (double)spin.naps_us) < 0.05 * (double)spin.naps_us,
-			      "%s: %.0f us, by the clock %lld", ways[_i].tier, seen.us,
-			      spin.naps_us);
+		ck_assert_msg(fabs(seen.us - want_us) < 0.05 * want_us,
+			      "%s: %.0f us, by the clock %.0f", ways[_i].tier, seen.us, want_us);
 	lab_close(&l);
 }
 END_TEST
@@ -146,7 +147,7 @@ START_TEST(nothing_pauses_at_any_rate)
 
 	open_way(&l, _i);
 	spin_start(&pong, "pong", "2", NULL);
-	spin_start(&naps, "naps", "60", "20000");
+	spin_start(&naps, "naps", "40", "40000");
 	spin_wait(&naps);
 	spin_wait(&pong);
 	lab_sleep(0.1);
@@ -157,7 +158,7 @@ START_TEST(nothing_pauses_at_any_rate)
 	ck_assert_uint_ge(st.switches, 2 * (uint64_t)pong.trips);
 	ck_assert_uint_ge(st.off_short, 19 * (uint64_t)pong.trips / 10);
 	ck_assert_uint_eq(st.throttled, 0);
-	ck_assert_uint_le(st.off_min_us, 16000); /* other programs may wait very often */
+	ck_assert_uint_le(st.off_min_us, 32000); /* other programs may wait very often */
 	ck_assert_uint_ge(seen.sleeps + st.switches_lost, naps.n_naps);
 	ck_assert_uint_le(seen.sleeps, naps.n_naps);
 	ck_assert_msg(seen.sleeps > NAPS * 9 / 10, "%u of %d naps", seen.sleeps, NAPS);
@@ -186,7 +187,7 @@ START_TEST(too_many_waits_must_be_longer)
 		n_short = st.off_short - n_short;
 		switches = st.switches - switches;
 	}
-	ck_assert_uint_gt(st.off_min_us, 4);
+	ck_assert_uint_gt(st.off_min_us, lab_off_min_us);
 	ck_assert_msg(n_short > switches * 9 / 10, "%llu of %llu at %u us",
 		      (unsigned long long)n_short, (unsigned long long)switches, st.off_min_us);
 	kill(pong.pid, SIGKILL);

@@ -33,7 +33,7 @@ struct offcpu_guard {
 };
 bool offcpu_guard_count(struct offcpu_guard *, int64_t at_ns);
 
-/* How long a wait must be to be kept, after a second in which `kept` were: longer while there are very many, for each
+/* How long a wait must be to be kept, after a second or less in which `kept` were: longer while there are very many, for each
  * takes some 3 us of the kernel and twice as much here; never less than least_us. */
 uint32_t offcpu_min_us(uint32_t min_us, uint32_t least_us, uint64_t kept, uint32_t n_cpus);
 

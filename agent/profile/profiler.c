@@ -233,7 +233,6 @@ static void each_second(struct profiler *p, int64_t now_us)
 		profiler_own_scan(p);
 	if (p->off_paused)
 		profiler_events_switches(p, true);
-	profiler_off_adapt(p);
 	if (p->shed_us && now_us - p->shed_us > PROFILER_SHED_US) {
 		p->shed_us = 0;
 		p->dump = true;
@@ -294,7 +293,7 @@ static void round_of(struct profiler *p, int64_t until_us)
 		     clock_real_off_us());
 	each_second(p, now_us);
 	count_broken(p);
-	profiler_off_counts(p);
+	profiler_off_counts(p, now_us);
 	p->capture_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->capture_start_ns;
 	publish(p);
 }

@@ -324,7 +324,25 @@ void profiler_off_wait(struct profiler *p, const struct record *r, const struct 
 	add_parts(p, r, t, &c, &w);
 }
 
-void profiler_off_counts(struct profiler *p)
+/* At once when there are too many; back when a whole second had few. */
+static void adapt(struct profiler *p, uint64_t kept, int64_t now_us)
+{
+	uint64_t n = kept - p->off_kept;
+	bool second = now_us - p->off_kept_us >= 1000000;
+	uint32_t min_us =
+		offcpu_min_us(p->state.off_min_us, p->config.off_cpu_min_us, n, p->state.n_cpus);
+
+	if (min_us <= p->state.off_min_us && !second)
+		return;
+	p->off_kept = kept;
+	p->off_kept_us = now_us;
+	if (min_us == p->state.off_min_us)
+		return;
+	p->state.off_min_us = min_us;
+	offcpu_ebpf_set_min(p->ebpf, min_us);
+}
+
+void profiler_off_counts(struct profiler *p, int64_t now_us)
 {
 	struct offcpu_ebpf_counts c;
 
@@ -335,22 +353,5 @@ void profiler_off_counts(struct profiler *p)
 	p->state.switches_lost = c.missed + c.dropped + c.unknown;
 	p->state.off_short = c.n_short;
 	p->state.off_short_us = c.short_ns / 1000;
-}
-
-void profiler_off_adapt(struct profiler *p)
-{
-	uint32_t min_us = p->state.off_min_us;
-	struct offcpu_ebpf_counts c;
-	uint64_t kept;
-
-	if (!p->ebpf)
-		return;
-	offcpu_ebpf_counts(p->ebpf, &c);
-	kept = c.kept + c.dropped - p->ebpf_counts.kept - p->ebpf_counts.dropped;
-	p->ebpf_counts = c;
-	min_us = offcpu_min_us(min_us, p->config.off_cpu_min_us, kept, p->state.n_cpus);
-	if (min_us == p->state.off_min_us)
-		return;
-	p->state.off_min_us = min_us;
-	offcpu_ebpf_set_min(p->ebpf, min_us);
+	adapt(p, c.kept + c.dropped, now_us);
 }

@@ -167,8 +167,9 @@ struct profiler {
 	int64_t next_poll_us, next_second_us;
 	struct offcpu_guard guard;
 	uint64_t off_short_ns;
-	struct offcpu_ebpf *ebpf;	       /* NULL: switches are seen by events */
-	struct offcpu_ebpf_counts ebpf_counts; /* a second ago */
+	struct offcpu_ebpf *ebpf; /* NULL: switches are seen by events */
+	uint64_t off_kept;	  /* by it, up to off_kept_us */
+	int64_t off_kept_us;
 	struct task *pending[PROFILER_OFF_PENDING_MAX];
 	size_t n_pending, n_off_unwinds;
 	bool off_dump;
@@ -253,9 +254,8 @@ void profiler_off_stack(struct profiler *, const struct record *, const struct p
 void profiler_off_switch(struct profiler *, const struct record *);
 /* A wait that is over, with its stack, of the program in the kernel. */
 void profiler_off_wait(struct profiler *, const struct record *, const struct profiler_id *);
-void profiler_off_counts(struct profiler *); /* of that program, into p->state */
-/* Once a second: how long waits must be to be kept. */
-void profiler_off_adapt(struct profiler *);
+/* Once a round: counts of that program into p->state, and how long waits must be to be kept. */
+void profiler_off_counts(struct profiler *, int64_t now_us);
 /* The end of a round, before the rings move on: stacks of those that have not come back yet are unwound. */
 void profiler_off_settle(struct profiler *);
 
