@@ -1,4 +1,5 @@
-/* What is said where profiling is not permitted: each of the reasons, by what /proc and /sys say of this process. */
+/* What is said where profiling is not permitted: each of the reasons, by what /proc and /sys say of this process. And for
+ * how many CPUs there is room. */
 #include "support.h"
 
 #include "profile/profiler_private.h"
@@ -100,6 +101,30 @@ START_TEST(other_errors_and_missing_files_are_told)
 }
 END_TEST
 
+START_TEST(cpus_that_may_come_have_room)
+{
+	static const struct {
+		const char *possible;
+		uint32_t configured, want;
+	} hosts[] = {{"0-1\n", 2, 2},	   {"0-239\n", 4, 240},
+		     {"0\n", 1, 1},	   {"0-8191\n", 2, PROFILER_CPUS_MAX},
+		     {"nonsense\n", 3, 3}, {"0-1\n", 4, 4}};
+	char proc[80], sys[80];
+	struct host host;
+
+	snprintf(proc, sizeof(proc), "%s/proc", dir);
+	snprintf(sys, sizeof(sys), "%s/sys", dir);
+	support_put(dir, "proc/x", "");
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+		support_put(dir, "sys/devices/system/cpu/possible", hosts[i].possible);
+		ck_assert_int_eq(host_open(&host, proc, sys, NULL), 0);
+		host.n_cpus = hosts[i].configured;
+		ck_assert_uint_eq(profiler_cpus_possible(&host), hosts[i].want);
+		host_close(&host);
+	}
+}
+END_TEST
+
 static void setup(void)
 {
 	support_dir(dir);
@@ -123,6 +148,7 @@ int main(void)
 	tcase_add_test(t, lockdown_is_told);
 	tcase_add_test(t, a_capability_that_does_not_count_is_told);
 	tcase_add_test(t, other_errors_and_missing_files_are_told);
+	tcase_add_test(t, cpus_that_may_come_have_room);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

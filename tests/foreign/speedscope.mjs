@@ -38,7 +38,7 @@ function figure(text) { // "383.84ms (100%)", "4:05.25 (12%)", "38 (<0.01%)"
 async function opened(bytes, name) {
   given = bytes;
   const base = `http://127.0.0.1:${server.address().port}/`;
-  const { page, context, seen } = await openPage(`${base}#profileURL=${encodeURIComponent(`${base}profile/${name}`)}`, { height: 4000 });
+  const { page, context, seen } = await openPage(`${base}#profileURL=${encodeURIComponent(`${base}profile/${name}`)}`, { width: 900, height: 1800 });
   const says = await Promise.race([
     page.getByText('Export').waitFor({ timeout: 30000 }).then(() => ''),
     page.getByText('Something went wrong').waitFor({ timeout: 30000 }).then(() => 'Something went wrong'),
