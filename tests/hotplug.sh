@@ -1,4 +1,5 @@
 #!/bin/sh
+# run.sh: alone
 # Interfaces, disks and CPUs that really come and go while the agent runs: they appear and disappear as
 # instances without a restart, and their counters, which begin anew, make no spike.
 : "${STROBE:?}"

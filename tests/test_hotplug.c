@@ -2,6 +2,7 @@
  * Real devices of this machine made and removed under the collectors: a veth pair (in a network
  * namespace of the test's own), a loop device, a CPU taken offline. What the machine does not allow
  * is skipped with a word. No value may jump when an instance comes back.
+ * run.sh: alone
  */
 #include "support.h"
 
