@@ -459,14 +459,14 @@ END_TEST
 
 START_TEST(waits_must_be_longer_while_there_are_many)
 {
-	ck_assert_uint_eq(offcpu_min_us(1000, 1000, 2000, 2), 1000);
-	ck_assert_uint_eq(offcpu_min_us(1000, 1000, 2001, 2), 2000);
-	ck_assert_uint_eq(offcpu_min_us(1000, 1000, 8000, 8), 1000); /* 1000 a CPU */
+	ck_assert_uint_eq(offcpu_min_us(1000, 1000, 3000, 2), 1000);
+	ck_assert_uint_eq(offcpu_min_us(1000, 1000, 3001, 2), 2000);
+	ck_assert_uint_eq(offcpu_min_us(1000, 1000, 12000, 8), 1000); /* 1500 a CPU */
 	ck_assert_uint_eq(offcpu_min_us(1000, 1000, 20000, 1024), 2000);
 	ck_assert_uint_eq(offcpu_min_us(0, 0, 5000, 2), 1); /* from nothing, too */
 	ck_assert_uint_eq(offcpu_min_us(1000000, 1000, 1000000, 2), 1000000);
-	ck_assert_uint_eq(offcpu_min_us(8000, 1000, 501, 2), 8000); /* no to and fro */
-	ck_assert_uint_eq(offcpu_min_us(8000, 1000, 499, 2), 4000);
+	ck_assert_uint_eq(offcpu_min_us(8000, 1000, 1500, 2), 8000); /* no to and fro */
+	ck_assert_uint_eq(offcpu_min_us(8000, 1000, 1499, 2), 4000);
 	ck_assert_uint_eq(offcpu_min_us(1024, 1000, 0, 2), 1000);
 	ck_assert_uint_eq(offcpu_min_us(1000, 1000, 0, 2), 1000);
 }
