@@ -98,7 +98,8 @@ START_TEST(waits_are_as_many_and_as_long_as_they_are)
 	ck_assert_uint_le(seen.sleeps, spin.n_naps);
 	ck_assert_uint_eq(seen.others, 0);
 	want_us = (double)spin.naps_us * seen.sleeps / spin.n_naps;
-	if (st.throttled || st.off_min_us != lab_off_min_us)
+	if (st.throttled || st.off_min_us != lab_off_min_us ||
+	    (ways[_i].by == PROFILER_OFF_BY_EVENTS && st.switches_lost))
 		printf("%s: the host is too busy to compare: %.0f us, by the clock %.0f\n",
 		       ways[_i].tier, seen.us, want_us);
 	else
@@ -161,7 +162,7 @@ START_TEST(nothing_pauses_at_any_rate)
 	ck_assert_uint_le(st.off_min_us, 32000); /* other programs may wait very often */
 	ck_assert_uint_ge(seen.sleeps + st.switches_lost, naps.n_naps);
 	ck_assert_uint_le(seen.sleeps, naps.n_naps);
-	ck_assert_msg(seen.sleeps > NAPS * 9 / 10, "%u of %d naps", seen.sleeps, NAPS);
+	ck_assert_msg(seen.sleeps > NAPS * 3 / 4, "%u of %d naps", seen.sleeps, NAPS);
 	lab_close(&l);
 }
 END_TEST

@@ -241,13 +241,13 @@ bool offcpu_guard_count(struct offcpu_guard *g, int64_t at_ns)
 
 uint32_t offcpu_min_us(uint32_t min_us, uint32_t least_us, uint64_t kept, uint32_t n_cpus)
 {
-	enum { EACH_CPU = 1000, LEAST = 2000, MOST = 16000, MIN_US_MAX = 1000000 };
+	enum { EACH_CPU = 1500, LEAST = 3000, MOST = 16000, MIN_US_MAX = 1000000 };
 	uint64_t max = (uint64_t)n_cpus * EACH_CPU;
 
 	max = max < LEAST ? LEAST : max > MOST ? MOST : max;
 	if (kept > max && min_us < MIN_US_MAX)
 		return min_us ? min_us * 2 : 1;
-	if (kept < max / 4 && min_us > least_us)
+	if (kept < max / 2 && min_us > least_us)
 		return min_us / 2 > least_us ? min_us / 2 : least_us;
 	return min_us;
 }
