@@ -22,10 +22,10 @@ const says = (page) =>
   });
 const shown = (page, id, series) =>
   panel(page, id).locator(`[data-series="${series}"]`).evaluate((e) => ({ value: Number(e.dataset.value), t: Number(e.dataset.t) }));
-/** Every chart on screen has what it shows. */
+/** Every chart on screen has what it shows. (That of the profiler says nothing of it, and comes when the page is at rest.) */
 const settled = (page, timeout = 30000) =>
   page.waitForFunction(() => [...document.querySelectorAll('[data-panel]')].filter((e) => e.getBoundingClientRect().top < innerHeight)
-    .every((e) => e.dataset.loading === '0'), null, { timeout });
+    .every((e) => (e.dataset.loading ?? '0') === '0'), null, { timeout });
 async function shot(page, name) {
   if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
 }
