@@ -201,7 +201,7 @@ in_order     := $(filter tests/e2e/%,$(script_tests)) $(filter-out tests/e2e/%,$
 
 check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
 	$(Q)$(test_env) TEST_TRIES=2 TEST_LOGS=$(abspath $(B))/test-logs RUN_JOBS=$${RUN_JOBS:-$$(($$(nproc) + 1))} \
-		FUZZ_JOBS=$$((2 * $$(nproc))) FUZZERS='$(fuzzers)' PLANTED='$(planted_fuzzers)' tests/run.sh $(in_order)
+		FUZZ_JOBS=$$((3 * $$(nproc))) FUZZERS='$(fuzzers)' PLANTED='$(planted_fuzzers)' tests/run.sh $(in_order)
 
 check-unit: $(tests) $(tools) ## the C unit tests alone, or those of UNIT="log query"
 	$(Q)$(test_env) tests/run.sh $(tests)

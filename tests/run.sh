@@ -4,7 +4,8 @@
 # last line "N passed, N failed"); else it counts as one. Exit status 77 is a skip.
 #
 # A line of a test's source may say how it is run:
-#   run.sh: alone     by itself, before the rest: it measures latency or CPU, or wants a quiet host
+#   run.sh: alone     by itself, first: it measures latency or CPU, or wants a quiet host
+#   run.sh: pair      two at a time (if RUN_JOBS allows), after those: its browser takes a CPU at times
 #   run.sh: beside    beside the rest and nicer, with the CPU time that they leave
 # The rest goes RUN_JOBS at a time (default 1), in the order given: those that take long come first.
 #
@@ -69,11 +70,11 @@ tries_of() {
 	case $1 in tests/fuzz/*) echo 1 ;; *) echo "${TEST_TRIES:-1}" ;; esac
 }
 
-# How a test wants to be run: alone, beside, or nothing.
+# How a test wants to be run: alone, pair, beside, or nothing.
 manner() {
 	source=$1
 	[ ! -f "tests/$(basename "$1").c" ] || source=tests/$(basename "$1").c
-	sed -n 's/^.*run\.sh: \(alone\|beside\)\>.*/\1/p' "$source" | head -n 1
+	sed -n 's/^.*run\.sh: \(alone\|pair\|beside\)\>.*/\1/p' "$source" | head -n 1
 }
 
 # pool JOBS TRY TEST...: $before, a command, is put before each.
@@ -112,16 +113,20 @@ mkdir "$RUN_RESULTS/pids"
 trap 'kill $(cat "$RUN_RESULTS"/pids/* 2>/dev/null) 2>/dev/null; wait; exit 1' HUP INT TERM
 [ -z "${TEST_LOGS:-}" ] || mkdir -p "$TEST_LOGS"
 begin=$(date +%s)
-alone='' beside='' rest=''
+alone='' pair='' beside='' rest=''
 for t in "$@"; do
 	case $(manner "$t") in
 	alone) alone="$alone $t" ;;
+	pair) pair="$pair $t" ;;
 	beside) beside="$beside $t" ;;
 	*) rest="$rest $t" ;;
 	esac
 done
 # shellcheck disable=SC2086
 pool 1 1 $alone
+again
+# shellcheck disable=SC2086
+pool $((${RUN_JOBS:-1} < 2 ? 1 : 2)) 1 $pair
 again
 if [ "$beside" ]; then
 	# shellcheck disable=SC2086

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Who gets in, seen from a browser: the token, two agents in one browser, a tunnel on another port,
 // foreign pages, and what the page loads.
+// run.sh: pair
 import { createServer, connect } from 'node:net';
 import { createServer as httpServer } from 'node:http';
 import { assert, equal, onEnd, openPage, startAgent, tests, until } from './lib.mjs';

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The first screen of a real host: figures equal to the API's, a range dragged open, zoom and undo, the
 // address, the keyboard, every page, both themes checked by axe.
+// run.sh: pair
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { assert, axeSource, equal, near, onEnd, openPage, sleep, startAgent, tests, until } from './lib.mjs';

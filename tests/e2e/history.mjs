@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Time travel: the strip of everything held, ranges of the past, their address, what changed in them,
 // captures. Against a real agent that is restarted once, so that there is something to travel over.
+// run.sh: pair
 import { execFile, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { join } from 'node:path';
@@ -21,10 +22,10 @@ const says = (page) =>
   });
 const shown = (page, id, series) =>
   panel(page, id).locator(`[data-series="${series}"]`).evaluate((e) => ({ value: Number(e.dataset.value), t: Number(e.dataset.t) }));
-/** Every chart on screen has what it shows. */
-const settled = (page, timeout = 10000) =>
+/** Every chart on screen has what it shows. (That of the profiler says nothing of it, and comes when the page is at rest.) */
+const settled = (page, timeout = 30000) =>
   page.waitForFunction(() => [...document.querySelectorAll('[data-panel]')].filter((e) => e.getBoundingClientRect().top < innerHeight)
-    .every((e) => e.dataset.loading === '0'), null, { timeout });
+    .every((e) => (e.dataset.loading ?? '0') === '0'), null, { timeout });
 async function shot(page, name) {
   if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The profiler's views on a real agent: from a drag to a flame graph, the live map, search, ranges, the address;
 // a saved page; a host without a profiler. How fast they are: speed.mjs.
+// run.sh: pair
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { assert, axeSource, equal, onEnd, openPage, scratch, sleep, startAgent, tests, until } from './lib.mjs';

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Other tools' profiles in the dashboard: the profile page with all of it selected, times since the file's beginning,
 // no map where nobody knows when samples were taken, and no errors for want of metrics.
+// run.sh: pair
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { assert, equal, onEnd, openPage, strobe, tests, until } from './lib.mjs';

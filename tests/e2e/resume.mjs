@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The link breaks in every way it does in practice; the page says so within 2 s, and nothing that the
 // agent's log still holds is missing afterwards.
+// run.sh: pair
 import { createServer, connect } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { assert, equal, freePort, onEnd, openPage, scratch, sleep, startAgent, tests, until } from './lib.mjs';

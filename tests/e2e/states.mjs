@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Every state of a chart, each reached by causing it: live, hover, paused, stale, gap, before the
 // start, no data, reduced, failed, loading, coarser wire, focus. SHOTS=DIR keeps a picture of each.
+// run.sh: pair
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert, equal, openPage, scratch, sleep, startAgent, tests } from './lib.mjs';
