@@ -4,6 +4,7 @@
 #include "support.h"
 
 #include "profile/profiles_internal.h"
+#include "profile/range.h"
 
 #include <malloc.h>
 #include <sys/wait.h>
@@ -417,6 +418,39 @@ START_TEST(the_kernel_of_another_boot_is_not_named_by_this_one)
 	ck_assert_str_eq(names[STACKS_USER], "of_now");
 	profiles_close(p);
 	support_rm(dir);
+}
+END_TEST
+
+/* A capture is made of stretches: a wait from one into the next was twice in it. */
+START_TEST(a_wait_is_in_one_stretch_of_a_capture)
+{
+	struct profiles *p = open_profiles(4 << 20, NULL, NULL);
+	struct stacks *s = profiles_begin(p), *part;
+	uint32_t n = 0;
+
+	for (int64_t at = 100000; at <= 10000000; at += 100000)
+		stacks_add(s, &(struct stacks_sample){
+				      .at_us = at, .kind = STACKS_OFF, .weight_us = 90000});
+	for (int64_t at = 1040000; at < 10000000; at += 1000000)
+		stacks_add(s, &(struct stacks_sample){
+				      .at_us = at, .kind = STACKS_OFF, .weight_us = 1000000});
+	uint32_t all = s->n_samples;
+
+	profiles_end(p, 11000000, 0);
+	for (int64_t from = 0; from < 10000000;) {
+		int64_t to = from + 3000000 < 10000000 ? from + 3000000 : 10000000;
+		uint8_t *data;
+		size_t len;
+
+		ck_assert_int_eq(range_epoch(p, from, &to, to < 10000000, &data, &len), 0);
+		ck_assert_int_eq(epoch_decode(data, len, &part), 0);
+		n += part->n_samples;
+		stacks_free(part);
+		free(data);
+		from = to;
+	}
+	ck_assert_uint_eq(n, all);
+	profiles_close(p);
 }
 END_TEST
 
@@ -834,6 +868,7 @@ int main(void)
 		frames_are_named_before_they_are_stored,
 		the_next_agent_finds_what_a_killed_one_added,
 		the_kernel_of_another_boot_is_not_named_by_this_one,
+		a_wait_is_in_one_stretch_of_a_capture,
 		names_outlive_a_kill,
 		an_epoch_that_waited_is_found_after_a_kill_too,
 		a_crash_log_cut_or_flipped_anywhere_gives_what_is_whole,

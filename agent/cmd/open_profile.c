@@ -156,6 +156,8 @@ static int add_stacks(struct profiles *profiles, const struct stacks *s)
 				    stacks_cut(s, middle_us, s->to_us)};
 
 	r = halves[0] && halves[1] ? 0 : -ENOMEM;
+	if (r == 0)
+		stacks_leave_to_next(halves[0], middle_us);
 	for (size_t i = 0; i < 2; i++) {
 		if (r == 0)
 			r = add_stacks(profiles, halves[i]);

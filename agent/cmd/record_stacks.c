@@ -39,14 +39,15 @@ static int read_all(struct client_stream *stream, uint8_t **ret, size_t *len)
 	return r;
 }
 
-static int ask_agent(const struct record_stacks *s, int64_t to_us, uint8_t **ret, size_t *len)
+static int ask_agent(const struct record_stacks *s, int64_t to_us, bool goes_on, uint8_t **ret,
+		     size_t *len)
 {
 	struct client_stream *stream;
 	char target[160], err[512];
 
 	snprintf(target, sizeof(target),
-		 "/api/v1/profile?format=strobe&from_us=%" PRId64 "&to_us=%" PRId64, s->next_us,
-		 to_us);
+		 "/api/v1/profile?format=strobe&from_us=%" PRId64 "&to_us=%" PRId64 "%s",
+		 s->next_us, to_us, goes_on ? "&goes_on=1" : "");
 	int r = client_stream_open(&stream, s->client, target, err, sizeof(err));
 
 	if (r < 0) {
@@ -67,8 +68,10 @@ int record_stacks_step(struct record_stacks *s, int64_t to_us, bool last, struct
 			to_us - s->next_us > stretch_max_us ? s->next_us + stretch_max_us : to_us;
 		uint8_t *data = NULL;
 		size_t len = 0;
-		int e = s->client ? ask_agent(s, end_us, &data, &len)
-				  : range_epoch(s->profiles, s->next_us, &end_us, &data, &len);
+		bool goes_on = !last || end_us < to_us;
+		int e = s->client ? ask_agent(s, end_us, goes_on, &data, &len)
+				  : range_epoch(s->profiles, s->next_us, &end_us, goes_on, &data,
+						&len);
 
 		if (e == 0)
 			r = capture_out_section(out, CAPTURE_PROFILE, data, len);

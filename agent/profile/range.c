@@ -39,26 +39,30 @@ int range_stacks(struct profiles *p, int64_t from_us, int64_t to_us, struct stac
 	return r;
 }
 
-static int encode_range(struct profiles *p, int64_t from_us, int64_t to_us, uint8_t **ret,
-			size_t *len)
+static int encode_range(struct profiles *p, int64_t from_us, int64_t to_us, bool goes_on,
+			uint8_t **ret, size_t *len)
 {
 	struct stacks *s;
 	int r = range_stacks(p, from_us, to_us, &s);
 
 	if (r < 0)
 		return r;
+	if (goes_on)
+		stacks_leave_to_next(s, to_us);
 	r = epoch_encode(s, ret, len);
 	stacks_free(s);
 	return r;
 }
 
-int range_epoch(struct profiles *p, int64_t from_us, int64_t *to_us, uint8_t **ret, size_t *len)
+int range_epoch(struct profiles *p, int64_t from_us, int64_t *to_us, bool goes_on, uint8_t **ret,
+		size_t *len)
 {
 	const int64_t least_us = 1000000;
 	int64_t end_us = *to_us;
 	int r;
 
-	while ((r = encode_range(p, from_us, end_us, ret, len)) == -EMSGSIZE &&
+	while ((r = encode_range(p, from_us, end_us, goes_on || end_us < *to_us, ret, len)) ==
+		       -EMSGSIZE &&
 	       end_us - from_us > least_us)
 		end_us = from_us + (end_us - from_us) / 2;
 	if (r == 0)

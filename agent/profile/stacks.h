@@ -150,8 +150,11 @@ const char *stacks_frame_name(const struct stacks *, uint32_t frame, char *buf, 
 /* Last component of its module's path: "libc.so.6"; "" of the unknown one. */
 const char *stacks_frame_module(const struct stacks *, uint32_t frame);
 
-/* A copy with only what [from_us, to_us) has, indices made anew. NULL: no memory. */
+/* A copy with only what [from_us, to_us) has, indices made anew; a stretch off the CPU that reaches into it is whole.
+ * NULL: no memory. */
 struct stacks *stacks_cut(const struct stacks *, int64_t from_us, int64_t to_us);
+/* Takes out the stretches off the CPU that end at to_us or later: of a cut that another one follows, which has them. */
+void stacks_leave_to_next(struct stacks *, int64_t to_us);
 /* Adds all of `from` to `to`, interned there, times as they are. 0 or -ENOMEM. */
 int stacks_merge(struct stacks *to, const struct stacks *from);
 

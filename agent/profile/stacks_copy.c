@@ -180,6 +180,16 @@ struct stacks *stacks_cut(const struct stacks *from, int64_t from_us, int64_t to
 	return to;
 }
 
+void stacks_leave_to_next(struct stacks *s, int64_t to_us)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n_samples; i++)
+		if (s->samples[i].kind != STACKS_OFF || s->samples[i].at_us < to_us)
+			s->samples[n++] = s->samples[i];
+	s->n_samples = n;
+}
+
 int stacks_merge(struct stacks *to, const struct stacks *from)
 {
 	struct copy c = {.from = from, .to = to, .from_us = INT64_MIN, .to_us = INT64_MAX};

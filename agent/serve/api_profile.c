@@ -97,6 +97,7 @@ static bool take_filter(struct profile_call *c, const char *name, const char *v,
 static bool take_view(struct profile_call *c, const char *name, const char *v, struct ends *ends,
 		      bool *known)
 {
+	static const char *const switches[] = {"0", "1", NULL};
 	static const char *const bys[] = {"none", "process", "thread", NULL};
 	static const char *const names[] = {"from", "to", "baseline_from", "baseline_to"},
 				 *const us_names[] = {"from_us", "to_us"};
@@ -111,6 +112,12 @@ static bool take_view(struct profile_call *c, const char *name, const char *v, s
 	for (int i = 0; i < 2; i++)
 		if (strcmp(name, us_names[i]) == 0)
 			return ends->has_us[i] = parse_us(v, &ends->us[i]);
+	if (strcmp(name, "goes_on") == 0) {
+		bool right = take_word(v, switches, &k);
+
+		c->goes_on = right && k;
+		return right;
+	}
 	if (strcmp(name, "format") == 0) {
 		int format = profile_format(v);
 

@@ -100,9 +100,11 @@ static int run_stacks_job(struct job *job)
 
 	if (at_us >= s->to_us)
 		return 0;
-	if ((uint64_t)s->to_us - (uint64_t)at_us > (uint64_t)stacks_stretch_us)
+	bool goes_on = (uint64_t)s->to_us - (uint64_t)at_us > (uint64_t)stacks_stretch_us;
+
+	if (goes_on)
 		s->to_us = at_us + stacks_stretch_us;
-	int r = range_epoch(s->profiles, at_us, &s->to_us, &data, &len);
+	int r = range_epoch(s->profiles, at_us, &s->to_us, goes_on, &data, &len);
 
 	if (r == -ENODATA || r == -EMSGSIZE) /* a stretch without them */
 		return 0;

@@ -45,6 +45,7 @@ struct profile_call {
 	bool threads;
 	/* PROFILE_OF_EXPORT */
 	enum profile_format format;
+	bool goes_on; /* the caller asks for what follows next: see range_epoch */
 	struct profile_about about;
 	char host[65], title[128];
 	char error[128]; /* a sentence for a job->r of -EINVAL */

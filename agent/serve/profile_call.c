@@ -293,6 +293,8 @@ static int export_stacks(struct job *job, const struct profile_out *out)
 	struct stacks *s = NULL;
 	int r = c->profiles ? range_stacks(c->profiles, range.from_us, range.to_us, &s) : -ENODATA;
 
+	if (r == 0 && c->goes_on)
+		stacks_leave_to_next(s, range.to_us);
 	if (r == 0)
 		r = export_samples(c->format, s, &c->filter, range.from_us, range.to_us, &c->about,
 				   out);
