@@ -84,7 +84,8 @@ START_TEST(modules_and_bpf_programs)
 	      0xffffffffc0320000);
 	check(0xffffffffc0201000, "ftrace_trampoline", "__builtin__ftrace", 0xffffffffc0201000);
 	/* The last one of a module does not reach to the next module, nor the last of all to the end. */
-	check(0xffffffffc030ff00, "nft_do_chain_inet", "nf_tables", 0xffffffffc0300400);
+	check(0xffffffffc0301400, "nft_do_chain_inet", "nf_tables", 0xffffffffc0300400);
+	check(0xffffffffc0301401, NULL, NULL, 0xffffffffc0301401);
 	check(0xffffffffc0230000, NULL, NULL, 0xffffffffc0230000);
 	check(0xffffffffd0000000, NULL, NULL, 0xffffffffd0000000);
 }

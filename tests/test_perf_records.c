@@ -107,9 +107,22 @@ START_TEST(side_band_is_read)
 	ck_assert_int_eq(record_read(m.data, m.len, &r), 0);
 	ck_assert_uint_eq(r.lost, 33);
 
+	made_begin(&m);
+	made_u64(&m, 0xffffffffc0001000);
+	made_pair(&m, 0x80,
+		  PERF_RECORD_KSYMBOL_TYPE_BPF | PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER << 16);
+	made_text(&m, "bpf_prog_12_x");
+	made_ids(&m, 10, 11, 9003, 0, 78);
 	made_end(&m, PERF_RECORD_KSYMBOL, 0);
+	ck_assert_int_eq(record_read(m.data, m.len, &r), 0);
+	ck_assert_uint_eq(r.ksymbol.addr, 0xffffffffc0001000);
+	ck_assert_uint_eq(r.ksymbol.len, 0x80);
+	ck_assert(r.ksymbol.gone);
+	ck_assert_str_eq(r.ksymbol.name, "bpf_prog_12_x");
+
+	made_end(&m, PERF_RECORD_NAMESPACES, 0);
 	ck_assert_int_eq(record_read(m.data, m.len, &r), -ENOTSUP);
-	ck_assert_uint_eq(r.time_ns, 9002);
+	ck_assert_uint_eq(r.time_ns, 9003);
 }
 END_TEST
 

@@ -322,6 +322,50 @@ START_TEST(samples_lie_within_their_epochs)
 }
 END_TEST
 
+/* Names of that program that are known, of those that were told of; *gone: of how many that they went. */
+static unsigned count_programs(const struct lab *l, const char *name, unsigned *gone)
+{
+	unsigned n = 0;
+
+	*gone = 0;
+	for (size_t i = 0; i < l->p->n_ksyms; i++) {
+		const struct profiler_ksym *k = &l->p->ksyms[i];
+
+		*gone += k->end && !k->name[0];
+		n += strstr(k->name, name) && profiler_ksyms_find(l->p, k->start + 1) == k;
+	}
+	return n;
+}
+
+/* An eBPF program that is loaded later is called by its own name, and by none once it is gone. */
+START_TEST(programs_in_the_kernel_come_and_go)
+{
+	for (int unload = 0; unload < 2; unload++) {
+		struct offcpu_ebpf *e;
+		char err[128];
+		unsigned gone;
+		struct lab l;
+
+		ck_assert_int_eq(lab_open(&l, 49, false), 0);
+		int r = offcpu_ebpf_open(&e, &l.host, 1000, false, err, sizeof(err));
+
+		lab_sleep(0.2);
+		if (r == 0 && unload) {
+			offcpu_ebpf_close(e);
+			lab_sleep(1); /* the kernel frees it a little later */
+		}
+		lab_stop(&l);
+		if (r == 0) {
+			ck_assert_uint_eq(count_programs(&l, "offcpu_switch", &gone), !unload);
+			ck_assert_uint_ge(gone, unload ? 2 : 0);
+		}
+		if (r == 0 && !unload)
+			offcpu_ebpf_close(e);
+		lab_close(&l);
+	}
+}
+END_TEST
+
 /* ---- without rights: in a process that is nobody ---- */
 
 static void become_nobody(void)
@@ -471,6 +515,7 @@ int main(void)
 		tcase_add_test(t, exited_processes_have_names);
 		tcase_add_test(t, bursts_come_and_go);
 		tcase_add_test(t, samples_lie_within_their_epochs);
+		tcase_add_test(t, programs_in_the_kernel_come_and_go);
 	}
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

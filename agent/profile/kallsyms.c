@@ -19,7 +19,9 @@ enum {
 	NAMES_MAX = 256 << 20,
 	MODULES_MAX = 4096,
 	MODULE_NAME_MAX = 64,
-	LAST_MAX = 64 << 10 /* the last function of the kernel or of a module is no longer */
+	/* The last function of the kernel or of a module is no longer: behind it is a page that is not mapped, and then
+	 * perhaps a module that was loaded later. */
+	LAST_MAX = 4 << 10
 };
 #define WINDOW UINT64_C(0x80000000)
 

@@ -26,6 +26,16 @@ enum {
 
 /* ---- life ---- */
 
+void profiler_say(struct profiler *p, const char *sentence)
+{
+	char *reason = p->state.reason;
+	size_t len = strlen(reason), size = sizeof(p->state.reason);
+
+	if (!sentence[0] || strstr(reason, sentence))
+		return;
+	snprintf(reason + len, size - len, "%s%s", len ? "; " : "", sentence);
+}
+
 static int open_helpers(struct profiler *p)
 {
 	const struct profiler_config *c = &p->config;
@@ -187,6 +197,7 @@ void profiler_close(struct profiler *p)
 	free(p->kernel_frames);
 	free(p->user_frames);
 	free(p->stacks_cached);
+	free(p->ksyms);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }

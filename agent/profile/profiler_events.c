@@ -31,7 +31,7 @@ void profiler_attr_side(struct perf_event_attr *ret)
 	ret->read_format = PERF_FORMAT_TOTAL_TIME_ENABLED;
 	ret->exclude_kernel = 1; /* it has no samples; without this it needs more rights */
 	ret->exclude_hv = 1;
-	ret->mmap = ret->mmap2 = ret->comm = ret->comm_exec = ret->task = 1;
+	ret->mmap = ret->mmap2 = ret->comm = ret->comm_exec = ret->task = ret->ksymbol = 1;
 }
 
 void profiler_attr_tick(const struct profiler *p, struct perf_event_attr *ret)
@@ -100,6 +100,10 @@ int profiler_event_open(struct profiler *p, struct perf_event_attr *attr, int32_
 	struct profiler_id id = {.kind = (uint8_t)kind, .hz = p->hz};
 	_cleanup_close_ int fd = profiler_perf_open(attr, pid, cpu);
 
+	if (fd == -EINVAL && attr->ksymbol) { /* before Linux 5.1 */
+		attr->ksymbol = 0;
+		fd = profiler_perf_open(attr, pid, cpu);
+	}
 	if (fd < 0)
 		return fd;
 	if (into >= 0 && ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, into) < 0)
@@ -125,16 +129,6 @@ static int read_number(const struct host *host, const char *path, int *ret)
 	buf[n] = 0;
 	*ret = atoi(buf);
 	return 0;
-}
-
-void profiler_say(struct profiler *p, const char *sentence)
-{
-	char *reason = p->state.reason;
-	size_t len = strlen(reason), size = sizeof(p->state.reason);
-
-	if (!sentence[0] || strstr(reason, sentence))
-		return;
-	snprintf(reason + len, size - len, "%s%s", len ? "; " : "", sentence);
 }
 
 /* Opens a tick of this tier and closes it again. */
@@ -302,7 +296,7 @@ static int cpu_open(struct profiler *p, struct profiler_cpu *c)
 
 	profiler_attr_side(&attr);
 	if (p->tier == TIER_OWN)
-		attr.mmap = attr.mmap2 = attr.comm = attr.comm_exec = attr.task = 0;
+		attr.mmap = attr.mmap2 = attr.comm = attr.comm_exec = attr.task = attr.ksymbol = 0;
 	c->side =
 		profiler_event_open(p, &attr, p->tier == TIER_OWN ? 0 : -1, c->cpu, -1, EVENT_SIDE);
 	if (c->side < 0)

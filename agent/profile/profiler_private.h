@@ -46,6 +46,7 @@ enum {
 	PROFILER_FRAMES_CACHED = 4096, /* of the kernel, and of users */
 	PROFILER_STACKS_CACHED = 4096,
 	PROFILER_PATHS = 8,
+	PROFILER_KSYMS_MAX = 512,
 	PROFILER_JIT_ROUNDS = 5, /* how long one with code that was made at run time is believed */
 };
 
@@ -151,6 +152,8 @@ struct profiler {
 	struct kernel_symbols *kernel;
 	struct namer *namer;
 	struct profiler_jits *jits;
+	struct profiler_ksym *ksyms; /* PROFILER_KSYMS_MAX; NULL: none yet */
+	size_t n_ksyms, next_ksym;
 
 	struct stacks *stacks; /* while a round adds to it */
 	const struct stacks *last_stacks;
@@ -258,6 +261,14 @@ void profiler_off_wait(struct profiler *, const struct record *, const struct pr
 void profiler_off_counts(struct profiler *, int64_t now_us);
 /* The end of a round, before the rings move on: stacks of those that have not come back yet are unwound. */
 void profiler_off_settle(struct profiler *);
+
+/* profiler_ksym.c: code that was put into the kernel, or taken out, since its symbols were read: eBPF programs. */
+struct profiler_ksym {
+	uint64_t start, end;
+	char name[64]; /* "": it is gone */
+};
+void profiler_ksyms_add(struct profiler *, const struct record *);
+const struct profiler_ksym *profiler_ksyms_find(const struct profiler *, uint64_t ip); /* or NULL */
 
 /* profiler_jit.c: perf maps. */
 int profiler_jits_open(struct profiler_jits **ret, const struct host *, uint64_t memory_bytes);

@@ -188,6 +188,9 @@ static void take(struct profiler *p, const struct profiler_ring *ring, const str
 	case PERF_RECORD_EXIT:
 		take_exit(p, r);
 		break;
+	case PERF_RECORD_KSYMBOL:
+		profiler_ksyms_add(p, r);
+		break;
 	case PERF_RECORD_LOST:
 	case PERF_RECORD_LOST_SAMPLES:
 		take_lost(p, ring, r);

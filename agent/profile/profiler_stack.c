@@ -40,15 +40,26 @@ static uint32_t kernel_module(struct profiler *p, const char *name)
 const struct profiler_frame *profiler_kernel_frame(struct profiler *p, uint64_t ip)
 {
 	struct profiler_frame *f = cached(p->kernel_frames, ip, NULL);
+	const struct profiler_ksym *later;
 	const char *module = NULL, *name;
 	struct stacks_frame sf;
 
 	if (f->epoch == p->epoch && f->addr == ip)
 		return f;
-	name = p->kernel ? kernel_name(p->kernel, ip, &module) : NULL;
-	sf = (struct stacks_frame){.addr = p->kernel ? kernel_function(p->kernel, ip) : ip,
-				   .module = kernel_module(p, name ? module : NULL),
-				   .type = STACKS_KERNEL};
+	later = profiler_ksyms_find(p, ip);
+	name = later && later->name[0] ? later->name
+	       : !later && p->kernel   ? kernel_name(p->kernel, ip, &module)
+				       : NULL;
+	sf = (struct stacks_frame){.addr = p->kernel && !later ? kernel_function(p->kernel, ip)
+					   : name	       ? later->start
+							       : ip,
+				   .module = kernel_module(p, !name   ? NULL
+							      : later ? "bpf"
+								      : module),
+				   .type = STACKS_KERNEL,
+				   .missed = later && !name};
+	if (later && name)
+		sf.name = stacks_string(p->stacks, name, strlen(name));
 	*f = (struct profiler_frame){
 		.addr = ip,
 		.epoch = p->epoch,

@@ -129,6 +129,7 @@ int record_read(const void *data, size_t len, struct record *ret)
 	struct perf_event_header h;
 	struct record rec = {0};
 	struct reader r;
+	uint32_t flags;
 
 	if (read_header(data, len, &h) < 0)
 		return -EBADMSG;
@@ -159,6 +160,12 @@ int record_read(const void *data, size_t len, struct record *ret)
 		break;
 	case PERF_RECORD_LOST_SAMPLES:
 		rec.lost = get_u64(&r);
+		break;
+	case PERF_RECORD_KSYMBOL:
+		rec.ksymbol.addr = get_u64(&r);
+		get_pair(&r, &rec.ksymbol.len, &flags);
+		rec.ksymbol.gone = flags >> 16 & PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER;
+		rec.ksymbol.name = get_text(&r);
 		break;
 	case PERF_RECORD_SWITCH_CPU_WIDE:
 		get_pair(&r, &rec.other.pid, &rec.other.tid);

@@ -49,6 +49,12 @@ struct record {
 		struct {
 			uint32_t pid, tid; /* switch: the other one; 0 of a task's own event */
 		} other;
+		struct {
+			uint64_t addr;
+			uint32_t len;
+			bool gone; /* it was unloaded */
+			const char *name;
+		} ksymbol; /* KSYMBOL: code that was put into the kernel */
 	};
 };
 
