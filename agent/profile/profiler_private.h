@@ -18,7 +18,7 @@
 
 enum {
 	PROFILER_POLL_US = 50000,	/* or as soon as a ring is half full: the kernel says so */
-	PROFILER_CALM_POLL_US = 100000, /* when no ring was PROFILER_CALM_PERCENT full */
+	PROFILER_CALM_POLL_US = 250000, /* when no ring was PROFILER_CALM_PERCENT full */
 	PROFILER_BURST_POLL_US = 10000, /* above PROFILER_DUMP_HZ_MAX */
 	PROFILER_SETTLE_NS =
 		1000000, /* younger records wait: others of that time may still be on their way */
@@ -26,8 +26,8 @@ enum {
 	PROFILER_RING_MIN_BYTES = 32 << 10,
 	PROFILER_OFF_RING_BYTES = 2 << 20, /* of switches, as long as all take no more than: */
 	PROFILER_OFF_RINGS_BYTES = 16 << 20,
-	PROFILER_HURRY_PERCENT = 40, /* the next round comes sooner when a ring was that full */
-	PROFILER_CALM_PERCENT = 15,
+	PROFILER_HURRY_PERCENT = 60, /* the next round comes sooner when a ring was that full */
+	PROFILER_CALM_PERCENT = 48,
 	PROFILER_DUMP_BYTES = 8192,
 	PROFILER_OFF_DUMP_BYTES = 4096,
 	PROFILER_OFF_PENDING_MAX =
