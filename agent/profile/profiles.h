@@ -73,6 +73,9 @@ int profiles_each(struct profiles *, int64_t from_us, int64_t to_us,
 int profiles_each_off(struct profiles *, int64_t from_us, int64_t to_us,
 		      int (*each)(void *arg, const struct stacks *), void *arg);
 
+/* Whether the newest stacks were asked for lately, so that they should come soon. Any thread. */
+bool profiles_are_watched(struct profiles *, int64_t now_us);
+
 struct profiles_stats {
 	int64_t oldest_us;		   /* INT64_MAX: nothing is held */
 	uint64_t memory_bytes, disk_bytes; /* held */

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "profile/profiles_internal.h"
+
+enum { LIVE_US = 5000000, WATCHED_US = 10000000 };
 
 /* One reader's way from the oldest to the newest. */
 struct reader {
@@ -114,6 +117,8 @@ static int read_all(struct reader *r)
 	uint64_t open;
 	int e = 0;
 
+	if (r->to_us > (int64_t)clock_mono_us() - LIVE_US)
+		atomic_store(&p->watched_us, (int64_t)clock_mono_us());
 	pthread_mutex_lock(&p->read_lock);
 	pthread_mutex_lock(&p->lock);
 	shelf_place_boots(p);
@@ -149,4 +154,11 @@ int profiles_each_off(struct profiles *p, int64_t from_us, int64_t to_us,
 
 	r.reach = true;
 	return read_all(&r);
+}
+
+bool profiles_are_watched(struct profiles *p, int64_t now_us)
+{
+	int64_t us = atomic_load(&p->watched_us);
+
+	return us && now_us - us < WATCHED_US;
 }

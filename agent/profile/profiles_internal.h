@@ -128,7 +128,8 @@ struct profiles {
 	uint64_t open_bytes, pending_bytes, dropped;
 	int error;
 
-	pthread_mutex_t read_lock; /* one profiles_each() at a time */
+	pthread_mutex_t read_lock;  /* one profiles_each() at a time */
+	_Atomic int64_t watched_us; /* when the newest was asked for last; 0: never */
 };
 
 static inline uint64_t quarter(const struct profiles *p)

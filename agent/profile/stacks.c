@@ -186,6 +186,22 @@ static uint64_t hash_entry(const struct stacks *s, enum stacks_array a, uint32_t
 
 /* ---- tables ---- */
 
+static inline void set_slot(const struct stacks_table *t, uint32_t at, uint64_t hash, uint32_t i)
+{
+	t->slots[at] = (i + 1) | ((uint32_t)(hash >> 32) & ~t->index);
+}
+
+/* The next entry from *at on that may have that hash, its index + 1; 0: none, *at is where it goes. */
+static inline uint32_t find_slot(const struct stacks_table *t, uint32_t *at, uint64_t hash)
+{
+	uint32_t slot, tag = (uint32_t)(hash >> 32);
+
+	for (; (slot = t->slots[*at]); *at = (*at + 1) & t->mask)
+		if (!((slot ^ tag) & ~t->index))
+			return slot & t->index;
+	return 0;
+}
+
 static int table_build(struct stacks *s, enum stacks_array a, uint32_t n, uint64_t size)
 {
 	struct stacks_table *t = &stacks_private(s)->tables[a];
@@ -193,16 +209,16 @@ static int table_build(struct stacks *s, enum stacks_array a, uint32_t n, uint64
 
 	if (!slots)
 		return fail(s);
+	free(t->slots);
+	*t = (struct stacks_table){slots, mask, size <= 1 << 24 ? (1 << 24) - 1 : UINT32_MAX};
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = (uint32_t)hash_entry(s, a, i) & mask;
+		uint64_t hash = hash_entry(s, a, i);
+		uint32_t at = (uint32_t)hash & mask;
 
 		while (slots[at])
 			at = (at + 1) & mask;
-		slots[at] = i + 1;
+		set_slot(t, at, hash, i);
 	}
-	free(t->slots);
-	t->slots = slots;
-	t->mask = mask;
 	return 0;
 }
 
@@ -312,12 +328,14 @@ uint32_t stacks_string(struct stacks *s, const char *text, size_t len)
 	struct stacks_private *p = stacks_private(s);
 	const struct stacks_table *t = &p->tables[ARRAY_STRINGS];
 	uint32_t own = UINT32_MAX, at, i;
+	uint64_t hash;
 
 	len = strnlen(text, len);
 	if (table_ready(s, ARRAY_STRINGS, s->n_strings) < 0)
 		return 0;
-	at = (uint32_t)hash_text(p->seed, text, len) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask) {
+	hash = hash_text(p->seed, text, len);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash));
+	     at = (at + 1) & t->mask) {
 		const char *held = stacks_text(s, i - 1);
 
 		if (strncmp(held, text, len) == 0 && !held[len])
@@ -334,7 +352,7 @@ uint32_t stacks_string(struct stacks *s, const char *text, size_t len)
 	*((char *)(uintptr_t)s->text + p->n_text + len) = 0;
 	s->strings[s->n_strings] = p->n_text;
 	p->n_text += (uint32_t)len + 1;
-	t->slots[at] = s->n_strings + 1;
+	set_slot(t, at, hash, s->n_strings);
 	return s->n_strings++;
 }
 
@@ -342,17 +360,18 @@ uint32_t stacks_module(struct stacks *s, const char *name, const char *build_id)
 {
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_MODULES];
 	struct stacks_module m;
+	uint64_t hash;
 	uint32_t at, i;
 
 	m.name = stacks_string(s, name, strlen(name));
 	m.build_id = build_id ? stacks_string(s, build_id, strlen(build_id)) : 0;
 	if (stacks_failed(s) || table_ready(s, ARRAY_MODULES, s->n_modules) < 0)
 		return 0;
-	at = (uint32_t)hash_module(stacks_private(s)->seed, &m) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask)
+	hash = hash_module(stacks_private(s)->seed, &m);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash)); at = (at + 1) & t->mask)
 		if (s->modules[i - 1].name == m.name && s->modules[i - 1].build_id == m.build_id)
 			return i - 1;
-	t->slots[at] = s->n_modules + 1;
+	set_slot(t, at, hash, s->n_modules);
 	s->modules[s->n_modules] = m;
 	return s->n_modules++;
 }
@@ -369,6 +388,7 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 {
 	const struct stacks_frame f = *frame; /* it may be one of these, which move */
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_FRAMES];
+	uint64_t hash;
 	uint32_t at, i;
 
 	if (!f.addr && !f.name && !f.module)
@@ -376,8 +396,9 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 	if (f.module >= s->n_modules || f.name >= s->n_strings || f.type > STACKS_TYPES ||
 	    table_ready(s, ARRAY_FRAMES, s->n_frames) < 0)
 		return 0;
-	at = (uint32_t)hash_frame(stacks_private(s)->seed, &f) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask) {
+	hash = hash_frame(stacks_private(s)->seed, &f);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash));
+	     at = (at + 1) & t->mask) {
 		struct stacks_frame *held = &s->frames[i - 1];
 
 		if (!same_frame(held, &f))
@@ -388,7 +409,7 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 		}
 		return i - 1;
 	}
-	t->slots[at] = s->n_frames + 1;
+	set_slot(t, at, hash, s->n_frames);
 	s->frames[s->n_frames] = f;
 	return s->n_frames++;
 }
@@ -396,19 +417,21 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 uint32_t stacks_node(struct stacks *s, uint32_t parent, uint32_t frame)
 {
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_NODES];
+	uint64_t hash;
 	uint32_t at, i;
 
 	if (parent >= s->n_nodes || frame >= s->n_frames ||
 	    table_ready(s, ARRAY_NODES, s->n_nodes) < 0)
 		return 0;
-	at = (uint32_t)hash_node(stacks_private(s)->seed, parent, frame) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask) {
+	hash = hash_node(stacks_private(s)->seed, parent, frame);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash));
+	     at = (at + 1) & t->mask) {
 		const struct stacks_node *held = &s->nodes[i - 1];
 
 		if (held->parent == parent && held->frame == frame && i > 1)
 			return i - 1;
 	}
-	t->slots[at] = s->n_nodes + 1;
+	set_slot(t, at, hash, s->n_nodes);
 	s->nodes[s->n_nodes] = (struct stacks_node){.parent = parent, .frame = frame};
 	return s->n_nodes++;
 }
@@ -433,16 +456,17 @@ uint32_t stacks_task(struct stacks *s, const struct stacks_task *from)
 {
 	const struct stacks_task task = *from;
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_TASKS];
+	uint64_t hash;
 	uint32_t at, i;
 
 	if (task.comm >= s->n_strings || task.process >= s->n_strings ||
 	    task.cgroup >= s->n_strings || table_ready(s, ARRAY_TASKS, s->n_tasks) < 0)
 		return 0;
-	at = (uint32_t)hash_task(stacks_private(s)->seed, &task) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask)
+	hash = hash_task(stacks_private(s)->seed, &task);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash)); at = (at + 1) & t->mask)
 		if (memcmp(&s->tasks[i - 1], &task, sizeof(task)) == 0)
 			return i - 1;
-	t->slots[at] = s->n_tasks + 1;
+	set_slot(t, at, hash, s->n_tasks);
 	s->tasks[s->n_tasks] = task;
 	return s->n_tasks++;
 }

@@ -20,11 +20,13 @@ enum stacks_array {
 	N_ARRAYS
 };
 
-/* Open addressing, linear probing: index + 1 of an entry, 0 where there is none. At most three
- * quarters full. Built when the first entry is looked for. */
+/* Open addressing, linear probing: index + 1 of an entry, 0 where there is none; the bits above those that an index of
+ * this table can have are of the entry's hash, so that hardly any other entry is looked at. At most three quarters
+ * full. Built when the first entry is looked for. */
 struct stacks_table {
 	uint32_t *slots;
-	uint32_t mask; /* 0: not built */
+	uint32_t mask;	/* 0: not built */
+	uint32_t index; /* the bits of an index */
 };
 
 struct stacks_private {

@@ -479,18 +479,29 @@ static const struct cfi_rule *row_rule(const struct unwind_table *t, const struc
 	return rule ? &t->rules[rule] : NULL;
 }
 
-const struct cfi_rule *unwind_table_find(const struct unwind_table *t, uint64_t vaddr, bool returns)
+const struct cfi_rule *unwind_table_look(const struct unwind_table *t, uint64_t vaddr, bool returns,
+					 const struct unwind_row **ret_row)
 {
 	const struct unwind_row *row = unwind_table_row(t, vaddr);
+	const struct unwind_row *before = row && row > t->rows ? row - 1 : NULL;
 	const struct cfi_rule *rule = row_rule(t, row);
 	uint64_t rel = vaddr - t->base;
+	/* Not where the row is of an earlier page. */
+	bool starts = row && row->low == (uint16_t)rel &&
+		      (uint32_t)(row - t->rows) >= t->pages[rel >> PAGE_SHIFT];
 
+	*ret_row = returns && starts ? before : row;
 	/* The call is before the address that it returns to; but a handler's caller did not call. */
-	if (!returns || !row || row->low != (uint16_t)rel || (rule && rule->signal))
+	if (!returns || !starts || (rule && rule->signal))
 		return rule;
-	if ((uint32_t)(row - t->rows) < t->pages[rel >> PAGE_SHIFT])
-		return rule; /* of an earlier page: not at the address itself */
-	return row > t->rows ? row_rule(t, row - 1) : NULL;
+	return row_rule(t, before);
+}
+
+const struct cfi_rule *unwind_table_find(const struct unwind_table *t, uint64_t vaddr, bool returns)
+{
+	const struct unwind_row *row;
+
+	return unwind_table_look(t, vaddr, returns, &row);
 }
 
 /* Which page a row is on: the last one whose first row is not behind it. */
@@ -509,13 +520,18 @@ static uint64_t page_of(const struct unwind_table *t, uint32_t row)
 	return low;
 }
 
+uint64_t unwind_table_start(const struct unwind_table *t, const struct unwind_row *row)
+{
+	if (!row || row->rule == 0)
+		return 0;
+	while (row > t->rows && !(row->rule & UNWIND_ROW_START))
+		row--;
+	return t->base + (page_of(t, (uint32_t)(row - t->rows)) << PAGE_SHIFT) + row->low;
+}
+
 uint64_t unwind_table_function(const struct unwind_table *t, uint64_t vaddr)
 {
 	const struct unwind_row *row = unwind_table_row(t, vaddr);
 
-	if (!row || row->rule == 0)
-		return vaddr;
-	while (row > t->rows && !(row->rule & UNWIND_ROW_START))
-		row--;
-	return t->base + (page_of(t, (uint32_t)(row - t->rows)) << PAGE_SHIFT) + row->low;
+	return row && row->rule ? unwind_table_start(t, row) : vaddr;
 }
