@@ -13,14 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	TABLES_MAX = 4096,
-	HELD_MAX = 256,
-	TEXT_MAX = 5 << 10,
-	TRIES = 3,
-	MAP_RETRY_US = 5000000,
-	MAP_TRIES = 8
-};
+enum { TABLES_MAX = 4096, HELD_MAX = 256, TEXT_MAX = 5 << 10, TRIES = 3, NS_PID_US = 5000000 };
 
 enum module_kind module_kind_of(const char *path, uint32_t *pid)
 {
@@ -260,20 +253,20 @@ void tables_open_map(struct namer_tables *ts, struct namer_table *t, uint32_t pi
 {
 	struct perf_map *map = NULL;
 	uint64_t now_us = clock_mono_us();
-	int r = t->map ? perf_map_refresh(t->map) : -ENOENT;
+	int fresh = t->map ? perf_map_refresh(t->map) : -ENOENT, r = fresh;
 
-	/* Browsers and the like never have one, and it takes several files of /proc to find that out. */
-	if (r < 0 && t->no_map_n >= MAP_TRIES && now_us - t->no_map_us < MAP_RETRY_US)
-		return;
 	/* Another process by that number, or the same one whose map has come. What was read of one that has ended stays. */
-	if (r < 0) {
+	if (r < 0 && now_us - t->ns_pid_us > NS_PID_US) {
+		t->ns_pid = 0;
+		t->ns_pid_us = now_us;
+	}
+	if (r < 0)
+		r = perf_map_look(ts->c.host, pid, &t->ns_pid); /* browsers never have one */
+	if (fresh < 0 && r == 0)
 		r = perf_map_open(&map, ts->c.host, pid);
-		t->no_map_us = now_us;
-		t->no_map_n = r < 0 ? t->no_map_n + 1 : 0;
-		if (r == 0) {
-			perf_map_close(t->map);
-			t->map = map;
-		}
+	if (map) {
+		perf_map_close(t->map);
+		t->map = map;
 	}
 	free(t->missing);
 	if (t->map)

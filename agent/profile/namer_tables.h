@@ -12,8 +12,8 @@ struct namer_table {
 	struct symtab *symtab; /* one of these two, or none */
 	struct perf_map *map;
 	bool wanted;	    /* for namer_step() to open */
-	uint64_t no_map_us; /* when there was no perf map, */
-	unsigned no_map_n;  /* and how often in a row */
+	uint64_t ns_pid_us; /* when there was no perf map and this was made out: */
+	uint32_t ns_pid;    /* see perf_map_look() */
 	uint64_t
 		failed_us; /* when there was nothing in it to find; 0: there is, or it is not known */
 	uint8_t n_failed; /* in a row */

@@ -49,7 +49,7 @@ static int open_helpers(struct profiler *p)
 	r = namer_open(&p->namer, &nc);
 	if (r < 0)
 		return r;
-	r = profiler_jits_open(&p->jits, c->host);
+	r = profiler_jits_open(&p->jits, c->host, p->modules);
 	return r < 0 ? r : tasks_open(&p->tasks, c->host, PROFILER_TASKS_MAX);
 }
 

@@ -241,7 +241,7 @@ void profiler_off_switch(struct profiler *, const struct record *);
 void profiler_off_settle(struct profiler *);
 
 /* profiler_jit.c: perf maps. */
-int profiler_jits_open(struct profiler_jits **ret, const struct host *);
+int profiler_jits_open(struct profiler_jits **ret, const struct host *, struct modules *);
 void profiler_jits_close(struct profiler_jits *);
 /* Profiler's thread: name and start of the function at addr, if its map is there; asks for it if not. False: not
  * known (yet). */

@@ -3,8 +3,6 @@
 #include "profile/stacks.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,8 +10,6 @@
 #include "profile/stacks_internal.h"
 
 enum { SMALL = 1 << 15 };
-
-static const char UNKNOWN_FRAME[] = "[unknown]";
 
 /* ---- arrays ---- */
 
@@ -249,7 +245,7 @@ static int put_zeroth(struct stacks *s)
 	s->tasks[0] = (struct stacks_task){0};
 	stacks_string(s, "", 0);
 	s->frames[0] = (struct stacks_frame){
-		.name = stacks_string(s, UNKNOWN_FRAME, sizeof(UNKNOWN_FRAME) - 1)};
+		.name = stacks_string(s, STACKS_UNKNOWN_FRAME, sizeof(STACKS_UNKNOWN_FRAME) - 1)};
 	s->n_modules = s->n_frames = s->n_nodes = s->n_tasks = 1;
 	for (unsigned a = ARRAY_MODULES; a < ARRAY_SAMPLES; a++)
 		if (table_build(s, a, 1, 64) < 0)
@@ -490,27 +486,4 @@ int stacks_note(struct stacks *s, const struct stacks_note *note)
 		return -ENOMEM;
 	s->notes[s->n_notes++] = *note;
 	return 0;
-}
-
-/* ---- names ---- */
-
-const char *stacks_frame_module(const struct stacks *s, uint32_t frame)
-{
-	const char *path = stacks_text(s, s->modules[s->frames[frame].module].name);
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-const char *stacks_frame_name(const struct stacks *s, uint32_t frame, char *buf, size_t size)
-{
-	const struct stacks_frame *f = &s->frames[frame];
-	const char *module = stacks_frame_module(s, frame);
-
-	if (f->name && *stacks_text(s, f->name))
-		return stacks_text(s, f->name);
-	if (!f->addr && !*module)
-		return UNKNOWN_FRAME;
-	snprintf(buf, size, "%s%s0x%" PRIx64, module, *module ? "+" : "", f->addr);
-	return buf;
 }

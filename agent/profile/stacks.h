@@ -144,7 +144,8 @@ static inline const char *stacks_text(const struct stacks *s, uint32_t string)
 {
 	return s->text + s->strings[string];
 }
-/* Name of a frame for people: its name, else "libfoo.so+0x1234" into buf. Never empty. */
+/* Name of a frame for people: its name, else "libfoo.so+0x1234" into buf, or of code made at run time "[JIT] node
+ * +0x1234". Never empty. */
 const char *stacks_frame_name(const struct stacks *, uint32_t frame, char *buf, size_t size);
 /* Last component of its module's path: "libc.so.6"; "" of the unknown one. */
 const char *stacks_frame_module(const struct stacks *, uint32_t frame);

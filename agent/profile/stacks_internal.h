@@ -7,6 +7,8 @@
 
 #include "profile/stacks.h"
 
+#define STACKS_UNKNOWN_FRAME "[unknown]"
+
 enum stacks_array {
 	ARRAY_STRINGS,
 	ARRAY_MODULES,
@@ -33,7 +35,8 @@ struct stacks_private {
 	uint32_t cap[N_ARRAYS]; /* entries that there is room for; bytes of the text */
 	uint32_t n_text;	/* bytes used */
 	struct stacks_table tables[ARRAY_INTERNED];
-	uint64_t seed; /* so that nobody can choose strings that collide */
+	uint64_t seed;		   /* so that nobody can choose strings that collide */
+	_Atomic uint32_t jit_task; /* of the process whose code was named last */
 	bool failed;
 };
 

@@ -48,6 +48,9 @@ const char *kernel_name(const struct kernel_symbols *, uint64_t addr, const char
 struct perf_map;
 int perf_map_open(struct perf_map **ret, const struct host *,
 		  uint32_t pid); /* 0, -ENOENT, -EPERM: another's, -errno */
+/* Is there such a file? Much cheaper than to open it. *ns_pid: the process's own number, kept by the caller from one
+ * look to the next; 0 before the first. 0, -ENOENT, -errno. */
+int perf_map_look(const struct host *, uint32_t pid, uint32_t *ns_pid);
 void perf_map_close(struct perf_map *);
 /* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone, or -errno (what was read stays). */
 int perf_map_refresh(struct perf_map *);
