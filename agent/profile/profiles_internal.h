@@ -137,6 +137,9 @@ static inline uint64_t quarter(const struct profiles *p)
 	return p->c.memory_bytes / 4;
 }
 
+/* profiles.c: the open epoch waits to be sealed from here on, and another begins. With the open lock held. */
+void open_epoch_end(struct profiles *);
+
 /* All with p->lock held, but shelf_read(). */
 void shelf_done(struct shelf *);
 void shelf_place_boots(struct profiles *);
