@@ -125,6 +125,7 @@ int profiles_open(struct profiles **ret, const struct profiles_config *c)
 	memcpy(p->boot_id, c->boot_id, strnlen(c->boot_id, BOOT_LEN - 1));
 	p->real_off_us = c->real_off_us;
 	init_locks(p);
+	p->shelf.pass = UINT64_MAX;
 	p->c.copy_dir = NULL;
 	crash_log_open(&p->log, c->dir);
 	log_copy_open(&p->copy, c->copy_dir);

@@ -283,6 +283,7 @@ void stacks_free(struct stacks *s)
 	p = stacks_private(s);
 	for (unsigned a = 0; a < N_ARRAYS; a++)
 		free(get_array(s, a));
+	free(s->counts);
 	for (unsigned a = 0; a < ARRAY_INTERNED; a++)
 		free(p->tables[a].slots);
 	free(p);
@@ -298,7 +299,7 @@ size_t stacks_bytes(const struct stacks *s)
 		n += p->cap[a] * entry_size(a);
 	for (unsigned a = 0; a < ARRAY_INTERNED; a++)
 		n += p->tables[a].mask ? ((size_t)p->tables[a].mask + 1) * sizeof(uint32_t) : 0;
-	return n;
+	return n + (s->counts ? s->n_samples * sizeof(*s->counts) : 0);
 }
 
 bool stacks_failed(const struct stacks *s)
