@@ -228,6 +228,8 @@ const char *namer_missing(struct namer *n, const char *module_path, const char *
 		tables_open_map(&n->tables, t, pid);
 	else if (t && !t->missing)
 		tables_open_symtab(&n->tables, t);
+	if (t && kind == MODULE_FILE)
+		tables_find_package(t);
 	if (t && t->missing)
 		snprintf(n->missing, sizeof(n->missing), "%s", t->missing);
 	symbol_clean(n->missing);

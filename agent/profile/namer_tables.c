@@ -1,5 +1,6 @@
 #include "profile/namer_tables.h"
 
+#include "profile/package.h"
 #include "profile/symbols_file.h"
 
 #include "base/cleanup.h"
@@ -233,6 +234,7 @@ void tables_open_symtab(struct namer_tables *ts, struct namer_table *t)
 	if (t->symtab) {
 		free(t->missing);
 		t->missing = strdup(symtab_missing(t->symtab));
+		t->packaged = false;
 	} else if (r < 0) {
 		explain(t, r);
 	}
@@ -241,6 +243,33 @@ void tables_open_symtab(struct namer_tables *ts, struct namer_table *t)
 		t->symtab = NULL;
 	}
 	account(ts, t);
+}
+
+void tables_find_package(struct namer_table *t)
+{
+	const char *at = t->missing && !t->packaged ? strstr(t->missing, SYMTAB_PACKAGE) : NULL;
+	char package[128], debug[144], *text;
+	_cleanup_close_ int fd = -1;
+
+	if (!at)
+		return;
+	t->packaged = true;
+	/* In another mount namespace that path is another file. */
+	fd = root_file("", t->path);
+	if (fd < 0 || !has_id(fd, t->build_id))
+		return;
+	if (package_owner(PACKAGE_LISTS, t->path, package, sizeof(package)) < 0) {
+		if (asprintf(&text, "%.*sa build of it with symbols (no package has it)%s",
+			     (int)(at - t->missing), t->missing, at + strlen(SYMTAB_PACKAGE)) < 0)
+			return;
+	} else {
+		package_debug(package, debug, sizeof(debug));
+		if (asprintf(&text, "%.*s%s%s", (int)(at - t->missing), t->missing, debug,
+			     at + strlen(SYMTAB_PACKAGE)) < 0)
+			return;
+	}
+	free(t->missing);
+	t->missing = text;
 }
 
 static const char map_missing[] =

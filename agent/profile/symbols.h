@@ -30,6 +30,8 @@ int symtab_find(const struct symtab *, uint64_t vaddr, char *buf, size_t size, u
 /* "" , or what would supply more: "stripped: install libfoo-dbgsym, or put the debug file of build-id ab12... below
  * /usr/lib/debug". Valid as long as the table. */
 const char *symtab_missing(const struct symtab *);
+/* Stands in that where a name of a package would be better: namer_missing() puts it there. */
+#define SYMTAB_PACKAGE "the -dbgsym (or -dbg) package of its package"
 bool symtab_is_full(const struct symtab *); /* not only dynamic symbols */
 
 /* The kernel's, from /proc/kallsyms. 0; -EACCES: addresses are hidden (what to set is in err). */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ANSWER_BYTES = 32 << 20, MISSING_MAX = 8 };
+enum { ANSWER_BYTES = 32 << 20 };
 
 static const char not_held[] = "no stacks are held of that range";
 
@@ -283,50 +283,22 @@ static int fold_all(struct job *job, struct fold_tree **ret_tree, struct tasks_r
 	return r;
 }
 
-/* The modules that most of the nameless time was spent in, and what would name it. */
-static size_t find_missing(const struct profile_call *c, const struct fold_tree *t,
-			   char (*ret)[PROFILE_TEXT_MAX])
-{
-	struct namer *namer = c->profiler ? profiler_namer(c->profiler) : NULL;
-	uint32_t seen[64];
-	size_t n = 0, n_seen = 0;
-
-	for (uint32_t i = 1; namer && i < t->n_nodes && n < MISSING_MAX; i++) {
-		const struct fold_node *f = &t->nodes[i];
-		const char *module = t->text + t->strings[f->module];
-		bool known = false;
-
-		if (!*module || f->type == STACKS_KERNEL || f->type >= STACKS_TYPES ||
-		    !strstr(t->text + t->strings[f->name], "+0x"))
-			continue;
-		for (size_t k = 0; k < n_seen; k++)
-			known = known || seen[k] == f->module;
-		if (known || n_seen == sizeof(seen) / sizeof(*seen))
-			continue;
-		seen[n_seen++] = f->module;
-		const char *why = namer_missing(namer, module, t->text + t->strings[f->build_id]);
-
-		if (*why)
-			snprintf(ret[n++], PROFILE_TEXT_MAX, "%.80s: %.160s", module, why);
-	}
-	return n;
-}
-
 static int run_flame(struct job *job)
 {
 	struct profile_call *c = job->arg;
-	char missing[MISSING_MAX][PROFILE_TEXT_MAX];
+	char missing[PROFILE_MISSING][PROFILE_MISSING_MAX];
 	struct tasks_row *rows = NULL;
 	struct fold_tree *tree = NULL;
 	size_t n = 0;
 	int r = fold_all(job, &tree, &rows, &n);
 
 	if (r == 0) {
-		const struct profile_beside beside = {.tasks = rows,
-						      .n_tasks = n,
-						      .missing = missing,
-						      .n_missing = find_missing(c, tree, missing),
-						      .n_cpus = c->n_cpus};
+		const struct profile_beside beside = {
+			.tasks = rows,
+			.n_tasks = n,
+			.missing = missing,
+			.n_missing = profile_find_missing(c, tree, missing),
+			.n_cpus = c->n_cpus};
 
 		profile_put_flame(&job->text, job->req, tree, c->fold.n_base != 0, &beside);
 	}
@@ -417,6 +389,7 @@ static int run_export(struct job *job)
 {
 	struct profile_call *c = job->arg;
 	const struct profile_out out = {.write = write_text, .arg = &job->text};
+	char missing[PROFILE_MISSING][PROFILE_MISSING_MAX];
 	struct fold_tree *tree = NULL;
 	int r;
 
@@ -427,6 +400,10 @@ static int run_export(struct job *job)
 	r = fold_all(job, &tree, NULL, NULL);
 	if (r == 0 && !tree->sum.n)
 		r = -ENODATA;
+	if (r == 0)
+		c->about.n_missing = profile_find_missing(c, tree, missing);
+	for (size_t i = 0; i < c->about.n_missing; i++)
+		c->about.missing[i] = missing[i];
 	if (r == 0)
 		r = export_tree(c->format, tree, &c->about, &out);
 	fold_tree_free(tree);
