@@ -63,7 +63,7 @@ static void run_and_delete(int n_steps)
 		    "#include <unistd.h>\n"
 		    "__attribute__((noinline)) void wait_long(void) { for (;;) pause(); }\n"
 		    "int main(void) { write(1, \"r\", 1); wait_long(); }\n");
-	lab_run("cc -O1 -w -o '%s/prog' '%s/prog.c'", dir, dir);
+	lab_run("cc -O1 -g -w -o '%s/prog' '%s/prog.c'", dir, dir);
 	lab_build_id(id, dir, "prog");
 	uint64_t at = lab_address(dir, "prog", "wait_long");
 
@@ -98,6 +98,15 @@ static void run_and_delete(int n_steps)
 	namer_name(n, s, true);
 	ck_assert_str_eq(stacks_text(s, s->frames[frame].name), "wait_long");
 	ck_assert_str_eq(namer_missing(n, prog, id), "");
+
+	/* Trees know it by the last part of its path. */
+	struct symbol_line *lines;
+	size_t n_lines;
+
+	ck_assert_int_eq(namer_lines(n, "prog", id, at, &lines, &n_lines), 0);
+	ck_assert_str_eq(lines[n_lines - 1].function, "wait_long");
+	symbol_lines_free(lines, n_lines);
+	ck_assert_int_eq(namer_lines(n, "prog", "00", at, &lines, &n_lines), -ENODATA);
 	namer_close(n);
 	modules_close(modules);
 	host_close(&host);

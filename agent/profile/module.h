@@ -55,6 +55,9 @@ int module_fd(const struct module *);
 /* A file that was mapped under that path with that build-id ("": any), also if it has been deleted since: an
  * fd of the caller's own, or -ENOENT, -errno. Any thread but the profiler's. */
 int modules_file(struct modules *, const char *path, const char *build_id);
+/* The path of the newest such file of that name, the path's last part; -ENOENT: none is known; -ENAMETOOLONG. Any thread
+ * but the profiler's. */
+int modules_path(struct modules *, const char *name, const char *build_id, char *ret, size_t size);
 /* From a position in the file to its ELF address (p_vaddr). 0: no segment holds it, or not known yet. */
 uint64_t module_vaddr(const struct module *, uint64_t file_off);
 /* Its table is there, or there will be none: what module_function() says stands. Profiler's thread. */

@@ -352,3 +352,24 @@ int modules_file(struct modules *all, const char *path, const char *build_id)
 	pthread_mutex_unlock(&all->lock);
 	return r;
 }
+
+int modules_path(struct modules *all, const char *name, const char *build_id, char *ret,
+		 size_t size)
+{
+	int r = -ENOENT;
+
+	pthread_mutex_lock(&all->lock);
+	for (struct module *m = all->all; m && r == -ENOENT; m = m->all_next) {
+		const char *slash = strrchr(m->key.path, '/');
+
+		if (!slash || strcmp(slash + 1, name) != 0)
+			continue;
+		if (build_id[0] && strcmp(module_build_id(m), build_id) != 0)
+			continue;
+		r = strlen(m->key.path) < size ? 0 : -ENAMETOOLONG;
+		if (r == 0)
+			strcpy(ret, m->key.path);
+	}
+	pthread_mutex_unlock(&all->lock);
+	return r;
+}

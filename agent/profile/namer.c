@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,8 +211,22 @@ int namer_step(struct namer *n)
 
 /* ---- questions ---- */
 
-const char *namer_missing(struct namer *n, const char *module_path, const char *build_id)
+/* Trees know modules by the last part of their path: the whole, where it is known. */
+static const char *whole_path(const struct namer *n, const char *module, const char *build_id,
+			      char *buf, size_t size)
 {
+	uint32_t pid;
+
+	if (module_kind_of(module, &pid) == MODULE_NONE && n->tables.c.modules &&
+	    modules_path(n->tables.c.modules, module, build_id, buf, size) == 0)
+		return buf;
+	return module;
+}
+
+const char *namer_missing(struct namer *n, const char *module, const char *build_id)
+{
+	char path[PATH_MAX];
+	const char *module_path = whole_path(n, module, build_id, path, sizeof(path));
 	uint32_t pid = 0;
 	enum module_kind kind = module_kind_of(module_path, &pid);
 
@@ -240,12 +255,14 @@ const char *namer_missing(struct namer *n, const char *module_path, const char *
 int namer_lines(struct namer *n, const char *module, const char *build_id, uint64_t vaddr,
 		struct symbol_line **ret, size_t *ret_n)
 {
+	char path[PATH_MAX];
+	const char *whole = whole_path(n, module, build_id, path, sizeof(path));
 	uint32_t pid;
 
-	if (module_kind_of(module, &pid) != MODULE_FILE)
+	if (module_kind_of(whole, &pid) != MODULE_FILE)
 		return -ENODATA;
 	pthread_mutex_lock(&n->lock);
-	_cleanup_close_ int fd = tables_file(&n->tables, module, build_id);
+	_cleanup_close_ int fd = tables_file(&n->tables, whole, build_id);
 
 	pthread_mutex_unlock(&n->lock);
 	return fd < 0 ? fd : symbol_lines(fd, "", vaddr, ret, ret_n);

@@ -63,7 +63,8 @@ async function sourceOf(t: Tree, i: number): Promise<string> {
   );
   if (!value) return why?.text ?? '';
   const lines = value.lines.map(
-    (l) => `${l.file.split('/').slice(-2).join('/')}:${l.line}${l.inlined ? ' (inlined)' : ''}`,
+    (l) =>
+      `${l.inlined ? `${l.function} ` : ''}${l.file.split('/').slice(-2).join('/')}:${l.line}${l.inlined ? ' (inlined)' : ''}`,
   );
   return lines.length ? lines.join(' ← ') : value.missing && `no lines: ${value.missing}`;
 }
