@@ -14,7 +14,7 @@
 
 #include "strobe.pb-c.h"
 
-enum { PROFILE_TEXT_MAX = 256, PROFILE_MISSING_TEXT = 640, PROFILE_TASKS_MAX = 500 };
+enum { PROFILE_TEXT_MAX = 256, PROFILE_TASKS_MAX = 500, PROFILE_MISSING_MAX = 640 };
 
 enum profile_what {
 	PROFILE_OF_HEAT,
@@ -69,13 +69,19 @@ const char *profile_ask_flame(struct profile_call *, const Strobe__V1__FlameRequ
 const char *profile_ask_chart(struct profile_call *, const Strobe__V1__FlameChartRequest *);
 const char *profile_ask_lines(struct profile_call *, const Strobe__V1__LinesRequest *);
 
+/* ---- profile_missing.c ---- */
+
+/* The modules that most of the nameless time was spent in, most first, and what would name it. How many. */
+size_t profile_find_missing(const struct profile_call *, const struct fold_tree *,
+			    char (*ret)[PROFILE_MISSING_MAX]);
+
 /* ---- profile_message.c: appends messages, each after its length ---- */
 
 void profile_put_heat(struct buf *, uint32_t req, const struct heat_request *, const struct heat *);
 struct profile_beside { /* what goes with a tree */
 	const struct tasks_row *tasks;
 	size_t n_tasks;
-	char (*missing)[PROFILE_MISSING_TEXT];
+	char (*missing)[PROFILE_MISSING_MAX];
 	size_t n_missing;
 	uint32_t n_cpus;
 };
