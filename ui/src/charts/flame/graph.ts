@@ -292,7 +292,7 @@ export class FlameGraph {
       to = children(t, i).reduce((best, c) => (best < 0 || t.total[c]! > t.total[best]! ? c : best), -1);
     else if (dy < 0) to = t.parent[i]!;
     else to = this.beside(i, dx);
-    if (to >= 0 && this.rows.row[to]! >= this.skip) this.select(to);
+    if (to >= 0 && t.depth[to]! >= this.skip) this.select(to);
   }
 
   /** Where walking begins: the zoomed frame, or the widest that is drawn. */
