@@ -262,6 +262,10 @@ export class FlameGraph {
   select(i: number): void {
     this.selected = i;
     this.on.show(i >= 0 ? i : this.shown());
+    // Who walks into a fold opens it.
+    let head = i;
+    while (head > 0 && this.rows.row[head] === -1) head = this.tree!.parent[head]!;
+    if (head !== i && head > 0 && this.rows.fold[head]) this.unfold(head);
     if (i >= 0) this.reveal(i);
     this.paintSoon();
   }
