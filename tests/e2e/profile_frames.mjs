@@ -59,9 +59,19 @@ onEnd(() => prog.kill('SIGKILL'));
 const began = Date.now();
 let turned = 0;
 
+/** From now on it runs hot_now, not only_before. */
+async function turn() {
+  if (turned) return;
+  await sleep(Math.max(0, began + 8000 - Date.now()));
+  turned = Date.now();
+  prog.kill('SIGUSR1');
+  await sleep(6000);
+}
+
 /** The page of the program alone, with its last seconds selected. */
 async function page(more = {}, { from = 5, to = 2 } = {}) {
   const hash = `&p=${encodeURIComponent(`pid=${prog.pid}&name=frames_prog`)}`;
+  await turn();
   const o = await openProfile(agent, hash, { permissions: ['clipboard-read', 'clipboard-write'], ...more });
   await o.page.waitForSelector('[data-chip="pid"]');
   await dragMap(o.page, from, to);
@@ -100,10 +110,6 @@ async function functions(page, ran = false) {
 }
 
 t('elided shows what the range has lost, differential what it has gained', async () => {
-  await sleep(Math.max(0, began + 8000 - Date.now()));
-  turned = Date.now();
-  prog.kill('SIGUSR1');
-  await sleep(6000);
   const { page: p, context, seen } = await page();
   await until('only what runs now', async () => {
     const now = await functions(p, true);
@@ -228,7 +234,7 @@ t('the flame chart joins samples of a busy thread, zooms by wheel, drag and keys
   await p.mouse.move(box.x + 500, box.y + box.height - 8, { steps: 4 });
   await p.mouse.up();
   await until('the zoom by a drag', async () => Math.abs((await span()) / whole - 200 / box.width) < 0.03);
-  await p.getByText('Whole range').waitFor();
+  await p.getByRole('button', { name: 'Whole range' }).waitFor();
   await chart.focus();
   await p.keyboard.press('Escape');
   await until('the whole by Escape', async () => (await span()) === whole);

@@ -262,6 +262,10 @@ export class FlameGraph {
   select(i: number): void {
     this.selected = i;
     this.on.show(i >= 0 ? i : this.shown());
+    // Who walks into a fold opens it.
+    let head = i;
+    while (head > 0 && this.rows.row[head] === -1) head = this.tree!.parent[head]!;
+    if (head !== i && head > 0 && this.rows.fold[head]) this.unfold(head);
     if (i >= 0) this.reveal(i);
     this.paintSoon();
   }
@@ -292,7 +296,7 @@ export class FlameGraph {
       to = children(t, i).reduce((best, c) => (best < 0 || t.total[c]! > t.total[best]! ? c : best), -1);
     else if (dy < 0) to = t.parent[i]!;
     else to = this.beside(i, dx);
-    if (to >= 0 && this.rows.row[to]! >= this.skip) this.select(to);
+    if (to >= 0 && t.depth[to]! >= this.skip) this.select(to);
   }
 
   /** Where walking begins: the zoomed frame, or the widest that is drawn. */
