@@ -1,6 +1,7 @@
 /* The background thread's part: names, and epochs that have ended from memory to the shelf and the ring. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "profile/profiles_internal.h"
 
