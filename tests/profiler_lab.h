@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -64,6 +65,7 @@ static int lab_open_within(struct lab *l, uint32_t hz, bool off_cpu, uint64_t pr
 		host_close(&l->host);
 		return r;
 	}
+	profiles_set_name(l->profiles, profiler_name, l->p);
 	pthread_create(&l->threads[0], NULL, lab_capture, l->p);
 	pthread_create(&l->threads[1], NULL, lab_background, l->p);
 	return 0;
@@ -121,6 +123,7 @@ struct spin {
 		uint64_t addr;
 	} functions[SPIN_FUNCTIONS];
 	size_t n_functions, n_pulses;
+	double cpu_s; /* that it got, and its children: a busy host gives less than was wanted */
 	int64_t pulses_us[SPIN_PULSES], pulses_cpu_us[SPIN_PULSES];
 	unsigned n_naps;
 	long long naps_us, trips;
@@ -157,6 +160,7 @@ static void spin_start(struct spin *s, const char *what, const char *n, const ch
 static void spin_wait(struct spin *s)
 {
 	char line[128];
+	struct rusage usage;
 	int status;
 
 	while (fgets(line, sizeof(line), s->out)) {
@@ -177,9 +181,22 @@ static void spin_wait(struct spin *s)
 		}
 	}
 	fclose(s->out);
-	ck_assert_int_eq(waitpid(s->pid, &status, 0), s->pid);
+	ck_assert_int_eq(wait4(s->pid, &status, 0, &usage), s->pid);
+	s->cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+		   1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
 		      "%s: status %#x (make builds it)", spin_path(), (unsigned)status);
+}
+
+/* The CPU time that it has had so far, seconds. */
+static inline double spin_cpu_s(const struct spin *s)
+{
+	struct timespec t = {0};
+	clockid_t clock;
+
+	if (clock_getcpuclockid(s->pid, &clock) == 0)
+		clock_gettime(clock, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static uint64_t spin_addr(const struct spin *s, const char *name)

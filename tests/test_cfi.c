@@ -148,7 +148,7 @@ static unsigned compare_file(const char *path)
 		a.names = cfi_names(c.arch);
 		while ((r = cfi_next(&c, &at, &fde)) >= 0)
 			if (r == 1)
-				ck_assert_int_eq(cfi_rows(&c, &fde, compare_row, &a), 0);
+				ck_assert_int_eq(cfi_rows(&c, fde.at, compare_row, &a), 0);
 		ck_assert_int_eq(r, -ENODATA);
 		dwarf_cfi_end(a.cfi);
 	}
@@ -277,7 +277,7 @@ static struct rows run(const void *insn, size_t n)
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), 1);
 	ck_assert_uint_eq(fde.start, 0x1000);
 	ck_assert_uint_eq(fde.end, 0x1100);
-	ck_assert_int_eq(cfi_rows(&c, &fde, keep, &rows), 0);
+	ck_assert_int_eq(cfi_rows(&c, fde.at, keep, &rows), 0);
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), -ENODATA);
 	return rows;
 }
@@ -431,13 +431,13 @@ START_TEST(augmentations)
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), 0);
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), 1);
 	ck_assert_uint_eq(fde.start, 0x1000);
-	ck_assert(c.cie.signal && c.cie.initial.signal);
+	ck_assert(c.cies[c.cie].signal && c.cies[c.cie].initial.signal);
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), 0);
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), 0);
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), 0);
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), 1);
 	ck_assert_uint_eq(fde.start, 0x3000);
-	ck_assert(!c.cie.signal);
+	ck_assert(!c.cies[c.cie].signal);
 	ck_assert_int_eq(cfi_next(&c, &at, &fde), -ENODATA);
 }
 END_TEST
@@ -483,7 +483,7 @@ START_TEST(debug_frame)
 			ck_assert_int_eq(cfi_next(&c, &at, &fde), 0);
 			ck_assert_int_eq(cfi_next(&c, &at, &fde), 0);
 			ck_assert_int_eq(cfi_next(&c, &at, &fde), 1);
-			ck_assert_int_eq(cfi_rows(&c, &fde, keep, &rows), 0);
+			ck_assert_int_eq(cfi_rows(&c, fde.at, keep, &rows), 0);
 			ck_assert_uint_eq(rows.n, 2);
 			cfa_is(&rows, 0, 0x401000, 7, 16);
 			saved_is(rows.row[0].rule.ra, CFI_AT_CFA, 0, -8);
@@ -511,7 +511,7 @@ static void read_whole(const uint8_t *p, size_t n, bool eh)
 	cfi_init(&c, CFI_X86_64, eh, 0x1000, p, n);
 	for (int r; (r = cfi_next(&c, &at, &fde)) >= 0;)
 		if (r == 1)
-			cfi_rows(&c, &fde, within, &fde);
+			cfi_rows(&c, fde.at, within, &fde);
 }
 
 START_TEST(damage_does_no_harm)
@@ -556,18 +556,19 @@ START_TEST(damage_does_no_harm)
 }
 END_TEST
 
-/* A CIE as long as the section, run for each of many FDEs that take turns between two of them: cut off. */
+/* Long CIEs, run for each of many FDEs that take turns between more of them than are remembered: cut
+ * off. */
 START_TEST(work_is_limited)
 {
-	enum { BIG = 1 << 20, N = 20000 };
-	uint8_t *p = calloc(1, 2 * BIG + 32 * N);
+	enum { BIG = 1 << 18, N_CIES = 3 * CFI_CIES, N = 20000 };
+	uint8_t *p = calloc(1, N_CIES * BIG + 32 * N);
 	struct cfi_fde fde;
 	struct cfi c;
 	size_t n = 0, at = 0;
 	uint32_t v;
 	int r;
 
-	for (unsigned k = 0; k < 2; k++) {
+	for (unsigned k = 0; k < N_CIES; k++) {
 		v = BIG - 4;
 		memcpy(p + n, &v, 4);
 		memcpy(p + n + 8, "\1\0\1\x78\x10", 5);
@@ -576,7 +577,7 @@ START_TEST(work_is_limited)
 	for (unsigned i = 0; i < N; i++, n += 32) {
 		v = 28;
 		memcpy(p + n, &v, 4);
-		v = (uint32_t)(n + 4 - (i % 2) * BIG);
+		v = (uint32_t)(n + 4 - (i % N_CIES) * BIG);
 		memcpy(p + n + 4, &v, 4);
 		uint64_t start = 0x1000 + 16 * i, len = 16;
 
@@ -730,7 +731,7 @@ START_TEST(tables_of_real_files)
 	while ((r = cfi_next(&c, &at, &fde)) >= 0)
 		if (r == 1) {
 			a.function = fde.start;
-			cfi_rows(&c, &fde, check_lookup, &a);
+			cfi_rows(&c, fde.at, check_lookup, &a);
 		}
 	ck_assert_uint_gt(a.n, 1000);
 	ck_assert_uint_lt(a.t->bytes, 8 * a.n + 40000);

@@ -336,7 +336,7 @@ START_TEST(the_profiler_s_maps_are_bounded)
 		add_map(line);
 	}
 	for (unsigned k = 0; k < 2; k++) {
-		ck_assert_int_eq(profiler_jits_open(&js, &host, k ? 1 << 14 : 1 << 20), 0);
+		ck_assert_int_eq(profiler_jits_open(&js, &host, NULL, k ? 1 << 14 : 1 << 20), 0);
 		ck_assert(!profiler_jits_find(js, PID, 0x1008, name, sizeof(name), &start));
 		profiler_jits_step(js, 1000000);
 		bool has = profiler_jits_find(js, PID, 0x1018, name, sizeof(name), &start);

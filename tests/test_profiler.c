@@ -4,11 +4,8 @@
 
 #include "profile/profiler_private.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <signal.h>
+#include <sys/mman.h>
 
 START_TEST(shares_are_right)
 {
@@ -36,7 +33,7 @@ START_TEST(shares_are_right)
 		for (int k = 0; k < 3; k++)
 			by[k] += spin_in(s, s->samples[i].node, &spin, want[k].name);
 	}
-	ck_assert_msg(n > 600, "%u samples of 2 s at 499 Hz", n);
+	ck_assert_msg(n > 0.6 * 499 * spin.cpu_s, "%u samples of %.2f s at 499 Hz", n, spin.cpu_s);
 	for (int k = 0; k < 3; k++) {
 		double mean = n * want[k].share, sigma = sqrt(mean * (1 - want[k].share));
 
@@ -125,6 +122,22 @@ static uint32_t median_wait(const struct stacks *s, const struct spin *spin, con
 	return waits[n / 2];
 }
 
+/* Two of each kind at least. */
+static bool saw_waits(struct lab *l, const struct spin *spin)
+{
+	static const char *const names[] = {"spin_nap", "spin_lock", "spin_pipe"};
+	struct stacks *s = lab_stacks(l);
+	uint32_t n[3] = {0};
+
+	for (uint32_t i = 0; i < s->n_samples; i++)
+		for (size_t k = 0; k < 3 && s->samples[i].kind == STACKS_OFF; k++)
+			n[k] += spin_task(s, &s->samples[i], spin->pid) &&
+				s->samples[i].flags >> 4 != STACKS_RUNQ &&
+				spin_in(s, s->samples[i].node, spin, names[k]);
+	stacks_free(s);
+	return n[0] >= 2 && n[1] >= 2 && n[2] >= 2;
+}
+
 /* Another program that counts switches: the kernel gives its ids to our samples. How many fds. */
 static size_t count_switches(int *fds, size_t max)
 {
@@ -156,6 +169,7 @@ START_TEST(waits_last_as_long_as_they_do)
 	struct lab l;
 	struct spin spin;
 	uint32_t runq = 0;
+	bool seen = false;
 	int others[64];
 	size_t n_others;
 
@@ -163,9 +177,13 @@ START_TEST(waits_last_as_long_as_they_do)
 	ck_assert_int_eq(lab_open(&l, 99, true), 0);
 	spin_warm_up(&l);
 	n_others = count_switches(others, 64);
-	spin_start(&spin, "wait", "2.5", NULL);
-	spin_wait(&spin);
-	lab_sleep(0.1);
+	/* With more switches than are recorded they are left out for a second at a time. */
+	for (int i = 0; i < 6 && !seen; i++) {
+		spin_start(&spin, "wait", "2.5", NULL);
+		spin_wait(&spin);
+		lab_sleep(0.1);
+		seen = saw_waits(&l, &spin);
+	}
 	lab_stop(&l);
 	struct stacks *s = lab_stacks(&l);
 
@@ -226,7 +244,8 @@ START_TEST(exited_processes_have_names)
 			 strcmp(stacks_text(s, t->process), "tool_spin") == 0;
 		placed += t->cgroup != 0;
 	}
-	ck_assert_msg(n >= 100, "%u samples of children", n);
+	ck_assert_msg(n > 0.4 * 499 * spin.cpu_s, "%u samples of children that ran %.2f s", n,
+		      spin.cpu_s);
 	ck_assert_uint_eq(named, n);
 	ck_assert_uint_eq(placed, n);
 	profiler_state(l.p, &st);
@@ -237,12 +256,113 @@ START_TEST(exited_processes_have_names)
 }
 END_TEST
 
+/* Code that was made at run time, run for ever. Its address. */
+static uint64_t run_made_code(void)
+{
+#ifdef __x86_64__
+	static const uint8_t code[] = {0xb9, 0, 0, 0x10, 0, 0xff, 0xc9, 0x75, 0xfc, 0xeb, 0xf5};
+#else
+	static const uint8_t code[] = {0, 0, 0, 0x14}; /* b . */
+#endif
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void (*run)(void);
+
+	if (at == MAP_FAILED)
+		abort();
+	memcpy(at, code, sizeof(code));
+	mprotect(at, 4096, PROT_READ | PROT_EXEC);
+	__builtin___clear_cache(at, (char *)at + sizeof(code));
+	if (write(1, &at, sizeof(at)) != sizeof(at))
+		abort();
+	memcpy(&run, &at, sizeof(run));
+	run();
+	return 0;
+}
+
+/* Samples of that process in code made at run time, and how many of them have a name. */
+static void count_made(struct lab *l, pid_t pid, const char *name, uint32_t *n, uint32_t *named)
+{
+	struct stacks *s = lab_stacks(l);
+
+	*n = *named = 0;
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		const struct stacks_frame *f = &s->frames[s->nodes[s->samples[i].node].frame];
+
+		if (!spin_task(s, &s->samples[i], pid) || f->type != STACKS_JIT)
+			continue;
+		(*n)++;
+		*named += strcmp(stacks_text(s, f->name), name) == 0;
+	}
+	stacks_free(s);
+}
+
+/* All that was seen before it came, too, and soon. */
+START_TEST(a_perf_map_that_comes_late_names_what_was_seen)
+{
+	struct lab l;
+	char path[64];
+	uint64_t addr, from_us;
+	uint32_t n = 0, named = 0, before;
+	int fds[2];
+	pid_t pid;
+
+	ck_assert_int_eq(lab_open(&l, 99, false), 0);
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fds[1], 1);
+		run_made_code();
+		_exit(1);
+	}
+	ck_assert_int_eq(read(fds[0], &addr, sizeof(addr)), sizeof(addr));
+	for (int i = 0; i < 400 && n < 20; i++) {
+		lab_sleep(0.05);
+		count_made(&l, pid, "late", &n, &named);
+	}
+	before = n;
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", pid);
+	FILE *f = fopen(path, "w");
+
+	ck_assert(n >= 20 && !named && f);
+	fprintf(f, "%llx 10 late\n", (unsigned long long)addr);
+	fclose(f);
+	from_us = clock_mono_us();
+	while (named < before && clock_mono_us() - from_us < 10000000) {
+		lab_sleep(0.05);
+		count_made(&l, pid, "late", &n, &named);
+	}
+	from_us = clock_mono_us() - from_us;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	unlink(path);
+	lab_stop(&l);
+	lab_close(&l);
+	printf("a late perf map: %u samples named after %llu ms\n", named,
+	       (unsigned long long)from_us / 1000);
+	ck_assert_msg(named >= before, "%u of %u have its name after %llu us", named, n,
+		      (unsigned long long)from_us);
+	ck_assert_uint_lt(from_us, 3000000);
+}
+END_TEST
+
+static void wait_for_hz(struct lab *l, uint32_t hz, struct profiler_state *ret)
+{
+	for (int i = 0; i < 3000; i++) {
+		profiler_state(l->p, ret);
+		if (ret->hz == hz)
+			return;
+		lab_sleep(0.005);
+	}
+	ck_abort_msg("at %u Hz, never at %u", ret->hz, hz);
+}
+
 START_TEST(bursts_come_and_go)
 {
 	struct lab l;
 	struct spin spin;
 	struct profiler_state st;
 	uint32_t fast = 0, slow = 0, rates[8], n_rates = 0;
+	double burst_s;
 
 	ck_assert_int_eq(lab_open(&l, 49, false), 0);
 	ck_assert_int_eq(profiler_burst(l.p, 0, 1), -EINVAL);
@@ -251,15 +371,14 @@ START_TEST(bursts_come_and_go)
 	spin_start(&spin, "shares", "2.2", NULL);
 	ck_assert_int_eq(profiler_burst(l.p, 997, 1), 0);
 	ck_assert_int_eq(profiler_burst(l.p, 997, 1), -EBUSY);
-	lab_sleep(0.2);
-	profiler_state(l.p, &st);
-	ck_assert_uint_eq(st.hz, 997);
+	wait_for_hz(&l, 997, &st);
+	burst_s = spin_cpu_s(&spin);
 	ck_assert_uint_eq(st.base_hz, 49);
-	ck_assert_int_gt(st.burst_until_us, (int64_t)clock_mono_us());
-	spin_wait(&spin);
-	profiler_state(l.p, &st);
-	ck_assert_uint_eq(st.hz, 49);
+	ck_assert_int_gt(st.burst_until_us, 0);
+	wait_for_hz(&l, 49, &st);
+	burst_s = spin_cpu_s(&spin) - burst_s;
 	ck_assert_int_eq(st.burst_until_us, 0);
+	spin_wait(&spin);
 	lab_stop(&l);
 	struct stacks *s = lab_stacks(&l);
 
@@ -274,9 +393,15 @@ START_TEST(bursts_come_and_go)
 			rates[n_rates++] = (uint32_t)s->notes[i].n;
 	double seconds = fast * 1003e-6 + slow * 20408e-6;
 
-	ck_assert_msg(fast > 20 && slow > 10, "%u at 997 Hz, %u at 49 Hz", fast, slow);
-	ck_assert_msg(fabs(seconds - 2.2) < 0.2 + 4 * sqrt(slow) * 20408e-6,
-		      "%u at 997 Hz and %u at 49 Hz are %.2f s, not 2.2", fast, slow, seconds);
+	double lost = st.lost * 20408e-6, doubt = 0.2 + 4 * sqrt(slow) * 20408e-6;
+
+	/* As much of the burst as it ran in it: on a busy host that is little. */
+	ck_assert_msg(fast > 0.6 * 997 * (burst_s - 0.05), "%u samples at 997 Hz, of %.2f s", fast,
+		      burst_s);
+	ck_assert_msg(slow > 10, "%u at 49 Hz", slow);
+	ck_assert_msg(seconds < spin.cpu_s + doubt && seconds > spin.cpu_s - doubt - lost,
+		      "%u at 997 Hz and %u at 49 Hz are %.2f s, not %.2f", fast, slow, seconds,
+		      spin.cpu_s);
 	ck_assert_uint_eq(n_rates, 2);
 	ck_assert_uint_eq(rates[0], 997);
 	ck_assert_uint_eq(rates[1], 49);
@@ -322,117 +447,6 @@ START_TEST(samples_lie_within_their_epochs)
 }
 END_TEST
 
-/* ---- without rights: in a process that is nobody ---- */
-
-static void become_nobody(void)
-{
-	if (geteuid() == 0) {
-		ck_assert_int_eq(syscall(SYS_setgroups, 0, NULL), 0);
-		ck_assert_int_eq(setresgid(64321, 64321, 64321), 0);
-		ck_assert_int_eq(setresuid(64321, 64321, 64321), 0);
-		prctl(PR_SET_DUMPABLE, 1);
-	}
-}
-
-static int paranoid(void)
-{
-	FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "r");
-	int level = 4;
-
-	if (f) {
-		if (fscanf(f, "%d", &level) != 1)
-			level = 4;
-		fclose(f);
-	}
-	return level;
-}
-
-START_TEST(own_processes_without_rights)
-{
-	struct lab l;
-	struct spin spin, older, storm;
-	struct profiler_state st;
-	uint32_t n = 0, n_older = 0, n_storm = 0, others = 0;
-
-	become_nobody();
-	if (paranoid() < 1 || paranoid() > 2)
-		return; /* other tiers */
-	spin_start(&older, "shares", "1.5", NULL);
-	ck_assert_int_eq(lab_open(&l, 499, false), 0);
-	profiler_state(l.p, &st);
-	ck_assert_str_eq(st.tier, "own processes");
-	ck_assert_ptr_nonnull(strstr(st.reason, "CAP_PERFMON"));
-	ck_assert_ptr_nonnull(strstr(st.reason, "perf_event_paranoid"));
-	spin_start(&spin, "shares", "0.5", NULL);
-	spin_wait(&spin);
-	spin_start(&storm, "storm", "100", NULL);
-	spin_wait(&storm);
-	spin_wait(&older);
-	lab_sleep(0.1);
-	lab_stop(&l);
-	struct stacks *s = lab_stacks(&l);
-
-	for (uint32_t i = 0; i < s->n_samples; i++) {
-		const struct stacks_sample *a = &s->samples[i];
-		const struct stacks_task *t = &s->tasks[a->task];
-
-		if (spin_task(s, a, spin.pid))
-			n++;
-		else if (spin_task(s, a, older.pid))
-			n_older++;
-		else if (spin_in(s, a->node, &storm, "spin_hot"))
-			n_storm++;
-		others += strcmp(stacks_text(s, t->process), "tool_spin") != 0 &&
-			  t->pid != (uint32_t)getpid();
-	}
-	/* Nothing is missed and nothing is counted twice: 0.5 s of CPU time at 499 Hz. */
-	ck_assert_msg(n > 200 && n < 275, "a child: %u samples", n);
-	ck_assert_msg(n_older > 600 && n_older < 775, "one that was there before: %u", n_older);
-	ck_assert_msg(n_storm > 50, "children of a child: %u", n_storm);
-	ck_assert_msg(others == 0, "%u samples of others", others);
-	stacks_free(s);
-	lab_close(&l);
-}
-END_TEST
-
-/* perf_event_open answers so from now on. */
-static void forbid(int err)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = {.len = 4, .filter = code};
-
-	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog), 0);
-}
-
-START_TEST(what_forbids_it_is_said)
-{
-	struct lab l;
-
-	forbid(EPERM);
-	ck_assert_int_eq(lab_open(&l, 99, false), -EACCES);
-	ck_assert_msg(strstr(l.err, "seccomp"), "%s", l.err);
-	forbid(EACCES); /* the filter added last is asked first */
-	ck_assert_int_eq(lab_open(&l, 99, false), -EACCES);
-	ck_assert_msg(strstr(l.err, "CAP_PERFMON"), "%s", l.err);
-}
-END_TEST
-
-START_TEST(a_kernel_without_it_is_said)
-{
-	struct lab l;
-
-	forbid(ENOSYS);
-	ck_assert_int_eq(lab_open(&l, 99, false), -ENOSYS);
-	ck_assert_msg(strstr(l.err, "CONFIG_PERF_EVENTS"), "%s", l.err);
-}
-END_TEST
-
 static int permitted(void)
 {
 	struct lab l;
@@ -456,22 +470,18 @@ int main(void)
 	SRunner *r = srunner_create(s);
 	int failed, all = permitted();
 
-	if (!all) {
+	if (all < 2) {
 		srunner_free(r);
 		return 77;
 	}
 	tcase_set_timeout(t, 60);
-	tcase_add_test(t, own_processes_without_rights);
-	tcase_add_test(t, what_forbids_it_is_said);
-	tcase_add_test(t, a_kernel_without_it_is_said);
-	if (all == 2) {
-		tcase_add_test(t, shares_are_right);
-		tcase_add_test(t, pulses_are_at_their_times);
-		tcase_add_loop_test(t, waits_last_as_long_as_they_do, 0, 2);
-		tcase_add_test(t, exited_processes_have_names);
-		tcase_add_test(t, bursts_come_and_go);
-		tcase_add_test(t, samples_lie_within_their_epochs);
-	}
+	tcase_add_test(t, shares_are_right);
+	tcase_add_test(t, pulses_are_at_their_times);
+	tcase_add_loop_test(t, waits_last_as_long_as_they_do, 0, 2);
+	tcase_add_test(t, exited_processes_have_names);
+	tcase_add_test(t, bursts_come_and_go);
+	tcase_add_test(t, a_perf_map_that_comes_late_names_what_was_seen);
+	tcase_add_test(t, samples_lie_within_their_epochs);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -79,6 +79,28 @@ START_TEST(every_frame_has_something_to_be_called)
 	f.name = stacks_string(s, "schedule", 8);
 	ck_assert_str_eq(stacks_frame_name(s, stacks_frame(s, &f), buf, sizeof(buf)), "schedule");
 	ck_assert_str_eq(stacks_frame_module(s, stacks_frame(s, &f)), "[kernel]");
+	f = (struct stacks_frame){.addr = 0x5678,
+				  .module = stacks_module(s, "perf-42.map", NULL),
+				  .type = STACKS_JIT};
+	ck_assert_str_eq(stacks_frame_name(s, stacks_frame(s, &f), buf, sizeof(buf)),
+			 "[JIT] +0x5678");
+	for (uint32_t pid = 41; pid < 44; pid++) {
+		struct stacks_task t = {.pid = pid, .tid = pid, .process = 0};
+		char comm[16];
+
+		snprintf(comm, sizeof(comm), "node%u", pid);
+		stacks_task(s, &t);
+		t.process = t.comm = stacks_string(s, comm, strlen(comm));
+		stacks_task(s, &t);
+	}
+	for (int i = 0; i < 2; i++) { /* the second time it is remembered */
+		ck_assert_str_eq(stacks_frame_name(s, stacks_frame(s, &f), buf, sizeof(buf)),
+				 "[JIT] node42 +0x5678");
+		f.module = stacks_module(s, "perf-42.map.so", NULL);
+		ck_assert_str_eq(stacks_frame_name(s, stacks_frame(s, &f), buf, sizeof(buf)),
+				 "perf-42.map.so+0x5678");
+		f.module = stacks_module(s, "perf-42.map", NULL);
+	}
 	stacks_free(s);
 }
 END_TEST

@@ -248,3 +248,14 @@ int export_samples(enum profile_format f, const struct stacks *s,
 	free(x.by_thread.rows);
 	return emit_end(e);
 }
+
+void put_missing(struct emit *e, const struct profile_about *a)
+{
+	if (!a->n_missing)
+		return;
+	emit_key(e, "missing");
+	emit_open(e, '[');
+	for (size_t i = 0; i < a->n_missing; i++)
+		emit_string(e, a->missing[i]);
+	emit_close(e, ']');
+}

@@ -25,7 +25,8 @@ enum profile_format {
  * module's name where there is one. With a baseline b: its weight there, brought to the length of the ranges, and d =
  * v - b. The root has "about" besides: {title, host, version, from, to (unix seconds, or 0), unit ("us", "samples",
  * "bytes" ...), kind ("cpu", "off"), samples, span_us, covered_us, hz_min, hz_max, lost, throttled, shallow, truncated,
- * left_out (frames), diff, base_samples, base_span_us}. '<' never stands in it.
+ * left_out (frames), diff, base_samples, base_span_us, missing (an array of sentences: which modules have no names and
+ * what would supply them; not where there are none)}. '<' never stands in it.
  */
 
 /* By the name users give: "folded", "pprof", "html", "svg", "json", "speedscope", "firefox", "perfetto", "perf", "strobe". -1: none. */
@@ -40,6 +41,7 @@ struct profile_out {
 	int (*write)(void *arg, const void *data, size_t len); /* 0 or -errno */
 	void *arg;
 };
+enum { PROFILE_MISSING = 8 };
 struct profile_about { /* for titles; strings may be NULL */
 	const char *title, *host, *version;
 	int64_t wall_from_us, wall_to_us; /* of the (first) range; 0: unknown */
@@ -51,6 +53,9 @@ struct profile_about { /* for titles; strings may be NULL */
 	/* Then what is counted, in its tool's word ("inuse_space"); NULL: unknown. */
 	const char *what;
 	bool annotate; /* folded: names end in _[k], _[j], _[i] for kernel, JIT, inlined */
+	/* Modules without names and what would supply them, "libfoo.so: stripped ...". */
+	const char *missing[PROFILE_MISSING];
+	size_t n_missing;
 };
 
 /* 0; -EINVAL: not of a tree; -ENOMEM; what write() returned. */

@@ -45,6 +45,7 @@ static void put_about(const struct fold_tree *t, const struct profile_about *a, 
 	emit_bool(e, a->kind == STACKS_OFF);
 	emit_key_string(e, "unit", a->unit && *a->unit ? a->unit : "us");
 	emit_key_int(e, "left_out", t->left_out);
+	put_missing(e, a);
 	put_sum(e, "sum", &t->sum, a->n_cpus);
 	if (tree_is_diff(t))
 		put_sum(e, "base", &t->base, a->n_cpus);

@@ -36,6 +36,9 @@ static inline bool tree_is_task(const struct fold_node *n)
 	return n->type == STACKS_TYPES;
 }
 
+/* The member "missing", where there is something to say. */
+void put_missing(struct emit *, const struct profile_about *);
+
 int profile_folded(const struct fold_tree *, const struct profile_about *, struct emit *);
 int profile_pprof(const struct fold_tree *, const struct profile_about *, struct emit *);
 int profile_html(const struct fold_tree *, const struct profile_about *, struct emit *);

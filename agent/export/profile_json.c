@@ -34,6 +34,7 @@ static void put_about(const struct fold_tree *t, const struct profile_about *a, 
 		emit_key_int(e, "base_samples", (int64_t)t->base.n);
 		emit_key_int(e, "base_span_us", (int64_t)t->base.span_us);
 	}
+	put_missing(e, a);
 	emit_close(e, '}');
 }
 

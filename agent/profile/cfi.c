@@ -1,6 +1,7 @@
 #include "profile/cfi.h"
 
 #include <dwarf.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -22,8 +23,9 @@ void cfi_init(struct cfi *c, enum cfi_arch arch, bool eh, uint64_t addr, const u
 			  .addr = addr,
 			  .eh = eh,
 			  .arch = arch,
-			  .budget = 16 * (uint64_t)len + 65536,
-			  .cie.at = SIZE_MAX};
+			  .budget = 16 * (uint64_t)len + 65536};
+	for (unsigned i = 0; i < CFI_CIES; i++)
+		c->cies[i].at = SIZE_MAX;
 }
 
 /* ---- reading ---- */
@@ -36,17 +38,24 @@ uint64_t cfi_get(struct cfi_in *in, unsigned bytes)
 		in->bad = true;
 		return 0;
 	}
+	if (bytes == 4) {
+		uint32_t word;
+
+		memcpy(&word, in->p + in->at, sizeof(word));
+		in->at += sizeof(word);
+		return le32toh(word);
+	}
 	for (unsigned i = 0; i < bytes; i++)
 		v |= (uint64_t)in->p[in->at++] << 8 * i;
 	return v;
 }
 
-uint64_t cfi_uleb(struct cfi_in *in)
+uint64_t cfi_uleb_long(struct cfi_in *in, uint8_t first)
 {
-	uint64_t v = 0, b = 0x80;
+	uint64_t v = first & 0x7f, b = 0x80;
 
-	for (unsigned shift = 0; b & 0x80; shift += 7) {
-		b = cfi_get(in, 1);
+	for (unsigned shift = 7; b & 0x80; shift += 7) {
+		b = cfi_byte(in);
 		if (shift < 64)
 			v |= (b & 0x7f) << shift;
 	}
@@ -59,7 +68,7 @@ int64_t cfi_sleb(struct cfi_in *in)
 	unsigned shift = 0;
 
 	while (b & 0x80) {
-		b = cfi_get(in, 1);
+		b = cfi_byte(in);
 		if (shift < 64)
 			v |= (b & 0x7f) << shift;
 		shift += 7;
@@ -250,18 +259,22 @@ static int read_cie(struct cfi *c, size_t at, struct cfi_cie *cie)
 
 static int use_cie(struct cfi *c, size_t at)
 {
+	unsigned slot = (unsigned)((at * 0x9e3779b97f4a7c15u) >> 61);
 	struct cfi_cie cie;
 
-	if (c->cie.at == at)
-		return 0;
-	if (c->budget < 16)
-		return -E2BIG;
-	c->budget -= 16;
-	int r = read_cie(c, at, &cie);
+	_Static_assert(CFI_CIES == 8, "three bits");
+	if (c->cies[slot].at != at) {
+		if (c->budget < 16)
+			return -E2BIG;
+		c->budget -= 16;
+		int r = read_cie(c, at, &cie);
 
-	if (r == 0)
-		c->cie = cie;
-	return r;
+		if (r < 0)
+			return r;
+		c->cies[slot] = cie;
+	}
+	c->cie = slot;
+	return 0;
 }
 
 static int read_fde(struct cfi *c, const struct entry *e, struct cfi_fde *ret)
@@ -276,13 +289,14 @@ static int read_fde(struct cfi *c, const struct entry *e, struct cfi_fde *ret)
 	r = use_cie(c, cie_at);
 	if (r < 0)
 		return r;
+	const struct cfi_cie *cie = &c->cies[c->cie];
 	struct cfi_in in = {.p = c->data, .at = e->body, .n = e->end};
 
-	if (!cfi_pointer(c, &in, c->cie.fde_enc, 8, &ret->start))
+	if (!cfi_pointer(c, &in, cie->fde_enc, 8, &ret->start))
 		return -EBADMSG;
-	if (!read_encoded(&in, c->cie.fde_enc & 0x0f, 8, &len))
+	if (!read_encoded(&in, cie->fde_enc & 0x0f, 8, &len))
 		return -EBADMSG;
-	if (c->cie.sized) {
+	if (cie->sized) {
 		uint64_t skip = cfi_uleb(&in);
 
 		if (in.bad || skip > in.n - in.at)

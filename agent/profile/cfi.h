@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 enum cfi_arch { CFI_X86_64, CFI_AARCH64 };
-enum { CFI_REGS = 33 };
+enum { CFI_REGS = 33, CFI_CIES = 8 };
 
 /* Numbers of the registers that matter. */
 struct cfi_names {
@@ -73,8 +73,9 @@ struct cfi {
 	uint64_t addr; /* where it is in memory (ELF address) */
 	bool eh;       /* .eh_frame; else .debug_frame */
 	enum cfi_arch arch;
-	uint64_t budget;    /* instructions that may still be run */
-	struct cfi_cie cie; /* the one used last */
+	uint64_t budget; /* instructions that may still be run */
+	unsigned cie;	 /* the one in use, of those read last: entries of several are mixed */
+	struct cfi_cie cies[CFI_CIES];
 };
 void cfi_init(struct cfi *, enum cfi_arch, bool eh, uint64_t addr, const uint8_t *data, size_t len);
 
@@ -86,10 +87,10 @@ struct cfi_fde {
 /* The entry at *at, moved to the next one. 1: an FDE; 0: something else, or a broken entry; -ENODATA: the end;
  * -E2BIG: the budget is spent. */
 int cfi_next(struct cfi *, size_t *at, struct cfi_fde *ret);
-/* Rows of one FDE, rising from its start; the last one holds to its end. What row() returns but 0 ends it. 0; -E2BIG;
- * or what row() returned. */
+/* Rows of the FDE at `at`, rising from its start; the last one holds to its end. What row() returns but 0 ends it. 0;
+ * -E2BIG; or what row() returned. */
 typedef int cfi_row_fn(void *arg, uint64_t addr, const struct cfi_rule *);
-int cfi_rows(struct cfi *, const struct cfi_fde *, cfi_row_fn *row, void *arg);
+int cfi_rows(struct cfi *, size_t at, cfi_row_fn *row, void *arg);
 
 /* ---- between the files of this module ---- */
 
@@ -99,7 +100,21 @@ struct cfi_in {
 	bool bad;     /* something went beyond it: all that was read is 0 */
 };
 uint64_t cfi_get(struct cfi_in *, unsigned bytes); /* little endian */
-uint64_t cfi_uleb(struct cfi_in *);
+static inline uint8_t cfi_byte(struct cfi_in *in)
+{
+	if (in->bad || in->at >= in->n) {
+		in->bad = true;
+		return 0;
+	}
+	return in->p[in->at++];
+}
+uint64_t cfi_uleb_long(struct cfi_in *, uint8_t first);
+static inline uint64_t cfi_uleb(struct cfi_in *in)
+{
+	uint8_t b = cfi_byte(in);
+
+	return b & 0x80 ? cfi_uleb_long(in, b) : b;
+}
 int64_t cfi_sleb(struct cfi_in *);
 /* A pointer in an encoding of DW_EH_PE_*; false: one that is not known. *ret as it is to be used. */
 bool cfi_pointer(const struct cfi *, struct cfi_in *, uint8_t enc, uint8_t address_size,

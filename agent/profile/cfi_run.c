@@ -12,6 +12,7 @@ struct run {
 	struct cfi *c;
 	const struct cfi_cie *cie;
 	struct cfi_in in;
+	const struct cfi_names *names;
 	struct cfi_rule now;
 	struct cfi_rule remembered[REMEMBER_MAX];
 	unsigned depth;
@@ -23,7 +24,7 @@ struct run {
 /* Where the rule of a register stands; NULL: one that is not kept. */
 static struct cfi_saved *saved(struct run *x, struct cfi_rule *rule, uint64_t reg)
 {
-	const struct cfi_names *n = cfi_names(x->c->arch);
+	const struct cfi_names *n = x->names;
 
 	if (reg == n->fp)
 		return &rule->fp;
@@ -284,7 +285,7 @@ static int run_other(struct run *x, uint8_t op)
 
 static int run_one(struct run *x)
 {
-	uint8_t op = (uint8_t)cfi_get(&x->in, 1), low = op & 0x3f;
+	uint8_t op = cfi_byte(&x->in), low = op & 0x3f;
 
 	switch (op & 0xc0) {
 	case DW_CFA_advance_loc:
@@ -317,7 +318,10 @@ static int run(struct run *x)
 
 int cfi_run_initial(struct cfi *c, struct cfi_cie *cie)
 {
-	struct run x = {.c = c, .cie = cie, .in = {.p = c->data, .at = cie->insn, .n = cie->end}};
+	struct run x = {.c = c,
+			.cie = cie,
+			.in = {.p = c->data, .at = cie->insn, .n = cie->end},
+			.names = cfi_names(c->arch)};
 	int r;
 
 	x.now.signal = cie->signal;
@@ -329,21 +333,21 @@ int cfi_run_initial(struct cfi *c, struct cfi_cie *cie)
 	return r;
 }
 
-int cfi_rows(struct cfi *c, const struct cfi_fde *fde, cfi_row_fn *row, void *arg)
+int cfi_rows(struct cfi *c, size_t at, cfi_row_fn *row, void *arg)
 {
 	static const struct cfi_rule none;
-	struct cfi_fde again;
-	size_t at = fde->at;
-	int r = cfi_next(c, &at, &again); /* brings its CIE back */
+	struct cfi_fde fde;
+	int r = cfi_next(c, &at, &fde); /* brings its CIE back */
 
 	if (r != 1)
 		return r < 0 && r != -ENODATA ? r : 0;
 	struct run x = {.c = c,
-			.cie = &c->cie,
-			.in = {.p = c->data, .at = fde->insn, .n = fde->insn_end},
-			.now = c->cie.initial,
-			.loc = fde->start,
-			.end = fde->end,
+			.cie = &c->cies[c->cie],
+			.in = {.p = c->data, .at = fde.insn, .n = fde.insn_end},
+			.names = cfi_names(c->arch),
+			.now = c->cies[c->cie].initial,
+			.loc = fde.start,
+			.end = fde.end,
 			.row = row,
 			.arg = arg};
 

@@ -93,12 +93,13 @@ static int put_entry(struct sink *to, const struct entry *entry)
 	return 0;
 }
 
-static void add_sample(struct fold_sum *sum, const struct stacks_sample *s, uint32_t weight_us)
+static void add_sample(struct fold_sum *sum, const struct stacks_sample *s, uint32_t weight_us,
+		       uint32_t count)
 {
-	sum->n++;
+	sum->n += count;
 	sum->weight_us += weight_us;
-	sum->shallow += (s->flags & STACKS_SHALLOW) != 0;
-	sum->truncated += (s->flags & STACKS_TRUNCATED) != 0;
+	sum->shallow += s->flags & STACKS_SHALLOW ? count : 0;
+	sum->truncated += s->flags & STACKS_TRUNCATED ? count : 0;
 }
 
 /* The samples that may count. Where nobody knows when they were, all of them are in the first
@@ -135,7 +136,7 @@ static int gather_range(struct fold *f, const struct stacks *s, const struct fil
 		e.weight_us = sample_weight(r, sample, &any);
 		if (!any)
 			continue;
-		add_sample(&f->sum[side], sample, e.weight_us);
+		add_sample(&f->sum[side], sample, e.weight_us, stacks_count(s, i));
 		if (to->weights[0])
 			to->weights[side][e.node] += e.weight_us;
 		else if (put_entry(to, &e) < 0)
@@ -387,6 +388,29 @@ int fold_begin(struct fold **ret, const struct fold_request *q)
 	}
 	*ret = f;
 	return 0;
+}
+
+static bool within(const struct stacks_range *r, int64_t from_us, int64_t to_us, bool *some)
+{
+	bool in = from_us - STACKS_LATE_US >= r->from_us && to_us + STACKS_LATE_US <= r->to_us;
+
+	*some |= in;
+	return in || from_us - STACKS_LATE_US >= r->to_us || to_us + STACKS_LATE_US <= r->from_us;
+}
+
+bool fold_takes_sum(const struct fold_request *q, int64_t from_us, int64_t to_us)
+{
+	bool some = false;
+
+	if (q->filter.kind != STACKS_CPU || q->filter.cpu >= 0)
+		return false;
+	for (size_t i = 0; i < q->n_ranges; i++)
+		if (!within(&q->ranges[i], from_us, to_us, &some))
+			return false;
+	for (size_t i = 0; i < q->n_base; i++)
+		if (!within(&q->base[i], from_us, to_us, &some))
+			return false;
+	return some;
 }
 
 static int add_sparse(struct fold *f, const struct stacks *s)

@@ -80,6 +80,8 @@ int fold_begin(struct fold **ret, const struct fold_request *); /* 0, -EINVAL, -
 int fold_add(struct fold *, const struct stacks *);		/* 0 or -ENOMEM */
 int fold_finish(struct fold *, struct fold_tree **ret);		/* frees the fold, also on error */
 void fold_abort(struct fold *);
+/* Whether stacks_sum() of a set with those times does as well as the set. */
+bool fold_takes_sum(const struct fold_request *, int64_t from_us, int64_t to_us);
 void fold_tree_free(struct fold_tree *);
 
 /* ---- heat map ---- */
@@ -124,6 +126,17 @@ int heat_begin(struct heater **ret, const struct heat_request *, char *err, size
 int heat_add(struct heater *, const struct stacks *);
 int heat_finish(struct heater *, struct heat **ret); /* frees the heater, also on error */
 void heat_abort(struct heater *);
+/* What a set adds to a map of HEAT_OFFSET, kept for other maps with the same columns, rows, filter and pattern, which are
+ * those with the same text: heat_part_key(), to free(); NULL: there are no such parts, or no memory. Of a set whose times lie in
+ * the map, by STACKS_LATE_US. */
+struct heat_part;
+char *heat_part_key(const struct heat_request *);
+bool heat_part_fits(const struct heater *, int64_t from_us, int64_t to_us);
+int heat_part_make(struct heater *, const struct stacks *,
+		   struct heat_part **ret); /* 0 or -errno */
+size_t heat_part_bytes(const struct heat_part *);
+void heat_part_add(struct heater *, const struct heat_part *);
+void heat_part_free(struct heat_part *); /* NULL is fine */
 void heat_free(struct heat *);
 
 /* ---- in order of time: a flame chart ---- */

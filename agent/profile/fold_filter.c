@@ -89,7 +89,7 @@ void samples_find(const struct stacks *s, enum stacks_kind kind, int64_t from_us
 {
 	*first = 0;
 	*end = s->n_samples;
-	if (!s->has_time)
+	if (!s->has_time || s->counts)
 		return;
 	if (from_us > INT64_MIN + STACKS_LATE_US)
 		*first = find_about(s, from_us - STACKS_LATE_US);

@@ -5,8 +5,27 @@
 #ifndef STROBE_PROFILE_FOLD_INTERNAL_H
 #define STROBE_PROFILE_FOLD_INTERNAL_H
 
+#include <stdlib.h>
+#include <sys/mman.h>
+
 #include "profile/fold.h"
 #include "profile/stacks_internal.h"
+
+/* As malloc(), for what is written all over at once. Large ones lie in huge pages where the kernel has them: most of what
+ * they cost otherwise is that they are given page by page. */
+static inline void *fold_alloc(size_t bytes)
+{
+	enum { HUGE = 2 << 20 };
+	size_t size = (bytes + HUGE - 1) & ~(size_t)(HUGE - 1);
+	void *p;
+
+	if (bytes < HUGE / 2)
+		return malloc(bytes);
+	p = aligned_alloc(HUGE, size);
+	if (p)
+		madvise(p, size, MADV_HUGEPAGE);
+	return p;
+}
 
 /* ---- fold_filter.c ---- */
 

@@ -25,12 +25,15 @@ int fold_reserve(struct fold *f, uint32_t n)
 	while (cap < n)
 		cap *= 2;
 	for (unsigned k = 0; k < f->n_sides; k++) {
-		struct fold_weight *w = realloc(f->weight[k], cap * sizeof(*w));
+		struct fold_weight *w = fold_alloc(cap * sizeof(*w));
 
 		if (!w)
 			return -ENOMEM;
-		f->weight[k] = w;
+		if (f->cap_weight)
+			memcpy(w, f->weight[k], f->cap_weight * sizeof(*w));
 		memset(w + f->cap_weight, 0, (cap - f->cap_weight) * sizeof(*w));
+		free(f->weight[k]);
+		f->weight[k] = w;
 	}
 	f->cap_weight = cap;
 	return 0;
@@ -185,6 +188,22 @@ static bool is_spared(struct limits *l, uint64_t v)
 	return true;
 }
 
+/* For as many as are likely. */
+static int reserve_kept(struct dense *d)
+{
+	const struct fold_part *p = d->p;
+	uint32_t cap = (p->n < p->most / 4 * 5 ? p->n : p->most / 4 * 5) + 1;
+
+	d->kept = fold_alloc(cap * sizeof(*d->kept));
+	for (unsigned k = 0; k < d->f->n_sides; k++) {
+		d->weight[k] = fold_alloc(cap * sizeof(*d->weight[k]));
+		if (!d->weight[k])
+			return -ENOMEM;
+	}
+	d->cap = cap;
+	return d->kept ? 0 : -ENOMEM;
+}
+
 static int keep_heavy(struct dense *d)
 {
 	const struct stacks_node *nodes = d->p->from->nodes;
@@ -271,7 +290,9 @@ int fold_merge(struct fold *f, struct fold_part *p)
 	for (unsigned k = 0; k < f->n_sides; k++)
 		sum_up(p, p->weights[k]);
 	d.limits = find_limits(p);
-	r = keep_heavy(&d);
+	r = reserve_kept(&d);
+	if (r >= 0)
+		r = keep_heavy(&d);
 	if (r >= 0)
 		r = look_up_frames(&d);
 	if (r >= 0)

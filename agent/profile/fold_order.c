@@ -139,7 +139,7 @@ int fold_write(struct fold *f, struct fold_tree **ret)
 	int r = lists_open(&l, f);
 
 	if (t && r >= 0) {
-		t->nodes = malloc(f->names.own->n_nodes * sizeof(*t->nodes));
+		t->nodes = fold_alloc(f->names.own->n_nodes * sizeof(*t->nodes));
 		r = t->nodes ? strings_out_begin(&strings, f->names.own) : -ENOMEM;
 	}
 	if (t && r >= 0) {

@@ -11,21 +11,6 @@
 
 enum { COLUMNS_MAX = 4096, ROWS_MOST = 512 };
 
-struct heater {
-	struct heat_request request;
-	struct stacks_range range;
-	struct matcher matcher;
-	struct rows rows; /* not of HEAT_OFFSET */
-	/* Of HEAT_OFFSET by cell, [0] all and [1] matched: weights, and where stretches that cover
-	 * whole cells begin (+) and end (-). */
-	uint32_t *cells[2];
-	int32_t *steps[2];
-	uint32_t *lost;
-	uint64_t *covered_us;
-	uint64_t n_samples, n_matched;
-	bool stepped;
-};
-
 /* ---- opening ---- */
 
 static bool request_right(const struct heat_request *q)

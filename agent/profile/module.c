@@ -26,6 +26,7 @@ static struct module *module_new(struct modules *all, const struct module_key *k
 	if (!m)
 		return NULL;
 	m->owner = all;
+	m->id = ++all->last_id;
 	m->key = *k;
 	m->key.path = strndup(k->path, MODULE_PATH_MAX - 1);
 	if (!m->key.path) {

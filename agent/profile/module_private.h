@@ -63,6 +63,7 @@ struct module {
 	struct module *asked_next;
 	struct module *all_next;
 	struct modules *owner;
+	uint32_t id;		   /* no other module had it before */
 	struct module_key key;	   /* its path is owned */
 	struct module_stamp stamp; /* as it was found: profiler's thread */
 	struct module_head head;
@@ -76,6 +77,8 @@ struct module {
 	_Atomic bool hopeless;
 	bool listed; /* in `all` */
 	bool mapped; /* profiler's thread, while it looks which ones can go */
+	uint32_t index,
+		epoch; /* the same: as what it stands in the profiler's stacks, of that epoch */
 	struct module_table *entry;
 	_Atomic bool wanted;	   /* its table, and not only what its first pages say */
 	_Atomic uint64_t retry_ms; /* there was no room: not to be asked for before */
@@ -94,6 +97,7 @@ struct modules {
 	_Atomic(struct module *) asked;	  /* a stack, latest first */
 	_Atomic(struct module *) dropped; /* the same, of those to be freed */
 	uint64_t pruned_ms;		  /* last tried then */
+	uint32_t last_id;
 	/* File systems without a device of their own: is it one of this host? */
 	struct {
 		uint64_t dev;

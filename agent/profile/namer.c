@@ -254,6 +254,8 @@ const char *namer_missing(struct namer *n, const char *module, const char *build
 		tables_open_map(&n->tables, t, pid);
 	else if (t && !t->missing)
 		tables_open_symtab(&n->tables, t);
+	if (t && kind == MODULE_FILE)
+		tables_find_package(t);
 	if (t && t->missing)
 		snprintf(n->missing, sizeof(n->missing), "%s", t->missing);
 	symbol_clean(n->missing);

@@ -1,5 +1,6 @@
 #include "profile/namer_tables.h"
 
+#include "profile/package.h"
 #include "profile/symbols_file.h"
 
 #include "base/cleanup.h"
@@ -13,14 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	TABLES_MAX = 4096,
-	HELD_MAX = 256,
-	TEXT_MAX = 5 << 10,
-	TRIES = 3,
-	MAP_RETRY_US = 5000000,
-	MAP_TRIES = 8
-};
+enum { TABLES_MAX = 4096, HELD_MAX = 256, TEXT_MAX = 5 << 10, TRIES = 3, NS_PID_US = 5000000 };
 
 enum module_kind module_kind_of(const char *path, uint32_t *pid)
 {
@@ -248,6 +242,7 @@ void tables_open_symtab(struct namer_tables *ts, struct namer_table *t)
 	if (t->symtab) {
 		free(t->missing);
 		t->missing = strdup(symtab_missing(t->symtab));
+		t->packaged = false;
 	} else if (r < 0) {
 		explain(t, r);
 	}
@@ -256,6 +251,33 @@ void tables_open_symtab(struct namer_tables *ts, struct namer_table *t)
 		t->symtab = NULL;
 	}
 	account(ts, t);
+}
+
+void tables_find_package(struct namer_table *t)
+{
+	const char *at = t->missing && !t->packaged ? strstr(t->missing, SYMTAB_PACKAGE) : NULL;
+	char package[128], debug[144], *text;
+	_cleanup_close_ int fd = -1;
+
+	if (!at)
+		return;
+	t->packaged = true;
+	/* In another mount namespace that path is another file. */
+	fd = root_file("", t->path);
+	if (fd < 0 || !has_id(fd, t->build_id))
+		return;
+	if (package_owner(PACKAGE_LISTS, t->path, package, sizeof(package)) < 0) {
+		if (asprintf(&text, "%.*sa build of it with symbols (no package has it)%s",
+			     (int)(at - t->missing), t->missing, at + strlen(SYMTAB_PACKAGE)) < 0)
+			return;
+	} else {
+		package_debug(package, debug, sizeof(debug));
+		if (asprintf(&text, "%.*s%s%s", (int)(at - t->missing), t->missing, debug,
+			     at + strlen(SYMTAB_PACKAGE)) < 0)
+			return;
+	}
+	free(t->missing);
+	t->missing = text;
 }
 
 static const char map_missing[] =
@@ -268,21 +290,21 @@ void tables_open_map(struct namer_tables *ts, struct namer_table *t, uint32_t pi
 {
 	struct perf_map *map = NULL;
 	uint64_t now_us = clock_mono_us();
-	int r = t->map ? perf_map_refresh(t->map) : -ENOENT;
+	int fresh = t->map ? perf_map_refresh(t->map) : -ENOENT, r = fresh;
 
 	t->wanted = false;
-	/* Browsers and the like never have one, and it takes several files of /proc to find that out. */
-	if (r < 0 && t->no_map_n >= MAP_TRIES && now_us - t->no_map_us < MAP_RETRY_US)
-		return;
 	/* Another process by that number, or the same one whose map has come. What was read of one that has ended stays. */
-	if (r < 0) {
+	if (r < 0 && now_us - t->ns_pid_us > NS_PID_US) {
+		t->ns_pid = 0;
+		t->ns_pid_us = now_us;
+	}
+	if (r < 0)
+		r = perf_map_look(ts->c.host, pid, &t->ns_pid); /* browsers never have one */
+	if (fresh < 0 && r == 0)
 		r = perf_map_open(&map, ts->c.host, pid);
-		t->no_map_us = now_us;
-		t->no_map_n = r < 0 ? t->no_map_n + 1 : 0;
-		if (r == 0) {
-			perf_map_close(t->map);
-			t->map = map;
-		}
+	if (map) {
+		perf_map_close(t->map);
+		t->map = map;
 	}
 	free(t->missing);
 	if (t->map)

@@ -12,14 +12,15 @@ struct namer_table {
 	struct symtab *symtab; /* one of these two, or none */
 	struct perf_map *map;
 	bool wanted;	    /* for namer_step() to open */
-	uint64_t no_map_us; /* when there was no perf map, */
-	unsigned no_map_n;  /* and how often in a row */
+	uint64_t ns_pid_us; /* when there was no perf map and this was made out: */
+	uint32_t ns_pid;    /* see perf_map_look() */
 	uint64_t
 		failed_us; /* when there was nothing in it to find; 0: there is, or it is not known */
 	uint8_t n_failed; /* in a row */
 	uint64_t used;	  /* the larger the later */
 	size_t bytes;
 	char *missing; /* "" or words; NULL: not known */
+	bool packaged; /* its package was looked for to say so */
 };
 
 struct namer_tables {
@@ -41,6 +42,9 @@ void tables_open_symtab(struct namer_tables *, struct namer_table *);
 void tables_open_map(struct namer_tables *, struct namer_table *, uint32_t pid);
 /* An fd of the module's file, or of a debug file of that build-id; the caller's. Or -errno. */
 int tables_file(const struct namer_tables *, const char *path, const char *build_id);
+
+/* Names the package that would supply what is missing, if the host has that file of a package: slow, once. */
+void tables_find_package(struct namer_table *);
 
 enum module_kind { MODULE_NONE, MODULE_FILE, MODULE_VDSO, MODULE_KERNEL, MODULE_JIT };
 /* By its name; *pid of MODULE_JIT. */

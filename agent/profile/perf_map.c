@@ -383,6 +383,22 @@ int perf_map_open(struct perf_map **ret, const struct host *h, uint32_t pid)
 	return 0;
 }
 
+int perf_map_look(const struct host *h, uint32_t pid, uint32_t *ns_pid)
+{
+	char path[64];
+
+	if (!*ns_pid) {
+		struct process p;
+		int r = read_process(h, pid, &p);
+
+		if (r < 0)
+			return r;
+		*ns_pid = p.ns_pid;
+	}
+	snprintf(path, sizeof(path), "%u/root/tmp/perf-%u.map", pid, *ns_pid);
+	return faccessat(h->fd[ROOT_PROC], path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 void perf_map_close(struct perf_map *m)
 {
 	if (!m)

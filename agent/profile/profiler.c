@@ -18,8 +18,9 @@
  * that waits for the CPU loses samples. */
 enum {
 	SECOND_US = 1000000,
-	BACKGROUND_MS = 200,
-	PROFILES_US = 250000,
+	BACKGROUND_MS = 200, /* while somebody looks */
+	BACKGROUND_LAZY_MS = 500,
+	PROFILES_US = 150000, /* names no more often than that */
 	BACKGROUND_NICE = 10,
 	CAPTURE_NICE = -10
 };
@@ -48,21 +49,20 @@ static int open_helpers(struct profiler *p)
 	r = namer_open(&p->namer, &nc);
 	if (r < 0)
 		return r;
-	r = profiler_jits_open(&p->jits, c->host, c->memory_bytes / 2);
+	r = profiler_jits_open(&p->jits, c->host, p->modules, c->memory_bytes / 2);
 	return r < 0 ? r : tasks_open(&p->tasks, c->host, PROFILER_TASKS_MAX);
 }
 
 static int prepare(struct profiler *p)
 {
 	p->kernel_frames = calloc(PROFILER_FRAMES_CACHED, sizeof(*p->kernel_frames));
-	p->user_frames = calloc(PROFILER_FRAMES_CACHED, sizeof(*p->user_frames));
 	p->stacks_cached = calloc(PROFILER_STACKS_CACHED, sizeof(*p->stacks_cached));
 	if (getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) < 0)
 		p->seed = (uintptr_t)p;
 	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->wake < 0)
 		return -errno;
-	return p->kernel_frames && p->user_frames && p->stacks_cached ? 0 : -ENOMEM;
+	return p->kernel_frames && p->stacks_cached ? 0 : -ENOMEM;
 }
 
 static int open_events(struct profiler *p, char *err, size_t err_len)
@@ -185,7 +185,6 @@ void profiler_close(struct profiler *p)
 	if (p->wake >= 0)
 		close(p->wake);
 	free(p->kernel_frames);
-	free(p->user_frames);
 	free(p->stacks_cached);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -314,14 +313,32 @@ static nfds_t list_waits(struct profiler *p)
 	return n;
 }
 
+/* Switches are many, and of those that wait copies lie in the ring. */
+static bool has_switches(const struct profiler *p)
+{
+	for (size_t i = 0; i < p->n_cpus; i++)
+		if (p->cpus[i].off >= 0 && p->cpus[i].switches.only.kind == EVENT_SWITCH)
+			return true;
+	return false;
+}
+
+static int64_t pace_us(const struct profiler *p, int64_t now_us)
+{
+	if (p->hurry || p->hz > PROFILER_DUMP_HZ_MAX)
+		return PROFILER_BURST_POLL_US;
+	if (!p->calm)
+		return PROFILER_POLL_US;
+	return has_switches(p) || profiles_are_watched(p->config.profiles, now_us)
+		       ? PROFILER_CALM_POLL_US
+		       : PROFILER_LAZY_POLL_US;
+}
+
 /* Until it is time for the next round, a ring fills, a burst was asked for, or the end. */
 static void wait_for_round(struct profiler *p)
 {
 	nfds_t n = list_waits(p);
-	int64_t poll_us = p->hurry || p->hz > PROFILER_DUMP_HZ_MAX ? PROFILER_BURST_POLL_US
-			  : p->calm				   ? PROFILER_CALM_POLL_US
-								   : PROFILER_POLL_US;
 	int64_t now_us = (int64_t)clock_mono_us();
+	int64_t poll_us = pace_us(p, now_us);
 	uint64_t unused;
 
 	p->next_poll_us += poll_us;
@@ -357,6 +374,15 @@ int profiler_step(struct profiler *p)
 
 /* ---- the background thread ---- */
 
+static int background_wait_ms(struct profiler *p)
+{
+	if (p->naming)
+		return 0;
+	return profiles_are_watched(p->config.profiles, (int64_t)clock_mono_us())
+		       ? BACKGROUND_MS
+		       : BACKGROUND_LAZY_MS;
+}
+
 int profiler_background_step(struct profiler *p)
 {
 	uint64_t start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -367,7 +393,7 @@ int profiler_background_step(struct profiler *p)
 	p->niced = true;
 	if (atomic_load(&p->stopped))
 		return -ECANCELED;
-	modules_step(p->modules, p->naming ? 0 : BACKGROUND_MS);
+	modules_step(p->modules, background_wait_ms(p));
 	p->naming = namer_step(p->namer) > 0;
 	now_us = (int64_t)clock_mono_us();
 	profiler_jits_step(p->jits, now_us);

@@ -5,23 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { JITS_MAX = 64, REFRESH_US = 500000, RETRY_US = 5000000, KEEP_US = 60000000 };
+enum { JITS_MAX = 64, REFRESH_US = 250000, NS_PID_US = 5000000, KEEP_US = 60000000 };
 
 struct jit {
-	uint32_t pid; /* 0: free */
-	struct perf_map *map;
-	int64_t next_us, used_us;
+	uint32_t pid;	      /* 0: free */
+	struct perf_map *map; /* NULL: none yet */
+	uint32_t ns_pid;      /* see perf_map_look() */
+	int64_t ns_pid_us, next_us, used_us;
 	bool used, exited;
 };
 
 struct profiler_jits {
 	const struct host *host;
 	uint64_t memory_bytes;
+	struct modules *modules; /* whose wake-up wakes the background, too; NULL: none */
 	pthread_mutex_t lock;
 	struct jit jits[JITS_MAX];
 };
 
-int profiler_jits_open(struct profiler_jits **ret, const struct host *host, uint64_t memory_bytes)
+int profiler_jits_open(struct profiler_jits **ret, const struct host *host, struct modules *modules,
+		       uint64_t memory_bytes)
 {
 	struct profiler_jits *js = calloc(1, sizeof(*js));
 
@@ -29,6 +32,7 @@ int profiler_jits_open(struct profiler_jits **ret, const struct host *host, uint
 		return -ENOMEM;
 	js->host = host;
 	js->memory_bytes = memory_bytes;
+	js->modules = modules;
 	pthread_mutex_init(&js->lock, NULL);
 	*ret = js;
 	return 0;
@@ -61,8 +65,11 @@ bool profiler_jits_find(struct profiler_jits *js, uint32_t pid, uint64_t addr, c
 	if (pthread_mutex_trylock(&js->lock) != 0)
 		return false;
 	j = find(js, pid);
-	if (!j && (j = find(js, 0)))
+	if (!j && (j = find(js, 0))) {
 		*j = (struct jit){.pid = pid};
+		if (js->modules)
+			modules_wake(js->modules);
+	}
 	if (j) {
 		j->used = true;
 		found = j->map ? perf_map_find(j->map, addr, ret_start) : NULL;
@@ -102,20 +109,20 @@ static bool retire(struct jit *j, int64_t now_us)
 	return true;
 }
 
-/* Reading a map for the first time takes long: without the lock. */
+/* Reading a map for the first time takes long: without the lock. Most have none; to see that is quick. */
 static void open_map(struct profiler_jits *js, struct jit *j, int64_t now_us)
 {
-	uint32_t pid = j->pid;
+	uint32_t pid = j->pid, ns_pid = now_us - j->ns_pid_us > NS_PID_US ? 0 : j->ns_pid;
 	struct perf_map *map = NULL;
 
+	if (!ns_pid)
+		j->ns_pid_us = now_us;
 	pthread_mutex_unlock(&js->lock);
-	if (perf_map_open(&map, js->host, pid) < 0)
-		map = NULL;
-	else
+	if (perf_map_look(js->host, pid, &ns_pid) == 0 && perf_map_open(&map, js->host, pid) == 0)
 		perf_map_refresh(map);
 	pthread_mutex_lock(&js->lock);
 	j->map = map; /* only this thread frees entries */
-	j->next_us = now_us + (map ? REFRESH_US : RETRY_US);
+	j->ns_pid = ns_pid;
 }
 
 /* The map that was needed longest ago goes first, and comes back no sooner than after a minute: the namer knows the
@@ -150,16 +157,16 @@ void profiler_jits_step(struct profiler_jits *js, int64_t now_us)
 		struct jit *j = &js->jits[i];
 		bool due = j->pid && now_us >= j->next_us;
 
-		if (!due || retire(j, now_us))
+		bool used = j->used;
+
+		if (!due || retire(j, now_us) || !used)
 			continue;
+		j->next_us = now_us + REFRESH_US;
 		if (!j->map) {
 			open_map(js, j, now_us);
-		} else {
-			if (perf_map_refresh(j->map) == -ESRCH) {
-				perf_map_close(j->map);
-				j->map = NULL;
-			}
-			j->next_us = now_us + REFRESH_US;
+		} else if (perf_map_refresh(j->map) == -ESRCH) {
+			perf_map_close(j->map);
+			j->map = NULL;
 		}
 	}
 	keep_bound(js, now_us);

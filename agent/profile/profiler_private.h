@@ -2,13 +2,14 @@
 #ifndef STROBE_PROFILE_PROFILER_PRIVATE_H
 #define STROBE_PROFILE_PROFILER_PRIVATE_H
 
+#include "profile/module_private.h"
 #include "profile/namer.h"
 #include "profile/offcpu.h"
 #include "profile/offcpu_ebpf.h"
 #include "profile/perf_ring.h"
 #include "profile/profiler.h"
 #include "profile/records.h"
-#include "profile/space.h"
+#include "profile/space_private.h"
 #include "profile/task.h"
 #include "profile/unwind.h"
 
@@ -19,7 +20,9 @@
 
 enum {
 	PROFILER_POLL_US = 50000,	/* or as soon as a ring is half full: the kernel says so */
-	PROFILER_CALM_POLL_US = 100000, /* when no ring was PROFILER_CALM_PERCENT full */
+	PROFILER_CALM_POLL_US = 100000, /* when all rings fill more slowly: PROFILER_CALM_PERCENT */
+	PROFILER_LAZY_POLL_US =
+		250000, /* and nobody looks: what a round has to wake up is paid for less often */
 	PROFILER_BURST_POLL_US = 10000, /* above PROFILER_DUMP_HZ_MAX */
 	PROFILER_SETTLE_NS =
 		1000000, /* younger records wait: others of that time may still be on their way */
@@ -27,8 +30,9 @@ enum {
 	PROFILER_RING_MIN_BYTES = 32 << 10,
 	PROFILER_OFF_RING_BYTES = 2 << 20, /* of switches, as long as all take no more than: */
 	PROFILER_OFF_RINGS_BYTES = 16 << 20,
-	PROFILER_HURRY_PERCENT = 40, /* the next round comes sooner when a ring was that full */
-	PROFILER_CALM_PERCENT = 15,
+	PROFILER_HURRY_PERCENT = 60, /* the next round comes sooner when a ring was that full, */
+	PROFILER_FAST_PERCENT = 40,  /* or will be in PROFILER_CALM_POLL_US */
+	PROFILER_CALM_PERCENT = 20,  /* no more than that in that time: not half in a lazy round */
 	PROFILER_DUMP_BYTES = 8192,
 	PROFILER_OFF_DUMP_BYTES = 4096,
 	PROFILER_OFF_PENDING_MAX =
@@ -43,7 +47,7 @@ enum {
 	PROFILER_BURST_HZ_MAX = 4999,
 	PROFILER_BURST_S_MAX = 600,
 	PROFILER_CPUS_MAX = 1024,
-	PROFILER_FRAMES_CACHED = 4096, /* of the kernel, and of users */
+	PROFILER_FRAMES_CACHED = 4096, /* of the kernel */
 	PROFILER_STACKS_CACHED = 4096,
 	PROFILER_PATHS = 8,
 	PROFILER_JIT_ROUNDS = 5, /* how long one with code that was made at run time is believed */
@@ -104,10 +108,9 @@ struct profiler_chain {
 	bool truncated, whole;
 };
 
-/* A frame that was looked up, by address: of the kernel, or of a module's file. */
+/* A frame of the kernel that was looked up, by address. */
 struct profiler_frame {
 	uint64_t addr;
-	const struct module *module;
 	uint32_t epoch, frame;
 	uint8_t class; /* enum stacks_class of kernel frames; STACKS_CLASSES: says nothing */
 	bool schedule; /* where a thread of the kernel stops */
@@ -156,7 +159,7 @@ struct profiler {
 	const struct stacks *last_stacks;
 	int64_t last_from_us;
 	uint32_t last_n_frames, epoch;
-	struct profiler_frame *kernel_frames, *user_frames;
+	struct profiler_frame *kernel_frames;
 	struct profiler_stack *stacks_cached;
 	struct profiler_path paths[PROFILER_PATHS]; /* by pid */
 	uint64_t seed;				    /* of their keys */
@@ -260,7 +263,8 @@ void profiler_off_counts(struct profiler *, int64_t now_us);
 void profiler_off_settle(struct profiler *);
 
 /* profiler_jit.c: perf maps. */
-int profiler_jits_open(struct profiler_jits **ret, const struct host *, uint64_t memory_bytes);
+int profiler_jits_open(struct profiler_jits **ret, const struct host *, struct modules *,
+		       uint64_t memory_bytes);
 void profiler_jits_close(struct profiler_jits *);
 /* Profiler's thread: name and start of the function at addr, if its map is there; asks for it if not. False: not
  * known (yet). */

@@ -215,6 +215,17 @@ static unsigned fullest(const struct profiler *p, bool switches)
 	return most;
 }
 
+/* How soon the next round has to come, by how full the fullest ring was, and in what time. */
+static void set_pace(struct profiler *p, unsigned percent, int64_t took_us)
+{
+	int64_t rate = took_us < PROFILER_BURST_POLL_US
+			       ? percent
+			       : percent * (int64_t)PROFILER_CALM_POLL_US / took_us;
+
+	p->hurry = percent > PROFILER_HURRY_PERCENT || rate > PROFILER_FAST_PERCENT;
+	p->calm = rate < PROFILER_CALM_PERCENT;
+}
+
 /* Copies of stacks are given up before samples are, for a few seconds: when they come so fast that a ring would be full in
  * two short rounds. (That it was full after a stall says nothing.) Before the rings are handed back: what of them is full
  * is known only until then. */
@@ -224,8 +235,7 @@ static void shed_dumps(struct profiler *p, bool *ret_off)
 	int64_t now_us = (int64_t)clock_mono_us(), took_us = now_us - p->read_us;
 	enum { FAST_US = 2 * PROFILER_BURST_POLL_US };
 
-	p->hurry = ticks > PROFILER_HURRY_PERCENT || switches > PROFILER_HURRY_PERCENT;
-	p->calm = ticks < PROFILER_CALM_PERCENT && switches < PROFILER_CALM_PERCENT;
+	set_pace(p, ticks > switches ? ticks : switches, took_us);
 	p->read_us = now_us;
 	if (took_us > FAST_US) {
 		ticks = (unsigned)(ticks * FAST_US / took_us);

@@ -20,13 +20,6 @@ void profiler_stack_epoch(struct profiler *p)
 
 /* ---- frames ---- */
 
-static struct profiler_frame *cached(struct profiler_frame *cache, uint64_t addr, const void *owner)
-{
-	uint64_t h = (addr ^ (uintptr_t)owner >> 4) * 0x9e3779b97f4a7c15u;
-
-	return &cache[h >> 32 & (PROFILER_FRAMES_CACHED - 1)];
-}
-
 static uint32_t kernel_module(struct profiler *p, const char *name)
 {
 	char text[72];
@@ -39,7 +32,8 @@ static uint32_t kernel_module(struct profiler *p, const char *name)
 
 const struct profiler_frame *profiler_kernel_frame(struct profiler *p, uint64_t ip)
 {
-	struct profiler_frame *f = cached(p->kernel_frames, ip, NULL);
+	struct profiler_frame *f =
+		&p->kernel_frames[ip * 0x9e3779b97f4a7c15u >> 32 & (PROFILER_FRAMES_CACHED - 1)];
 	const char *module = NULL, *name;
 	struct stacks_frame sf;
 
@@ -71,43 +65,63 @@ static uint32_t jit_frame(struct profiler *p, uint32_t pid, uint64_t ip)
 	return stacks_frame(p->stacks, &sf);
 }
 
-/* *until becomes 0 when it may be another one the next time. */
-static uint32_t file_frame(struct profiler *p, const struct mapping *m, uint64_t ip,
-			   uint32_t *until)
+static uint32_t file_module(struct profiler *p, struct module *m)
 {
-	uint64_t vaddr = module_vaddr(m->module, ip - m->start + m->file_off), start;
-	struct profiler_frame *f = cached(p->user_frames, vaddr, m->module);
-	struct stacks_frame sf;
+	uint32_t index;
 
-	if (f->epoch == p->epoch && f->addr == vaddr && f->module == m->module)
-		return f->frame;
-	if (!vaddr || !module_is_settled(m->module))
-		*until = 0;
-	start = vaddr ? module_function(m->module, vaddr) : 0;
-	/* Of a file that is not read yet, which has no build-id either: the namer knows both. */
-	sf = (struct stacks_frame){.addr = start ? start : ip - m->start + m->file_off,
-				   .module = stacks_module(p->stacks, module_path(m->module),
-							   vaddr ? module_build_id(m->module) : ""),
-				   .type = m->main ? STACKS_USER : STACKS_LIBRARY};
-	if (start == vaddr) /* its table is not there yet, perhaps */
-		return stacks_frame(p->stacks, &sf);
-	*f = (struct profiler_frame){.addr = vaddr,
-				     .module = m->module,
-				     .epoch = p->epoch,
-				     .frame = stacks_frame(p->stacks, &sf)};
-	return f->frame;
+	if (m->epoch == p->epoch)
+		return m->index;
+	index = stacks_module(p->stacks, module_path(m), module_build_id(m));
+	if (atomic_load_explicit(&m->known, memory_order_acquire)) { /* it has the build-id */
+		m->index = index;
+		m->epoch = p->epoch;
+	}
+	return index;
 }
 
-/* Frames of p->ips into p->frames. A caller that lies nowhere is the end: a frame pointer led astray. How many.
- * *until: the last round for which they stand. */
-static size_t look_up(struct profiler *p, struct space *space, const struct profiler_chain *c,
-		      uint32_t *until)
+/* Of a file that is not read yet it is a position in it, and there is no build-id: the namer knows both. */
+static uint32_t add_frame(struct profiler *p, const struct mapping *m, uint64_t addr, bool is_read)
+{
+	struct stacks_frame sf = {
+		.addr = addr,
+		.module = is_read ? file_module(p, m->module)
+				  : stacks_module(p->stacks, module_path(m->module), ""),
+		.type = m->main ? STACKS_USER : STACKS_LIBRARY};
+
+	return stacks_frame(p->stacks, &sf);
+}
+
+/* The frame of the byte at ip, behind which a call returns or not. *until becomes 0 when it may be another one the next
+ * time. Between modules_enter() and modules_leave(). */
+static uint32_t file_frame(struct profiler *p, const struct space *space, const struct mapping *m,
+			   uint64_t ip, bool returns, uint32_t *until)
+{
+	uint64_t off = ip - m->start + m->file_off, vaddr = module_vaddr(m->module, off);
+	const struct unwind_table *t = vaddr ? module_table(m->module) : NULL;
+	struct space_rule *known;
+	uint32_t row;
+
+	if (!vaddr || !module_is_settled(m->module))
+		*until = 0;
+	if (!t) /* perhaps not yet */
+		return add_frame(p, m, vaddr ? vaddr : off, vaddr != 0);
+	known = space_rule_at(space, t, vaddr + returns, returns);
+	if (known->epoch == p->epoch && known->module == m->module->id)
+		return known->frame;
+	row = known->row & ~SPACE_HAS_RULE;
+	known->frame =
+		add_frame(p, m, unwind_table_start(t, row ? &t->rows[row - 1] : NULL, vaddr), true);
+	known->epoch = p->epoch;
+	known->module = m->module->id;
+	return known->frame;
+}
+
+/* The user part. */
+static size_t look_up_user(struct profiler *p, struct space *space, const struct profiler_chain *c,
+			   uint32_t *until)
 {
 	size_t n = c->n_kernel + c->n_user;
 
-	*until = !c->n_user || (space && space_version(space)) ? UINT32_MAX : 0;
-	for (size_t i = 0; i < c->n_kernel; i++)
-		p->frames[i] = profiler_kernel_frame(p, p->ips[i] - (i > 0))->frame;
 	for (size_t i = c->n_kernel; i < n; i++) {
 		/* A return address may be that of the next function: its call is before it. */
 		uint64_t ip = p->ips[i] - (i > c->n_kernel);
@@ -120,10 +134,29 @@ static size_t look_up(struct profiler *p, struct space *space, const struct prof
 		else if (!m->module)
 			p->frames[i] = jit_frame(p, space_pid(space), ip);
 		else
-			p->frames[i] = file_frame(p, m, ip, until);
+			p->frames[i] = file_frame(p, space, m, ip, i > c->n_kernel, until);
 		if (m && !m->module && *until > p->round + PROFILER_JIT_ROUNDS)
 			*until = p->round + PROFILER_JIT_ROUNDS;
 	}
+	return n;
+}
+
+/* Frames of p->ips into p->frames. A caller that lies nowhere is the end: a frame pointer led astray. How many.
+ * *until: the last round for which they stand. */
+static size_t look_up(struct profiler *p, struct space *space, const struct profiler_chain *c,
+		      uint32_t *until)
+{
+	uint64_t seq;
+	size_t n;
+
+	*until = !c->n_user || (space && space_version(space)) ? UINT32_MAX : 0;
+	for (size_t i = 0; i < c->n_kernel; i++)
+		p->frames[i] = profiler_kernel_frame(p, p->ips[i] - (i > 0))->frame;
+	if (!c->n_user)
+		return c->n_kernel;
+	seq = modules_enter(p->modules);
+	n = look_up_user(p, space, c, until);
+	modules_leave(p->modules, seq);
 	return n;
 }
 

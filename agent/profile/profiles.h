@@ -76,6 +76,24 @@ int profiles_each_off(struct profiles *, int64_t from_us, int64_t to_us,
 /* Where in [from_us, to_us) the first epoch begins that overlaps it, from_us at least; to_us: there is none. What lies
  * before has no samples. Any one thread, but one that must not wait. */
 int64_t profiles_next_us(struct profiles *, int64_t from_us, int64_t to_us);
+/* What a reader makes of a sealed epoch, kept beside it while there is room for it, for later readers with the same key:
+ * to unpack an epoch takes longer than most questions about it. */
+struct profiles_memo {
+	const void *key;
+	size_t key_len;
+	/* Does it do, of an epoch with samples in that time? */
+	bool (*fits)(void *arg, int64_t from_us, int64_t to_us);
+	int (*make)(void *arg, const struct stacks *, void **ret, size_t *bytes); /* 0 or -errno */
+	int (*use)(void *arg, void *memo); /* in place of each(): 0 or -errno */
+	void (*release)(void *memo);
+};
+/* As profiles_each(). */
+int profiles_each_memo(struct profiles *, int64_t from_us, int64_t to_us,
+		       const struct profiles_memo *, int (*each)(void *arg, const struct stacks *),
+		       void *arg);
+
+/* Whether the newest stacks were asked for lately, so that they should come soon. Any thread. */
+bool profiles_are_watched(struct profiles *, int64_t now_us);
 
 struct profiles_stats {
 	int64_t oldest_us;		   /* INT64_MAX: nothing is held */

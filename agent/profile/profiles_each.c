@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "profile/profiles_internal.h"
+
+enum { LIVE_US = 5000000, WATCHED_US = 10000000 };
 
 /* One reader's way from the oldest to the newest. */
 struct reader {
@@ -12,8 +15,46 @@ struct reader {
 	bool reach; /* epochs whose stretches off the CPU reach into the range, too */
 	int (*each)(void *arg, const struct stacks *);
 	void *arg;
-	uint64_t done; /* number of the newest live epoch that was read */
+	const struct profiles_memo *memo; /* NULL: none */
+	uint64_t done;			  /* number of the newest live epoch that was read */
 };
+
+/* An epoch by what was made of it, now or earlier. 1: it has to be read as it is. */
+static int use_memo(struct reader *r, struct held *h)
+{
+	struct profiles *p = r->p;
+	struct memo *m;
+	struct stacks *s;
+	void *made;
+	size_t bytes;
+	int64_t shift_us;
+	bool cached;
+	int e;
+
+	pthread_mutex_lock(&p->lock);
+	shift_us = shelf_shift(p, h);
+	m = memo_find(h, r->memo, shift_us);
+	if (m)
+		m->used = ++p->shelf.uses;
+	pthread_mutex_unlock(&p->lock);
+	if (!r->memo->fits(r->arg, h->head.from_us + shift_us, h->head.to_us + shift_us))
+		return 1;
+	if (m) /* it stays while there is a reference */
+		return r->memo->use(r->arg, m->made);
+	e = shelf_read(p, h, false, &s, &cached);
+	if (e < 0)
+		return e == -ENOMEM ? e : 0;
+	e = r->memo->make(r->arg, s, &made, &bytes);
+	if (!cached)
+		stacks_free(s);
+	if (e < 0)
+		return e;
+	e = r->memo->use(r->arg, made);
+	pthread_mutex_lock(&p->lock);
+	memo_keep(p, h, r->memo, made, bytes, shift_us);
+	pthread_mutex_unlock(&p->lock);
+	return e;
+}
 
 /* The shelf, from after `last` on. *last: the last one seen, with a reference. */
 static int read_shelf(struct reader *r, struct held **last)
@@ -35,7 +76,12 @@ static int read_shelf(struct reader *r, struct held **last)
 		pthread_mutex_unlock(&p->lock);
 		if (!h)
 			return 0;
-		e = shelf_read(p, h, &s, &cached);
+		e = r->memo ? use_memo(r, h) : 1;
+		if (e < 0)
+			return e;
+		if (e == 0)
+			continue;
+		e = shelf_read(p, h, true, &s, &cached);
 		if (e == -ENOMEM)
 			return e;
 		if (e < 0)
@@ -114,9 +160,12 @@ static int read_all(struct reader *r)
 	uint64_t open;
 	int e = 0;
 
+	if (r->to_us > (int64_t)clock_mono_us() - LIVE_US)
+		atomic_store(&p->watched_us, (int64_t)clock_mono_us());
 	pthread_mutex_lock(&p->read_lock);
 	pthread_mutex_lock(&p->lock);
 	shelf_place_boots(p);
+	p->shelf.pass = p->shelf.uses;
 	pthread_mutex_unlock(&p->lock);
 	while (!e && again) {
 		e = read_shelf(r, &last);
@@ -128,6 +177,7 @@ static int read_all(struct reader *r)
 	pthread_mutex_lock(&p->lock);
 	if (last)
 		shelf_release(p, last);
+	p->shelf.pass = UINT64_MAX;
 	shelf_shrink(p);
 	pthread_mutex_unlock(&p->lock);
 	pthread_mutex_unlock(&p->read_lock);
@@ -138,6 +188,16 @@ int profiles_each(struct profiles *p, int64_t from_us, int64_t to_us,
 		  int (*each)(void *arg, const struct stacks *), void *arg)
 {
 	struct reader r = {.p = p, .from_us = from_us, .to_us = to_us, .each = each, .arg = arg};
+
+	return read_all(&r);
+}
+
+int profiles_each_memo(struct profiles *p, int64_t from_us, int64_t to_us,
+		       const struct profiles_memo *memo,
+		       int (*each)(void *arg, const struct stacks *), void *arg)
+{
+	struct reader r = {
+		.p = p, .from_us = from_us, .to_us = to_us, .memo = memo, .each = each, .arg = arg};
 
 	return read_all(&r);
 }
@@ -182,4 +242,11 @@ int64_t profiles_next_us(struct profiles *p, int64_t from_us, int64_t to_us)
 	next_us = shelf_next_us(p, from_us, next_us);
 	pthread_mutex_unlock(&p->lock);
 	return next_us;
+}
+
+bool profiles_are_watched(struct profiles *p, int64_t now_us)
+{
+	int64_t us = atomic_load(&p->watched_us);
+
+	return us && now_us - us < WATCHED_US;
 }

@@ -60,7 +60,7 @@ static int find_boot(struct profiles *p, const struct epoch_head *h, uint32_t *r
 	return 0;
 }
 
-static int64_t shift_of(const struct profiles *p, const struct held *h)
+int64_t shelf_shift(const struct profiles *p, const struct held *h)
 {
 	return p->shelf.boots[h->boot].shift_us;
 }
@@ -87,6 +87,7 @@ static void drop_data(struct shelf *s, struct held *h)
 
 static void free_held(struct shelf *s, struct held *h)
 {
+	memos_drop(s, h);
 	drop_decoded(s, h);
 	drop_data(s, h);
 	free(h);
@@ -177,7 +178,8 @@ static bool drop_oldest_decoded(struct shelf *s)
 	struct held *oldest = NULL;
 
 	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i]->decoded && !s->v[i]->refs && (!oldest || s->v[i]->used < oldest->used))
+		if (s->v[i]->decoded && !s->v[i]->refs && s->v[i]->used <= s->pass &&
+		    (!oldest || s->v[i]->used < oldest->used))
 			oldest = s->v[i];
 	if (oldest)
 		drop_decoded(s, oldest);
@@ -208,8 +210,20 @@ void shelf_shrink(struct profiles *p)
 
 	while (s->bytes > sealed_max && drop_oldest_data(s))
 		;
-	while (s->bytes + s->decoded_bytes > most && drop_oldest_decoded(s))
+	while (s->bytes + s->decoded_bytes > most &&
+	       (drop_oldest_decoded(s) || memos_drop_oldest(s)))
 		;
+}
+
+bool shelf_make_room(struct profiles *p, size_t bytes)
+{
+	struct shelf *s = &p->shelf;
+	uint64_t most = 2 * quarter(p);
+
+	while (s->bytes + s->decoded_bytes + bytes > most &&
+	       (drop_oldest_decoded(s) || memos_drop_oldest(s)))
+		;
+	return s->bytes + s->decoded_bytes + bytes <= most;
 }
 
 void shelf_evicted(struct profiles *p, uint64_t seq)
@@ -239,7 +253,7 @@ struct held *shelf_next(struct profiles *p, const struct held *after, int64_t fr
 
 	for (size_t i = 0; i < s->n; i++) {
 		struct held *h = s->v[i];
-		int64_t shift_us = shift_of(p, h);
+		int64_t shift_us = shelf_shift(p, h);
 		int64_t begins_us = (reach ? h->head.reach_us : h->head.from_us) + shift_us;
 
 		if (h->damaged || (h->number && h->number <= done) || (after && !before(after, h)))
@@ -275,7 +289,7 @@ int64_t shelf_oldest_us(struct profiles *p)
 	int64_t oldest_us = INT64_MAX;
 
 	for (size_t i = 0; i < p->shelf.n; i++) {
-		int64_t us = p->shelf.v[i]->head.from_us + shift_of(p, p->shelf.v[i]);
+		int64_t us = p->shelf.v[i]->head.from_us + shelf_shift(p, p->shelf.v[i]);
 
 		oldest_us = us < oldest_us ? us : oldest_us;
 	}
@@ -288,9 +302,9 @@ int64_t shelf_next_us(const struct profiles *p, int64_t from_us, int64_t to_us)
 
 	for (size_t i = 0; i < p->shelf.n; i++) {
 		const struct held *h = p->shelf.v[i];
-		int64_t begins_us = h->head.from_us + shift_of(p, h);
+		int64_t begins_us = h->head.from_us + shelf_shift(p, h);
 
-		if (h->damaged || h->head.to_us + shift_of(p, h) < from_us)
+		if (h->damaged || h->head.to_us + shelf_shift(p, h) < from_us)
 			continue;
 		begins_us = begins_us > from_us ? begins_us : from_us;
 		next_us = begins_us < next_us ? begins_us : next_us;
@@ -328,14 +342,14 @@ static int decode(struct profiles *p, const struct held *h, struct stacks **ret)
 	return r;
 }
 
-int shelf_read(struct profiles *p, struct held *h, struct stacks **ret, bool *cached)
+int shelf_read(struct profiles *p, struct held *h, bool keep, struct stacks **ret, bool *cached)
 {
 	struct stacks *s = h->decoded;
 	int64_t shift_us;
 	int r = s ? 0 : decode(p, h, &s);
 
 	pthread_mutex_lock(&p->lock);
-	shift_us = shift_of(p, h);
+	shift_us = shelf_shift(p, h);
 	if (r < 0) {
 		if (r == -EBADMSG || r == -EPROTONOSUPPORT) {
 			p->shelf.damaged += !h->damaged;
@@ -347,20 +361,17 @@ int shelf_read(struct profiles *p, struct held *h, struct stacks **ret, bool *ca
 	if (!h->decoded)
 		h->decoded_shift_us = 0;
 	*cached = h->decoded != NULL;
-	if (!h->decoded && !h->gone) {
+	if (keep && !h->decoded && !h->gone) {
 		size_t bytes = stacks_bytes(s);
 
-		while (p->shelf.bytes + p->shelf.decoded_bytes + bytes > 2 * quarter(p) &&
-		       drop_oldest_decoded(&p->shelf))
-			;
-		if (p->shelf.bytes + p->shelf.decoded_bytes + bytes <= 2 * quarter(p)) {
+		if (shelf_make_room(p, bytes)) {
 			h->decoded = s;
 			p->shelf.decoded_bytes += bytes;
 			*cached = true;
 		}
 	}
 	move_times(s, shift_us - h->decoded_shift_us, p->boot_id);
-	h->decoded_shift_us = shift_us;
+	h->decoded_shift_us = h->decoded ? shift_us : 0;
 	pthread_mutex_unlock(&p->lock);
 	*ret = s;
 	return 0;

@@ -72,6 +72,15 @@ void crash_log_remove(struct crash_log *, unsigned file);
 
 /* ---- profiles_held.c: sealed epochs ---- */
 
+/* What a reader made of an epoch, see profiles.h. */
+struct memo {
+	struct memo *next;
+	void *made, (*release)(void *);
+	size_t bytes, key_len;
+	int64_t shift_us; /* that the epoch had */
+	uint64_t used;	  /* as of struct held */
+	uint8_t key[];
+};
 struct held {
 	struct epoch_head head;
 	uint64_t id; /* rises with the order in which they came */
@@ -81,6 +90,7 @@ struct held {
 	struct ring_entry entry; /* seq 0: not on disk */
 	struct stacks *decoded;	 /* NULL: not cached */
 	int64_t decoded_shift_us;
+	struct memo *memos;
 	uint64_t used;	 /* when it was looked at last, as a count */
 	unsigned refs;	 /* by readers; goes only at 0 */
 	uint64_t number; /* that it had before it was sealed; 0: none */
@@ -98,7 +108,9 @@ struct shelf {
 	struct boot *boots; /* in order of appearance */
 	size_t n_boots;
 	uint64_t next_id, uses;
-	uint64_t bytes, decoded_bytes, disk_bytes;
+	uint64_t
+		pass; /* uses when the reading that is under way began: what it has used since stays */
+	uint64_t bytes, decoded_bytes, disk_bytes; /* decoded: and memos */
 	uint64_t samples, sample_bytes, damaged;
 };
 
@@ -130,13 +142,17 @@ struct profiles {
 	uint64_t open_bytes, pending_bytes, dropped;
 	int error;
 
-	pthread_mutex_t read_lock; /* one profiles_each() at a time */
+	pthread_mutex_t read_lock;  /* one profiles_each() at a time */
+	_Atomic int64_t watched_us; /* when the newest was asked for last; 0: never */
 };
 
 static inline uint64_t quarter(const struct profiles *p)
 {
 	return p->c.memory_bytes / 4;
 }
+
+/* profiles.c: the open epoch waits to be sealed from here on, and another begins. With the open lock held. */
+void open_epoch_end(struct profiles *);
 
 /* All with p->lock held, but shelf_read(). */
 void shelf_done(struct shelf *);
@@ -156,9 +172,23 @@ void shelf_release(struct profiles *, struct held *);
 int64_t shelf_oldest_us(struct profiles *);
 /* As profiles_next_us(), of the shelf alone. */
 int64_t shelf_next_us(const struct profiles *, int64_t from_us, int64_t to_us);
-/* Its stacks on the timeline: p->lock not held, a reference is. They are the held's if *cached,
- * else to be freed. 0, -EBADMSG, -ENOMEM, -errno. */
-int shelf_read(struct profiles *, struct held *, struct stacks **ret, bool *cached);
+/* Its stacks on the timeline: p->lock not held, a reference is. They are the held's if *cached, which they may become if
+ * `keep`, else to be freed. 0, -EBADMSG, -ENOMEM, -errno. */
+int shelf_read(struct profiles *, struct held *, bool keep, struct stacks **ret, bool *cached);
+
+/* Room for so many bytes more of what can be made again, by dropping such of it as this pass has not used. Not always
+ * there is. */
+bool shelf_make_room(struct profiles *, size_t bytes);
+int64_t shelf_shift(const struct profiles *, const struct held *);
+
+/* ---- profiles_memo.c, with p->lock held ---- */
+
+struct memo *memo_find(const struct held *, const struct profiles_memo *, int64_t shift_us);
+/* Takes `made` over in any case: it is kept if there is room. */
+void memo_keep(struct profiles *, struct held *, const struct profiles_memo *, void *made,
+	       size_t bytes, int64_t shift_us);
+void memos_drop(struct shelf *, struct held *);
+bool memos_drop_oldest(struct shelf *); /* false: there was none that could go */
 
 /* Is there one of that boot that begins then? */
 bool shelf_has(const struct profiles *, const char *boot_id, int64_t from_us);

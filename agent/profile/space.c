@@ -104,10 +104,12 @@ int spaces_open(struct spaces **ret, const struct host *host, struct modules *mo
 	s->host = host;
 	s->modules = modules;
 	s->buf = malloc(READ_BUFFER);
-	if (!s->buf) {
-		free(s);
+	s->rules = aligned_alloc(sizeof(*s->rules), sizeof(*s->rules) << SPACE_RULES_BITS);
+	if (!s->buf || !s->rules) {
+		spaces_close(s);
 		return -ENOMEM;
 	}
+	memset(s->rules, 0, sizeof(*s->rules) << SPACE_RULES_BITS);
 	*ret = s;
 	return 0;
 }
@@ -119,6 +121,7 @@ void spaces_close(struct spaces *s)
 	while (s->oldest)
 		forget(s->oldest);
 	free(s->buf);
+	free(s->rules);
 	free(s);
 }
 
@@ -171,6 +174,29 @@ struct space *spaces_get(struct spaces *s, uint32_t pid)
 size_t spaces_count(const struct spaces *s)
 {
 	return s->n;
+}
+
+/* Most stacks go through the same calls. */
+struct space_rule *space_rule_at(const struct space *x, const struct unwind_table *t,
+				 uint64_t vaddr, bool returns)
+{
+	uint64_t key = vaddr << 1 | returns;
+	uint64_t hash = (key ^ t->id << 40) * 0x9e3779b97f4a7c15u;
+	struct space_rule *known = &x->owner->rules[hash >> (64 - SPACE_RULES_BITS)];
+	const struct unwind_row *row;
+	const struct cfi_rule *rule;
+
+	if (known->table == (uint32_t)t->id && known->key == key)
+		return known;
+	rule = unwind_table_look(t, vaddr, returns, &row);
+	*known = (struct space_rule){.key = key, .table = (uint32_t)t->id};
+	if (row)
+		known->row = (uint32_t)(row - t->rows) + 1;
+	if (rule) {
+		known->row |= SPACE_HAS_RULE;
+		known->rule = *rule;
+	}
+	return known;
 }
 
 struct modules *space_modules(const struct space *x)

@@ -36,27 +36,39 @@ struct space {
 	uint32_t again_step; /* how long to wait then */
 };
 
-enum { SPACE_HASH_BITS = 12, SPACE_RULES_BITS = 12 };
+enum { SPACE_HASH_BITS = 12, SPACE_RULES_BITS = 13 };
 
-/* A rule that was found, by the table's id and the address. */
+/* What there is to know of a place in code, by its table's id and key: vaddr << 1 | whether a call returns there. One
+ * line of the cache: between two rounds others have used it, and each line that is touched is waited for. */
 struct space_rule {
-	uint64_t table, key;
-	const struct cfi_rule *rule;
+	uint64_t key;
+	uint32_t table;
+	uint32_t
+		row; /* unwind_table_look()'s, from 1 on; 0: none. The uppermost bit: there is a rule */
+	/* For the profiler: the frame that it made of it, in that epoch, for that module. 0: none */
+	uint32_t epoch, frame, module;
+	struct cfi_rule rule;
 };
+_Static_assert(sizeof(struct space_rule) == 64, "one line of the cache");
+#define SPACE_HAS_RULE (1u << 31)
 
 struct spaces {
 	const struct host *host;
 	struct modules *modules;
 	struct space *hash[1 << SPACE_HASH_BITS];
 	struct space *oldest, *newest;
-	size_t n, n_mappings; /* n_mappings: there is room for */
-	uint64_t versions;    /* given so far */
-	struct space_rule rules[1 << SPACE_RULES_BITS];
+	size_t n, n_mappings;	  /* n_mappings: there is room for */
+	uint64_t versions;	  /* given so far */
+	struct space_rule *rules; /* 1 << SPACE_RULES_BITS of them */
 	uint32_t n_gone;
 	char *buf; /* to read maps with */
 };
 
 struct modules *space_modules(const struct space *);
+struct unwind_table;
+/* Of an ELF address; looked up unless it is known. Between modules_enter() and modules_leave(); valid until the next. */
+struct space_rule *space_rule_at(const struct space *, const struct unwind_table *, uint64_t vaddr,
+				 bool returns);
 /* An address that no mapping explains: reads /proc/PID/maps once more unless that was done lately. True: it was read. */
 bool space_again(struct space *);
 

@@ -3,8 +3,6 @@
 #include "profile/stacks.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,8 +10,6 @@
 #include "profile/stacks_internal.h"
 
 enum { SMALL = 1 << 15 };
-
-static const char UNKNOWN_FRAME[] = "[unknown]";
 
 /* ---- arrays ---- */
 
@@ -186,6 +182,22 @@ static uint64_t hash_entry(const struct stacks *s, enum stacks_array a, uint32_t
 
 /* ---- tables ---- */
 
+static inline void set_slot(const struct stacks_table *t, uint32_t at, uint64_t hash, uint32_t i)
+{
+	t->slots[at] = (i + 1) | ((uint32_t)(hash >> 32) & ~t->index);
+}
+
+/* The next entry from *at on that may have that hash, its index + 1; 0: none, *at is where it goes. */
+static inline uint32_t find_slot(const struct stacks_table *t, uint32_t *at, uint64_t hash)
+{
+	uint32_t slot, tag = (uint32_t)(hash >> 32);
+
+	for (; (slot = t->slots[*at]); *at = (*at + 1) & t->mask)
+		if (!((slot ^ tag) & ~t->index))
+			return slot & t->index;
+	return 0;
+}
+
 static int table_build(struct stacks *s, enum stacks_array a, uint32_t n, uint64_t size)
 {
 	struct stacks_table *t = &stacks_private(s)->tables[a];
@@ -193,16 +205,16 @@ static int table_build(struct stacks *s, enum stacks_array a, uint32_t n, uint64
 
 	if (!slots)
 		return fail(s);
+	free(t->slots);
+	*t = (struct stacks_table){slots, mask, size <= 1 << 24 ? (1 << 24) - 1 : UINT32_MAX};
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = (uint32_t)hash_entry(s, a, i) & mask;
+		uint64_t hash = hash_entry(s, a, i);
+		uint32_t at = (uint32_t)hash & mask;
 
 		while (slots[at])
 			at = (at + 1) & mask;
-		slots[at] = i + 1;
+		set_slot(t, at, hash, i);
 	}
-	free(t->slots);
-	t->slots = slots;
-	t->mask = mask;
 	return 0;
 }
 
@@ -233,7 +245,7 @@ static int put_zeroth(struct stacks *s)
 	s->tasks[0] = (struct stacks_task){0};
 	stacks_string(s, "", 0);
 	s->frames[0] = (struct stacks_frame){
-		.name = stacks_string(s, UNKNOWN_FRAME, sizeof(UNKNOWN_FRAME) - 1)};
+		.name = stacks_string(s, STACKS_UNKNOWN_FRAME, sizeof(STACKS_UNKNOWN_FRAME) - 1)};
 	s->n_modules = s->n_frames = s->n_nodes = s->n_tasks = 1;
 	for (unsigned a = ARRAY_MODULES; a < ARRAY_SAMPLES; a++)
 		if (table_build(s, a, 1, 64) < 0)
@@ -271,6 +283,7 @@ void stacks_free(struct stacks *s)
 	p = stacks_private(s);
 	for (unsigned a = 0; a < N_ARRAYS; a++)
 		free(get_array(s, a));
+	free(s->counts);
 	for (unsigned a = 0; a < ARRAY_INTERNED; a++)
 		free(p->tables[a].slots);
 	free(p);
@@ -286,7 +299,7 @@ size_t stacks_bytes(const struct stacks *s)
 		n += p->cap[a] * entry_size(a);
 	for (unsigned a = 0; a < ARRAY_INTERNED; a++)
 		n += p->tables[a].mask ? ((size_t)p->tables[a].mask + 1) * sizeof(uint32_t) : 0;
-	return n;
+	return n + (s->counts ? s->n_samples * sizeof(*s->counts) : 0);
 }
 
 bool stacks_failed(const struct stacks *s)
@@ -312,12 +325,14 @@ uint32_t stacks_string(struct stacks *s, const char *text, size_t len)
 	struct stacks_private *p = stacks_private(s);
 	const struct stacks_table *t = &p->tables[ARRAY_STRINGS];
 	uint32_t own = UINT32_MAX, at, i;
+	uint64_t hash;
 
 	len = strnlen(text, len);
 	if (table_ready(s, ARRAY_STRINGS, s->n_strings) < 0)
 		return 0;
-	at = (uint32_t)hash_text(p->seed, text, len) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask) {
+	hash = hash_text(p->seed, text, len);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash));
+	     at = (at + 1) & t->mask) {
 		const char *held = stacks_text(s, i - 1);
 
 		if (strncmp(held, text, len) == 0 && !held[len])
@@ -334,7 +349,7 @@ uint32_t stacks_string(struct stacks *s, const char *text, size_t len)
 	*((char *)(uintptr_t)s->text + p->n_text + len) = 0;
 	s->strings[s->n_strings] = p->n_text;
 	p->n_text += (uint32_t)len + 1;
-	t->slots[at] = s->n_strings + 1;
+	set_slot(t, at, hash, s->n_strings);
 	return s->n_strings++;
 }
 
@@ -342,17 +357,18 @@ uint32_t stacks_module(struct stacks *s, const char *name, const char *build_id)
 {
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_MODULES];
 	struct stacks_module m;
+	uint64_t hash;
 	uint32_t at, i;
 
 	m.name = stacks_string(s, name, strlen(name));
 	m.build_id = build_id ? stacks_string(s, build_id, strlen(build_id)) : 0;
 	if (stacks_failed(s) || table_ready(s, ARRAY_MODULES, s->n_modules) < 0)
 		return 0;
-	at = (uint32_t)hash_module(stacks_private(s)->seed, &m) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask)
+	hash = hash_module(stacks_private(s)->seed, &m);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash)); at = (at + 1) & t->mask)
 		if (s->modules[i - 1].name == m.name && s->modules[i - 1].build_id == m.build_id)
 			return i - 1;
-	t->slots[at] = s->n_modules + 1;
+	set_slot(t, at, hash, s->n_modules);
 	s->modules[s->n_modules] = m;
 	return s->n_modules++;
 }
@@ -369,6 +385,7 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 {
 	const struct stacks_frame f = *frame; /* it may be one of these, which move */
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_FRAMES];
+	uint64_t hash;
 	uint32_t at, i;
 
 	if (!f.addr && !f.name && !f.module)
@@ -376,8 +393,9 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 	if (f.module >= s->n_modules || f.name >= s->n_strings || f.type > STACKS_TYPES ||
 	    table_ready(s, ARRAY_FRAMES, s->n_frames) < 0)
 		return 0;
-	at = (uint32_t)hash_frame(stacks_private(s)->seed, &f) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask) {
+	hash = hash_frame(stacks_private(s)->seed, &f);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash));
+	     at = (at + 1) & t->mask) {
 		struct stacks_frame *held = &s->frames[i - 1];
 
 		if (!same_frame(held, &f))
@@ -388,7 +406,7 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 		}
 		return i - 1;
 	}
-	t->slots[at] = s->n_frames + 1;
+	set_slot(t, at, hash, s->n_frames);
 	s->frames[s->n_frames] = f;
 	return s->n_frames++;
 }
@@ -396,19 +414,21 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 uint32_t stacks_node(struct stacks *s, uint32_t parent, uint32_t frame)
 {
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_NODES];
+	uint64_t hash;
 	uint32_t at, i;
 
 	if (parent >= s->n_nodes || frame >= s->n_frames ||
 	    table_ready(s, ARRAY_NODES, s->n_nodes) < 0)
 		return 0;
-	at = (uint32_t)hash_node(stacks_private(s)->seed, parent, frame) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask) {
+	hash = hash_node(stacks_private(s)->seed, parent, frame);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash));
+	     at = (at + 1) & t->mask) {
 		const struct stacks_node *held = &s->nodes[i - 1];
 
 		if (held->parent == parent && held->frame == frame && i > 1)
 			return i - 1;
 	}
-	t->slots[at] = s->n_nodes + 1;
+	set_slot(t, at, hash, s->n_nodes);
 	s->nodes[s->n_nodes] = (struct stacks_node){.parent = parent, .frame = frame};
 	return s->n_nodes++;
 }
@@ -433,16 +453,17 @@ uint32_t stacks_task(struct stacks *s, const struct stacks_task *from)
 {
 	const struct stacks_task task = *from;
 	const struct stacks_table *t = &stacks_private(s)->tables[ARRAY_TASKS];
+	uint64_t hash;
 	uint32_t at, i;
 
 	if (task.comm >= s->n_strings || task.process >= s->n_strings ||
 	    task.cgroup >= s->n_strings || table_ready(s, ARRAY_TASKS, s->n_tasks) < 0)
 		return 0;
-	at = (uint32_t)hash_task(stacks_private(s)->seed, &task) & t->mask;
-	for (; (i = t->slots[at]); at = (at + 1) & t->mask)
+	hash = hash_task(stacks_private(s)->seed, &task);
+	for (at = (uint32_t)hash & t->mask; (i = find_slot(t, &at, hash)); at = (at + 1) & t->mask)
 		if (memcmp(&s->tasks[i - 1], &task, sizeof(task)) == 0)
 			return i - 1;
-	t->slots[at] = s->n_tasks + 1;
+	set_slot(t, at, hash, s->n_tasks);
 	s->tasks[s->n_tasks] = task;
 	return s->n_tasks++;
 }
@@ -466,27 +487,4 @@ int stacks_note(struct stacks *s, const struct stacks_note *note)
 		return -ENOMEM;
 	s->notes[s->n_notes++] = *note;
 	return 0;
-}
-
-/* ---- names ---- */
-
-const char *stacks_frame_module(const struct stacks *s, uint32_t frame)
-{
-	const char *path = stacks_text(s, s->modules[s->frames[frame].module].name);
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-const char *stacks_frame_name(const struct stacks *s, uint32_t frame, char *buf, size_t size)
-{
-	const struct stacks_frame *f = &s->frames[frame];
-	const char *module = stacks_frame_module(s, frame);
-
-	if (f->name && *stacks_text(s, f->name))
-		return stacks_text(s, f->name);
-	if (!f->addr && !*module)
-		return UNKNOWN_FRAME;
-	snprintf(buf, size, "%s%s0x%" PRIx64, module, *module ? "+" : "", f->addr);
-	return buf;
 }

@@ -119,6 +119,8 @@ struct stacks {
 	struct stacks_node *nodes;
 	struct stacks_task *tasks;
 	struct stacks_sample *samples; /* nearly in order of time: up to STACKS_LATE_US late */
+	/* Of a summary (stacks_sum): how many samples the i-th stands for. NULL: each for itself. */
+	uint32_t *counts;
 	struct stacks_note *notes;
 	uint32_t n_strings, n_modules, n_frames, n_nodes, n_tasks, n_samples, n_notes;
 	void *private;
@@ -142,11 +144,18 @@ int stacks_add(struct stacks *, const struct stacks_sample *);
 int stacks_note(struct stacks *, const struct stacks_note *);
 bool stacks_failed(const struct stacks *);
 
+/* How many samples the i-th stands for. */
+static inline uint32_t stacks_count(const struct stacks *s, uint32_t i)
+{
+	return s->counts ? s->counts[i] : 1;
+}
+
 static inline const char *stacks_text(const struct stacks *s, uint32_t string)
 {
 	return s->text + s->strings[string];
 }
-/* Name of a frame for people: its name, else "libfoo.so+0x1234" into buf. Never empty. */
+/* Name of a frame for people: its name, else "libfoo.so+0x1234" into buf, or of code made at run time "[JIT] node
+ * +0x1234". Never empty. */
 const char *stacks_frame_name(const struct stacks *, uint32_t frame, char *buf, size_t size);
 /* Last component of its module's path: "libc.so.6"; "" of the unknown one. */
 const char *stacks_frame_module(const struct stacks *, uint32_t frame);
@@ -158,5 +167,10 @@ struct stacks *stacks_cut(const struct stacks *, int64_t from_us, int64_t to_us)
 void stacks_leave_to_next(struct stacks *, int64_t to_us);
 /* Adds all of `from` to `to`, interned there, times as they are. 0 or -ENOMEM. */
 int stacks_merge(struct stacks *to, const struct stacks *from);
+
+/* A summary, for whoever wants all of it: samples of STACKS_CPU of one node, task and flags are one, with the sum of
+ * their weights and the time of the latest; on which CPU they were is lost, and so is their order. Those of STACKS_OFF
+ * are left out. NULL: no memory. */
+struct stacks *stacks_sum(const struct stacks *);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "profile/stacks.h"
 
+#define STACKS_UNKNOWN_FRAME "[unknown]"
+
 enum stacks_array {
 	ARRAY_STRINGS,
 	ARRAY_MODULES,
@@ -20,18 +22,21 @@ enum stacks_array {
 	N_ARRAYS
 };
 
-/* Open addressing, linear probing: index + 1 of an entry, 0 where there is none. At most three
- * quarters full. Built when the first entry is looked for. */
+/* Open addressing, linear probing: index + 1 of an entry, 0 where there is none; the bits above those that an index of
+ * this table can have are of the entry's hash, so that hardly any other entry is looked at. At most three quarters
+ * full. Built when the first entry is looked for. */
 struct stacks_table {
 	uint32_t *slots;
-	uint32_t mask; /* 0: not built */
+	uint32_t mask;	/* 0: not built */
+	uint32_t index; /* the bits of an index */
 };
 
 struct stacks_private {
 	uint32_t cap[N_ARRAYS]; /* entries that there is room for; bytes of the text */
 	uint32_t n_text;	/* bytes used */
 	struct stacks_table tables[ARRAY_INTERNED];
-	uint64_t seed; /* so that nobody can choose strings that collide */
+	uint64_t seed;		   /* so that nobody can choose strings that collide */
+	_Atomic uint32_t jit_task; /* of the process whose code was named last */
 	bool failed;
 };
 

@@ -168,10 +168,9 @@ static void say_missing(struct symtab *t, const struct symfile *f, const char *p
 	symfile_build_id(f, id);
 	if (id[0])
 		snprintf(t->missing, sizeof(t->missing),
-			 "%s: install the -dbgsym (or -dbg) package of the package that owns %s, "
-			 "or put "
-			 "the debug file of build-id %s at /usr/lib/debug/.build-id/%.2s/%s.debug",
-			 what, path[0] ? path : "it", id, id, id + 2);
+			 "%s: install " SYMTAB_PACKAGE ", or put the debug file of build-id %s at "
+			 "/usr/lib/debug/.build-id/%.2s/%s.debug (debuginfod-find debuginfo ID)",
+			 what, id, id, id + 2);
 	else
 		snprintf(t->missing, sizeof(t->missing),
 			 "%s, and %s has no build-id by which to find its debug file: build it "

@@ -32,6 +32,8 @@ uint64_t symtab_vaddr(const struct symtab *, uint64_t file_off);
 /* "" , or what would supply more: "stripped: install libfoo-dbgsym, or put the debug file of build-id ab12... below
  * /usr/lib/debug". Valid as long as the table. */
 const char *symtab_missing(const struct symtab *);
+/* Stands in that where a name of a package would be better: namer_missing() puts it there. */
+#define SYMTAB_PACKAGE "the -dbgsym (or -dbg) package of its package"
 bool symtab_is_full(const struct symtab *); /* not only dynamic symbols */
 
 /* The kernel's, from /proc/kallsyms. 0; -EACCES: addresses are hidden (what to set is in err). */
@@ -50,6 +52,9 @@ const char *kernel_name(const struct kernel_symbols *, uint64_t addr, const char
 struct perf_map;
 int perf_map_open(struct perf_map **ret, const struct host *,
 		  uint32_t pid); /* 0, -ENOENT, -EPERM: another's, -errno */
+/* Is there such a file? Much cheaper than to open it. *ns_pid: the process's own number, kept by the caller from one
+ * look to the next; 0 before the first. 0, -ENOENT, -errno. */
+int perf_map_look(const struct host *, uint32_t pid, uint32_t *ns_pid);
 void perf_map_close(struct perf_map *);
 /* Reads what was added; 1: something was, 0: nothing, -ENOENT: gone, -ESRCH: by that number there is another process
  * now, or -errno (what was read stays). */

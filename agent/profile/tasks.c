@@ -72,7 +72,7 @@ static void sum_range(const struct stacks *s, const struct filter *filter,
 		weight_us = sample_weight(r, sample, &in);
 		if (!in)
 			continue;
-		to->n += !base;
+		to->n += base ? 0 : stacks_count(s, i);
 		*(base ? &to->base_us : &to->weight_us) += weight_us;
 		if (sample->at_us > to->newest_us)
 			to->newest_us = sample->at_us;

@@ -272,31 +272,18 @@ static bool step_frame(struct walk *w)
 	return true;
 }
 
-/* As unwind_table_find(): most stacks go through the same calls. */
-static const struct cfi_rule *find_rule(const struct walk *w, const struct unwind_table *t,
-					uint64_t vaddr)
-{
-	uint64_t key = vaddr << 1 | w->returns;
-	uint64_t hash = (key ^ t->id << 40) * 0x9e3779b97f4a7c15u;
-	struct space_rule *known = &w->space->owner->rules[hash >> (64 - SPACE_RULES_BITS)];
-
-	if (known->table != t->id || known->key != key)
-		*known = (struct space_rule){.table = t->id,
-					     .key = key,
-					     .rule = unwind_table_find(t, vaddr, w->returns)};
-	return known->rule;
-}
-
 static bool step(struct walk *w)
 {
 	uint64_t ip = w->regs[REG_IP], vaddr = 0;
 	const struct mapping *m = find(w, ip - w->returns);
 	const struct unwind_table *t = m && m->module ? module_table(m->module) : NULL;
+	const struct space_rule *known;
 	const struct cfi_rule *r = NULL;
 
 	if (t && t->arch == this_arch) {
 		vaddr = module_vaddr(m->module, ip - m->start + m->file_off);
-		r = find_rule(w, t, vaddr);
+		known = space_rule_at(w->space, t, vaddr, w->returns);
+		r = known->row & SPACE_HAS_RULE ? &known->rule : NULL;
 	}
 	if (r)
 		return step_rule(w, r);

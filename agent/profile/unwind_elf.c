@@ -128,10 +128,10 @@ static int section(Elf_Scn *scn, const uint8_t **ret_data, size_t *ret_len, uint
 	return 0;
 }
 
-/* musl's, and the kernel's on aarch64. */
-static bool is_signal_return(struct file *f, const GElf_Shdr *h, uint32_t name)
+/* musl's, and the kernel's on aarch64: two or three instructions. */
+static bool is_signal_return(struct file *f, const GElf_Shdr *h, const Elf64_Sym *sym)
 {
-	const char *s = elf_strptr(f->elf, h->sh_link, name);
+	const char *s = sym->st_size > 16 ? NULL : elf_strptr(f->elf, h->sh_link, sym->st_name);
 
 	return s && (strcmp(s, "__restore_rt") == 0 || strcmp(s, "__kernel_rt_sigreturn") == 0);
 }
@@ -215,7 +215,7 @@ static int read_symbols(struct file *f)
 		memcpy(&s, data + i * sizeof(s), sizeof(s));
 		type = ELF64_ST_TYPE(s.st_info);
 		if ((type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE) &&
-		    s.st_shndx != SHN_UNDEF && is_signal_return(f, &h, s.st_name))
+		    s.st_shndx != SHN_UNDEF && is_signal_return(f, &h, &s))
 			f->symbols[n++] = (struct unwind_symbol){s.st_value, s.st_size, true};
 		else if ((type == STT_FUNC || type == STT_GNU_IFUNC) && s.st_shndx != SHN_UNDEF)
 			f->symbols[n++] = (struct unwind_symbol){s.st_value, s.st_size, false};

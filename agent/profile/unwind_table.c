@@ -83,70 +83,138 @@ static int list_section(struct builder *b, enum from from)
 	return r == -ENODATA ? 0 : r;
 }
 
-static int by_start(const void *a, const void *b)
+/* By start; those with the same one stay as listed: of .eh_frame first. Most are in order but for the cold parts of
+ * functions. */
+static int sort_items(struct builder *b)
 {
-	const struct item *x = a, *y = b;
+	enum { BITS = 11, BUCKETS = 1 << BITS };
+	struct item *to, *from = b->items;
+	size_t n = b->n_items, i = 1;
 
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	if (x->from != y->from)
-		return x->from < y->from ? -1 : 1;
-	return (x->at > y->at) - (x->at < y->at);
+	while (i < n && from[i - 1].start <= from[i].start)
+		i++;
+	if (i >= n)
+		return 0;
+	to = malloc(n * sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	for (unsigned shift = 0; shift < 32; shift += BITS) {
+		uint32_t at[BUCKETS] = {0}, sum = 0;
+		struct item *was = from;
+
+		for (i = 0; i < n; i++)
+			at[from[i].start >> shift & (BUCKETS - 1)]++;
+		for (unsigned k = 0; k < BUCKETS; k++) {
+			uint32_t count = at[k];
+
+			at[k] = sum;
+			sum += count;
+		}
+		for (i = 0; i < n; i++)
+			to[at[from[i].start >> shift & (BUCKETS - 1)]++] = from[i];
+		from = to;
+		to = was;
+	}
+	b->items = from;
+	b->cap_items = n;
+	free(to);
+	return 0;
+}
+
+/* Of the first n items, which are sorted: first[k] starts at k << STRIDE or behind it. NULL: no memory. */
+enum { STRIDE = 10 };
+static uint32_t *index_items(const struct builder *b, size_t n)
+{
+	size_t strides = ((b->src->end - b->src->base) >> STRIDE) + 2;
+	uint32_t *first = malloc(strides * sizeof(*first)), i = 0;
+
+	for (size_t k = 0; first && k < strides; k++) {
+		while (i < n && b->items[i].start >> STRIDE < k)
+			i++;
+		first[k] = i;
+	}
+	return first;
+}
+
+/* Has one of the first n items the address? */
+static bool is_covered(const struct builder *b, const uint32_t *first, uint64_t rel)
+{
+	uint32_t low = first[rel >> STRIDE], high = first[(rel >> STRIDE) + 1];
+
+	while (low < high) { /* the first that starts behind it */
+		uint32_t mid = low + (high - low) / 2;
+
+		if (b->items[mid].start > rel)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low && b->items[low - 1].end > rel;
+}
+
+static int add_symbols(struct builder *b, const uint32_t *first, bool signal)
+{
+	const struct unwind_source *s = b->src;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_symbols; i++) {
+		uint64_t start = s->symbols[i].start, end;
+
+		if (s->symbols[i].signal != signal || start < s->base || start >= s->end ||
+		    is_covered(b, first, start - s->base))
+			continue;
+		if (__builtin_add_overflow(start, s->symbols[i].size, &end) || end > s->end)
+			end = s->end;
+		r = add_item(b, start, end, 0, signal ? FROM_SIGNAL : FROM_SYMBOL);
+	}
+	return r;
 }
 
 /* The functions that have a symbol and nothing else. Items are sorted. */
 static int list_symbols(struct builder *b)
 {
-	const struct unwind_source *s = b->src;
 	size_t n = b->n_items;
+	uint32_t *first = index_items(b, n);
+	int r = first ? add_symbols(b, first, true) : -ENOMEM;
 
-	for (size_t i = 0; i < s->n_symbols; i++) {
-		uint64_t start = s->symbols[i].start, rel = start - s->base, end;
-		size_t low = 0, high = n;
-
-		if (start < s->base || start >= s->end)
-			continue;
-		while (low < high) { /* the first that starts behind it */
-			size_t mid = low + (high - low) / 2;
-
-			if (b->items[mid].start > rel)
-				high = mid;
-			else
-				low = mid + 1;
-		}
-		if (low && b->items[low - 1].end > rel)
-			continue;
-		if (__builtin_add_overflow(start, s->symbols[i].size, &end) || end > s->end)
-			end = s->end;
-		int r = add_item(b, start, end, 0,
-				 s->symbols[i].signal ? FROM_SIGNAL : FROM_SYMBOL);
-
-		if (r < 0)
-			return r;
-	}
-	if (b->n_items > n)
-		qsort(b->items, b->n_items, sizeof(*b->items), by_start);
-	return 0;
+	if (r == 0)
+		r = add_symbols(b, first, false);
+	free(first);
+	return r == 0 && b->n_items > n ? sort_items(b) : r;
 }
 
-static uint32_t hash_rule(const struct cfi_rule *rule)
+static inline uint64_t saved_bits(const struct cfi_saved *s)
 {
-	enum { WORDS = sizeof(*rule) / sizeof(uint64_t) };
-	uint64_t words[WORDS + 1] = {0}, h = 0;
+	return (uint64_t)(uint32_t)s->off << 16 | (uint64_t)s->reg << 8 | s->how;
+}
 
-	memcpy(words, rule, sizeof(*rule));
-	for (size_t i = 0; i <= WORDS; i++) {
-		h = (h ^ words[i]) * 0x9e3779b97f4a7c15u;
-		h ^= h >> 32;
-	}
-	return (uint32_t)h;
+/* Field by field, here and below: a rule was written that way a moment ago, and reading larger words of it waits. */
+static inline uint32_t hash_rule(const struct cfi_rule *r)
+{
+	uint64_t h = ((uint64_t)(uint32_t)r->cfa_off << 24 | (uint64_t)r->signal << 16 |
+		      (uint64_t)r->cfa_reg << 8 | r->cfa) *
+		     0x9e3779b97f4a7c15u;
+
+	h ^= saved_bits(&r->fp) * 0xc2b2ae3d27d4eb4fu;
+	h ^= saved_bits(&r->ra) * 0x165667b19e3779f9u;
+	h ^= (saved_bits(&r->base) ^ (uint64_t)(uint32_t)r->cfa_add << 32) * 0x27d4eb2f165667c5u;
+	return (uint32_t)(h >> 32 ^ h >> 51);
+}
+
+static inline bool same_rule(const struct cfi_rule *a, const struct cfi_rule *b)
+{
+	return a->cfa_off == b->cfa_off && a->cfa_reg == b->cfa_reg && a->cfa == b->cfa &&
+	       saved_bits(&a->fp) == saved_bits(&b->fp) &&
+	       saved_bits(&a->ra) == saved_bits(&b->ra) &&
+	       saved_bits(&a->base) == saved_bits(&b->base) && a->signal == b->signal &&
+	       a->cfa_add == b->cfa_add;
 }
 
 static uint16_t *hash_slot(const struct builder *b, const struct cfi_rule *rule)
 {
 	uint32_t mask = b->hash_size - 1, at = hash_rule(rule) & mask;
 
-	while (b->hash[at] && memcmp(&b->rules[b->hash[at]], rule, sizeof(*rule)) != 0)
+	while (b->hash[at] && !same_rule(&b->rules[b->hash[at]], rule))
 		at = (at + 1) & mask;
 	return &b->hash[at];
 }
@@ -250,8 +318,6 @@ static int make_rows(struct builder *b)
 {
 	for (size_t i = 0; i < b->n_items; i++) {
 		const struct item *it = &b->items[i];
-		struct cfi_fde fde;
-		size_t at = it->at;
 		int r;
 
 		if (it->start < b->end || (i && it->start == b->items[i - 1].start && b->n_rows))
@@ -267,9 +333,7 @@ static int make_rows(struct builder *b)
 			r = add_signal_row(b, it->start);
 		} else {
 			b->start = true;
-			r = cfi_next(&b->cfi[it->from], &at, &fde);
-			if (r == 1)
-				r = cfi_rows(&b->cfi[it->from], &fde, on_row, b);
+			r = cfi_rows(&b->cfi[it->from], it->at, on_row, b);
 		}
 		if (r < 0 && r != -ENODATA)
 			return r;
@@ -335,8 +399,8 @@ static int build(struct builder *b)
 	r = list_section(b, FROM_EH);
 	if (r == 0)
 		r = list_section(b, FROM_DEBUG);
-	if (r == 0 && b->n_items)
-		qsort(b->items, b->n_items, sizeof(*b->items), by_start);
+	if (r == 0)
+		r = sort_items(b);
 	if (r == 0)
 		r = list_symbols(b);
 	return r == 0 ? make_rows(b) : r;
@@ -426,18 +490,29 @@ static const struct cfi_rule *row_rule(const struct unwind_table *t, const struc
 	return rule ? &t->rules[rule] : NULL;
 }
 
-const struct cfi_rule *unwind_table_find(const struct unwind_table *t, uint64_t vaddr, bool returns)
+const struct cfi_rule *unwind_table_look(const struct unwind_table *t, uint64_t vaddr, bool returns,
+					 const struct unwind_row **ret_row)
 {
 	const struct unwind_row *row = unwind_table_row(t, vaddr);
+	const struct unwind_row *before = row && row > t->rows ? row - 1 : NULL;
 	const struct cfi_rule *rule = row_rule(t, row);
 	uint64_t rel = vaddr - t->base;
+	/* Not where the row is of an earlier page. */
+	bool starts = row && row->low == (uint16_t)rel &&
+		      (uint32_t)(row - t->rows) >= t->pages[rel >> PAGE_SHIFT];
 
+	*ret_row = returns && starts ? before : row;
 	/* The call is before the address that it returns to; but a handler's caller did not call. */
-	if (!returns || !row || row->low != (uint16_t)rel || (rule && rule->signal))
+	if (!returns || !starts || (rule && rule->signal))
 		return rule;
-	if ((uint32_t)(row - t->rows) < t->pages[rel >> PAGE_SHIFT])
-		return rule; /* of an earlier page: not at the address itself */
-	return row > t->rows ? row_rule(t, row - 1) : NULL;
+	return row_rule(t, before);
+}
+
+const struct cfi_rule *unwind_table_find(const struct unwind_table *t, uint64_t vaddr, bool returns)
+{
+	const struct unwind_row *row;
+
+	return unwind_table_look(t, vaddr, returns, &row);
 }
 
 /* Which page a row is on: the last one whose first row is not behind it. */
@@ -456,9 +531,9 @@ static uint64_t page_of(const struct unwind_table *t, uint32_t row)
 	return low;
 }
 
-uint64_t unwind_table_function(const struct unwind_table *t, uint64_t vaddr)
+uint64_t unwind_table_start(const struct unwind_table *t, const struct unwind_row *row,
+			    uint64_t vaddr)
 {
-	const struct unwind_row *row = unwind_table_row(t, vaddr);
 	uint64_t early = 0;
 
 	for (uint32_t i = 0; i < t->n_stubs; i++) {
@@ -478,4 +553,9 @@ uint64_t unwind_table_function(const struct unwind_table *t, uint64_t vaddr)
 	if (rule && rule->signal)
 		early = t->arch == CFI_AARCH64 ? 4 : 1;
 	return early + t->base + (page_of(t, (uint32_t)(row - t->rows)) << PAGE_SHIFT) + row->low;
+}
+
+uint64_t unwind_table_function(const struct unwind_table *t, uint64_t vaddr)
+{
+	return unwind_table_start(t, unwind_table_row(t, vaddr), vaddr);
 }

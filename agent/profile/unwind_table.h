@@ -65,6 +65,11 @@ int unwind_table_build(struct unwind_table **ret, const struct unwind_source *);
 const struct unwind_row *unwind_table_row(const struct unwind_table *, uint64_t vaddr);
 /* The rule at an ELF address, or of the call that returns there; NULL: none. */
 const struct cfi_rule *unwind_table_find(const struct unwind_table *, uint64_t vaddr, bool returns);
+/* The same, and the row of the address (returns: of the byte before it), NULL: none. */
+const struct cfi_rule *unwind_table_look(const struct unwind_table *, uint64_t vaddr, bool returns,
+					 const struct unwind_row **ret_row);
+/* The same of one whose row is known; NULL: it has none. */
+uint64_t unwind_table_start(const struct unwind_table *, const struct unwind_row *, uint64_t vaddr);
 /* Start of the function around it; vaddr itself: unknown. */
 uint64_t unwind_table_function(const struct unwind_table *, uint64_t vaddr);
 

@@ -69,6 +69,12 @@ const char *profile_ask_flame(struct profile_call *, const Strobe__V1__FlameRequ
 const char *profile_ask_chart(struct profile_call *, const Strobe__V1__FlameChartRequest *);
 const char *profile_ask_lines(struct profile_call *, const Strobe__V1__LinesRequest *);
 
+/* ---- profile_missing.c ---- */
+
+/* The modules that most of the nameless time was spent in, most first, and what would name it. How many. */
+size_t profile_find_missing(const struct profile_call *, const struct fold_tree *,
+			    char (*ret)[PROFILE_MISSING_TEXT]);
+
 /* ---- profile_message.c: appends messages, each after its length ---- */
 
 void profile_put_heat(struct buf *, uint32_t req, const struct heat_request *, const struct heat *);

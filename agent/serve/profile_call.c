@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ANSWER_BYTES = 32 << 20, MISSING_MAX = 8 };
+enum { ANSWER_BYTES = 32 << 20 };
 
 static const char not_held[] = "no stacks are held of that range";
 
@@ -36,6 +36,7 @@ struct profile_call *profile_call_new(const struct server_config *config, int64_
 struct walk {
 	const struct job *job;
 	int (*add)(void *arg, const struct stacks *);
+	const struct profiles_memo *memo; /* its functions get `arg`; NULL: none */
 	void *arg;
 };
 
@@ -46,14 +47,46 @@ static int walk_one(void *arg, const struct stacks *s)
 	return atomic_load(&w->job->cancel) ? -ECANCELED : w->add(w->arg, s);
 }
 
+static bool memo_fits(void *arg, int64_t from_us, int64_t to_us)
+{
+	const struct walk *w = arg;
+
+	return w->memo->fits(w->arg, from_us, to_us);
+}
+
+static int memo_make(void *arg, const struct stacks *s, void **ret, size_t *bytes)
+{
+	const struct walk *w = arg;
+
+	return atomic_load(&w->job->cancel) ? -ECANCELED : w->memo->make(w->arg, s, ret, bytes);
+}
+
+static int memo_use(void *arg, void *made)
+{
+	const struct walk *w = arg;
+
+	return atomic_load(&w->job->cancel) ? -ECANCELED : w->memo->use(w->arg, made);
+}
+
 static int each(const struct job *job, int64_t from_us, int64_t to_us,
-		int (*add)(void *arg, const struct stacks *), void *arg)
+		int (*add)(void *arg, const struct stacks *), const struct profiles_memo *memo,
+		void *arg)
 {
 	const struct profile_call *c = job->arg;
-	struct walk w = {job, add, arg};
+	struct walk w = {job, add, memo, arg};
 
 	if (!c->profiles)
 		return 0;
+	if (memo) {
+		const struct profiles_memo own = {.key = memo->key,
+						  .key_len = memo->key_len,
+						  .fits = memo_fits,
+						  .make = memo_make,
+						  .use = memo_use,
+						  .release = memo->release};
+
+		return profiles_each_memo(c->profiles, from_us, to_us, &own, walk_one, &w);
+	}
 	return c->filter.kind == STACKS_OFF
 		       ? profiles_each_off(c->profiles, from_us, to_us, walk_one, &w)
 		       : profiles_each(c->profiles, from_us, to_us, walk_one, &w);
@@ -64,6 +97,52 @@ static int each(const struct job *job, int64_t from_us, int64_t to_us,
 static int add_heat(void *arg, const struct stacks *s)
 {
 	return heat_add(arg, s);
+}
+
+static bool part_fits(void *arg, int64_t from_us, int64_t to_us)
+{
+	return heat_part_fits(arg, from_us, to_us);
+}
+
+static int make_part(void *arg, const struct stacks *s, void **ret, size_t *bytes)
+{
+	struct heat_part *part;
+	int r = heat_part_make(arg, s, &part);
+
+	if (r < 0)
+		return r;
+	*ret = part;
+	*bytes = heat_part_bytes(part);
+	return 0;
+}
+
+static int add_part(void *arg, void *part)
+{
+	heat_part_add(arg, part);
+	return 0;
+}
+
+static void free_part(void *part)
+{
+	heat_part_free(part);
+}
+
+static int walk_heat(struct job *job, struct heater *h)
+{
+	const struct profile_call *c = job->arg;
+	const struct heat_request *rq = &c->heat;
+	char *key = heat_part_key(rq);
+	const struct profiles_memo memo = {.key = key,
+					   .key_len = key ? strlen(key) : 0,
+					   .fits = part_fits,
+					   .make = make_part,
+					   .use = add_part,
+					   .release = free_part};
+	int r = each(job, rq->from_us, rq->from_us + (int64_t)(rq->column_us * rq->n_columns),
+		     add_heat, key ? &memo : NULL, h);
+
+	free(key);
+	return r;
 }
 
 static int run_heat(struct job *job)
@@ -78,8 +157,7 @@ static int run_heat(struct job *job)
 	r = heat_begin(&h, rq, c->error, sizeof(c->error));
 	if (r < 0)
 		return r == -EBADMSG ? -EINVAL : r;
-	r = each(job, rq->from_us, rq->from_us + (int64_t)(rq->column_us * rq->n_columns), add_heat,
-		 h);
+	r = walk_heat(job, h);
 	if (r == -ETIME) {
 		snprintf(c->error, sizeof(c->error),
 			 "HeatRequest: the pattern takes too long on the names that are held: make "
@@ -128,6 +206,42 @@ static int add_fold(void *arg, const struct stacks *s)
 	return r == 0 && f->tasks ? tasks_add(f->tasks, s) : r;
 }
 
+static bool sum_fits(void *arg, int64_t from_us, int64_t to_us)
+{
+	const struct folding *f = arg;
+
+	return fold_takes_sum(f->request, from_us, to_us);
+}
+
+static int make_sum(void *arg, const struct stacks *s, void **ret, size_t *bytes)
+{
+	struct stacks *sum = stacks_sum(s);
+
+	(void)arg;
+	if (!sum)
+		return -ENOMEM;
+	*ret = sum;
+	*bytes = stacks_bytes(sum);
+	return 0;
+}
+
+static int use_sum(void *arg, void *sum)
+{
+	return add_fold(arg, sum);
+}
+
+static void free_sum(void *sum)
+{
+	stacks_free(sum);
+}
+
+static const struct profiles_memo sums = {.key = "sum",
+					  .key_len = 3,
+					  .fits = sum_fits,
+					  .make = make_sum,
+					  .use = use_sum,
+					  .release = free_sum};
+
 static struct stacks_range hull(const struct fold_request *rq)
 {
 	struct stacks_range ret = rq->ranges[0];
@@ -156,7 +270,8 @@ static int fold_all(struct job *job, struct fold_tree **ret_tree, struct tasks_r
 	if (r == 0 && c->n_tasks)
 		r = tasks_begin(&f.tasks, &c->fold, c->threads);
 	if (r == 0)
-		r = each(job, span.from_us, span.to_us, add_fold, &f);
+		r = each(job, span.from_us, span.to_us, add_fold,
+			 c->filter.kind == STACKS_CPU ? &sums : NULL, &f);
 	if (r < 0) {
 		fold_abort(f.fold);
 		tasks_abort(f.tasks);
@@ -170,50 +285,22 @@ static int fold_all(struct job *job, struct fold_tree **ret_tree, struct tasks_r
 	return r;
 }
 
-/* The modules that most of the nameless time was spent in, and what would name it. */
-static size_t find_missing(const struct profile_call *c, const struct fold_tree *t,
-			   char (*ret)[PROFILE_MISSING_TEXT])
-{
-	struct namer *namer = c->profiler ? profiler_namer(c->profiler) : NULL;
-	uint32_t seen[64];
-	size_t n = 0, n_seen = 0;
-
-	for (uint32_t i = 1; namer && i < t->n_nodes && n < MISSING_MAX; i++) {
-		const struct fold_node *f = &t->nodes[i];
-		const char *module = t->text + t->strings[f->module];
-		bool known = false;
-
-		if (!*module || f->type == STACKS_KERNEL || f->type >= STACKS_TYPES ||
-		    !strstr(t->text + t->strings[f->name], "+0x"))
-			continue;
-		for (size_t k = 0; k < n_seen; k++)
-			known = known || seen[k] == f->module;
-		if (known || n_seen == sizeof(seen) / sizeof(*seen))
-			continue;
-		seen[n_seen++] = f->module;
-		const char *why = namer_missing(namer, module, t->text + t->strings[f->build_id]);
-
-		if (*why)
-			snprintf(ret[n++], PROFILE_MISSING_TEXT, "%.127s: %.500s", module, why);
-	}
-	return n;
-}
-
 static int run_flame(struct job *job)
 {
 	struct profile_call *c = job->arg;
-	char missing[MISSING_MAX][PROFILE_MISSING_TEXT];
+	char missing[PROFILE_MISSING][PROFILE_MISSING_TEXT];
 	struct tasks_row *rows = NULL;
 	struct fold_tree *tree = NULL;
 	size_t n = 0;
 	int r = fold_all(job, &tree, &rows, &n);
 
 	if (r == 0) {
-		const struct profile_beside beside = {.tasks = rows,
-						      .n_tasks = n,
-						      .missing = missing,
-						      .n_missing = find_missing(c, tree, missing),
-						      .n_cpus = c->n_cpus};
+		const struct profile_beside beside = {
+			.tasks = rows,
+			.n_tasks = n,
+			.missing = missing,
+			.n_missing = profile_find_missing(c, tree, missing),
+			.n_cpus = c->n_cpus};
 
 		profile_put_flame(&job->text, job->req, tree, c->fold.n_base != 0, &beside);
 	}
@@ -240,7 +327,7 @@ static int run_chart(struct job *job)
 	r = chart_begin(&charter, &c->chart);
 	if (r < 0)
 		return r;
-	r = each(job, c->chart.from_us, c->chart.to_us, add_chart, charter);
+	r = each(job, c->chart.from_us, c->chart.to_us, add_chart, NULL, charter);
 	if (r < 0) {
 		chart_abort(charter);
 		return r;
@@ -306,6 +393,7 @@ static int run_export(struct job *job)
 {
 	struct profile_call *c = job->arg;
 	const struct profile_out out = {.write = write_text, .arg = &job->text};
+	char missing[PROFILE_MISSING][PROFILE_MISSING_TEXT];
 	struct fold_tree *tree = NULL;
 	int r;
 
@@ -316,6 +404,10 @@ static int run_export(struct job *job)
 	r = fold_all(job, &tree, NULL, NULL);
 	if (r == 0 && !tree->sum.n)
 		r = -ENODATA;
+	if (r == 0)
+		c->about.n_missing = profile_find_missing(c, tree, missing);
+	for (size_t i = 0; i < c->about.n_missing; i++)
+		c->about.missing[i] = missing[i];
 	if (r == 0)
 		r = export_tree(c->format, tree, &c->about, &out);
 	fold_tree_free(tree);

@@ -46,8 +46,11 @@ static void capture(void)
 	getcontext(&u);
 	for (size_t i = 0; i < 17; i++)
 		sample.regs[i] = (uint64_t)u.uc_mcontext.gregs[order[i]];
-	sample.stack_len = DUMP;
-	memcpy(sample.stack, (const void *)u.uc_mcontext.gregs[REG_RSP], DUMP);
+	/* No further than what is surely there. */
+	sample.stack_len = (size_t)((uintptr_t)environ - (uint64_t)u.uc_mcontext.gregs[REG_RSP]);
+	if (sample.stack_len > DUMP)
+		sample.stack_len = DUMP;
+	memcpy(sample.stack, (const void *)u.uc_mcontext.gregs[REG_RSP], sample.stack_len);
 #endif
 }
 

@@ -211,7 +211,7 @@ static void bare(const uint8_t *data, size_t size, bool eh)
 		FUZZ_CHECK(at <= size);
 		if (r == 1) {
 			FUZZ_CHECK(fde.start < fde.end);
-			r = cfi_rows(&c, &fde, on_row, &s);
+			r = cfi_rows(&c, fde.at, on_row, &s);
 			FUZZ_CHECK(r == 0 || r == -E2BIG);
 		}
 	}
