@@ -1,5 +1,5 @@
 /* What is said where profiling is not permitted: each of the reasons, by what /proc and /sys say of this process. And for
- * how many CPUs there is room. */
+ * how many CPUs there is room, and how a tick is set by cycles. */
 #include "support.h"
 
 #include "profile/profiler_private.h"
@@ -135,6 +135,32 @@ static void teardown(void)
 	support_rm(dir);
 }
 
+START_TEST(a_tick_is_so_many_reference_cycles)
+{
+	static struct perf_event_mmap_page page = {
+		.cap_user_time = 1, .time_mult = 0x10000000 / 3, .time_shift = 28};
+	static struct profiler p = {.event_type = PERF_TYPE_HARDWARE,
+				    .event_config = PERF_COUNT_HW_REF_CPU_CYCLES,
+				    .hz = 99};
+	struct perf_event_attr attr;
+
+	p.cycles_hz = profiler_tick_cycles_hz(&page); /* three a nanosecond */
+	ck_assert_uint_ge(p.cycles_hz, 2999999999);
+	ck_assert_uint_le(p.cycles_hz, 3000000100);
+	profiler_attr_tick(&p, &attr);
+	ck_assert_uint_eq(attr.freq,
+			  0); /* the kernel must not make a sample less time than it is */
+	ck_assert_uint_eq(attr.sample_period, p.cycles_hz / 99);
+	p.event_type = PERF_TYPE_SOFTWARE;
+	profiler_attr_tick(&p, &attr);
+	ck_assert_uint_eq(attr.sample_period, 1000000000 / 99);
+	page.cap_user_time = 0;
+	ck_assert_uint_eq(profiler_tick_cycles_hz(&page), 0);
+	page = (struct perf_event_mmap_page){.cap_user_time = 1, .time_shift = 40, .time_mult = 1};
+	ck_assert_uint_eq(profiler_tick_cycles_hz(&page), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("profiler_why");
@@ -149,6 +175,7 @@ int main(void)
 	tcase_add_test(t, a_capability_that_does_not_count_is_told);
 	tcase_add_test(t, other_errors_and_missing_files_are_told);
 	tcase_add_test(t, cpus_that_may_come_have_room);
+	tcase_add_test(t, a_tick_is_so_many_reference_cycles);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -50,7 +50,7 @@ int profiler_burst(struct profiler *, uint32_t hz, uint32_t seconds);
 
 struct profiler_state {
 	const char *tier; /* "every CPU", "user stacks of every CPU", "own processes" */
-	char event[24];	  /* "cycles", "cpu-clock" */
+	char event[24];	  /* "ref-cycles", "cpu-clock" */
 	char reason[256]; /* "", or what is missing and what to set */
 	uint32_t hz;	  /* now */
 	uint32_t base_hz;

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void attr_base(struct perf_event_attr *a)
+void profiler_attr_base(struct perf_event_attr *a)
 {
 	*a = (struct perf_event_attr){
 		.size = sizeof(*a),
@@ -24,7 +24,7 @@ static void attr_base(struct perf_event_attr *a)
 
 void profiler_attr_side(struct perf_event_attr *ret)
 {
-	attr_base(ret);
+	profiler_attr_base(ret);
 	ret->type = PERF_TYPE_SOFTWARE;
 	ret->config = PERF_COUNT_SW_DUMMY;
 	ret->sample_period = 1;
@@ -34,33 +34,9 @@ void profiler_attr_side(struct perf_event_attr *ret)
 	ret->mmap = ret->mmap2 = ret->comm = ret->comm_exec = ret->task = ret->ksymbol = 1;
 }
 
-void profiler_attr_tick(const struct profiler *p, struct perf_event_attr *ret)
-{
-	attr_base(ret);
-	ret->type = p->event_type;
-	ret->config = p->event_config;
-	if (p->event_type == PERF_TYPE_HARDWARE) {
-		ret->freq = 1;
-		ret->sample_freq = p->hz;
-	} else {
-		ret->sample_period = 1000000000u / p->hz;
-	}
-	ret->sample_type |= PERF_SAMPLE_CALLCHAIN;
-	ret->sample_max_stack = PROFILER_STACK_MAX;
-	ret->exclude_idle = 1;
-	ret->exclude_hv = 1;
-	ret->exclude_kernel = p->exclude_kernel;
-	ret->exclude_callchain_kernel = p->exclude_kernel;
-	if (p->dump && unwind_regs_mask()) {
-		ret->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
-		ret->sample_regs_user = unwind_regs_mask();
-		ret->sample_stack_user = PROFILER_DUMP_BYTES;
-	}
-}
-
 static void attr_off(const struct profiler *p, struct perf_event_attr *ret)
 {
-	attr_base(ret);
+	profiler_attr_base(ret);
 	ret->type = PERF_TYPE_SOFTWARE;
 	ret->sample_period = 1;
 	ret->sample_type |= PERF_SAMPLE_CALLCHAIN;
@@ -131,43 +107,6 @@ static int read_number(const struct host *host, const char *path, int *ret)
 	return 0;
 }
 
-/* Opens a tick of this tier and closes it again. */
-static int try_tick(struct profiler *p)
-{
-	struct perf_event_attr attr;
-	int32_t pid = p->tier == TIER_OWN ? 0 : -1;
-	int fd;
-
-	profiler_attr_tick(p, &attr);
-	for (uint32_t cpu = 0; cpu < p->n_cpus; cpu++) {
-		fd = profiler_perf_open(&attr, pid, cpu);
-		if (fd == -ENODEV || fd == -ENXIO || (fd == -EINVAL && cpu + 1 < p->n_cpus))
-			continue; /* not online */
-		if (fd < 0)
-			return fd;
-		close(fd);
-		return 0;
-	}
-	return -ENODEV;
-}
-
-static int try_events(struct profiler *p)
-{
-	int r;
-
-	p->event_type = PERF_TYPE_HARDWARE;
-	p->event_config = PERF_COUNT_HW_CPU_CYCLES;
-	if (try_tick(p) == 0)
-		return 0;
-	p->event_type = PERF_TYPE_SOFTWARE;
-	p->event_config = PERF_COUNT_SW_CPU_CLOCK;
-	r = try_tick(p);
-	if (r != -EINVAL || !p->dump)
-		return r;
-	p->dump = false; /* an architecture whose registers the kernel does not give */
-	return try_tick(p);
-}
-
 int profiler_events_probe(struct profiler *p, char *err, size_t err_len)
 {
 	static const struct {
@@ -190,7 +129,7 @@ int profiler_events_probe(struct profiler *p, char *err, size_t err_len)
 		p->tier = tiers[i].tier;
 		p->exclude_kernel = tiers[i].exclude_kernel;
 		p->state.tier = tiers[i].name;
-		r = try_events(p);
+		r = profiler_tick_choose(p);
 		if (i == 0)
 			first = r;
 		if (r == -ENOSYS)
@@ -201,7 +140,7 @@ int profiler_events_probe(struct profiler *p, char *err, size_t err_len)
 		return r == -EPERM ? -EACCES : r;
 	}
 	snprintf(p->state.event, sizeof(p->state.event), "%s",
-		 p->event_type == PERF_TYPE_HARDWARE ? "cycles" : "cpu-clock");
+		 p->event_type == PERF_TYPE_HARDWARE ? "ref-cycles" : "cpu-clock");
 	if (p->tier == TIER_OWN) {
 		char why[sizeof(p->state.reason)];
 

@@ -137,6 +137,7 @@ struct profiler {
 	bool exclude_kernel, dump, off_paused;
 	uint32_t event_type;
 	uint64_t event_config;
+	uint64_t cycles_hz;  /* of reference cycles; of others not used */
 	uint32_t hz, hz_max; /* now; what sysctl allows */
 	int wake;	     /* eventfd: a burst or the end */
 	atomic_bool stopped;
@@ -215,7 +216,7 @@ void profiler_events_reswitch(struct profiler *);
 void profiler_events_switches(struct profiler *, bool on);
 /* Once a second: CPUs that came or went. */
 void profiler_events_hotplug(struct profiler *);
-void profiler_attr_tick(const struct profiler *, struct perf_event_attr *ret);
+void profiler_attr_base(struct perf_event_attr *ret); /* what all events have in common */
 void profiler_attr_side(struct perf_event_attr *ret);
 void profiler_attr_switch(const struct profiler *, struct perf_event_attr *ret);
 void profiler_attr_wait(const struct profiler *, struct perf_event_attr *ret);
@@ -228,6 +229,13 @@ int profiler_perf_open(const struct perf_event_attr *, int32_t pid,
 bool profiler_cpu_listed(const char *list, uint32_t n);
 /* Adds a sentence to state.reason unless it is in it. */
 void profiler_say(struct profiler *, const char *sentence);
+
+/* profiler_tick.c: which event ticks, and how. */
+/* The first that this tier may open: its fields in *p. 0 or -errno. */
+int profiler_tick_choose(struct profiler *);
+void profiler_attr_tick(const struct profiler *, struct perf_event_attr *ret);
+/* How fast reference cycles are counted, from the page that an event maps; 0: it does not say. */
+uint64_t profiler_tick_cycles_hz(const struct perf_event_mmap_page *);
 
 /* profiler_own.c */
 int profiler_own_open(struct profiler *);
