@@ -52,7 +52,7 @@ run_load() {
 	load_pids=$!
 	timeout 9 sh -c 'while :; do /bin/true; done' &
 	load_pids="$load_pids $!"
-	file=$(mktemp ./strobe-truth.XXXXXX)
+	file=$(mktemp "${B:-build}/strobe-truth.XXXXXX")
 	dd if=/dev/zero of="$file" bs=1M count=96 oflag=direct 2>/dev/null ||
 		dd if=/dev/zero of="$file" bs=1M count=96 conv=fsync 2>/dev/null
 	dd if="$file" of=/dev/null bs=64k iflag=direct 2>/dev/null || :
