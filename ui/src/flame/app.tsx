@@ -11,6 +11,7 @@ import { nameOf, type Tree } from '../transform/flame/tree';
 import { Edits } from '../views/profile/Edits';
 import { type FlameActions, FlameBox, FlameLegend, shownTree } from '../views/profile/FlameBox';
 import { FnTable } from '../views/profile/FnTable';
+import { Missing } from '../views/profile/Missing';
 import { Sandwich } from '../views/profile/Sandwich';
 import { Sums } from '../views/profile/Sums';
 import { changeScale, shareText } from '../views/profile/words';
@@ -109,6 +110,16 @@ function Page({ file }: { file: FileProfile }) {
     return () => removeEventListener('keydown', on);
   }, []);
   const actions: FlameActions = { edit, sandwich, search: setPattern };
+  const aside = (
+    <>
+      <FlameLegend diff={diff} hash={hash} scale={scale} off={off} />
+      {profile.leftOut > 0 && (
+        <span class="kv opt">{profile.leftOut.toLocaleString('en-US')} smallest frames left out</span>
+      )}
+      <Missing list={file.missing} tree={profile.tree} />
+      <span class="kv">strobe {file.version}</span>
+    </>
+  );
   const common = { off, diff, hash, re, theme };
   return (
     <>
@@ -208,6 +219,7 @@ function Page({ file }: { file: FileProfile }) {
             name={fn}
             choose={setFn}
             actions={{ ...actions, key }}
+            aside={aside}
           />
         ) : (
           <FlameBox
@@ -221,20 +233,7 @@ function Page({ file }: { file: FileProfile }) {
             onGraph={(g) => {
               graph.current = g;
             }}
-            aside={
-              <>
-                <FlameLegend diff={diff} hash={hash} scale={scale} off={off} />
-                {profile.leftOut > 0 && (
-                  <span class="kv">{profile.leftOut.toLocaleString('en-US')} smallest frames left out</span>
-                )}
-                {file.missing.length > 0 && (
-                  <span class="kv warn" title={file.missing.join('\n')}>
-                    ▲ {file.missing.length} {file.missing.length === 1 ? 'module' : 'modules'} without names
-                  </span>
-                )}
-                <span class="kv">strobe {file.version}</span>
-              </>
-            }
+            aside={aside}
           />
         )}
       </main>

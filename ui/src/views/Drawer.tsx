@@ -198,11 +198,11 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
       <table data-table="changed">
         <colgroup>
           <col />
-          <col width={narrow ? 50 : 62} />
-          <col width={narrow ? 46 : 58} />
-          <col width={narrow ? 70 : 84} />
-          <col width={narrow ? 70 : 84} />
-          <col width={narrow ? 76 : 84} />
+          <col width={narrow ? 44 : 62} />
+          <col width={narrow ? 42 : 58} />
+          <col width={narrow ? 80 : 84} />
+          <col width={narrow ? 80 : 84} />
+          <col width={narrow ? 72 : 84} />
         </colgroup>
         <thead>
           <tr>
@@ -230,10 +230,10 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
                 </button>
               </td>
               <td>
-                <Spark row={s} view={base} w={narrow ? 40 : 50} />
+                <Spark row={s} view={base} w={narrow ? 34 : 50} />
               </td>
               <td>
-                <Spark row={s} view={range} w={narrow ? 36 : 46} />
+                <Spark row={s} view={range} w={narrow ? 32 : 46} />
               </td>
               <td class="m">{valueText(s.before, s.kind)}</td>
               <td>{valueText(s.now, s.kind)}</td>

@@ -220,7 +220,11 @@ export function Profile() {
     if (!answer || !graphed || !tree)
       return (
         <>
-          <div class="fg">{state.why && <p class="why over">{state.why}</p>}</div>
+          <div class="fg">
+            <p class="why over">
+              {state.why || (state.loading ? 'The stacks of the range are being put together.' : '')}
+            </p>
+          </div>
           <div class="bar det" data-details="" />
         </>
       );
