@@ -189,7 +189,7 @@ static int add_dense(struct fold *f, const struct stacks *s)
 	int r = 0;
 
 	for (unsigned k = 0; k < f->n_sides; k++) {
-		to.weights[k] = calloc(s->n_nodes, sizeof(**to.weights));
+		to.weights[k] = fold_alloc_zeroed(s->n_nodes * sizeof(**to.weights));
 		r = to.weights[k] ? r : -ENOMEM;
 		part.weights[k] = to.weights[k];
 	}

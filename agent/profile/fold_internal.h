@@ -6,6 +6,7 @@
 #define STROBE_PROFILE_FOLD_INTERNAL_H
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "profile/fold.h"
@@ -19,11 +20,21 @@ static inline void *fold_alloc(size_t bytes)
 	size_t size = (bytes + HUGE - 1) & ~(size_t)(HUGE - 1);
 	void *p;
 
-	if (bytes < HUGE / 2)
+	if (bytes < HUGE / 4)
 		return malloc(bytes);
 	p = aligned_alloc(HUGE, size);
 	if (p)
 		madvise(p, size, MADV_HUGEPAGE);
+	return p;
+}
+
+/* The same, zeroed. */
+static inline void *fold_alloc_zeroed(size_t bytes)
+{
+	void *p = fold_alloc(bytes);
+
+	if (p)
+		memset(p, 0, bytes);
 	return p;
 }
 

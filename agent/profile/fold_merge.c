@@ -56,7 +56,7 @@ uint32_t fold_node_append(struct fold *f, uint32_t parent, uint32_t frame)
 uint64_t *fold_totals(const struct fold *f, unsigned side)
 {
 	const struct stacks *s = f->names.own;
-	uint64_t *totals = malloc(s->n_nodes * sizeof(*totals));
+	uint64_t *totals = fold_alloc(s->n_nodes * sizeof(*totals));
 
 	if (!totals)
 		return NULL;

@@ -121,7 +121,7 @@ static int lists_open(struct lists *l, const struct fold *f)
 {
 	uint32_t n = f->names.own->n_nodes;
 
-	*l = (struct lists){.first = calloc(n, 3 * sizeof(uint32_t))};
+	*l = (struct lists){.first = fold_alloc_zeroed(n * 3 * sizeof(uint32_t))};
 	l->next = l->first + n;
 	l->place = l->next + n;
 	for (unsigned k = 0; k < f->n_sides; k++)

@@ -8,6 +8,7 @@
 #include "profile/cfi.h"
 
 enum {
+	UNWIND_PAGE_SHIFT = 16,
 	UNWIND_ROW_START = 0x8000, /* flag of a row's rule: a function starts here */
 	UNWIND_RULES_MAX = 0x7fff,
 	UNWIND_ROWS_MAX = 8 << 20,
