@@ -75,7 +75,7 @@ t('a cut link is stale within 2.5 s, unmistakably, and resumes with no lost tick
   assert(rows.length > 100, `only ${rows.length} samples`);
   assert(widest(rows) < (await noHole(agent)), `a hole of ${widest(rows).toFixed(3)} s remains after the resume`);
   await page.waitForSelector('[role=alert][data-banner]', { state: 'detached' });
-  equal(seen.errors.filter((e) => !/WebSocket|ERR_CONNECTION|ERR_EMPTY/.test(e)).join('\n'), '', 'console errors');
+  equal(seen.errors.filter((e) => !/WebSocket|ERR_CONNECTION|ERR_SOCKET|ERR_EMPTY/.test(e)).join('\n'), '', 'console errors');
   await context.close();
 });
 
