@@ -69,7 +69,8 @@ const struct cfi_rule *unwind_table_find(const struct unwind_table *, uint64_t v
 /* The same, and the row of the address (returns: of the byte before it), NULL: none. */
 const struct cfi_rule *unwind_table_look(const struct unwind_table *, uint64_t vaddr, bool returns,
 					 const struct unwind_row **ret_row);
-/* Start of the function that a row is of; 0: it is of none. */
+/* Start of the function that a row is of; 0: it is of none. Of what a signal handler returns to the row begins an
+ * instruction before. */
 uint64_t unwind_table_start(const struct unwind_table *, const struct unwind_row *);
 /* Start of the entry of a procedure linkage table around vaddr; 0: it is in none. */
 uint64_t unwind_table_stub(const struct unwind_table *, uint64_t vaddr);

@@ -13,7 +13,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "offcpu.h"
+#include "profile/bpf/offcpu.h"
 
 #define BY_FIELDS __attribute__((preserve_access_index))
 
