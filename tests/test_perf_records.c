@@ -488,6 +488,45 @@ START_TEST(functions_tell_what_was_waited_for)
 }
 END_TEST
 
+/* As a kernel writes it to the second of two listeners: 32 bytes longer than it is. */
+START_TEST(a_ksymbol_ends_where_its_name_does)
+{
+	struct {
+		struct perf_event_header h;
+		uint64_t addr;
+		uint32_t len;
+		uint16_t type, flags;
+		char name[24];
+		uint32_t pid, tid;
+		uint64_t time;
+		uint32_t cpu, unused;
+		uint64_t id, rest[4];
+	} k = {.h = {.type = PERF_RECORD_KSYMBOL, .size = sizeof(k)},
+	       .addr = 0xffffffffc0001000,
+	       .len = 0x123,
+	       .name = "bpf_prog_0123456789ab",
+	       .pid = 7,
+	       .tid = 8,
+	       .time = 5000,
+	       .cpu = 1,
+	       .id = 99,
+	       .rest = {0x7fff12345678, 0x7fff12345678, 0x7fff12345678, 0x7fff12345678}};
+	struct record r;
+
+	for (unsigned extra = 0; extra < 2; extra++) {
+		k.h.size = (uint16_t)(sizeof(k) - (extra ? 0 : sizeof(k.rest)));
+		ck_assert_uint_eq(record_time_ns(&k, k.h.size), 5000);
+		ck_assert_int_eq(record_read(&k, k.h.size, &r), 0);
+		ck_assert_uint_eq(r.time_ns, 5000);
+		ck_assert_uint_eq(r.id, 99);
+		ck_assert_uint_eq(r.cpu, 1);
+		ck_assert_uint_eq(r.ksymbol.addr, 0xffffffffc0001000);
+		ck_assert_uint_eq(r.ksymbol.len, 0x123);
+		ck_assert_str_eq(r.ksymbol.name, "bpf_prog_0123456789ab");
+	}
+}
+END_TEST
+
 START_TEST(locks_are_told_from_conditions)
 {
 	enum { PRIVATE = 128, WAIT = 0, WAIT_BITSET = 9, LOCK_PI = 6 };
@@ -576,6 +615,7 @@ int main(void)
 	tcase_add_test(t, a_process_that_was_moved_is_there_in_seconds);
 	tcase_add_test(t, waits_pair);
 	tcase_add_test(t, functions_tell_what_was_waited_for);
+	tcase_add_test(t, a_ksymbol_ends_where_its_name_does);
 	tcase_add_test(t, locks_are_told_from_conditions);
 	tcase_add_test(t, too_many_switches_pause);
 	tcase_add_test(t, ids_outlive_their_events_by_two_rounds);

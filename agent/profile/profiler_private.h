@@ -146,6 +146,7 @@ struct profiler {
 	struct profiler_ring **heap;
 	struct pollfd *waits;  /* wake, and those of all rings */
 	size_t n_cpus, n_heap; /* configured */
+	uint64_t future_ns;    /* no record can be from later */
 	struct profiler_ids ids;
 	struct profiler_own *own;
 	char online[256]; /* as the kernel lists them */

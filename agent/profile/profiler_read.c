@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
+static const uint64_t FUTURE_NS = 1000000000; /* from now: clocks of CPUs agree better than that */
+
 /* ---- merging: a heap of rings, that with the oldest record on top ---- */
 
 static void sift(struct profiler_ring **heap, size_t n, size_t i)
@@ -21,10 +23,14 @@ static void sift(struct profiler_ring **heap, size_t n, size_t i)
 	heap[i] = c;
 }
 
-static void advance(struct profiler_ring *c)
+/* To the next record. What says that it comes from the future is damaged: it must not stop the ring until then. */
+static void advance(const struct profiler *p, struct profiler_ring *c)
 {
-	c->next = perf_ring_next(&c->ring, &c->next_len);
-	c->next_ns = c->next ? record_time_ns(c->next, c->next_len) : UINT64_MAX;
+	do {
+		c->next = perf_ring_next(&c->ring, &c->next_len);
+		c->next_ns = c->next ? record_time_ns(c->next, c->next_len) : UINT64_MAX;
+		c->ring.broken += c->next && c->next_ns > p->future_ns;
+	} while (c->next && c->next_ns > p->future_ns);
 }
 
 static void heap_enter(struct profiler *p, struct profiler_ring *c)
@@ -32,7 +38,7 @@ static void heap_enter(struct profiler *p, struct profiler_ring *c)
 	if (!c->ring.page)
 		return;
 	perf_ring_begin(&c->ring);
-	advance(c);
+	advance(p, c);
 	if (c->next)
 		p->heap[p->n_heap++] = c;
 }
@@ -40,6 +46,7 @@ static void heap_enter(struct profiler *p, struct profiler_ring *c)
 static void heap_fill(struct profiler *p)
 {
 	p->n_heap = 0;
+	p->future_ns = clock_ns(CLOCK_MONOTONIC) + FUTURE_NS;
 	for (size_t i = 0; i < p->n_cpus; i++) {
 		heap_enter(p, &p->cpus[i].ring);
 		heap_enter(p, &p->cpus[i].switches);
@@ -50,7 +57,7 @@ static void heap_fill(struct profiler *p)
 
 static void heap_advance(struct profiler *p)
 {
-	advance(p->heap[0]);
+	advance(p, p->heap[0]);
 	if (!p->heap[0]->next)
 		p->heap[0] = p->heap[--p->n_heap];
 	if (p->n_heap)

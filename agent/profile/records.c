@@ -72,6 +72,22 @@ static int read_header(const void *data, size_t len, struct perf_event_header *h
 	return h->size != len || len % 8 || len < HEADER_BYTES + ID_BYTES ? -EBADMSG : 0;
 }
 
+/* Where the ids of a record lie: at its end. But kernels make KSYMBOL longer for each further event that it goes to, with
+ * whatever lay in the ring: there they follow the name. */
+static size_t ids_at(const struct perf_event_header *h, const uint8_t *data, size_t len)
+{
+	enum { NAME_AT = HEADER_BYTES + 16 };
+
+	if (h->type == PERF_RECORD_KSYMBOL && len > NAME_AT + ID_BYTES) {
+		size_t name = strnlen((const char *)data + NAME_AT, len - NAME_AT) + 1;
+		size_t at = NAME_AT + (name + 7) / 8 * 8;
+
+		if (at + ID_BYTES <= len)
+			return at;
+	}
+	return len - ID_BYTES;
+}
+
 uint64_t record_time_ns(const void *data, size_t len)
 {
 	struct perf_event_header h;
@@ -80,16 +96,18 @@ uint64_t record_time_ns(const void *data, size_t len)
 	if (read_header(data, len, &h) < 0)
 		return 0;
 	memcpy(&time,
-	       (const uint8_t *)data +
-		       (h.type == PERF_RECORD_SAMPLE ? HEADER_BYTES + 16 : len - ID_BYTES + 8),
+	       (const uint8_t *)data + (h.type == PERF_RECORD_SAMPLE ? HEADER_BYTES + 16
+								     : ids_at(&h, data, len) + 8),
 	       sizeof(time));
 	return time;
 }
 
-static void read_ids(struct record *rec, const uint8_t *data, size_t len)
+static void read_ids(struct record *rec, const struct perf_event_header *h, const uint8_t *data,
+		     size_t len)
 {
 	bool sample = rec->type == PERF_RECORD_SAMPLE;
-	struct reader r = {.p = data + (sample ? HEADER_BYTES : len - ID_BYTES), .end = data + len};
+	size_t at = sample ? HEADER_BYTES : ids_at(h, data, len);
+	struct reader r = {.p = data + at, .end = data + len};
 	uint32_t unused;
 
 	if (sample)
@@ -100,7 +118,7 @@ static void read_ids(struct record *rec, const uint8_t *data, size_t len)
 	if (!sample)
 		rec->id = get_u64(&r);
 	rec->body = data + HEADER_BYTES + (sample ? ID_BYTES : 0);
-	rec->body_end = data + len - (sample ? 0 : ID_BYTES);
+	rec->body_end = data + (sample ? len : at);
 }
 
 static void read_mmap2(struct reader *r, struct record_mmap *m)
@@ -135,7 +153,7 @@ int record_read(const void *data, size_t len, struct record *ret)
 		return -EBADMSG;
 	rec.type = h.type;
 	rec.misc = h.misc;
-	read_ids(&rec, data, len);
+	read_ids(&rec, &h, data, len);
 	r = (struct reader){.p = rec.body, .end = rec.body_end};
 	switch (h.type) {
 	case PERF_RECORD_SAMPLE:
