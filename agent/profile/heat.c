@@ -300,7 +300,7 @@ static int write_rows(struct heater *h, struct heat *to)
 	struct rows *rows = &h->rows;
 
 	rows_finish(rows);
-	if (h->request.by == HEAT_CPU)
+	if (h->request.by == HEAT_CPU && rows->n)
 		qsort(rows->v, rows->n, sizeof(*rows->v), by_key);
 	to->n_rows = rows->n;
 	to->rows = calloc(rows->n + 1, sizeof(*to->rows));
