@@ -192,7 +192,8 @@ check: deps-check ## install what is needed, build, run every test
 test_env = B=$(abspath $(B)) STROBE=$(abspath $(B)/strobe) PATH=$(abspath $(B))/node/node_modules/.bin:$$PATH
 
 # Every C test, and every executable script below tests/ (but benchmarks and the runner) is a test. Scripts
-# wait more than they compute and take longest, those in a browser above all: they come first.
+# wait more than they compute and take longest, those in a browser above all: they come first. The
+# fuzzers draw the same inputs each time here: new ones are for make fuzz and make check-long.
 script_tests := $(sort $(shell find tests -type f -perm -u+x \( -name '*.sh' -o -name '*.mjs' \) \
 	! -path 'tests/run.sh' ! -path 'tests/bench/*' ! -path 'tests/fuzz/*' \
 	! -path 'tests/vm/*' 2>/dev/null))
@@ -201,7 +202,7 @@ in_order     := $(filter tests/e2e/%,$(script_tests)) $(filter-out tests/e2e/%,$
 
 check-all: all $(tests) $(tools) $(fuzzers) $(planted_fuzzers)
 	$(Q)$(test_env) TEST_TRIES=2 TEST_LOGS=$(abspath $(B))/test-logs RUN_JOBS=$${RUN_JOBS:-$$(($$(nproc) + 1))} \
-		FUZZ_JOBS=$$((3 * $$(nproc))) FUZZERS='$(fuzzers)' PLANTED='$(planted_fuzzers)' tests/run.sh $(in_order)
+		FUZZ_SEED=1 FUZZ_JOBS=$$((3 * $$(nproc))) FUZZERS='$(fuzzers)' PLANTED='$(planted_fuzzers)' tests/run.sh $(in_order)
 
 check-unit: $(tests) $(tools) ## the C unit tests alone, or those of UNIT="log query"
 	$(Q)$(test_env) tests/run.sh $(tests)

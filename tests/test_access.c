@@ -106,6 +106,10 @@ START_TEST(bearers_and_protocols)
 	ck_assert(!access_bearer_ok(NULL, token));
 	ck_assert(access_protocols_ok("strobe.v1, bearer.abcdefghijklmnopqrstuvwxyz_-0123", token));
 	ck_assert(access_protocols_ok("strobe.v1,bearer.abcdefghijklmnopqrstuvwxyz_-0123", token));
+	ck_assert(access_protocols_ok(", strobe.v1,,\tbearer.abcdefghijklmnopqrstuvwxyz_-0123,",
+				      token));
+	ck_assert(!access_protocols_ok(", http, strobe.v1, bearer.abcdefghijklmnopqrstuvwxyz_-0123",
+				       token));
 	ck_assert(
 		!access_protocols_ok("bearer.abcdefghijklmnopqrstuvwxyz_-0123, strobe.v1", token));
 	ck_assert(!access_protocols_ok("strobe.v1", token));

@@ -90,19 +90,21 @@ bool access_bearer_ok(const char *authorization, const char *token)
 
 bool access_protocols_ok(const char *protocols, const char *token)
 {
-	bool version = false, bearer = false, first = true;
+	/* RFC 9110, 5.6.1: a list may have empty elements, which count for nothing. */
+	static const char *const between = ", \t";
+	bool version = false, bearer = false;
 
-	while (protocols && *protocols) {
-		size_t n = strcspn(protocols, ", ");
+	protocols += protocols ? strspn(protocols, between) : 0;
+	for (bool first = true; protocols && *protocols; first = false) {
+		size_t n = strcspn(protocols, between);
 
-		if (n == 9 && strncmp(protocols, "strobe.v1", n) == 0 && first)
+		if (first && n == 9 && strncmp(protocols, "strobe.v1", n) == 0)
 			version = true;
 		if (n > 7 && strncmp(protocols, "bearer.", 7) == 0 &&
 		    access_token_equal(token, protocols + 7, n - 7))
 			bearer = true;
-		first = first && !n;
 		protocols += n;
-		protocols += strspn(protocols, ", ");
+		protocols += strspn(protocols, between);
 	}
 	return version && bearer;
 }

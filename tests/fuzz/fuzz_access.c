@@ -19,6 +19,7 @@ static void fuzz_seeds(void)
 		"localhost:9820",  "127.0.0.1",
 		"[::1]:1",	   "http://localhost:9820",
 		"Bearer " TOKEN,   "strobe.v1, bearer." TOKEN,
+		", strobe.v1",	   "strobe.v1,\tbearer." TOKEN,
 		"127.0.0.1:0",	   "unix:/run/strobe/sock",
 		"[::1]:65535",	   "0.0.0.0:80",
 		"localhost:99999", TOKEN,
@@ -90,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(strstr(text, TOKEN) && strncasecmp(text, "bearer ", 7) == 0);
 	if (access_protocols_ok(text, TOKEN))
 		FUZZ_CHECK(strstr(text, "bearer." TOKEN) &&
-			   strncmp(text + strspn(text, " \t"), "strobe.v1", 9) == 0);
+			   strncmp(text + strspn(text, ", \t"), "strobe.v1", 9) == 0);
 	if (access_token_equal(TOKEN, text, strlen(text)))
 		FUZZ_CHECK(strcmp(text, TOKEN) == 0);
 	if (access_token_valid(text))

@@ -1,14 +1,15 @@
 #!/bin/sh
 # run.sh [TARGET...] ($FUZZERS when none is named): fuzzes each for FUZZ_SECONDS (default 30), FUZZ_JOBS
 # (default 2) at a time, from seeds made of the fixtures. One line a target and a closing "N passed, N
-# failed". What crashed stays in FOLDER-OF-TARGET/crash/, to be given to the target as its argument.
+# failed". A FUZZ_SEED other than 0 (by chance) makes the run one that can be repeated. What crashed stays
+# in FOLDER-OF-TARGET/crash/, to be given to the target as its argument.
 # run.sh: beside
-: "${FUZZ_SECONDS:=30}" "${FUZZ_JOBS:=2}"
+: "${FUZZ_SECONDS:=30}" "${FUZZ_JOBS:=2}" "${FUZZ_SEED:=0}"
 [ $# -gt 0 ] || eval "set -- ${FUZZERS:-}"
 [ $# -gt 0 ] || { echo "usage: run.sh TARGET..." >&2; exit 2; }
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}"
-export FUZZ_SECONDS
+export FUZZ_SECONDS FUZZ_SEED
 
 one() {
 	target=$1 name=$(basename "$1") dir=$(dirname "$1")
@@ -16,7 +17,7 @@ one() {
 	rm -rf "$dir/corpus/$name" "$dir/seeds/$name"
 	mkdir -p "$dir/corpus/$name" "$dir/seeds/$name" "$dir/crash"
 	FUZZ_SEEDS=$dir/seeds/$name "$target" >"$log" 2>&1 &&
-		"$target" -max_total_time="$FUZZ_SECONDS" -timeout=60 -rss_limit_mb=2048 -max_len=131072 \
+		"$target" -max_total_time="$FUZZ_SECONDS" -seed="$FUZZ_SEED" -timeout=60 -rss_limit_mb=2048 -max_len=131072 \
 		-print_final_stats=1 -artifact_prefix="$dir/crash/$name-" \
 		"$dir/corpus/$name" "$dir/seeds/$name" >>"$log" 2>&1 </dev/null
 	status=$?
