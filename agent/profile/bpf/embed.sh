@@ -13,8 +13,10 @@ if ! echo 'int x;' | "$clang" -target bpf -O2 -x c -c -o /dev/null - 2> /dev/nul
 else
 	# Debian keeps headers of the machine in a folder of its name.
 	machine=$(${CC:-gcc} -print-multiarch 2> /dev/null || true)
-	"$clang" -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror "-I$(dirname "$program")/../.." ${machine:+"-I/usr/include/$machine"} \
-		-c -o "$object" "$program"
+	root=$(${CC:-gcc} -print-sysroot 2> /dev/null || true)
+	root=${root%/}
+	"$clang" -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror "-I$(dirname "$program")/../.." ${root:+"-I$root/usr/include"} \
+		${machine:+"-I$root/usr/include/$machine"} -c -o "$object" "$program"
 fi
 {
 	echo '/* Made by agent/profile/bpf/embed.sh. */'
