@@ -146,6 +146,9 @@ START_TEST(io_status_schedstat)
 	ck_assert_int_eq(tasks, 96);
 	ck_assert_int_eq(last, 8256);
 	ck_assert_int_eq(parse_loadavg("0.24 0.07", &tasks, &last), -EBADMSG);
+	ck_assert_int_eq(parse_loadavg("0.24 0.07 0.04 2/96 9223372036854775807\n", &tasks, &last),
+			 -EBADMSG);
+	ck_assert_int_eq(parse_loadavg("0.24 0.07 0.04 2/96 -2\n", &tasks, &last), -EBADMSG);
 }
 END_TEST
 

@@ -154,12 +154,15 @@ int parse_proc_schedstat(const char *text, struct proc_schedstat *ret)
 	return 0;
 }
 
+enum { PID_MOST = 1 << 22 }; /* proc(5): pid_max is never more */
+
 int parse_loadavg(const char *text, int64_t *ret_tasks, int64_t *ret_last_pid)
 {
 	const char *slash = strchr(text, '/'), *p = slash ? slash + 1 : "";
 	int64_t tasks, last;
 
-	if (!parse_i64(&p, &tasks) || !parse_i64(&p, &last))
+	if (!parse_i64(&p, &tasks) || !parse_i64(&p, &last) || tasks < 0 || last < 0 ||
+	    last > PID_MOST)
 		return -EBADMSG;
 	*ret_tasks = tasks;
 	*ret_last_pid = last;
