@@ -1,5 +1,6 @@
 #include "profile/lines.h"
 
+#include "profile/root_file.h"
 #include "profile/symbols_file.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 #include "profile/namer_tables.h"
 
 #include "profile/package.h"
+#include "profile/root_file.h"
 #include "profile/symbols_file.h"
 
 #include "base/cleanup.h"

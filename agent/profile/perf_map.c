@@ -1,6 +1,7 @@
 #include "profile/symbols.h"
 
 #include "profile/perf_map_paint.h"
+#include "profile/root_file.h"
 #include "profile/symbols_file.h"
 
 #include "base/cleanup.h"

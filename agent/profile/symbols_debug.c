@@ -1,58 +1,19 @@
 #include "profile/symbols_file.h"
 
+#include "profile/root_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <zlib.h>
 
 /* A checksum reads all of the file; larger ones are found by their build-id or not at all. */
 enum { CHECKSUM_MAX = 256 << 20 };
-
-static int regular(int fd)
-{
-	struct stat st;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return -ENOENT;
-	}
-	return fd;
-}
-
-/* A FIFO must not make anybody wait, a link not lead out of the root: both may be another user's. */
-int root_file_at(int root_fd, const char *path, bool no_link)
-{
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK |
-			 (uint64_t)(no_link ? O_NOFOLLOW : 0),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-
-	return regular((int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how)));
-}
-
-int root_file(const char *root, const char *path)
-{
-	if (!root[0])
-		return regular(open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-	int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (root_fd < 0)
-		return -errno;
-	int fd = root_file_at(root_fd, path, false);
-
-	close(root_fd);
-	return fd;
-}
 
 void fd_path(int fd, char *buf, size_t size)
 {

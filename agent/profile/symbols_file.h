@@ -43,11 +43,6 @@ bool symfile_debuglink(const struct symfile *, char name[SYMFILE_LINK_SIZE], uin
 enum { SYMFILE_ID_SIZE = 41 };
 void symfile_build_id(const struct symfile *, char id[SYMFILE_ID_SIZE]);
 
-/* Opens a regular file for reading without following it out of root ("": the agent's own). An fd or -errno. */
-int root_file(const char *root, const char *path);
-/* The same below an open folder; a symbolic link at the end is not followed when no_link. */
-int root_file_at(int root_fd, const char *path, bool no_link);
-
 /*
  * The debug file of f: below ROOT/usr/lib/debug/.build-id of its build-id, or by .gnu_debuglink beside `path` and below
  * ROOT/usr/lib/debug; ROOT is debug_root, then "". It has the same build-id (or the checksum) and a

@@ -11,8 +11,9 @@ cd "$(dirname "$0")/../.."
 dir=$(realpath -m "${AARCH64:-build/aarch64}")
 sysroot=$dir/sysroot out=$dir/out
 # The emulator has a thread of its own in each process, which process_host counts, and a page that is
-# being read does not hold up its process as process_lock needs it.
-unit=${UNIT:-$(cd tests && ls test_*.c | sed 's/^test_\(.*\)\.c$/\1/' | grep -vx 'process_host\|process_lock')}
+# being read does not hold up its process as process_lock needs it. It has no openat2 either, without which a
+# file is not pinned as it is mapped (Linux 5.12): namer_modules writes over it then.
+unit=${UNIT:-$(cd tests && ls test_*.c | sed 's/^test_\(.*\)\.c$/\1/' | grep -vx 'process_host\|process_lock\|namer_modules')}
 packages='libwebsockets-dev libssl-dev libcap-dev libprotobuf-c-dev libjansson-dev zlib1g-dev libzstd-dev libdw-dev libelf-dev liblzma-dev libbz2-dev libiberty-dev libbpf-dev check
 	libsubunit-dev libc6-dev'
 
