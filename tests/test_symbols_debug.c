@@ -260,7 +260,7 @@ static void check_lines(const char *name, const char *debug_root, uint64_t first
 	int fd = lab_open(dir, name);
 
 	for (uint64_t at = first; at < first + 64 && !found; at++) {
-		ck_assert_int_eq(symbol_lines(fd, debug_root, at, &l, &n), 0);
+		ck_assert_int_eq(symbol_lines(fd, debug_root, &at, 1, &l, &n), 0);
 		found = n == 3;
 		for (size_t i = 0; found && i < 3; i++) {
 			ck_assert_str_eq(l[i].function, want[i].function);
@@ -315,7 +315,7 @@ START_TEST(lines_with_a_shared_part)
 	lab_run("cd '%s' && mv shared.dwz away && mkfifo shared.dwz", dir);
 	int fd = lab_open(dir, "inl");
 
-	ck_assert_int_eq(symbol_lines(fd, "", first, &l, &n), -ENODATA);
+	ck_assert_int_eq(symbol_lines(fd, "", &first, 1, &l, &n), -ENODATA);
 	close(fd);
 }
 END_TEST
@@ -329,15 +329,16 @@ START_TEST(no_lines_where_there_are_none)
 	lab_run("cd '%s' && cc -O2 -o inl inl.c", dir);
 	int fd = lab_open(dir, "inl");
 
-	ck_assert_int_eq(symbol_lines(fd, root, lab_address(dir, "inl", "first"), &l, &n),
-			 -ENODATA);
+	uint64_t first = lab_address(dir, "inl", "first"), nothing = 3;
+
+	ck_assert_int_eq(symbol_lines(fd, root, &first, 1, &l, &n), -ENODATA);
 	close(fd);
 	lab_run("cd '%s' && cc -O2 -g -o inl inl.c", dir);
 	fd = lab_open(dir, "inl");
-	ck_assert_int_eq(symbol_lines(fd, root, 3, &l, &n), -ENODATA);
+	ck_assert_int_eq(symbol_lines(fd, root, &nothing, 1, &l, &n), -ENODATA);
 	close(fd);
 	fd = lab_open(dir, "inl.c");
-	ck_assert_int_eq(symbol_lines(fd, root, 3, &l, &n), -ENOEXEC);
+	ck_assert_int_eq(symbol_lines(fd, root, &nothing, 1, &l, &n), -ENOEXEC);
 	close(fd);
 	MUST(!l && n == 7);
 	symbol_lines_free(NULL, 0);

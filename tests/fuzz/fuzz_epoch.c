@@ -177,7 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		s->from_us = 1000000000;
 		s->to_us = 1005000000;
 		s->hz = 99;
-		r = epoch_unpack(copy, size - 1, s);
+		r = epoch_unpack(copy, size - 1, data[0] & 64 ? 1 : 2, s);
 		FUZZ_CHECK(r == 0 || r == -EBADMSG);
 	} else {
 		r = epoch_decode(copy, size - 1, &s);
