@@ -125,7 +125,7 @@ struct profiler_stack {
 	uint64_t key;
 	uint32_t epoch, node;
 	uint32_t until;	     /* round after which it is looked up again; UINT32_MAX: never */
-	uint32_t leaf;	     /* its innermost frame, where that is of a file; else 0 */
+	uint32_t leaf;	     /* its innermost frame that is not the kernel's */
 	uint64_t leaf_addr;  /* there */
 	uint8_t flags, seen; /* seen: since it was looked up */
 };

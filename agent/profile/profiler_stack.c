@@ -187,17 +187,17 @@ static size_t look_up(struct profiler *p, struct space *space, const struct prof
 
 /* ---- places ---- */
 
-static void vote_self(struct profiler *p, uint32_t frame, uint64_t addr)
+static void vote_self(struct profiler *p, uint32_t frame, uint64_t addr, bool blocked)
 {
-	if (addr)
+	if (addr && !(blocked && p->stacks->frames[frame].self.votes))
 		stacks_vote_self(p->stacks, frame, addr, 1);
 }
 
-/* Where each of the user's frames called the one before, or was interrupted: `weight` times. */
+/* Where each of the user's frames called the one before: `weight` times. */
 static void vote_calls(struct profiler *p, const struct profiler_chain *c, size_t n_frames,
 		       uint16_t weight)
 {
-	for (size_t i = c->n_kernel ? c->n_kernel : 1; i < n_frames; i++)
+	for (size_t i = c->n_kernel + 1; i < n_frames; i++)
 		if (p->addrs[i] && !(c->blocked && p->stacks->frames[p->frames[i]].call.votes))
 			stacks_vote_call(p->stacks, p->frames[i], p->addrs[i], weight);
 }
@@ -297,7 +297,7 @@ static bool recall(struct profiler *p, struct profiler_stack *s, bool blocked)
 		return true;
 	if (++s->seen >= PROFILER_VOTE_EVERY)
 		return false;
-	vote_self(p, s->leaf, s->leaf_addr);
+	vote_self(p, s->leaf, s->leaf_addr, false);
 	return true;
 }
 
@@ -321,12 +321,11 @@ uint32_t profiler_chain_node(struct profiler *p, uint32_t pid, const struct prof
 	if (c->n_user && n_user <= 2 && !c->whole)
 		s.flags |= STACKS_SHALLOW;
 	s.node = node_of(p, pid, n_frames);
-	if (n_user && !c->n_kernel) {
-		s.leaf = p->frames[0];
-		s.leaf_addr = p->addrs[0];
+	if (n_user) {
+		s.leaf = p->frames[c->n_kernel];
+		s.leaf_addr = p->addrs[c->n_kernel];
 	}
-	if (!c->blocked)
-		vote_self(p, s.leaf, s.leaf_addr);
+	vote_self(p, s.leaf, s.leaf_addr, c->blocked);
 	vote_calls(p, c, n_frames, known ? PROFILER_VOTE_EVERY : 1);
 	if (s.until)
 		*cached = s;

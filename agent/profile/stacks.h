@@ -81,7 +81,7 @@ struct stacks_frame {
 		name; /* string, demangled; 0: not looked up yet. "module+0x1234" never stands here */
 	uint8_t type; /* enum stacks_type */
 	bool missed;  /* was looked up and has no name */
-	/* Of what a file has: where it ran itself, when it was the innermost frame; and its calls, the last byte of an
+	/* Of what a file has: where it ran itself, called no other or only the kernel; and its calls, the last byte of an
 	 * instruction that calls. None in imports, nor in epochs of version 1. */
 	struct stacks_place self, call;
 };
