@@ -18,8 +18,10 @@ const inlined = (of: LineOf, n: number) =>
 test('where it was sampled, what is inlined there, where it calls and where it begins', () => {
   const lines = [inlined(LineOf.SELF, 4), line(LineOf.SELF, 23), line(LineOf.CALL, 31)];
   const self = 'sampled at mix app/mix.h:4 (inlined) ← app/work.c:23';
-  expect(linesText(lines, true)).toBe(`${self} · calls at app/work.c:31 · begins at app/work.c:10`);
-  expect(linesText(lines, false)).toBe(`calls at app/work.c:31 · ${self} · begins at app/work.c:10`);
+  expect(linesText(lines, true)).toBe(`${self} · calls at work.c:31 · begins at work.c:10`);
+  expect(linesText(lines, false)).toBe(
+    'calls at app/work.c:31 · sampled at mix app/mix.h:4 (inlined) ← work.c:23 · begins at work.c:10',
+  );
 });
 
 test('of data that does not know where it was sampled, where it begins', () => {
