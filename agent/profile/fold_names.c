@@ -101,7 +101,7 @@ static void join_file(struct names *n, uint32_t i, const struct stacks_frame *f,
 	const char *id = stacks_text(n->from, n->from->modules[f->module].build_id);
 	struct stacks_frame *own = &n->own->frames[i];
 
-	if (is_new || (*id && !n->build_ids[i])) {
+	if (is_new || !n->addrs[i] || (*id && !n->build_ids[i])) {
 		own->self = own->call = (struct stacks_place){0};
 		n->addrs[i] = f->addr;
 		n->build_ids[i] = stacks_string(n->own, id, strlen(id));
