@@ -97,9 +97,16 @@ before(async () => {
   fs.writeFileSync(path.join(dir, 'hotline.c'), SOURCE);
   execFileSync('cc', ['-g', '-O2', '-pie', '-fPIE', '-o', 'hotline', 'hotline.c'], { cwd: dir });
   prog = spawn(path.join(dir, 'hotline'), { stdio: 'ignore' });
-  await sleep(4000);
+  // Its stacks are whole once the agent has its table.
+  for (let i = 0, now = 0, names = new Map(); !(names.get('hot')?.call && names.get('hot').self && names.get('leaf')?.self); i++) {
+    assert.ok(i < 100, `never seen whole: ${JSON.stringify([...names])}`);
+    await sleep(300);
+    now = (await one(c, profilerRequest(2), 'profiler')).now_us;
+    names = await functions(c, [[now - 2000000, now]], { pid: prog.pid });
+  }
+  await sleep(2500);
   range = { to: (await one(c, profilerRequest(2), 'profiler')).now_us };
-  range.from = range.to - 4000000;
+  range.from = range.to - 2000000;
   prog.kill('SIGKILL');
   await sleep(1500);
 });
