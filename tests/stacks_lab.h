@@ -127,6 +127,20 @@ static inline uint32_t lab_task(struct stacks_lab *l, struct stacks *s, unsigned
 	return l->running[who].task;
 }
 
+/* Where in the function it is: a few places of each, of what is in a file. */
+static inline void lab_vote(struct stacks *s, uint32_t node, uint64_t path, bool leaf)
+{
+	const struct stacks_frame *f = &s->frames[s->nodes[node].frame];
+	uint64_t addr = f->addr + (f->addr * 0x9e3779b9u >> 7 & 1023) + (path >> 58) % 5 * 70;
+
+	if (!node || f->type == STACKS_KERNEL)
+		return;
+	if (leaf)
+		stacks_vote_self(s, s->nodes[node].frame, addr + (path >> 50 & 31), 1);
+	else
+		stacks_vote_call(s, s->nodes[node].frame, addr, 1);
+}
+
 /* A way through the program's calls: the upper ones are nearly always the same, the lower ones
  * differ. */
 static inline uint32_t lab_node(struct stacks_lab *l, struct stacks *s, uint32_t program)
@@ -143,8 +157,10 @@ static inline uint32_t lab_node(struct stacks_lab *l, struct stacks *s, uint32_t
 		path = path * 2862933555777941757u + 3037000493u;
 		f = (uint32_t)(path >> 40) % l->n_functions;
 		path = f * 0x9e3779b97f4a7c15u;
+		lab_vote(s, node, path, false);
 		node = stacks_node(s, node, l->frames[in * l->n_functions + f]);
 	}
+	lab_vote(s, node, path, true);
 	return node;
 }
 

@@ -4,6 +4,12 @@
 
 #include "profile/epoch.h"
 
+/* Where it is, and about how many votes it has. */
+static unsigned long long place(const struct stacks_place *p)
+{
+	return p->votes ? (unsigned long long)p->off << 8 | (32u - __builtin_clz(p->votes)) : 0;
+}
+
 /* A sample in words, so that sets with other indices can be compared. */
 static int describe(const struct stacks *s, const struct stacks_sample *x, char *to, size_t size)
 {
@@ -19,10 +25,11 @@ static int describe(const struct stacks *s, const struct stacks_sample *x, char 
 		const struct stacks_module *m = &s->modules[f->module];
 
 		ck_assert_uint_lt(s->nodes[i].parent, i);
-		n += snprintf(to + n, size - n, "%s %llx %u %d %s %s;",
+		n += snprintf(to + n, size - n, "%s %llx %llx %llx %u %d %s %s;",
 			      stacks_frame_name(s, s->nodes[i].frame, buf, sizeof(buf)),
-			      (unsigned long long)f->addr, f->type, f->missed,
-			      stacks_text(s, m->name), stacks_text(s, m->build_id));
+			      (unsigned long long)f->addr, place(&f->self), place(&f->call),
+			      f->type, f->missed, stacks_text(s, m->name),
+			      stacks_text(s, m->build_id));
 	}
 	return n;
 }
@@ -274,12 +281,59 @@ START_TEST(extremes_come_back)
 }
 END_TEST
 
+/* Of all samples in words. */
+static uint32_t digest(const struct stacks *s)
+{
+	char **all = describe_all(s);
+	uint32_t h = 2166136261u;
+
+	for (uint32_t i = 0; i < s->n_samples; i++) {
+		for (const char *p = all[i]; *p; p++)
+			h = (h ^ (uint8_t)*p) * 16777619u;
+		free(all[i]);
+	}
+	free(all);
+	return h;
+}
+
+/* tests/fixtures/epochs/version1 is a set as made here, of 300 samples, as it was stored before frames had places. */
+START_TEST(an_epoch_of_version_1_is_still_read)
+{
+	struct stacks *old, *back;
+	static uint8_t data[1 << 16];
+	FILE *f = fopen(FIXTURES "/epochs/version1", "rb");
+	size_t len = f ? fread(data, 1, sizeof(data), f) : 0;
+	uint8_t *again;
+
+	ck_assert_ptr_nonnull(f);
+	fclose(f);
+	ck_assert_uint_eq(data[20], 1);
+	ck_assert_int_eq(epoch_decode(data, len, &old), 0);
+	ck_assert_uint_eq(old->n_samples, 300);
+	ck_assert_uint_eq(old->n_notes, 3);
+	ck_assert_uint_eq(digest(old), 2168716005u);
+	for (uint32_t i = 0; i < old->n_frames; i++)
+		ck_assert_uint_eq(old->frames[i].self.votes + old->frames[i].call.votes, 0);
+	ck_assert_int_eq(epoch_encode(old, &again, &len), 0);
+	ck_assert_uint_eq(again[20], 2);
+	ck_assert_int_eq(epoch_decode(again, len, &back), 0);
+	check_same(old, back);
+	free(again);
+	stacks_free(old);
+	stacks_free(back);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		what_goes_in_comes_out, a_decoded_set_goes_on_interning,
-		damage_is_refused,	nothing_is_an_epoch_too,
-		extremes_come_back,	where_a_stretch_began_is_in_the_head,
+		what_goes_in_comes_out,
+		a_decoded_set_goes_on_interning,
+		damage_is_refused,
+		nothing_is_an_epoch_too,
+		extremes_come_back,
+		where_a_stretch_began_is_in_the_head,
+		an_epoch_of_version_1_is_still_read,
 	};
 
 	return support_run("epoch", tests, sizeof(tests) / sizeof(*tests));

@@ -335,6 +335,7 @@ START_TEST(what_is_kept_has_its_room_in_memory)
 		ck_assert_uint_le(st.memory_bytes, MEMORY / 2);
 	}
 	ck_assert_uint_eq(made, 40 * EPOCHS);
+	rq.n_rows = 200; /* of which all find room at once */
 	for (int i = 0; i < 2; i++) {
 		before = made;
 		heat_free(heat_range(p, &rq, true));

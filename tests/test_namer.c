@@ -385,12 +385,12 @@ START_TEST(lines_of_a_frame)
 	uint64_t at = lab_address(dir, "prog", "main");
 
 	open_namer(false, 1 << 20);
-	ck_assert_int_eq(namer_lines(n, prog, id, at, &l, &n_lines), 0);
+	ck_assert_int_eq(namer_lines(n, prog, id, &at, 1, &l, &n_lines), 0);
 	MUST(n_lines == 1 && strcmp(l[0].function, "main") == 0 && strstr(l[0].file, "prog.c") &&
 	     l[0].line > 0);
 	symbol_lines_free(l, n_lines);
-	ck_assert_int_eq(namer_lines(n, "[kernel]", "", at, &l, &n_lines), -ENODATA);
-	ck_assert_int_eq(namer_lines(n, "/gone", "", at, &l, &n_lines), -ENOENT);
+	ck_assert_int_eq(namer_lines(n, "[kernel]", "", &at, 1, &l, &n_lines), -ENODATA);
+	ck_assert_int_eq(namer_lines(n, "/gone", "", &at, 1, &l, &n_lines), -ENOENT);
 }
 END_TEST
 

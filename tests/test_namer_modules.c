@@ -104,10 +104,10 @@ static void run_and_delete(int n_steps)
 	struct symbol_line *lines;
 	size_t n_lines;
 
-	ck_assert_int_eq(namer_lines(n, "prog", id, at, &lines, &n_lines), 0);
+	ck_assert_int_eq(namer_lines(n, "prog", id, &at, 1, &lines, &n_lines), 0);
 	ck_assert_str_eq(lines[n_lines - 1].function, "wait_long");
 	symbol_lines_free(lines, n_lines);
-	ck_assert_int_eq(namer_lines(n, "prog", "00", at, &lines, &n_lines), -ENODATA);
+	ck_assert_int_eq(namer_lines(n, "prog", "00", &at, 1, &lines, &n_lines), -ENXIO);
 	namer_close(n);
 	modules_close(modules);
 	host_close(&host);

@@ -47,6 +47,59 @@ START_TEST(shares_are_right)
 END_TEST
 
 /* 80 ms every 900 ms: all samples lie in those, and each has its number. */
+/* Of a function: is the address in it? */
+static bool spin_within(const struct spin *spin, const char *name, uint64_t addr)
+{
+	uint64_t start = spin_addr(spin, name), end = start + 96;
+
+	for (size_t i = 0; i < spin->n_functions; i++)
+		if (spin->functions[i].addr > start && spin->functions[i].addr < end)
+			end = spin->functions[i].addr;
+	return addr >= start && addr < end;
+}
+
+START_TEST(functions_know_where_they_were_sampled)
+{
+	struct lab l;
+	struct spin spin;
+	unsigned n_hot = 0, n_calls = 0;
+
+	ck_assert_int_eq(lab_open(&l, 499, false), 0);
+	spin_warm_up(&l);
+	spin_start(&spin, "shares", "1", NULL);
+	spin_wait(&spin);
+	lab_sleep(0.1);
+	lab_stop(&l);
+	struct stacks *s = lab_stacks(&l);
+	uint64_t hot = spin_addr(&spin, "spin_hot");
+
+	for (uint32_t i = 1; i < s->n_nodes; i++) {
+		const struct stacks_frame *f = &s->frames[s->nodes[i].frame],
+					  *above = &s->frames[s->nodes[s->nodes[i].parent].frame];
+
+		if (strcmp(stacks_frame_module(s, s->nodes[i].frame), "tool_spin") != 0 ||
+		    f->addr != hot)
+			continue;
+		/* In its loop, which is not where it begins. */
+		ck_assert_uint_gt(f->self.votes, 20);
+		ck_assert_uint_gt(f->self.off, 0);
+		ck_assert(spin_within(&spin, "spin_hot", hot + f->self.off));
+		n_hot++;
+		if (above->type == STACKS_USER && above->call.votes) {
+			ck_assert_uint_gt(above->call.off, 0);
+			n_calls++;
+		}
+	}
+	ck_assert_uint_gt(n_hot, 0);
+	ck_assert_uint_gt(n_calls, 0);
+	for (uint32_t i = 0; i < s->n_frames; i++)
+		if (s->frames[i].type == STACKS_KERNEL || s->frames[i].type == STACKS_JIT)
+			ck_assert_uint_eq(s->frames[i].self.votes + s->frames[i].call.votes, 0);
+	stacks_free(s);
+	lab_close(&l);
+}
+END_TEST
+
 START_TEST(pulses_are_at_their_times)
 {
 	enum { HZ = 99, SLACK_US = 40000 };
@@ -520,6 +573,7 @@ int main(void)
 	}
 	tcase_set_timeout(t, 180); /* CPU seconds are long on a busy host */
 	tcase_add_test(t, shares_are_right);
+	tcase_add_test(t, functions_know_where_they_were_sampled);
 	tcase_add_test(t, pulses_are_at_their_times);
 	tcase_add_loop_test(t, waits_last_as_long_as_they_do, 0, 2);
 	tcase_add_test(t, exited_processes_have_names);

@@ -260,7 +260,7 @@ static void check_lines(const char *name, const char *debug_root, uint64_t first
 	int fd = lab_open(dir, name);
 
 	for (uint64_t at = first; at < first + 64 && !found; at++) {
-		ck_assert_int_eq(symbol_lines(fd, debug_root, at, &l, &n), 0);
+		ck_assert_int_eq(symbol_lines(fd, debug_root, &at, 1, &l, &n), 0);
 		found = n == 3;
 		for (size_t i = 0; found && i < 3; i++) {
 			ck_assert_str_eq(l[i].function, want[i].function);
@@ -297,6 +297,38 @@ START_TEST(lines_with_inlined_calls)
 }
 END_TEST
 
+/* Of the addresses of one frame: each has its lines, and where its functions are declared. */
+START_TEST(lines_of_two_addresses)
+{
+	struct symbol_line *l;
+	uint64_t at[2];
+	size_t n, k;
+
+	support_put(dir, "inl.c", inlined_program);
+	lab_run("cd '%s' && cc -O2 -g -o inl inl.c", dir);
+	at[0] = lab_address(dir, "inl", "first");
+	at[1] = lab_address(dir, "inl", "main");
+	int fd = lab_open(dir, "inl");
+
+	ck_assert_int_eq(symbol_lines(fd, "", at, 2, &l, &n), 0);
+	for (k = 0; k < n && l[k].of == 0; k++)
+		ck_assert_int_eq(l[k].inlined, k + 1 < n && l[k + 1].of == 0);
+	MUST(k > 0 && k < n);
+	ck_assert_str_eq(l[k - 1].function, "first");
+	ck_assert_int_eq(l[k - 1].begins, 12);
+	ck_assert_str_eq(l[n - 1].function, "main");
+	ck_assert_int_eq(l[n - 1].begins, 17);
+	ck_assert_uint_eq(l[n - 1].of, 1);
+	symbol_lines_free(l, n);
+	at[0] = 3; /* of one without lines there are none */
+	ck_assert_int_eq(symbol_lines(fd, "", at, 2, &l, &n), 0);
+	for (k = 0; k < n; k++)
+		ck_assert_uint_eq(l[k].of, 1);
+	symbol_lines_free(l, n);
+	close(fd);
+}
+END_TEST
+
 /* What debug files have in common, as Debian's packages are made. */
 START_TEST(lines_with_a_shared_part)
 {
@@ -315,7 +347,7 @@ START_TEST(lines_with_a_shared_part)
 	lab_run("cd '%s' && mv shared.dwz away && mkfifo shared.dwz", dir);
 	int fd = lab_open(dir, "inl");
 
-	ck_assert_int_eq(symbol_lines(fd, "", first, &l, &n), -ENODATA);
+	ck_assert_int_eq(symbol_lines(fd, "", &first, 1, &l, &n), -ENODATA);
 	close(fd);
 }
 END_TEST
@@ -329,15 +361,16 @@ START_TEST(no_lines_where_there_are_none)
 	lab_run("cd '%s' && cc -O2 -o inl inl.c", dir);
 	int fd = lab_open(dir, "inl");
 
-	ck_assert_int_eq(symbol_lines(fd, root, lab_address(dir, "inl", "first"), &l, &n),
-			 -ENODATA);
+	uint64_t first = lab_address(dir, "inl", "first"), nothing = 3;
+
+	ck_assert_int_eq(symbol_lines(fd, root, &first, 1, &l, &n), -ENODATA);
 	close(fd);
 	lab_run("cd '%s' && cc -O2 -g -o inl inl.c", dir);
 	fd = lab_open(dir, "inl");
-	ck_assert_int_eq(symbol_lines(fd, root, 3, &l, &n), -ENODATA);
+	ck_assert_int_eq(symbol_lines(fd, root, &nothing, 1, &l, &n), -ENODATA);
 	close(fd);
 	fd = lab_open(dir, "inl.c");
-	ck_assert_int_eq(symbol_lines(fd, root, 3, &l, &n), -ENOEXEC);
+	ck_assert_int_eq(symbol_lines(fd, root, &nothing, 1, &l, &n), -ENOEXEC);
 	close(fd);
 	MUST(!l && n == 7);
 	symbol_lines_free(NULL, 0);
@@ -466,6 +499,7 @@ int main(void)
 	tcase_add_test(tc, the_debug_file_of_its_link);
 	tcase_add_test(tc, the_small_table_in_xz);
 	tcase_add_test(tc, lines_with_inlined_calls);
+	tcase_add_test(tc, lines_of_two_addresses);
 	tcase_add_test(tc, lines_with_a_shared_part);
 	tcase_add_test(tc, no_lines_where_there_are_none);
 	tcase_add_test(tc, what_is_no_elf_file_is_said_to_be_none);

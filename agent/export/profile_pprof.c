@@ -73,7 +73,15 @@ static uint32_t mapping_of(struct writer *w, const struct fold_node *n)
 	return w->n_mappings;
 }
 
-/* One location and one function of the same number for each function. */
+/* Where it was sampled, so that its code can be shown there. */
+static uint64_t address_of(const struct fold_node *n)
+{
+	uint32_t at = n->self_at ? n->self_at : n->call_at;
+
+	return at ? n->addr + at - 1 : n->addr;
+}
+
+/* One location and one function of the same number for each function; of the first node, which knows its places. */
 static uint32_t location_of(struct writer *w, const struct fold_node *n)
 {
 	uint64_t key = idmap_mix((uint64_t)n->name << 32 | n->module) ^ n->type;
@@ -97,7 +105,7 @@ static uint32_t location_of(struct writer *w, const struct fold_node *n)
 	pb_uint(&w->inner, 1, w->n_locations);
 	pb_uint(&w->message, 1, w->n_locations);
 	pb_uint(&w->message, 2, mapping);
-	pb_uint(&w->message, 3, n->addr);
+	pb_uint(&w->message, 3, address_of(n));
 	pb_bytes(&w->message, 4, w->inner.p, w->inner.len);
 	put_message(w, 4);
 	return w->n_locations;

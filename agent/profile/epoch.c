@@ -113,7 +113,7 @@ int epoch_head_start(const uint8_t *data, struct epoch_head *ret)
 
 	if (get_u32(data + EPOCH_MAGIC_AT) != EPOCH_MAGIC)
 		return -EBADMSG;
-	if (get_u32(data + EPOCH_VERSION_AT) != EPOCH_VERSION)
+	if (!get_u32(data + EPOCH_VERSION_AT) || get_u32(data + EPOCH_VERSION_AT) > EPOCH_VERSION)
 		return -EPROTONOSUPPORT;
 	h.from_us = (int64_t)get_u64(data);
 	h.to_us = (int64_t)get_u64(data + 8);
@@ -181,7 +181,7 @@ int epoch_decode(const uint8_t *data, size_t len, struct stacks **ret)
 		s->to_us = h.to_us;
 		s->hz = h.hz;
 	}
-	r = s ? epoch_unpack(plain, plain_len, s) : -ENOMEM;
+	r = s ? epoch_unpack(plain, plain_len, get_u32(data + EPOCH_VERSION_AT), s) : -ENOMEM;
 	free(plain);
 	if (r >= 0 && s->n_samples != h.n_samples)
 		r = -EBADMSG;

@@ -5,7 +5,7 @@
  * Layout, integers little endian:
  *
  *  Head, 104 B: i64 from_us, i64 to_us (of its own boot's CLOCK_MONOTONIC), u32 magic "epoc", u32
- *  version (1), u32 crc (crc32c of everything with this field 0), u32 plain_len, i64 real_off_us,
+ *  version (2), u32 crc (crc32c of everything with this field 0), u32 plain_len, i64 real_off_us,
  *  i64 reach_us (where the earliest stretch off the CPU began; from_us without any), char
  *  boot_id[40], u32 n_samples, u32 hz, u64 0. Up to the crc they stay where they are in every
  *  version.

@@ -112,12 +112,50 @@ static void get_modules(struct unpack *u)
 	}
 }
 
+static uint32_t get_off(struct unpack *u, bool *known)
+{
+	uint64_t v = get(&u->in);
+
+	*known = v != 0;
+	if (v > UINT32_MAX)
+		u->in.bad = true;
+	return v ? (uint32_t)(v - 1) : 0;
+}
+
+static void get_places(struct unpack *u)
+{
+	struct stacks *s = u->s;
+	uint32_t n = (uint32_t)u->n[COUNT_FRAMES];
+	bool known;
+
+	for (uint32_t i = 1; i < n; i++) {
+		s->frames[i].self.off = get_off(u, &known);
+		s->frames[i].self.votes = known;
+	}
+	for (uint32_t i = 1; i < n; i++) {
+		s->frames[i].call.off = get_off(u, &known);
+		s->frames[i].call.votes = known;
+	}
+	for (uint32_t i = 1; i < n; i++) {
+		struct stacks_frame *f = &s->frames[i];
+		uint8_t both = get_byte(&u->in);
+		unsigned self = both & 15, call = both >> 4;
+
+		if (f->self.votes != (self != 0) || f->call.votes != (call != 0))
+			u->in.bad = true;
+		f->self.votes = f->self.here = (uint16_t)(self ? 1u << (self - 1) : 0);
+		f->call.votes = f->call.here = (uint16_t)(call ? 1u << (call - 1) : 0);
+	}
+}
+
 static void get_frames(struct unpack *u)
 {
 	struct stacks *s = u->s;
 	uint32_t n = (uint32_t)u->n[COUNT_FRAMES], module = 0;
 	uint64_t addr = 0;
 
+	if (n > 1)
+		memset(s->frames + 1, 0, (n - 1) * sizeof(*s->frames));
 	for (uint32_t i = 1; i < n; i++)
 		s->frames[i].module = module = get_moved(&u->in, module, s->n_modules);
 	module = 0;
@@ -139,6 +177,8 @@ static void get_frames(struct unpack *u)
 		if (bits >= 2 * EPOCH_MISSED || s->frames[i].type >= STACKS_TYPES)
 			u->in.bad = true;
 	}
+	if (u->version >= EPOCH_VERSION_PLACES)
+		get_places(u);
 	s->n_frames = n;
 }
 
@@ -245,9 +285,9 @@ static int get_trie(struct unpack *u)
 	return r;
 }
 
-int epoch_unpack(const uint8_t *plain, size_t len, struct stacks *to)
+int epoch_unpack(const uint8_t *plain, size_t len, uint32_t version, struct stacks *to)
 {
-	struct unpack u = {.in = {.p = plain, .end = plain + len}, .s = to};
+	struct unpack u = {.in = {.p = plain, .end = plain + len}, .version = version, .s = to};
 	int r = get_counts(&u);
 
 	if (r >= 0)

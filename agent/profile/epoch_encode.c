@@ -101,6 +101,33 @@ static void put_modules(struct plan *p)
 	}
 }
 
+static void put_off(struct plan *p, const struct stacks_place *place)
+{
+	out_varint(&p->tables, place->votes ? (uint64_t)place->off + 1 : 0);
+}
+
+static unsigned strength(const struct stacks_place *place)
+{
+	unsigned log2 = place->votes ? 31 - (unsigned)__builtin_clz(place->votes) : 0;
+
+	return !place->votes ? 0 : 1 + (log2 < 14 ? log2 : 14);
+}
+
+static void put_places(struct plan *p)
+{
+	const struct stacks_frame *frames = p->s->frames;
+
+	for (uint32_t i = 1; i < p->n_frames; i++)
+		put_off(p, &frames[p->frame_order[i]].self);
+	for (uint32_t i = 1; i < p->n_frames; i++)
+		put_off(p, &frames[p->frame_order[i]].call);
+	for (uint32_t i = 1; i < p->n_frames; i++) {
+		const struct stacks_frame *f = &frames[p->frame_order[i]];
+
+		out_u8(&p->tables, (uint8_t)(strength(&f->self) | strength(&f->call) << 4));
+	}
+}
+
 static void put_frames(struct plan *p)
 {
 	const struct stacks_frame *frames = p->s->frames;
@@ -138,6 +165,7 @@ static void put_frames(struct plan *p)
 
 		out_u8(&p->tables, (uint8_t)(f->type | (f->missed ? EPOCH_MISSED : 0)));
 	}
+	put_places(p);
 }
 
 /* ---- samples ---- */

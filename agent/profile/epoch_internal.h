@@ -6,7 +6,8 @@
 #include "store/out.h"
 
 enum {
-	EPOCH_VERSION = 1,
+	EPOCH_VERSION = 2,
+	EPOCH_VERSION_PLACES = 2, /* the first with places of frames */
 	EPOCH_HEAD_SIZE = 104,
 	EPOCH_MAGIC_AT = 16,
 	EPOCH_VERSION_AT = 20,
@@ -59,7 +60,8 @@ int epoch_plan_trie(struct plan *);
 
 /* ---- epoch_decode.c ---- */
 
-int epoch_unpack(const uint8_t *plain, size_t len, struct stacks *to); /* 0, -EBADMSG, -ENOMEM */
+/* Of a version that is known. 0, -EBADMSG, -ENOMEM. */
+int epoch_unpack(const uint8_t *plain, size_t len, uint32_t version, struct stacks *to);
 
 /* ---- epoch_encode.c ---- */
 

@@ -11,6 +11,7 @@ struct in {
 
 struct unpack {
 	struct in in;
+	uint32_t version;
 	struct stacks *s;
 	uint64_t n[N_COUNTS];
 	uint32_t named;		       /* strings that were, "" among them */

@@ -48,6 +48,9 @@ struct fold_node {
 	uint16_t depth;	   /* of the root 0 */
 	uint64_t addr;	   /* with the module tells where it is: for a FrameRequest; 0: unknown */
 	uint32_t build_id; /* string */
+	/* Of the first node of a function, of the others 0: addr + self_at - 1 is where it ran most, addr + call_at - 1
+	 * where it called most, in all of the sets that were added; 0: unknown. See struct stacks_place. */
+	uint32_t self_at, call_at;
 	uint64_t total_us, self_us; /* weights */
 	uint64_t base_total_us, base_self_us;
 };

@@ -86,7 +86,9 @@ static inline uint32_t sample_weight(const struct stacks_range *r, const struct 
 /* Frames of sets of stacks, interned in a set of its own by (name, module's last part, type). */
 struct names {
 	struct stacks *own;
-	uint64_t *addrs; /* by own frame, of the first that was seen; and its build-id, a string */
+	/* By own frame, the lowest of those with the build-id that was seen first: the function's start, if any is it. Its
+	 * places are in own->frames, from there on. */
+	uint64_t *addrs;
 	uint32_t *build_ids;
 	uint8_t *times; /* by own frame: how many of `from` are called so, 2 for more */
 	uint32_t cap;

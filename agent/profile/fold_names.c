@@ -70,10 +70,51 @@ static int reserve(struct names *n, uint32_t count)
 	return 0;
 }
 
+static struct stacks_place moved(struct stacks_place p, uint64_t by)
+{
+	if (p.votes && by < UINT32_MAX - p.off - 1)
+		p.off += (uint32_t)by;
+	else
+		p = (struct stacks_place){0};
+	return p;
+}
+
+/* Places of a frame that is called as one of ours. */
+static void join_places(struct names *n, uint32_t i, const struct stacks_frame *f)
+{
+	struct stacks_frame *own = &n->own->frames[i];
+	struct stacks_place self, call;
+
+	if (f->addr < n->addrs[i]) {
+		own->self = moved(own->self, n->addrs[i] - f->addr);
+		own->call = moved(own->call, n->addrs[i] - f->addr);
+		n->addrs[i] = f->addr;
+	}
+	self = moved(f->self, f->addr - n->addrs[i]);
+	call = moved(f->call, f->addr - n->addrs[i]);
+	stacks_place_add_self(&own->self, &self);
+	stacks_place_add_call(&own->call, &call);
+}
+
+static void join_file(struct names *n, uint32_t i, const struct stacks_frame *f, bool is_new)
+{
+	const char *id = stacks_text(n->from, n->from->modules[f->module].build_id);
+	struct stacks_frame *own = &n->own->frames[i];
+
+	if (is_new || !n->addrs[i] || (*id && !n->build_ids[i])) {
+		own->self = own->call = (struct stacks_place){0};
+		n->addrs[i] = f->addr;
+		n->build_ids[i] = stacks_string(n->own, id, strlen(id));
+		join_places(n, i, f);
+	} else if (f->addr && strcmp(id, stacks_text(n->own, n->build_ids[i])) == 0) {
+		join_places(n, i, f);
+	}
+}
+
 uint32_t names_look_up(struct names *n, uint32_t frame)
 {
 	const struct stacks_frame *f = &n->from->frames[frame];
-	const char *module = stacks_frame_module(n->from, frame), *name, *id;
+	const char *module = stacks_frame_module(n->from, frame), *name;
 	uint32_t before = n->own->n_frames, i;
 	struct stacks_frame key = {.type = f->type};
 	char buf[NAME_MAX_LEN];
@@ -84,11 +125,7 @@ uint32_t names_look_up(struct names *n, uint32_t frame)
 	i = stacks_frame(n->own, &key);
 	if (stacks_failed(n->own) || reserve(n, n->own->n_frames) < 0)
 		return 0;
-	if (n->own->n_frames > before) {
-		id = stacks_text(n->from, n->from->modules[f->module].build_id);
-		n->addrs[i] = f->addr;
-		n->build_ids[i] = stacks_string(n->own, id, strlen(id));
-	}
+	join_file(n, i, f, n->own->n_frames > before);
 	if (n->times[i] < 2)
 		n->times[i]++;
 	n->map[frame] = i + 1;

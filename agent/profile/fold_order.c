@@ -11,6 +11,7 @@ struct lists {
 	uint32_t *place;	/* where it was written */
 	uint64_t *totals[2];
 	uint32_t *order, n_order; /* frames by name */
+	uint8_t *unsaid;	  /* by frame: is in the tree, and no node of it is written */
 };
 
 static void lists_done(struct lists *l)
@@ -19,6 +20,7 @@ static void lists_done(struct lists *l)
 	free(l->totals[0]);
 	free(l->totals[1]);
 	free(l->order);
+	free(l->unsaid);
 }
 
 /* Nodes by the rank of their frame (a counting sort), the last first, each put before its
@@ -51,7 +53,7 @@ static int link_children(struct lists *l, const struct stacks *s, const uint32_t
 static int order_children(struct lists *l, const struct fold *f)
 {
 	const struct stacks *s = f->names.own;
-	uint8_t *used = calloc(s->n_frames, 1);
+	uint8_t *used = l->unsaid = calloc(s->n_frames, 1);
 	uint32_t *ranks = malloc(s->n_frames * sizeof(*ranks));
 	int r = used && ranks ? 0 : -ENOMEM;
 
@@ -63,9 +65,13 @@ static int order_children(struct lists *l, const struct fold *f)
 		ranks[l->order[i]] = i;
 	if (r >= 0)
 		r = link_children(l, s, ranks);
-	free(used);
 	free(ranks);
 	return r;
+}
+
+static uint32_t place_of(const struct stacks_place *p)
+{
+	return p->votes ? p->off + 1 : 0;
 }
 
 static void write_node(const struct fold *f, struct lists *l, uint32_t i, struct fold_tree *t,
@@ -94,6 +100,11 @@ static void write_node(const struct fold *f, struct lists *l, uint32_t i, struct
 	if (frame->type < STACKS_TYPES) {
 		to->addr = f->names.addrs[s->nodes[i].frame];
 		to->build_id = strings_out_add(strings, f->names.build_ids[s->nodes[i].frame]);
+		if (l->unsaid[s->nodes[i].frame]) {
+			to->self_at = place_of(&frame->self);
+			to->call_at = place_of(&frame->call);
+		}
+		l->unsaid[s->nodes[i].frame] = 0;
 	}
 }
 

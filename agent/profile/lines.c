@@ -15,11 +15,12 @@
 #include <elfutils/libdwelf.h>
 
 /* Larger ones would have to be read as a whole for one line. */
-enum { DEBUG_MAX = 512 << 20, FRAMES_MAX = 64, NAME_SIZE = 512 };
+enum { DEBUG_MAX = 512 << 20, FRAMES_MAX = 32, NAME_SIZE = 512 };
 
 struct lines {
 	struct symbol_line *v;
 	size_t n;
+	unsigned of; /* address in hand */
 };
 
 /* Bytes of a section once unpacked: .zdebug_* begins with "ZLIB" and its size, big-endian. */
@@ -173,7 +174,7 @@ static char *absolute(const char *file, Dwarf_Die *unit)
 	return asprintf(&path, "%s/%s", dir, file) < 0 ? NULL : path;
 }
 
-static int add(struct lines *l, const char *function, char *file, int line)
+static int add(struct lines *l, const char *function, char *file, int line, int begins)
 {
 	char *name = strdup(function);
 	void *v = name && file ? realloc(l->v, (l->n + 1) * sizeof(*l->v)) : NULL;
@@ -185,7 +186,8 @@ static int add(struct lines *l, const char *function, char *file, int line)
 	}
 	symbol_clean(file);
 	l->v = v;
-	l->v[l->n++] = (struct symbol_line){.function = name, .file = file, .line = line};
+	l->v[l->n++] = (struct symbol_line){
+		.function = name, .file = file, .line = line, .begins = begins, .of = l->of};
 	return 0;
 }
 
@@ -214,22 +216,36 @@ static const char *call_file(Dwarf_Die *die, Dwarf_Die *unit)
 	return file && strcmp(file, "???") == 0 ? NULL : file;
 }
 
+/* 0: unknown, or in another file. */
+static int declared(Dwarf_Die *die, const char *file)
+{
+	const char *there = dwarf_decl_file(die);
+	int line;
+
+	return there && file && strcmp(there, file) == 0 && dwarf_decl_line(die, &line) == 0 &&
+			       line > 0
+		       ? line
+		       : 0;
+}
+
 /* scopes: from the innermost outwards, as they lie in each other. */
 static int add_scopes(struct lines *l, Dwarf_Die *scopes, int n, Dwarf_Die *unit, uint64_t addr)
 {
 	Dwarf_Line *src = dwarf_getsrc_die(unit, addr);
 	const char *file = src ? dwarf_linesrc(src, NULL, NULL) : NULL;
 	char name[NAME_SIZE];
+	size_t before = l->n;
 	int line = 0, r = 0;
 
 	if (src && dwarf_lineno(src, &line) < 0)
 		line = 0;
-	for (int i = 0; i < n && r == 0 && l->n < FRAMES_MAX; i++) {
+	for (int i = 0; i < n && r == 0 && l->n - before < FRAMES_MAX; i++) {
 		int tag = dwarf_tag(&scopes[i]);
 
 		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
 			continue;
-		r = add(l, function_name(&scopes[i], name), absolute(file, unit), line);
+		r = add(l, function_name(&scopes[i], name), absolute(file, unit), line,
+			declared(&scopes[i], file));
 		if (r < 0 || tag == DW_TAG_subprogram)
 			break;
 		l->v[l->n - 1].inlined = true;
@@ -237,9 +253,9 @@ static int add_scopes(struct lines *l, Dwarf_Die *scopes, int n, Dwarf_Die *unit
 		line = number(&scopes[i], DW_AT_call_line);
 		line = line < 0 ? 0 : line;
 	}
-	if (r == 0 && !l->n && src)
-		r = add(l, "", absolute(file, unit), line);
-	return r < 0 ? r : l->n ? 0 : -ENODATA;
+	if (r == 0 && l->n == before && src)
+		r = add(l, "", absolute(file, unit), line, 0);
+	return r < 0 ? r : l->n > before ? 0 : -ENODATA;
 }
 
 static int lines_of(struct lines *l, Dwarf *dbg, uint64_t addr)
@@ -263,7 +279,17 @@ static int lines_of(struct lines *l, Dwarf *dbg, uint64_t addr)
 	return r;
 }
 
-static int lines_in(struct lines *l, const struct symfile *f, const char *debug_root, uint64_t addr)
+static int lines_of_all(struct lines *l, Dwarf *dbg, const uint64_t *addrs, size_t n)
+{
+	int r = 0;
+
+	for (l->of = 0; l->of < n && (r == 0 || r == -ENODATA); l->of++)
+		r = lines_of(l, dbg, addrs[l->of]);
+	return r == -ENODATA && l->n ? 0 : r;
+}
+
+static int lines_in(struct lines *l, const struct symfile *f, const char *debug_root,
+		    const uint64_t *addrs, size_t n)
 {
 	struct shared_part shared = {0};
 	uint64_t size = debug_size(f);
@@ -278,13 +304,14 @@ static int lines_in(struct lines *l, const struct symfile *f, const char *debug_
 	if (!dbg)
 		return -ENODATA;
 	if (shared_open(&shared, dbg, f, debug_root))
-		r = lines_of(l, dbg, addr);
+		r = lines_of_all(l, dbg, addrs, n);
 	dwarf_end(dbg);
 	shared_close(&shared);
 	return r;
 }
 
-int lines_read(int fd, const char *debug_root, uint64_t vaddr, struct symbol_line **ret, size_t *n)
+int lines_read(int fd, const char *debug_root, const uint64_t *vaddrs, size_t n_vaddrs,
+	       struct symbol_line **ret, size_t *n)
 {
 	struct symfile f, debug;
 	struct lines l = {0};
@@ -294,12 +321,12 @@ int lines_read(int fd, const char *debug_root, uint64_t vaddr, struct symbol_lin
 	if (r < 0)
 		return r;
 	fd_path(fd, path, sizeof(path));
-	r = lines_in(&l, &f, debug_root, vaddr);
+	r = lines_in(&l, &f, debug_root, vaddrs, n_vaddrs);
 	if (r == -ENODATA && !l.n) {
 		int other = debug_file_open(&debug, &f, path, debug_root, ".debug_info");
 
 		if (other >= 0) {
-			r = lines_in(&l, &debug, debug_root, vaddr);
+			r = lines_in(&l, &debug, debug_root, vaddrs, n_vaddrs);
 			symfile_close(&debug);
 			close(other);
 		}

@@ -7,7 +7,8 @@
 #include "profile/symbols.h"
 
 /* As symbol_lines(), but what a damaged file does to libdw it does to the caller. */
-int lines_read(int fd, const char *debug_root, uint64_t vaddr, struct symbol_line **ret, size_t *n);
+int lines_read(int fd, const char *debug_root, const uint64_t *vaddrs, size_t n_vaddrs,
+	       struct symbol_line **ret, size_t *n);
 
 /* What the process that read them said, NUL-ended; it may be anything. -EBADMSG: it makes no sense. */
 int lines_understand(const char *said, struct symbol_line **ret, size_t *n);

@@ -19,7 +19,7 @@
 /*
  * DWARF is read in a process of its own. It comes from files that anybody may have made, and libdw reads beyond its
  * buffers in damaged ones, or without end; so it may, and the agent lives on. What the process says is text, checked:
- * a line "RESULT COUNT", then for each source line "LINE INLINED", its function, its file.
+ * a line "RESULT COUNT", then for each source line "LINE INLINED", "BEGINS OF", its function, its file.
  */
 enum { ANSWER_MAX = 1 << 20, COUNT_MAX = 64, CPU_S = 20, WAIT_MS = 30000, FAILED_MAX = 4096 };
 #define MEMORY_MORE (UINT64_C(1) << 30)
@@ -64,15 +64,16 @@ static void be_alone(pid_t parent)
 }
 
 __attribute__((noreturn)) static void answer(int out, int fd, const char *debug_root,
-					     uint64_t vaddr)
+					     const uint64_t *vaddrs, size_t n_vaddrs)
 {
 	struct symbol_line *l = NULL;
 	size_t n = 0;
-	int r = lines_read(fd, debug_root, vaddr, &l, &n);
+	int r = lines_read(fd, debug_root, vaddrs, n_vaddrs, &l, &n);
 
 	dprintf(out, "%d %zu\n", r, n);
 	for (size_t i = 0; i < n; i++)
-		dprintf(out, "%d %d\n%s\n%s\n", l[i].line, l[i].inlined, l[i].function, l[i].file);
+		dprintf(out, "%d %d\n%d %u\n%s\n%s\n", l[i].line, l[i].inlined, l[i].begins,
+			l[i].of, l[i].function, l[i].file);
 	_exit(0);
 }
 
@@ -128,7 +129,7 @@ static bool take_numbers(const char **p, int64_t *a, int64_t *b)
 
 int lines_understand(const char *p, struct symbol_line **ret, size_t *ret_n)
 {
-	int64_t r, count, line, inlined;
+	int64_t r, count, line, inlined, begins, of;
 	size_t n = 0;
 
 	if (!take_numbers(&p, &r, &count) || r > 0 || r < -FAILED_MAX || count < 0 ||
@@ -141,9 +142,14 @@ int lines_understand(const char *p, struct symbol_line **ret, size_t *ret_n)
 	if (!l)
 		return -ENOMEM;
 	for (; n < (size_t)count; n++) {
-		if (!take_numbers(&p, &line, &inlined) || line < 0 || line > INT32_MAX)
+		if (!take_numbers(&p, &line, &inlined) || line < 0 || line > INT32_MAX ||
+		    !take_numbers(&p, &begins, &of) || begins < 0 || begins > INT32_MAX || of < 0 ||
+		    of >= SYMBOL_LINES_MAX)
 			break;
-		l[n] = (struct symbol_line){.line = (int)line, .inlined = inlined != 0};
+		l[n] = (struct symbol_line){.line = (int)line,
+					    .begins = (int)begins,
+					    .of = (unsigned)of,
+					    .inlined = inlined != 0};
 		l[n].function = take_line(&p);
 		l[n].file = l[n].function ? take_line(&p) : NULL;
 		if (!l[n].file) {
@@ -160,8 +166,8 @@ int lines_understand(const char *p, struct symbol_line **ret, size_t *ret_n)
 	return 0;
 }
 
-int symbol_lines(int fd, const char *debug_root, uint64_t vaddr, struct symbol_line **ret,
-		 size_t *n)
+int symbol_lines(int fd, const char *debug_root, const uint64_t *vaddrs, size_t n_vaddrs,
+		 struct symbol_line **ret, size_t *n)
 {
 	_cleanup_free_ char *buf = malloc(ANSWER_MAX + 1);
 	pid_t self = getpid();
@@ -176,7 +182,7 @@ int symbol_lines(int fd, const char *debug_root, uint64_t vaddr, struct symbol_l
 
 	if (pid == 0) {
 		be_alone(self);
-		answer(ends[1], fd, debug_root, vaddr);
+		answer(ends[1], fd, debug_root, vaddrs, n_vaddrs);
 	}
 	int r = pid < 0 ? -errno : 0;
 

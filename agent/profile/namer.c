@@ -263,18 +263,20 @@ const char *namer_missing(struct namer *n, const char *module, const char *build
 	return n->missing;
 }
 
-int namer_lines(struct namer *n, const char *module, const char *build_id, uint64_t vaddr,
-		struct symbol_line **ret, size_t *ret_n)
+int namer_lines(struct namer *n, const char *module, const char *build_id, const uint64_t *vaddrs,
+		size_t n_vaddrs, struct symbol_line **ret, size_t *ret_n)
 {
 	char path[PATH_MAX];
 	const char *whole = whole_path(n, module, build_id, path, sizeof(path));
 	uint32_t pid;
 
+	if (module_kind_of(whole, &pid) == MODULE_NONE)
+		return -ENXIO;
 	if (module_kind_of(whole, &pid) != MODULE_FILE || (n->tables.c.modules && !build_id[0]))
 		return -ENODATA;
 	pthread_mutex_lock(&n->lock);
 	_cleanup_close_ int fd = tables_file(&n->tables, whole, build_id);
 
 	pthread_mutex_unlock(&n->lock);
-	return fd < 0 ? fd : symbol_lines(fd, "", vaddr, ret, ret_n);
+	return fd < 0 ? fd : symbol_lines(fd, "", vaddrs, n_vaddrs, ret, ret_n);
 }

@@ -26,8 +26,9 @@ void namer_name(void *namer, struct stacks *, bool all);
 int namer_step(struct namer *);
 /* What is missing for a module, in words; "" if nothing. Valid until the next call. */
 const char *namer_missing(struct namer *, const char *module_path, const char *build_id);
-/* Of a frame that was clicked, see symbol_lines(). Takes the namer's lock: query thread. */
-int namer_lines(struct namer *, const char *module, const char *build_id, uint64_t vaddr,
-		struct symbol_line **ret, size_t *n);
+/* Of a frame that was clicked, see symbol_lines(); -ENXIO: nobody has mapped a file with that last part of its path.
+ * Takes the namer's lock: query thread. */
+int namer_lines(struct namer *, const char *module, const char *build_id, const uint64_t *vaddrs,
+		size_t n_vaddrs, struct symbol_line **ret, size_t *n);
 
 #endif

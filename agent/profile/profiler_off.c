@@ -200,13 +200,15 @@ static void add_stretch(struct profiler *p, const struct record *r, struct task 
 			int64_t ns)
 {
 	int64_t us = ns / 1000;
+	struct profiler_chain blocked = *c;
 	struct stacks_sample sample = {.at_us = end_ns / 1000,
 				       .weight_us = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX,
 				       .cpu = (uint16_t)r->cpu,
 				       .kind = STACKS_OFF,
 				       .flags = (uint8_t)((unsigned)class << 4)};
 
-	sample.node = profiler_chain_node(p, t->pid, c, &sample.flags);
+	blocked.blocked = true;
+	sample.node = profiler_chain_node(p, t->pid, &blocked, &sample.flags);
 	sample.task = tasks_index(p->tasks, t, p->stacks, p->epoch, sample.at_us);
 	stacks_add(p->stacks, &sample);
 }

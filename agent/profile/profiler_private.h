@@ -52,6 +52,8 @@ enum {
 	PROFILER_PATHS = 8,
 	PROFILER_KSYMS_MAX = 512,
 	PROFILER_JIT_ROUNDS = 5, /* how long one with code that was made at run time is believed */
+	PROFILER_VOTE_EVERY =
+		32, /* of a stack that is known, so often all calls have a vote: for so many */
 };
 
 enum profiler_tier { TIER_ALL, TIER_ALL_USER, TIER_OWN };
@@ -107,6 +109,7 @@ struct profiler_own;
 struct profiler_chain {
 	size_t n_kernel, n_user;
 	bool truncated, whole;
+	bool blocked; /* of a thread that does not run: counts for places only where nothing ran */
 };
 
 /* A frame of the kernel that was looked up, by address. */
@@ -121,8 +124,10 @@ struct profiler_frame {
 struct profiler_stack {
 	uint64_t key;
 	uint32_t epoch, node;
-	uint32_t until; /* round after which it is looked up again; UINT32_MAX: never */
-	uint8_t flags;
+	uint32_t until;	     /* round after which it is looked up again; UINT32_MAX: never */
+	uint32_t leaf;	     /* its innermost frame that is not the kernel's */
+	uint64_t leaf_addr;  /* there */
+	uint8_t flags, seen; /* seen: since it was looked up */
 };
 
 /* The way to a node, the outermost frame first: the next stack of a process begins like its last one. */
@@ -169,7 +174,8 @@ struct profiler {
 	struct profiler_path paths[PROFILER_PATHS]; /* by pid */
 	uint64_t seed;				    /* of their keys */
 	uint32_t round;
-	uint64_t ips[PROFILER_STACK_MAX + 1]; /* of the sample in hand */
+	uint64_t ips[PROFILER_STACK_MAX + 1];	/* of the sample in hand */
+	uint64_t addrs[PROFILER_STACK_MAX + 1]; /* in their files; 0: in none */
 	uint32_t frames[PROFILER_STACK_MAX + 1];
 
 	int64_t next_poll_us, next_second_us;

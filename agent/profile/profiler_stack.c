@@ -110,15 +110,16 @@ static uint32_t add_place(struct profiler *p, const struct mapping *m, uint64_t 
 }
 
 /* The frame of the byte at ip, behind which a call returns or not. *until becomes 0 when it may be another one the next
- * time. Between modules_enter() and modules_leave(). */
+ * time. *ret_addr: where it is in the file; 0: not known yet. Between modules_enter() and modules_leave(). */
 static uint32_t file_frame(struct profiler *p, const struct space *space, const struct mapping *m,
-			   uint64_t ip, bool returns, uint32_t *until)
+			   uint64_t ip, bool returns, uint32_t *until, uint64_t *ret_addr)
 {
 	uint64_t off = ip - m->start + m->file_off, vaddr = module_vaddr(m->module, off), start;
 	const struct unwind_table *t = vaddr ? module_table(m->module) : NULL;
 	struct space_rule *known;
 	uint32_t row;
 
+	*ret_addr = vaddr;
 	if (!vaddr || !module_is_settled(m->module))
 		*until = 0;
 	if (!vaddr)
@@ -151,12 +152,14 @@ static size_t look_up_user(struct profiler *p, struct space *space, const struct
 
 		if (!m && space && i > c->n_kernel)
 			return i;
+		p->addrs[i] = 0;
 		if (!m)
 			p->frames[i] = 0;
 		else if (!m->module)
 			p->frames[i] = jit_frame(p, space_pid(space), ip);
 		else
-			p->frames[i] = file_frame(p, space, m, ip, i > c->n_kernel, until);
+			p->frames[i] =
+				file_frame(p, space, m, ip, i > c->n_kernel, until, &p->addrs[i]);
 		if (m && !m->module && *until > p->round + PROFILER_JIT_ROUNDS)
 			*until = p->round + PROFILER_JIT_ROUNDS;
 	}
@@ -180,6 +183,23 @@ static size_t look_up(struct profiler *p, struct space *space, const struct prof
 	n = look_up_user(p, space, c, until);
 	modules_leave(p->modules, seq);
 	return n;
+}
+
+/* ---- places ---- */
+
+static void vote_self(struct profiler *p, uint32_t frame, uint64_t addr, bool blocked)
+{
+	if (addr && !(blocked && p->stacks->frames[frame].self.votes))
+		stacks_vote_self(p->stacks, frame, addr, 1);
+}
+
+/* Where each of the user's frames called the one before: `weight` times. */
+static void vote_calls(struct profiler *p, const struct profiler_chain *c, size_t n_frames,
+		       uint16_t weight)
+{
+	for (size_t i = c->n_kernel + 1; i < n_frames; i++)
+		if (p->addrs[i] && !(c->blocked && p->stacks->frames[p->frames[i]].call.votes))
+			stacks_vote_call(p->stacks, p->frames[i], p->addrs[i], weight);
 }
 
 static uint32_t node_of(struct profiler *p, uint32_t pid, size_t n_frames)
@@ -270,30 +290,47 @@ static uint64_t chain_key(const struct profiler *p, const struct space *space,
 	return h ^ h >> 32;
 }
 
+/* One that is known: a vote for where it runs, and sometimes it is looked up again, for its calls. */
+static bool recall(struct profiler *p, struct profiler_stack *s, bool blocked)
+{
+	if (blocked)
+		return true;
+	if (++s->seen >= PROFILER_VOTE_EVERY)
+		return false;
+	vote_self(p, s->leaf, s->leaf_addr, false);
+	return true;
+}
+
 uint32_t profiler_chain_node(struct profiler *p, uint32_t pid, const struct profiler_chain *c,
 			     uint8_t *flags)
 {
 	struct space *space = c->n_user ? spaces_get(p->spaces, pid) : NULL;
 	uint64_t key = chain_key(p, space, c);
 	struct profiler_stack *cached = &p->stacks_cached[key & (PROFILER_STACKS_CACHED - 1)];
+	bool known = cached->epoch == p->epoch && cached->key == key && p->round <= cached->until;
+	struct profiler_stack s = {
+		.key = key, .epoch = p->epoch, .flags = c->truncated ? STACKS_TRUNCATED : 0};
 	size_t n_frames, n_user;
-	uint8_t own = c->truncated ? STACKS_TRUNCATED : 0;
-	uint32_t node, until;
 
-	if (cached->epoch == p->epoch && cached->key == key && p->round <= cached->until) {
+	if (known && recall(p, cached, c->blocked)) {
 		*flags |= cached->flags;
 		return cached->node;
 	}
-	n_frames = look_up(p, space, c, &until);
+	n_frames = look_up(p, space, c, &s.until);
 	n_user = n_frames - c->n_kernel;
 	if (c->n_user && n_user <= 2 && !c->whole)
-		own |= STACKS_SHALLOW;
-	node = node_of(p, pid, n_frames);
-	if (until)
-		*cached = (struct profiler_stack){
-			.key = key, .epoch = p->epoch, .node = node, .until = until, .flags = own};
-	*flags |= own;
-	return node;
+		s.flags |= STACKS_SHALLOW;
+	s.node = node_of(p, pid, n_frames);
+	if (n_user) {
+		s.leaf = p->frames[c->n_kernel];
+		s.leaf_addr = p->addrs[c->n_kernel];
+	}
+	vote_self(p, s.leaf, s.leaf_addr, c->blocked);
+	vote_calls(p, c, n_frames, known ? PROFILER_VOTE_EVERY : 1);
+	if (s.until)
+		*cached = s;
+	*flags |= s.flags;
+	return s.node;
 }
 
 static bool idle_leaf(const struct profiler *p, const struct profiler_chain *c)

@@ -41,6 +41,8 @@ struct log_copy {
 };
 
 enum { BATCH_HEAD = 8, FILE_MAX = 256 << 20, ALONE_US = 1000000 };
+/* Where a frame's places follow: of its bits (above EPOCH_MISSED), and of those with its new name. */
+enum { LOG_PLACES = 16, LOG_NAME_PLACES = 2 };
 
 enum batch_count {
 	BATCH_STRINGS,

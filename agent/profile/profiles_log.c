@@ -4,8 +4,8 @@
  * A file is batches, each {u32 len, u32 crc of what follows, seeded with len, payload}, of
  * varints: how many strings, modules, frames, nodes, tasks, samples, notes are new and how many
  * old frames have a new name; from_us, to_us, real_off_us (signed), hz, n_cpus, bits; boot id
- * (NUL-terminated); then the entries as they are in memory. What is not whole at the end is left
- * out.
+ * (NUL-terminated); then the entries as they are in memory. Of a frame's places only where they are,
+ * as it is written and again when it gets its name. What is not whole at the end is left out.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -91,6 +91,15 @@ static void put_signed(struct out *o, int64_t v)
 	out_varint(o, zigzag_encode(v));
 }
 
+/* Behind bits that say so. */
+static void put_places(struct out *o, const struct stacks_frame *f)
+{
+	if (!stacks_has_place(f))
+		return;
+	out_varint(o, f->self.votes ? f->self.off + 1ull : 0);
+	out_varint(o, f->call.votes ? f->call.off + 1ull : 0);
+}
+
 static void put_strings(struct crash_log *l, const struct stacks *s)
 {
 	for (uint32_t i = l->n_strings; i < s->n_strings; i++)
@@ -105,7 +114,9 @@ static void put_strings(struct crash_log *l, const struct stacks *s)
 		out_varint(&l->buf, f->addr);
 		out_varint(&l->buf, f->module);
 		out_varint(&l->buf, f->name);
-		out_varint(&l->buf, f->type | (f->missed ? EPOCH_MISSED : 0u));
+		out_varint(&l->buf, f->type | (f->missed ? EPOCH_MISSED : 0u) |
+					    (stacks_has_place(f) ? LOG_PLACES : 0u));
+		put_places(&l->buf, f);
 	}
 }
 
@@ -177,7 +188,10 @@ static uint32_t put_renamed(struct crash_log *l, const struct stacks *s)
 			continue;
 		out_varint(&l->buf, i);
 		out_varint(&l->buf, s->frames[i].name);
-		out_varint(&l->buf, s->frames[i].missed);
+		out_varint(&l->buf,
+			   s->frames[i].missed |
+				   (stacks_has_place(&s->frames[i]) ? LOG_NAME_PLACES : 0u));
+		put_places(&l->buf, &s->frames[i]);
 		l->names[i] = now;
 		n++;
 	}

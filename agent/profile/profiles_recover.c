@@ -50,6 +50,32 @@ static const char *get_text(struct in *in)
 	return text;
 }
 
+static struct stacks_place get_place(struct in *in)
+{
+	uint64_t v = get(in, 1ull << 32);
+
+	return v ? (struct stacks_place){.off = (uint32_t)(v - 1), .votes = 1, .here = 1}
+		 : (struct stacks_place){0};
+}
+
+static struct stacks_frame get_frame(struct in *in, const struct stacks *s)
+{
+	struct stacks_frame f = {.addr = get(in, 0)};
+	uint8_t bits;
+
+	f.module = (uint32_t)get(in, s->n_modules);
+	f.name = (uint32_t)get(in, s->n_strings);
+	bits = (uint8_t)get(in, 2 * LOG_PLACES);
+	f.missed = (bits & EPOCH_MISSED) != 0;
+	f.type = bits & (EPOCH_MISSED - 1);
+	in->bad |= f.type >= STACKS_TYPES;
+	if (bits & LOG_PLACES) {
+		f.self = get_place(in);
+		f.call = get_place(in);
+	}
+	return f;
+}
+
 static int add_strings(struct stacks *s, struct in *in, const uint64_t n[N_BATCH])
 {
 	struct stacks_private *p = stacks_private(s);
@@ -72,18 +98,10 @@ static int add_strings(struct stacks *s, struct in *in, const uint64_t n[N_BATCH
 		s->modules[s->n_modules++].build_id = (uint32_t)get(in, s->n_strings);
 	}
 	for (uint64_t i = 0; i < n[BATCH_FRAMES] && !in->bad; i++) {
-		struct stacks_frame f = {.addr = get(in, 0)};
-		uint8_t bits;
-
 		if (stacks_reserve(s, ARRAY_FRAMES, s->n_frames + 1ull) < 0)
 			return -ENOMEM;
-		f.module = (uint32_t)get(in, s->n_modules);
-		f.name = (uint32_t)get(in, s->n_strings);
-		bits = (uint8_t)get(in, 2 * EPOCH_MISSED);
-		f.missed = (bits & EPOCH_MISSED) != 0;
-		f.type = bits & (EPOCH_MISSED - 1);
-		in->bad |= f.type >= STACKS_TYPES;
-		s->frames[s->n_frames++] = f;
+		s->frames[s->n_frames] = get_frame(in, s);
+		s->n_frames++;
 	}
 	return 0;
 }
@@ -146,9 +164,18 @@ static int add_samples(struct stacks *s, struct in *in, const uint64_t n[N_BATCH
 	}
 	for (uint64_t i = 0; i < n[BATCH_RENAMED] && !in->bad; i++) {
 		uint32_t frame = (uint32_t)get(in, s->n_frames);
+		struct stacks_frame *f = &s->frames[frame];
+		uint64_t bits;
 
-		s->frames[frame].name = (uint32_t)get(in, s->n_strings);
-		s->frames[frame].missed = get(in, 2) != 0;
+		if (frame >= s->n_frames)
+			return -EBADMSG;
+		f->name = (uint32_t)get(in, s->n_strings);
+		bits = get(in, 2 * LOG_NAME_PLACES);
+		f->missed = bits & 1;
+		if (bits & LOG_NAME_PLACES) {
+			f->self = get_place(in);
+			f->call = get_place(in);
+		}
 	}
 	return 0;
 }

@@ -404,6 +404,8 @@ uint32_t stacks_frame(struct stacks *s, const struct stacks_frame *frame)
 			held->name = f.name;
 			held->missed = false;
 		}
+		stacks_place_add_self(&held->self, &f.self);
+		stacks_place_add_call(&held->call, &f.call);
 		return i - 1;
 	}
 	set_slot(t, at, hash, s->n_frames);

@@ -62,6 +62,15 @@ struct stacks_module {
 	uint32_t build_id; /* string, as module_file_id(); 0: unknown */
 };
 
+/* One address of a function that was sampled, chosen by votes: each sample has one, for where it was or against another.
+ * Whatever had more than half of them is found; where nothing had, it is one of those that were sampled. */
+struct stacks_place {
+	uint32_t off; /* from the frame's addr */
+	uint16_t
+		votes; /* for what is about there, those against it taken off; 0: no address is known */
+	uint16_t here; /* of them for this very one */
+};
+
 struct stacks_frame {
 	uint64_t
 		addr; /* start of the function (or the address itself where that is not known): of a module its
@@ -72,6 +81,9 @@ struct stacks_frame {
 		name; /* string, demangled; 0: not looked up yet. "module+0x1234" never stands here */
 	uint8_t type; /* enum stacks_type */
 	bool missed;  /* was looked up and has no name */
+	/* Of what a file has: where it ran itself, called no other or only the kernel; and its calls, the last byte of an
+	 * instruction that calls. None in imports, nor in epochs of version 1. */
+	struct stacks_place self, call;
 };
 
 struct stacks_node {
@@ -135,10 +147,15 @@ size_t stacks_bytes(const struct stacks *); /* of memory, about */
 /* Each returns an index; 0 when there is no memory, and sets stacks_failed(). */
 uint32_t stacks_string(struct stacks *, const char *s, size_t len);
 uint32_t stacks_module(struct stacks *, const char *name, const char *build_id);
-/* By (module, addr, type), and by the name where addr is 0. A name given for a frame that has none is kept. */
+/* By (module, addr, type), and by the name where addr is 0. A name given for a frame that has none is kept, the votes for
+ * its places are added up. */
 uint32_t stacks_frame(struct stacks *, const struct stacks_frame *);
 uint32_t stacks_node(struct stacks *, uint32_t parent, uint32_t frame);
 uint32_t stacks_task(struct stacks *, const struct stacks_task *);
+/* A frame was sampled at an address: `weight` votes for it. Addresses where it runs agree when they are a loop's breadth
+ * apart, those of calls when they are the same. */
+void stacks_vote_self(struct stacks *, uint32_t frame, uint64_t addr, uint16_t weight);
+void stacks_vote_call(struct stacks *, uint32_t frame, uint64_t addr, uint16_t weight);
 /* 0, -ENOMEM; -EINVAL: an index is out of range. */
 int stacks_add(struct stacks *, const struct stacks_sample *);
 int stacks_note(struct stacks *, const struct stacks_note *);

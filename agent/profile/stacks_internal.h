@@ -53,6 +53,17 @@ int stacks_reserve(struct stacks *, enum stacks_array, uint64_t n);
 uint32_t stacks_node_append(struct stacks *, uint32_t parent, uint32_t frame);
 void stacks_forget_nodes(struct stacks *);
 
+/* ---- stacks_place.c ---- */
+
+/* The votes of `from` join those of the other; its off is from the same address. */
+void stacks_place_add_self(struct stacks_place *, const struct stacks_place *from);
+void stacks_place_add_call(struct stacks_place *, const struct stacks_place *from);
+
+static inline bool stacks_has_place(const struct stacks_frame *f)
+{
+	return f->self.votes || f->call.votes;
+}
+
 /* Room for n entries and no more, for one who knows how many there will be. 0 or -ENOMEM. */
 int stacks_size(struct stacks *, enum stacks_array, uint64_t n);
 /* After the arrays were filled in, with n bytes of text: looks at what there is from now on. */

@@ -70,16 +70,20 @@ void symbol_clean(char *name);
 /* Demangles C++ and Rust; a name that is neither is copied. Into buf, cut to size. */
 void symbol_demangle(const char *name, char *buf, size_t size);
 
-/* For one frame that was clicked: where an ELF address is in the source, inlined calls included, innermost first,
- * through DWARF. Slow: a process of its own reads it, since files may be made to break libdw; query thread. *n lines to
- * symbol_lines_free(). 0; -ENODATA: no line information; -EBADMSG: damaged; -ETIMEDOUT; -EFBIG. */
+/* For one frame that was clicked: where up to SYMBOL_LINES_MAX ELF addresses are in the source, of each in turn inlined
+ * calls included, innermost first, through DWARF. Slow: a process of its own reads it, since files may be made to break
+ * libdw; query thread. *n lines to symbol_lines_free(), none of an address without lines. 0; -ENODATA: no line
+ * information for any; -EBADMSG: damaged; -ETIMEDOUT; -EFBIG. */
+enum { SYMBOL_LINES_MAX = 2 };
 struct symbol_line {
 	char *function, *file;
 	int line;
+	int begins;  /* the line of the same file in which the function is declared; 0: unknown */
+	unsigned of; /* index of the address */
 	bool inlined;
 };
-int symbol_lines(int fd, const char *debug_root, uint64_t vaddr, struct symbol_line **ret,
-		 size_t *n);
+int symbol_lines(int fd, const char *debug_root, const uint64_t *vaddrs, size_t n_vaddrs,
+		 struct symbol_line **ret, size_t *n);
 void symbol_lines_free(struct symbol_line *, size_t n);
 
 #endif

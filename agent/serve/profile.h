@@ -38,6 +38,7 @@ struct profile_call {
 	char cgroup[PROFILE_TEXT_MAX], process[PROFILE_TEXT_MAX];
 	char pattern[PROFILE_TEXT_MAX], module[PROFILE_TEXT_MAX], build_id[BUILD_ID_HEX];
 	uint64_t addr;
+	uint32_t self_at, call_at; /* as of a fold_node */
 	struct heat_request heat;
 	struct fold_request fold;
 	struct chart_request chart;
@@ -75,6 +76,11 @@ const char *profile_ask_lines(struct profile_call *, const Strobe__V1__LinesRequ
 size_t profile_find_missing(const struct profile_call *, const struct fold_tree *,
 			    char (*ret)[PROFILE_MISSING_MAX]);
 
+/* ---- profile_lines.c ---- */
+
+/* A PROFILE_OF_LINES: puts its answer. 0 or -ENOMEM. */
+int profile_run_lines(struct job *);
+
 /* ---- profile_message.c: appends messages, each after its length ---- */
 
 void profile_put_heat(struct buf *, uint32_t req, const struct heat_request *, const struct heat *);
@@ -88,6 +94,7 @@ struct profile_beside { /* what goes with a tree */
 void profile_put_flame(struct buf *, uint32_t req, const struct fold_tree *, bool with_base,
 		       const struct profile_beside *);
 void profile_put_chart(struct buf *, uint32_t req, const struct chart *);
+/* .of of a line: enum LineOf. */
 void profile_put_lines(struct buf *, uint32_t req, const struct symbol_line *, size_t n,
 		       const char *missing);
 void profile_put_state(struct buf *, uint32_t req, const struct profile_call *);

@@ -117,5 +117,7 @@ const char *profile_ask_lines(struct profile_call *c, const Strobe__V1__LinesReq
 	take_text(c->module, sizeof(c->module), m->module);
 	take_text(c->build_id, sizeof(c->build_id), m->build_id);
 	c->addr = m->addr;
+	c->self_at = m->self;
+	c->call_at = m->call;
 	return NULL;
 }

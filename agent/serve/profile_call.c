@@ -340,29 +340,6 @@ static int run_chart(struct job *job)
 	return 0;
 }
 
-/* ---- one frame ---- */
-
-static int run_lines(struct job *job)
-{
-	struct profile_call *c = job->arg;
-	struct namer *namer = c->profiler ? profiler_namer(c->profiler) : NULL;
-	struct symbol_line *lines = NULL;
-	const char *missing = "source lines are looked up on the host itself, while it is profiled";
-	size_t n = 0;
-	int r = -ENODATA;
-
-	if (namer) {
-		r = namer_lines(namer, c->module, c->build_id, c->addr, &lines, &n);
-		missing = r < 0 ? namer_missing(namer, c->module, c->build_id) : "";
-		if (r < 0 && !*missing)
-			missing = "there is no line information (DWARF) for this module";
-	}
-	profile_put_lines(&job->text, job->req, lines, r < 0 ? 0 : n, missing);
-	if (r == 0)
-		symbol_lines_free(lines, n);
-	return 0;
-}
-
 /* ---- other tools' formats ---- */
 
 static int write_text(void *arg, const void *data, size_t len)
@@ -420,7 +397,7 @@ static int run_call(struct job *job)
 {
 	static int (*const runs[])(struct job *) = {
 		[PROFILE_OF_HEAT] = run_heat,	  [PROFILE_OF_FLAME] = run_flame,
-		[PROFILE_OF_CHART] = run_chart,	  [PROFILE_OF_LINES] = run_lines,
+		[PROFILE_OF_CHART] = run_chart,	  [PROFILE_OF_LINES] = profile_run_lines,
 		[PROFILE_OF_EXPORT] = run_export,
 	};
 	struct profile_call *c = job->arg;

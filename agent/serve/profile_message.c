@@ -166,7 +166,9 @@ enum column {
 	OF_BASE_TOTAL,
 	OF_BASE_SELF,
 	OF_ADDR,
-	OF_BUILD_ID
+	OF_BUILD_ID,
+	OF_SELF_AT,
+	OF_CALL_AT
 };
 
 static uint64_t cell(const struct fold_node *n, enum column c, const struct names *names)
@@ -192,6 +194,10 @@ static uint64_t cell(const struct fold_node *n, enum column c, const struct name
 		return n->addr;
 	case OF_BUILD_ID:
 		return names->wire[n->build_id] - 1;
+	case OF_SELF_AT:
+		return n->self_at;
+	case OF_CALL_AT:
+		return n->call_at;
 	}
 	return 0;
 }
@@ -254,6 +260,32 @@ static void put_beside(struct buf *b, const struct fold_tree *t, bool with_base,
 		pb_string(b, 18, beside->missing[i]);
 }
 
+static void put_of_places(struct buf *b, uint32_t field, const struct fold_node *nodes, size_t n,
+			  enum column c)
+{
+	size_t at = pb_open(b, field);
+
+	for (size_t i = 0; i < n; i++)
+		if (nodes[i].self_at || nodes[i].call_at)
+			buf_varint(b, cell(&nodes[i], c, NULL));
+	pb_close(b, at);
+}
+
+static void put_places(struct buf *b, const struct fold_node *nodes, size_t n)
+{
+	size_t at = pb_open(b, 19), before = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!nodes[i].self_at && !nodes[i].call_at)
+			continue;
+		buf_varint(b, i - before);
+		before = i;
+	}
+	pb_close(b, at);
+	put_of_places(b, 20, nodes, n, OF_SELF_AT);
+	put_of_places(b, 21, nodes, n, OF_CALL_AT);
+}
+
 static uint32_t put_nodes(struct buf *b, struct names *names, const struct fold_tree *t,
 			  bool with_base, uint32_t from)
 {
@@ -273,6 +305,7 @@ static uint32_t put_nodes(struct buf *b, struct names *names, const struct fold_
 	}
 	put_column(b, 11, nodes, n, OF_ADDR, names);
 	put_column(b, 12, nodes, n, OF_BUILD_ID, names);
+	put_places(b, nodes, n);
 	return to;
 }
 
@@ -387,6 +420,8 @@ void profile_put_lines(struct buf *b, uint32_t req, const struct symbol_line *li
 		pb_string(b, 2, lines[i].file);
 		pb_uint(b, 3, lines[i].line > 0 ? (uint64_t)lines[i].line : 0);
 		pb_uint(b, 4, lines[i].inlined);
+		pb_uint(b, 5, lines[i].of);
+		pb_uint(b, 6, lines[i].begins > 0 ? (uint64_t)lines[i].begins : 0);
 		pb_close(b, line);
 	}
 	pb_string(b, 3, missing);

@@ -140,7 +140,13 @@ t('a clicked frame says its line and what was inlined into it', async () => {
   const source = await until('the source', () => p.locator('[data-details] .src').innerText().catch(() => ''), 15000);
   assert(/frames\.c:\d+/.test(source), `source: ${source}`);
   if (process.env.SHOT) await p.screenshot({ path: `${process.env.SHOT}-lines.png` });
-  assert(/mix_inlined .*frames\.c:\d+ \(inlined\)/.test(source), `no inlined call: ${source}`);
+  const at = (what) => SOURCE.split('\n').findIndex((l) => l.includes(what)) + 1;
+  // Where it was sampled is the loop that is inlined, not the store that it begins with.
+  const [, inner, outer] = /^sampled at mix_inlined \S*frames\.c:(\d+) \(inlined\) ← \S*frames\.c:(\d+)/.exec(source) ?? [];
+  const loop = [at('unsigned i = 1'), at('x * 2654435761u')];
+  assert(loop.includes(Number(inner)), `sampled in line ${inner}, not in ${loop}: ${source}`);
+  equal(Number(outer), at('unsigned hot_now'), 'the line of the inlined call');
+  assert(source.endsWith(`frames.c:${at('unsigned hot_now')}`) && / · begins at /.test(source), `where it begins: ${source}`);
   await context.close();
 });
 

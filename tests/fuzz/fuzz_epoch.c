@@ -2,15 +2,36 @@
  * Epochs: any bytes give an error or a set of stacks in which every index is in range, which is the
  * same after being stored again, and which trees, heat maps, charts and lists can be made of. The
  * first byte of the input says whether it is an epoch as it is stored (even), or the columns that
- * stand packed in one.
+ * stand packed in one (with 64: of version 1).
  */
 #include "fuzz.h"
+
+#include <zstd.h>
 
 #include "profile/epoch_internal.h"
 #include "profile/fold.h"
 #include "stacks_lab.h"
 
-enum { SAMPLES_MOST = 20000 };
+enum { SAMPLES_MOST = 20000, COLUMNS_OLD = 64 };
+
+/* What was stored before frames had places: the columns of that epoch. */
+static void seed_old(void)
+{
+	static uint8_t data[1 << 16], plain[1 << 16];
+	FILE *f = fopen("tests/fixtures/epochs/version1", "rb");
+	size_t len = f ? fread(data, 1, sizeof(data) - 1, f) : 0, n;
+
+	FUZZ_CHECK(f && len > EPOCH_HEAD_SIZE);
+	fclose(f);
+	n = ZSTD_decompress(plain + 1, sizeof(plain) - 1, data + EPOCH_HEAD_SIZE,
+			    len - EPOCH_HEAD_SIZE);
+	FUZZ_CHECK(!ZSTD_isError(n));
+	plain[0] = 1 | COLUMNS_OLD;
+	fuzz_seed("columns-old", plain, n + 1);
+	memmove(data + 1, data, len);
+	data[0] = 0;
+	fuzz_seed("epoch-old", data, len + 1);
+}
 
 static void fuzz_seeds(void)
 {
@@ -52,6 +73,7 @@ static void fuzz_seeds(void)
 		out_done(&plain);
 		stacks_free(s);
 	}
+	seed_old();
 }
 
 static void check_indices(const struct stacks *s)
@@ -177,7 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		s->from_us = 1000000000;
 		s->to_us = 1005000000;
 		s->hz = 99;
-		r = epoch_unpack(copy, size - 1, s);
+		r = epoch_unpack(copy, size - 1, data[0] & COLUMNS_OLD ? 1 : 2, s);
 		FUZZ_CHECK(r == 0 || r == -EBADMSG);
 	} else {
 		r = epoch_decode(copy, size - 1, &s);

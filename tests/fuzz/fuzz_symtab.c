@@ -147,6 +147,6 @@ static void fuzz_seeds(void)
 	seed_library("debug", "-g");
 	seed_library("stripped", "-s");
 	seed_go();
-	fuzz_seed("answer", "0 2\n6 1\nthird\n/a.c\n10 0\nfirst\n/a b.c\n", 37);
+	fuzz_seed("answer", "0 2\n6 1\n4 0\nthird\n/a.c\n10 0\n9 1\nfirst\n/a b.c\n", 45);
 	fuzz_seed("answer-61", "-61 0\n", 6);
 }

@@ -32,13 +32,13 @@ export const M = {
   Profiler: { 1: ['req', 'u'], 2: ['on', 'b'], 3: ['reason', 't'], 4: ['tier', 't'], 5: ['event', 't'], 6: ['hz', 'u'], 7: ['base_hz', 'u'], 8: ['burst_until_us', 'i'], 9: ['has_off_cpu', 'b'], 10: ['oldest_us', 'i'], 11: ['samples', 'u'], 12: ['lost', 'u'], 13: ['throttled', 'u'], 14: ['shallow', 'u'], 15: ['truncated', 'u'], 16: ['bytes', 'u'], 17: ['bytes_per_sample', 'd'], 18: ['now_us', 'i'], 19: ['n_cpus', 'u'], 20: ['untimed', 'b'], 21: ['unit', 't'] },
   Heat: { 1: ['req', 'u'], 2: ['from_us', 'i'], 3: ['column_us', 'u'], 4: ['n_columns', 'u'], 5: ['n_rows', 'u'], 6: ['gap', 'u', 1], 7: ['weight_us', 'u', 1], 8: ['matched_us', 'u', 1], 9: ['lost', 'u', 1], 10: ['covered', 'y'], 11: ['labels', 'HeatRow', 1], 12: ['n_samples', 'u'], 13: ['n_matched', 'u'], 14: ['last', 'b'] },
   HeatRow: { 1: ['label', 't'], 2: ['pid', 'u'], 3: ['tid', 'u'], 4: ['cpu', 'i'], 5: ['total_us', 'u'] },
-  Flame: { 1: ['req', 'u'], 2: ['strings', 't', 1], 3: ['depth', 'u', 1], 4: ['name', 'u', 1], 5: ['module', 'u', 1], 6: ['type', 'y'], 7: ['total_us', 'u', 1], 8: ['self_us', 'u', 1], 9: ['base_total_us', 'u', 1], 10: ['base_self_us', 'u', 1], 11: ['addr', 'u', 1], 12: ['build_id', 'u', 1], 13: ['sum', 'FlameSum'], 14: ['baseline', 'FlameSum'], 15: ['left_out', 'u'], 16: ['last', 'b'], 17: ['tasks', 'FlameTask', 1], 18: ['missing', 't', 1] },
+  Flame: { 1: ['req', 'u'], 2: ['strings', 't', 1], 3: ['depth', 'u', 1], 4: ['name', 'u', 1], 5: ['module', 'u', 1], 6: ['type', 'y'], 7: ['total_us', 'u', 1], 8: ['self_us', 'u', 1], 9: ['base_total_us', 'u', 1], 10: ['base_self_us', 'u', 1], 11: ['addr', 'u', 1], 12: ['build_id', 'u', 1], 13: ['sum', 'FlameSum'], 14: ['baseline', 'FlameSum'], 15: ['left_out', 'u'], 16: ['last', 'b'], 17: ['tasks', 'FlameTask', 1], 18: ['missing', 't', 1], 19: ['place_node', 'u', 1], 20: ['place_self', 'u', 1], 21: ['place_call', 'u', 1] },
   FlameSum: { 1: ['n', 'u'], 2: ['weight_us', 'u'], 3: ['span_us', 'u'], 4: ['covered_us', 'u'], 5: ['shallow', 'u'], 6: ['truncated', 'u'], 7: ['lost', 'u'], 8: ['throttled', 'u'], 9: ['hz_min', 'u'], 10: ['hz_max', 'u'], 11: ['n_cpus', 'u'] },
   FlameTask: { 1: ['pid', 'u'], 2: ['tid', 'u'], 3: ['comm', 't'], 4: ['cgroup', 't'], 5: ['weight_us', 'u'], 6: ['n', 'u'], 7: ['base_us', 'u'] },
   FlameChart: { 1: ['req', 'u'], 2: ['strings', 't', 1], 3: ['parent', 'u', 1], 4: ['name', 'u', 1], 5: ['module', 'u', 1], 6: ['type', 'y'], 7: ['threads', 'FlameRow', 1], 8: ['left_out', 'u'], 9: ['last', 'b'] },
   FlameRow: { 1: ['pid', 'u'], 2: ['tid', 'u'], 3: ['comm', 't'], 4: ['at_us', 's', 1], 5: ['weight_us', 'u', 1], 6: ['node', 'u', 1], 7: ['cpu', 'u', 1] },
   FrameLines: { 1: ['req', 'u'], 2: ['lines', 'FrameLine', 1], 3: ['missing', 't'] },
-  FrameLine: { 1: ['function', 't'], 2: ['file', 't'], 3: ['line', 'u'], 4: ['inlined', 'b'] },
+  FrameLine: { 1: ['function', 't'], 2: ['file', 't'], 3: ['line', 'u'], 4: ['inlined', 'b'], 5: ['of', 'u'], 6: ['begins', 'u'] },
   Error: { 1: ['req', 'u'], 2: ['text', 't'], 3: ['code', 'u'] },
   Pong: { 1: ['id', 'u'], 2: ['now_us', 'u'] },
 };
@@ -153,5 +153,5 @@ export function flameRequest({ req, ranges, base = [], filter, byProcess, byThre
   return message([11, message([1, req], ...ranges.map(timeRange(2)), ...base.map(timeRange(3)), [4, profileFilter(filter)], [5, byProcess], [6, byThread], [7, elided], [8, maxNodes], [9, tasks], [10, threads])]);
 }
 export function flameChartRequest({ req, fromUs, toUs, filter }) { return message([12, message([1, req], [2, fromUs], [3, toUs], [4, profileFilter(filter)])]); }
-export function linesRequest({ req, module, buildId, addr }) { return message([13, message([1, req], [2, module], [3, buildId], [4, addr])]); }
+export function linesRequest({ req, module, buildId, addr, self, call }) { return message([13, message([1, req], [2, module], [3, buildId], [4, addr], [5, self], [6, call])]); }
 export function texts() { return message([8, message()]); }

@@ -1,7 +1,7 @@
 // Questions to the profiler: heat map, flame graph, flame chart, source lines, how it is. Loaded with the
 // views that ask them.
 import { create, toBinary } from '@bufbuild/protobuf';
-import { ClientMessageSchema, HeatBy } from '../gen/strobe_pb';
+import { ClientMessageSchema, HeatBy, type LineOf } from '../gen/strobe_pb';
 import type { MonoUs, View } from '../store/api';
 import type { Refusal } from '../store/asks';
 import { store } from '../store/store';
@@ -13,7 +13,7 @@ import {
   readProfile,
   type Task,
 } from '../transport/profile';
-import { lostTree, type Profile, profileOf } from './flame/tree';
+import { lostTree, type Place, type Profile, profileOf } from './flame/tree';
 
 export type HeatRows = 'offset' | 'cpu' | 'process' | 'thread' | 'cgroup';
 const BY: Record<HeatRows, HeatBy> = {
@@ -149,13 +149,30 @@ export const askChart = (range: View, filter: Filter): Promise<Got<ChartPart[]>>
     value: { req, fromUs: us(range.from), toUs: us(range.to), filter: filterOf(filter) },
   }));
 
+export interface Line {
+  readonly function: string;
+  readonly file: string;
+  readonly line: number;
+  readonly inlined: boolean;
+  /** Where the function is declared in that file; 0: unknown. */
+  readonly begins: number;
+  readonly of: LineOf;
+}
 export interface Lines {
-  readonly lines: readonly { function: string; file: string; line: number; inlined: boolean }[];
+  readonly lines: readonly Line[];
   readonly missing: string;
 }
 
-export async function askLines(module: string, buildId: string, addr: bigint): Promise<Got<Lines>> {
-  const { value, why } = await ask((req) => ({ case: 'lines', value: { req, module, buildId, addr } }));
+export async function askLines(
+  module: string,
+  buildId: string,
+  addr: bigint,
+  at: Place,
+): Promise<Got<Lines>> {
+  const { value, why } = await ask((req) => ({
+    case: 'lines',
+    value: { req, module, buildId, addr, self: at.self, call: at.call },
+  }));
   return { value: (value?.[0] as unknown as Lines) ?? null, why };
 }
 

@@ -1,6 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { ServerMessageSchema } from '../gen/strobe_pb';
+import { columnsOf, placeOf, reordered, treeOf } from '../transform/flame/tree';
 import { type FlamePart, readProfile } from './profile';
 
 const bytes = (of: NonNullable<Parameters<typeof create<typeof ServerMessageSchema>>[1]>['of'] & {}) =>
@@ -25,6 +26,9 @@ test('a flame graph reads as the generated code writes it', () => {
       last: true,
       tasks: [{ pid: 1, comm: 'init', weightUs: 5n }],
       missing: ['libfoo.so'],
+      placeNode: [1, 1],
+      placeSelf: [18, 0],
+      placeCall: [0, 400],
     },
   });
   const p = readProfile(m)!;
@@ -40,6 +44,13 @@ test('a flame graph reads as the generated code writes it', () => {
   expect(f.tasks[0]).toMatchObject({ pid: 1, comm: 'init', weightUs: 5 });
   expect(f.missing).toEqual(['libfoo.so']);
   expect(f.baseline).toBeNull();
+  const tree = treeOf(columnsOf([f]));
+  expect([0, 1, 2].map((i) => placeOf(tree, i))).toEqual([
+    { self: 0, call: 0 },
+    { self: 18, call: 0 },
+    { self: 0, call: 400 },
+  ]);
+  expect(placeOf(reordered(tree, [0, 2, 1]), 1)).toEqual({ self: 0, call: 400 });
 });
 
 test('heat maps and charts read as well, negative times and CPUs included', () => {

@@ -70,6 +70,10 @@ export interface FlamePart {
   /** All 64 bits: kernel addresses are no doubles. */
   addr: BigUint64Array;
   buildId: Uint32Array;
+  /** Parallel, one a place that is known: how far its node is from that of the one before, 1 + offsets from addr. */
+  placeNode: Uint32Array;
+  placeSelf: Uint32Array;
+  placeCall: Uint32Array;
   sum: Sum | null;
   baseline: Sum | null;
   leftOut: number;
@@ -324,6 +328,9 @@ function readFlame(r: Reader): FlamePart {
     baseSelfUs: NONE64,
     addr: NONE_BIG,
     buildId: NONE32,
+    placeNode: NONE32,
+    placeSelf: NONE32,
+    placeCall: NONE32,
     sum: null,
     baseline: null,
     leftOut: 0,
@@ -349,6 +356,9 @@ function readFlame(r: Reader): FlamePart {
     else if (f === 16) o.last = r.uint() !== 0;
     else if (f === 17) o.tasks.push(readTask(r));
     else if (f === 18) o.missing.push(r.string());
+    else if (f === 19) o.placeNode = list32(r, w, o.placeNode);
+    else if (f === 20) o.placeSelf = list32(r, w, o.placeSelf);
+    else if (f === 21) o.placeCall = list32(r, w, o.placeCall);
     else return false;
     return true;
   });

@@ -59,7 +59,7 @@ class Maker {
 
   finish(): Tree {
     const strings = this.extra.length ? [...this.t.strings, ...this.extra] : this.t.strings;
-    return heaviestFirst(grown(this.root, strings, this.t.baseTotal.length > 0));
+    return heaviestFirst(grown(this.root, strings, this.t.baseTotal.length > 0, this.t.places));
   }
 }
 

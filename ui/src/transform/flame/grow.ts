@@ -1,5 +1,5 @@
 // A tree while it grows, a frame an object: for trees made of other trees or of texts.
-import { type Tree, treeOf } from './tree';
+import { type Places, type Tree, treeOf } from './tree';
 
 export interface Frame {
   /** Says what the owner wants to know it again by. */
@@ -49,7 +49,7 @@ export function weigh(path: readonly Frame[], self: number, base: number): void 
 }
 
 /** The tree of all that grew, children in the order in which they came. */
-export function grown(root: Frame, strings: readonly string[], based: boolean): Tree {
+export function grown(root: Frame, strings: readonly string[], based: boolean, places?: Places): Tree {
   const list: Frame[] = [];
   const depth: number[] = [];
   const stack: [Frame, number][] = [[root, 0]];
@@ -72,5 +72,6 @@ export function grown(root: Frame, strings: readonly string[], based: boolean): 
     baseSelf: based ? Float64Array.from(list, (f) => f.baseSelf) : none,
     addr: BigUint64Array.from(list, (f) => f.addr),
     buildId: Uint32Array.from(list, (f) => f.buildId),
+    ...(places && { places }),
   });
 }

@@ -10,6 +10,17 @@ import { noSum } from '../../transport/profile';
 /** enum FrameType of the wire. */
 export const TYPE = { unknown: 0, user: 1, library: 2, kernel: 3, jit: 4, inlined: 5, task: 6 } as const;
 
+/** Where a function was sampled, as it ran itself and as it called another: 1 + the offset from its addr; 0: unknown. */
+export interface Place {
+  readonly self: number;
+  readonly call: number;
+}
+/** By where the function is: see placeOf(). */
+export type Places = ReadonlyMap<string, Place>;
+const NO_PLACES: Places = new Map();
+const UNKNOWN_PLACE: Place = { self: 0, call: 0 };
+const placeKey = (buildId: number, addr: bigint) => `${buildId}:${addr}`;
+
 export interface Tree {
   readonly n: number;
   readonly strings: readonly string[];
@@ -28,6 +39,7 @@ export interface Tree {
   readonly buildId: Uint32Array;
   readonly x: Float64Array;
   readonly maxDepth: number;
+  readonly places: Places;
 }
 
 /** What there is beside the nodes. */
@@ -50,6 +62,7 @@ export interface Columns {
   baseSelf: Float64Array;
   addr: BigUint64Array;
   buildId: Uint32Array;
+  places?: Places;
 }
 
 type AnyArray = Uint8Array | Uint32Array | Float64Array | BigUint64Array;
@@ -89,6 +102,7 @@ export function treeOf(c: Columns): Tree {
     buildId: c.buildId.length === n ? c.buildId : new Uint32Array(n),
     x: new Float64Array(n),
     maxDepth,
+    places: c.places ?? NO_PLACES,
   };
   place(t);
   return t;
@@ -104,6 +118,22 @@ function place(t: Tree): void {
     next[i] = t.x[i]!;
   }
 }
+
+function placesOf(parts: readonly FlamePart[]): Places {
+  const out = new Map<string, Place>();
+  for (const p of parts) {
+    let node = 0;
+    for (let i = 0; i < p.placeNode.length; i++) {
+      node += p.placeNode[i]!;
+      const place = { self: p.placeSelf[i] ?? 0, call: p.placeCall[i] ?? 0 };
+      if (node < p.addr.length) out.set(placeKey(p.buildId[node] ?? 0, p.addr[node]!), place);
+    }
+  }
+  return out;
+}
+
+export const placeOf = (t: Tree, i: number): Place =>
+  t.places.get(placeKey(t.buildId[i]!, t.addr[i]!)) ?? UNKNOWN_PLACE;
 
 /** Parts of one answer as columns. Strings are numbered through all of them. */
 export function columnsOf(parts: readonly FlamePart[]): Columns {
@@ -130,6 +160,7 @@ export function columnsOf(parts: readonly FlamePart[]): Columns {
     baseSelf: join((p) => p.baseSelfUs),
     addr: join((p) => p.addr),
     buildId: join((p) => p.buildId),
+    places: placesOf(parts),
   };
 }
 
@@ -190,6 +221,7 @@ export function reordered(t: Tree, order: ArrayLike<number>): Tree {
     baseSelf: pick(t.baseSelf),
     addr: pick(t.addr),
     buildId: pick(t.buildId),
+    places: t.places,
   });
 }
 

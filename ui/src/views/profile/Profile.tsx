@@ -28,13 +28,14 @@ import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import type { Edit } from '../../transform/flame/edit';
 import { type Found, matcher } from '../../transform/flame/search';
-import { nameOf, type Tree } from '../../transform/flame/tree';
+import { nameOf, placeOf, type Tree } from '../../transform/flame/tree';
 import { askLines, type FlameAnswer } from '../../transform/profiler';
 import { Edits } from './Edits';
 import { type FlameActions, FlameBox, FlameLegend, shownTree } from './FlameBox';
 import { FnTable } from './FnTable';
 import { FlameFeed, held, stretchBefore } from './flames';
 import { Aside, Detail } from './Head';
+import { linesText } from './lines';
 import { play, playing, stepRange } from './play';
 import { noProfiler, profiler, watchProfiler } from './profiler';
 import { Sandwich } from './Sandwich';
@@ -63,13 +64,10 @@ async function sourceOf(t: Tree, i: number): Promise<string> {
     t.strings[t.module[i]!] ?? '',
     t.strings[t.buildId[i]!] ?? '',
     t.addr[i]!,
+    placeOf(t, i),
   );
   if (!value) return why?.text ?? '';
-  const lines = value.lines.map(
-    (l) =>
-      `${l.inlined ? `${l.function} ` : ''}${l.file.split('/').slice(-2).join('/')}:${l.line}${l.inlined ? ' (inlined)' : ''}`,
-  );
-  return lines.length ? lines.join(' ← ') : value.missing && `no lines: ${value.missing}`;
+  return linesText(value.lines, t.self[i]! > 0) || (value.missing && `no lines: ${value.missing}`);
 }
 
 function NoProfiler({ text }: { text: string }) {
