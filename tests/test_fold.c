@@ -290,6 +290,34 @@ START_TEST(trees_are_what_the_slow_way_makes)
 }
 END_TEST
 
+/* The end of a stretch off the CPU may become known long after it. */
+START_TEST(late_stretches_are_in_their_ranges)
+{
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		struct stacks *s = make(seed + 3, 4000, 100 + seed % 5 * 100); /* 20 s */
+		struct fold_request q = {
+			.filter = {.kind = seed % 2 ? STACKS_OFF : STACKS_CPU, .cpu = -1}};
+		struct slow slow = {0};
+		struct fold_tree *t;
+		uint64_t rnd = seed;
+
+		for (uint32_t i = 0; i < s->n_samples; i++)
+			if (s->samples[i].kind == STACKS_OFF)
+				s->samples[i].at_us -= lab_random(&rnd) % STACKS_OFF_LATE_US;
+		q.n_ranges = 1;
+		q.ranges[0].from_us = s->from_us + (int64_t)(lab_random(&rnd) % 18000000);
+		q.ranges[0].to_us = q.ranges[0].from_us + 300000;
+		t = fold_all(&q, &s, 1);
+		slow_add(&slow, s, &q);
+		slow_find(&slow, "");
+		check_tree(t, &slow, true);
+		fold_tree_free(t);
+		slow_free(&slow);
+		stacks_free(s);
+	}
+}
+END_TEST
+
 START_TEST(filters_leave_out_what_does_not_pass)
 {
 	struct stacks *s = make(5, 800, 300);
@@ -606,6 +634,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		trees_are_what_the_slow_way_makes,
+		late_stretches_are_in_their_ranges,
 		filters_leave_out_what_does_not_pass,
 		a_cgroup_is_no_prefix_of_another_name,
 		what_is_left_out_is_the_lightest,

@@ -67,8 +67,8 @@ void filter_close(struct filter *f)
 	f->tasks = NULL;
 }
 
-/* An index before which all are earlier than at_us + STACKS_LATE_US, and from which on none is
- * earlier than at_us - STACKS_LATE_US. */
+/* An index before which all are earlier than at_us + STACKS_OFF_LATE_US, and from which on none is
+ * earlier than at_us - STACKS_OFF_LATE_US. */
 static uint32_t find_about(const struct stacks *s, int64_t at_us)
 {
 	uint32_t from = 0, to = s->n_samples;
@@ -91,10 +91,10 @@ void samples_find(const struct stacks *s, enum stacks_kind kind, int64_t from_us
 	*end = s->n_samples;
 	if (!s->has_time || s->counts)
 		return;
-	if (from_us > INT64_MIN + STACKS_LATE_US)
-		*first = find_about(s, from_us - STACKS_LATE_US);
-	if (kind != STACKS_OFF && to_us < INT64_MAX - STACKS_LATE_US)
-		*end = find_about(s, to_us + STACKS_LATE_US);
+	if (from_us > INT64_MIN + STACKS_OFF_LATE_US)
+		*first = find_about(s, from_us - STACKS_OFF_LATE_US);
+	if (kind != STACKS_OFF && to_us < INT64_MAX - STACKS_OFF_LATE_US)
+		*end = find_about(s, to_us + STACKS_OFF_LATE_US);
 	if (*end < *first)
 		*end = *first;
 }
