@@ -420,8 +420,8 @@ START_TEST(off_cpu_and_filters)
 	ck_assert_uint_eq(res.stacks->samples[0].kind, STACKS_OFF);
 	ck_assert_uint_eq(res.stacks->samples[0].weight_us, 300000);
 	stacks_free(res.stacks);
-	for (unsigned i = 0; i < 5; i++) {
-		static const uint32_t want[] = {70, 20, 50, 70, 10};
+	for (unsigned i = 0; i < 6; i++) {
+		static const uint32_t want[] = {70, 20, 50, 70, 10, 70};
 
 		one = all;
 		if (i == 0)
@@ -432,14 +432,21 @@ START_TEST(off_cpu_and_filters)
 			one.cpu = 0;
 		else if (i == 3)
 			one.cgroup = "/web";
-		else
+		else if (i == 4)
 			one.process = "db";
+		else
+			one.cgroup = "web/"; /* as of trees */
+		ck_assert(export_has_samples(s, &one, s->from_us, s->to_us));
 		samples_out(PROFILE_PERF_SCRIPT, s, &one);
 		ck_assert_int_eq(import_bytes(&res, made, made_len, IMPORT_ANY, err, sizeof(err)),
 				 0);
 		ck_assert_uint_eq(res.stacks->n_samples, want[i]);
 		stacks_free(res.stacks);
 	}
+	one = all;
+	one.pid = 9999;
+	ck_assert(!export_has_samples(s, &one, s->from_us, s->to_us));
+	ck_assert(!export_has_samples(s, &all, s->to_us + 1, s->to_us + 2));
 	stacks_free(s);
 }
 END_TEST

@@ -38,9 +38,10 @@ static bool is_below(const char *cgroup, const char *above)
 	return !len || (strncmp(cgroup, above, len) == 0 && (!cgroup[len] || cgroup[len] == '/'));
 }
 
-static bool has_task(const struct stacks_filter *f, const struct stacks *s,
-		     const struct stacks_task *t)
+bool stacks_filter_has_task(const struct stacks_filter *f, const struct stacks *s, uint32_t task)
 {
+	const struct stacks_task *t = &s->tasks[task];
+
 	if ((f->pid && t->pid != f->pid) || (f->tid && t->tid != f->tid))
 		return false;
 	if (f->cgroup && !is_below(stacks_text(s, t->cgroup), f->cgroup))
@@ -57,7 +58,7 @@ int filter_open(struct filter *ret, const struct stacks_filter *f, const struct 
 	if (!ret->tasks)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->n_tasks; i++)
-		ret->tasks[i] = has_task(f, s, &s->tasks[i]);
+		ret->tasks[i] = stacks_filter_has_task(f, s, i);
 	return 0;
 }
 

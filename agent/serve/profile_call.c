@@ -382,6 +382,10 @@ static int export_stacks(struct job *job, const struct profile_out *out)
 
 	if (r == 0 && c->goes_on)
 		stacks_leave_to_next(s, range.to_us);
+	/* That a profiler ran and saw nothing is worth something in a capture only. */
+	if (r == 0 && c->format != PROFILE_STROBE &&
+	    !export_has_samples(s, &c->filter, range.from_us, range.to_us))
+		r = -ENODATA;
 	if (r == 0)
 		r = export_samples(c->format, s, &c->filter, range.from_us, range.to_us, &c->about,
 				   out);
@@ -402,8 +406,10 @@ static int run_export(struct job *job)
 	if (!profile_format_is_tree(c->format))
 		return export_stacks(job, &out);
 	r = fold_all(job, &tree, NULL, NULL);
-	if (r == 0 && !tree->sum.n)
+	if (r == 0 && !tree->sum.n && !tree->base.n)
 		r = -ENODATA;
+	else if (r == 0 && c->fold.n_base && !tree->base.covered_us)
+		r = -ENOENT;
 	if (r == 0)
 		c->about.n_missing = profile_find_missing(c, tree, missing);
 	for (size_t i = 0; i < c->about.n_missing; i++)
