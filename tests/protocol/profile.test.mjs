@@ -206,7 +206,8 @@ it('HTTP: every format answers, nonsense is refused in words', async () => {
     assert.equal(r.status, 200, `${format}: ${r.body}`);
     assert.match(r.body.toString('latin1'), head, format);
   }
-  for (const [args, text] of [['format=nonsense', /format/], ['pid=x', /pid/], ['foo=1', /unknown argument/], ['baseline_from=-5s', /baseline/]]) {
+  for (const [args, text] of [['format=nonsense', /format/], ['pid=x', /pid/], ['foo=1', /unknown argument/], ['baseline_from=-5s', /baseline/],
+    ['format=perf&baseline_from=-20s&baseline_to=-10s', /a baseline goes with html/]]) {
     const r = await request(agent, url(args));
     assert.equal(r.status, 400, args);
     assert.match(JSON.parse(r.body.toString()).error, text);
