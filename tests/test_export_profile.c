@@ -768,11 +768,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("export_profile");
 	TCase *t = tcase_create("export_profile");
-	SRunner *r;
-	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, folded);
 	tcase_add_test(t, json);
 	tcase_add_test(t, html);
@@ -786,11 +784,5 @@ int main(void)
 	tcase_add_test(t, strobe);
 	tcase_add_test(t, formats_by_name);
 	tcase_add_test(t, a_failing_output_is_told);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	free(made);
-	return failed != 0;
+	return support_run_case("export_profile", t);
 }

@@ -267,18 +267,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("memo");
 	TCase *t = tcase_create("memo");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, trees_of_what_is_kept_are_the_same);
 	tcase_add_test(t, maps_of_what_is_kept_are_the_same);
 	tcase_add_test(t, what_is_kept_has_its_room_in_memory);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("memo", t);
 }

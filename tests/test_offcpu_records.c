@@ -169,22 +169,14 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("offcpu_records");
 	TCase *t = tcase_create("made");
-	SRunner *r = srunner_create(s);
-	int failed;
 
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, lab_setup, lab_teardown);
 	tcase_add_test(t, what_a_program_says_is_read);
 	tcase_add_test(t, a_wait_is_no_longer_than_it_is);
 	tcase_add_test(t, waits_must_be_longer_while_there_are_many);
-	suite_add_tcase(s, t);
-	t = tcase_create("stretches");
-	tcase_add_checked_fixture(t, lab_setup, lab_teardown);
 	tcase_add_test(t, what_was_waited_for_ends_where_the_queue_begins);
 	tcase_add_test(t, a_very_long_queue_goes_with_the_larger_part);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("offcpu_records", t);
 }

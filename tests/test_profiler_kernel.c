@@ -238,11 +238,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("profiler_kernel");
 	TCase *t = tcase_create("modules");
-	SRunner *r = srunner_create(suite);
-	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_module_that_was_loaded_later_has_names);
 	tcase_add_test(t, one_in_the_place_of_another_has_its_own_names);
@@ -251,9 +249,5 @@ int main(void)
 	tcase_add_test(t, names_wait_for_symbols_that_may_not_be_read_yet);
 	tcase_add_test(t, a_module_where_a_program_was_has_names);
 	tcase_add_test(t, without_a_list_what_was_read_stands);
-	suite_add_tcase(suite, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("profiler_kernel", t);
 }

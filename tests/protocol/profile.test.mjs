@@ -61,6 +61,7 @@ before(async () => {
   burned = { from: state.now_us };
   spin = spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
   await sleep(2600);
+  while (cpuOf(spin.pid) < 1.5e6) await sleep(100); // enough samples, on a busy host too
   burned.to = (await one(c, profilerRequest(3), 'profiler')).now_us;
   burned.cpu = cpuOf(spin.pid);
   spin.kill('SIGKILL');
