@@ -229,7 +229,7 @@ check-aarch64: ## C tests and the agent built for arm64, under qemu (fetches arm
 	$(Q)MAKE='$(MAKE)' B=$(B) AARCH64=build/aarch64 UNIT='$(if $(filter-out file,$(origin UNIT)),$(UNIT))' \
 		DEPS='$(deps_aarch64)' tests/vm/aarch64.sh
 
-check-guest: $(B)/strobe-static ## CPUs that go, come back and are new, in an emulated machine (fetches Debian's kernel)
+check-guest: $(B)/strobe-static ## CPUs that go, come back and are new, modules that are loaded, in an emulated machine (fetches Debian's kernel)
 	$(Q)STROBE_STATIC=$(B)/strobe-static GUEST=$(B)/guest DEPS='$(deps_guest)' tests/vm/guest.sh
 
 lint: ## formatting and static checks of C and TypeScript

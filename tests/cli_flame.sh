@@ -60,7 +60,7 @@ says 1 "no sample in this range" "$fixtures/perf.txt" --off-cpu
 says 2 "--class is of disk, lock" x --class disks
 says 2 "--min-us" x --min-us soon
 says 2 "--annotate goes with --folded" x --annotate --html
-says 2 "of the agent a baseline goes without" --reverse --baseline-from -5s
+
 
 # ---- the other way round, annotated, with a title
 [ "$("$STROBE" flame "$fixtures/perf.txt" --process spin --by none --reverse)" = 'hot_inner;hot_outer;main;__libc_start_call_main 38' ] || fail "--reverse"
@@ -136,9 +136,34 @@ ok
 "$STROBE" flame "$fixtures/perf.txt" --from +200ms --baseline-from +0s >diff || fail "a baseline"
 awk '$NF !~ /^[0-9]+$/ || $(NF - 1) !~ /^[0-9]+$/ {exit 1}' diff || fail "no two figures: $(cat diff)"
 ok
+says 1 "has nothing of the time of the baseline" "$fixtures/perf.txt" --baseline-from -2h --baseline-to -1h
 printf 'a;b 10\na;c 5\n' >before
 printf 'a;b 10\na;d 7\n' >after
 [ "$("$STROBE" flame after --baseline before)" = "$(printf 'a;b 10 10\na;c 5 0\na;d 0 7')" ] || fail "two files: $("$STROBE" flame after --baseline before)"
+ok
+
+# ---- time off the CPU is whole, however long before the file it began, and of two files each in its own
+printf 'a 1/1 [000] 100.0: 50000000000 offcpu-time:\n\t1 f+0x1 (/x)\n\na 1/1 [000] 101.0: 1000000 offcpu-time:\n\t2 g+0x1 (/x)\n\n' >off.txt
+[ "$("$STROBE" flame off.txt --by none)" = "$(printf 'f 50000000\ng 1000')" ] || fail "stretches: $("$STROBE" flame off.txt --by none)"
+[ "$("$STROBE" flame off.txt --by none --baseline off.txt)" = "$(printf 'f 50000000 50000000\ng 1000 1000')" ] || fail "two files of stretches: $("$STROBE" flame off.txt --by none --baseline off.txt)"
+ok
+
+# ---- what a file does not know is not chosen from, and what counts something else is not compared
+says 2 "say nothing of processes: --pid" before --pid 7
+says 2 "say nothing of cgroups: --cgroup" before --cgroup /a
+says 2 "say nothing of a CPU: --cpu" before --cpu 0
+says 2 "say nothing of a CPU: --cpu" "$fixtures/perf.txt" --cpu 0 --baseline before
+says 1 "no sample in this range of what was asked for" "$fixtures/perf.txt" --perf --cpu 17
+says 2 "that cannot be compared" "$fixtures/go.heap.pb.gz" --baseline "$fixtures/perf.txt"
+says 2 "only once" - --baseline -
+says 2 "--input is of a FILE" --input perf
+says 1 "--input is for files of other tools" p.epoch --input perf
+says 2 "needs --baseline-from" --baseline-to -20s
+# A weight beyond 4 GiB makes a file's unit MiB or the like: brought to one.
+printf 'big 9663676416\nsmall 4194304\n' >much
+printf 'big 2097152\nsmall 4194304\n' >little
+[ "$("$STROBE" flame much --baseline little)" = "$(printf 'big 2048 9437184\nsmall 4096 4096')" ] || fail "units: $("$STROBE" flame much --baseline little)"
+[ "$("$STROBE" flame little --baseline much)" = "$(printf 'big 9437184 2048\nsmall 4096 4096')" ] || fail "units, the other way: $("$STROBE" flame little --baseline much)"
 ok
 
 # ---- a picture is one of well-formed XML, whatever the names, and asks for nothing
@@ -220,6 +245,20 @@ same "samples of an agent" a.txt
 [ "$("$STROBE" flame --class disk,lock --min-us 500)" = "rendered as folded" ] || fail "classes"
 case $(tail -n 1 asked) in *\&kind=off\&classes=6\&min_us=500\&*) ok ;; *) fail "asked for $(tail -n 1 asked)" ;; esac
 [ "$("$STROBE" flame --reverse --process spin --by none)" = 'hot_inner;hot_outer;main;__libc_start_call_main 38' ] || fail "an agent's, reversed: $("$STROBE" flame --reverse --process spin --by none)"
+: >asked
+[ "$("$STROBE" flame --reverse --from -30s --baseline-from -90s --process spin --by none)" = 'hot_inner;hot_outer;main;__libc_start_call_main 38 38' ] ||
+	fail "an agent's, reversed, with a baseline: $("$STROBE" flame --reverse --from -30s --baseline-from -90s --process spin --by none)"
+case $(head -n 2 asked | tr '\n' ' ') in *\?from=-30s\&to=now\&*\ *\?from=-90s\&to=-30s\&*\&format=strobe\ ) ok ;; *) fail "asked for $(cat asked)" ;; esac
+"$STROBE" flame --annotate --baseline-from -90s | grep -q ';do_syscall_64_\[k\];.* [0-9]* [0-9]*$' || fail "an agent's, annotated, with a baseline"
+"$STROBE" flame --title 'of both' --baseline-from -90s --json | grep -q '"title":"of both".*"diff":true' || fail "an agent's with a title and a baseline"
+[ "$("$STROBE" flame --baseline "$fixtures/perf.txt" --process spin --by none)" = '__libc_start_call_main;main;hot_outer;hot_inner 38 38' ] || fail "an agent's beside a file"
+"$STROBE" flame --title 'no page' --folded >/dev/null
+case $(tail -n 1 asked) in *\&format=folded) ok ;; *) fail "all samples for a title that folded stacks have not" ;; esac
+"$STROBE" flame --to -5m >/dev/null
+case $(tail -n 1 asked) in *\?from=-360000ms\&to=-5m\&*) ok ;; *) fail "a minute before --to: $(tail -n 1 asked)" ;; esac
+"$STROBE" flame --to 1700000000 >/dev/null
+case $(tail -n 1 asked) in *\?from=1699999940\&to=1700000000\&*) ok ;; *) fail "a minute before --to: $(tail -n 1 asked)" ;; esac
+says 1 "the baseline: nothing is held of that" --reverse --baseline-from -99d
 says 1 "nothing is held of that" --from -99d
 says 1 "nothing is held of that" --from -99d --speedscope
 STROBE_URL=${url%%#*}

@@ -420,8 +420,8 @@ START_TEST(off_cpu_and_filters)
 	ck_assert_uint_eq(res.stacks->samples[0].kind, STACKS_OFF);
 	ck_assert_uint_eq(res.stacks->samples[0].weight_us, 300000);
 	stacks_free(res.stacks);
-	for (unsigned i = 0; i < 5; i++) {
-		static const uint32_t want[] = {70, 20, 50, 70, 10};
+	for (unsigned i = 0; i < 6; i++) {
+		static const uint32_t want[] = {70, 20, 50, 70, 10, 70};
 
 		one = all;
 		if (i == 0)
@@ -432,14 +432,21 @@ START_TEST(off_cpu_and_filters)
 			one.cpu = 0;
 		else if (i == 3)
 			one.cgroup = "/web";
-		else
+		else if (i == 4)
 			one.process = "db";
+		else
+			one.cgroup = "web/"; /* as of trees */
+		ck_assert(export_has_samples(s, &one, s->from_us, s->to_us));
 		samples_out(PROFILE_PERF_SCRIPT, s, &one);
 		ck_assert_int_eq(import_bytes(&res, made, made_len, IMPORT_ANY, err, sizeof(err)),
 				 0);
 		ck_assert_uint_eq(res.stacks->n_samples, want[i]);
 		stacks_free(res.stacks);
 	}
+	one = all;
+	one.pid = 9999;
+	ck_assert(!export_has_samples(s, &one, s->from_us, s->to_us));
+	ck_assert(!export_has_samples(s, &all, s->to_us + 1, s->to_us + 2));
 	stacks_free(s);
 }
 END_TEST
@@ -761,11 +768,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("export_profile");
 	TCase *t = tcase_create("export_profile");
-	SRunner *r;
-	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, folded);
 	tcase_add_test(t, json);
 	tcase_add_test(t, html);
@@ -779,11 +784,5 @@ int main(void)
 	tcase_add_test(t, strobe);
 	tcase_add_test(t, formats_by_name);
 	tcase_add_test(t, a_failing_output_is_told);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	free(made);
-	return failed != 0;
+	return support_run_case("export_profile", t);
 }

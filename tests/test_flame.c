@@ -170,20 +170,13 @@ static void remove_dir(void)
 
 int main(void)
 {
-	Suite *s = suite_create("flame");
 	TCase *t = tcase_create("flame");
-	SRunner *r;
-	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_unchecked_fixture(t, make_dir, remove_dir);
 	tcase_add_test(t, a_capture);
 	tcase_add_test(t, a_capture_of_two_boots);
 	tcase_add_test(t, damage_is_left_out);
 	tcase_add_test(t, an_epoch_alone);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return support_run_case("flame", t);
 }

@@ -290,6 +290,34 @@ START_TEST(trees_are_what_the_slow_way_makes)
 }
 END_TEST
 
+/* The end of a stretch off the CPU may become known long after it. */
+START_TEST(late_stretches_are_in_their_ranges)
+{
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		struct stacks *s = make(seed + 3, 4000, 100 + seed % 5 * 100); /* 20 s */
+		struct fold_request q = {
+			.filter = {.kind = seed % 2 ? STACKS_OFF : STACKS_CPU, .cpu = -1}};
+		struct slow slow = {0};
+		struct fold_tree *t;
+		uint64_t rnd = seed;
+
+		for (uint32_t i = 0; i < s->n_samples; i++)
+			if (s->samples[i].kind == STACKS_OFF)
+				s->samples[i].at_us -= lab_random(&rnd) % STACKS_OFF_LATE_US;
+		q.n_ranges = 1;
+		q.ranges[0].from_us = s->from_us + (int64_t)(lab_random(&rnd) % 18000000);
+		q.ranges[0].to_us = q.ranges[0].from_us + 300000;
+		t = fold_all(&q, &s, 1);
+		slow_add(&slow, s, &q);
+		slow_find(&slow, "");
+		check_tree(t, &slow, true);
+		fold_tree_free(t);
+		slow_free(&slow);
+		stacks_free(s);
+	}
+}
+END_TEST
+
 START_TEST(filters_leave_out_what_does_not_pass)
 {
 	struct stacks *s = make(5, 800, 300);
@@ -372,6 +400,54 @@ START_TEST(what_is_left_out_is_the_lightest)
 		slow_free(&slow);
 		stacks_free(s);
 	}
+}
+END_TEST
+
+/* A process of few samples beside a busy one has all of its stacks, where the tree has room for them. */
+START_TEST(nothing_is_left_out_of_what_has_room)
+{
+	enum { BUSY = 30000, RARE = 40, DEPTH = 120 };
+	struct stacks *s = stacks_new();
+	struct fold_request q = {
+		.n_ranges = 1, .filter = {.cpu = -1}, .by_process = true, .ranges = {{0, BUSY}}};
+	struct stacks_sample one = {.weight_us = 1};
+	struct stacks_frame frame = {0};
+	uint32_t tasks[2], frames[DEPTH];
+	struct fold_tree *t;
+	uint64_t self_us = 0;
+	char name[16];
+
+	s->to_us = BUSY;
+	for (uint32_t i = 0; i < DEPTH; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		frame.name = stacks_string(s, name, strlen(name));
+		frames[i] = stacks_frame(s, &frame);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t comm = stacks_string(s, i ? "rare" : "busy", 4);
+
+		tasks[i] = stacks_task(
+			s, &(struct stacks_task){
+				   .pid = i + 1, .tid = i + 1, .comm = comm, .process = comm});
+	}
+	for (uint32_t i = 0; i < BUSY; i++) {
+		bool rare = i % (BUSY / RARE) == 0;
+
+		one.at_us = i;
+		one.task = tasks[rare];
+		one.node = 0;
+		for (uint32_t d = 0; d < (rare ? DEPTH : 1); d++)
+			one.node =
+				stacks_node(s, one.node, frames[(d + i / (BUSY / RARE)) % DEPTH]);
+		ck_assert_int_eq(stacks_add(s, &one), 0);
+	}
+	t = fold_all(&q, &s, 1);
+	ck_assert_uint_eq(t->left_out, 0);
+	for (uint32_t i = 0; i < t->n_nodes; i++)
+		self_us += t->nodes[i].self_us;
+	ck_assert_uint_eq(self_us, BUSY);
+	fold_tree_free(t);
+	stacks_free(s);
 }
 END_TEST
 
@@ -606,9 +682,11 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		trees_are_what_the_slow_way_makes,
+		late_stretches_are_in_their_ranges,
 		filters_leave_out_what_does_not_pass,
 		a_cgroup_is_no_prefix_of_another_name,
 		what_is_left_out_is_the_lightest,
+		nothing_is_left_out_of_what_has_room,
 		elided_trees_have_the_lost_stacks_only,
 		rate_losses_and_cover_of_a_range_are_told,
 		stacks_without_times_are_in_the_first_range,

@@ -700,11 +700,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("import");
 	TCase *t = tcase_create("import");
-	SRunner *r;
-	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, perf_script_of_a_real_recording);
 	tcase_add_test(t, gzip_is_unpacked);
 	tcase_add_test(t, perf_script_of_other_fields);
@@ -732,10 +730,5 @@ int main(void)
 	tcase_add_test(t, cut_files);
 	tcase_add_test(t, an_event_is_chosen);
 	tcase_add_test(t, looks_like);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return support_run_case("import", t);
 }

@@ -184,11 +184,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("kallsyms");
 	TCase *tc = tcase_create("kallsyms");
-	SRunner *sr = srunner_create(s);
 
-	suite_add_tcase(s, tc);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_captured_kernel_has_its_names);
 	tcase_add_test(tc, modules_and_bpf_programs);
@@ -197,9 +195,5 @@ int main(void)
 	tcase_add_test(tc, no_file_and_no_symbols);
 	tcase_add_test(tc, garbage_is_passed_over);
 	tcase_add_test(tc, this_kernel_has_its_names);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return support_run_case("kallsyms", tc);
 }

@@ -4,100 +4,25 @@
 #include "stacks_lab.h"
 
 #include "profile/epoch.h"
-#include "profile/fold.h"
-#include "profile/profiles.h"
+#include "profile/kept.h"
 
 enum { EPOCHS = 4, SAMPLES = 15000 };
 
 static unsigned made; /* how often anything was made to be kept */
 
-struct ask {
-	struct fold_request rq;
-	struct fold *fold;
-	struct tasks *tasks;
-	struct heater *heater;
-};
+static struct profiles_memo counted; /* whose make() is counted */
 
-static int add_fold(void *arg, const struct stacks *s)
+static int make_counted(void *arg, const struct stacks *s, void **ret, size_t *bytes)
 {
-	const struct ask *a = arg;
-
-	return fold_add(a->fold, s) < 0 ? -1 : tasks_add(a->tasks, s);
-}
-
-static bool sum_fits(void *arg, int64_t from_us, int64_t to_us)
-{
-	const struct ask *a = arg;
-
-	return fold_takes_sum(&a->rq, from_us, to_us);
-}
-
-static int make_sum(void *arg, const struct stacks *s, void **ret, size_t *bytes)
-{
-	struct stacks *sum = stacks_sum(s);
-
-	(void)arg;
 	made++;
-	LAB_CHECK(sum && sum->n_samples < s->n_samples);
-	*bytes = stacks_bytes(sum);
-	*ret = sum;
-	return 0;
+	return counted.make(arg, s, ret, bytes);
 }
 
-static int use_sum(void *arg, void *sum)
+static struct profiles_memo counting(struct profiles_memo memo)
 {
-	return add_fold(arg, sum);
-}
-
-static void free_sum(void *sum)
-{
-	stacks_free(sum);
-}
-
-static const struct profiles_memo sums = {.key = "sum",
-					  .key_len = 3,
-					  .fits = sum_fits,
-					  .make = make_sum,
-					  .use = use_sum,
-					  .release = free_sum};
-
-static int add_heat(void *arg, const struct stacks *s)
-{
-	const struct ask *a = arg;
-
-	return heat_add(a->heater, s);
-}
-
-static bool part_fits(void *arg, int64_t from_us, int64_t to_us)
-{
-	const struct ask *a = arg;
-
-	return heat_part_fits(a->heater, from_us, to_us);
-}
-
-static int make_part(void *arg, const struct stacks *s, void **ret, size_t *bytes)
-{
-	const struct ask *a = arg;
-	struct heat_part *part;
-
-	made++;
-	LAB_CHECK(heat_part_make(a->heater, s, &part) == 0);
-	*bytes = heat_part_bytes(part);
-	*ret = part;
-	return 0;
-}
-
-static int use_part(void *arg, void *part)
-{
-	const struct ask *a = arg;
-
-	heat_part_add(a->heater, part);
-	return 0;
-}
-
-static void free_part(void *part)
-{
-	heat_part_free(part);
+	counted = memo;
+	memo.make = make_counted;
+	return memo;
 }
 
 /* Sealed epochs of a busy host, one after the other. Their range. */
@@ -144,15 +69,16 @@ static struct profiles *make_profiles(uint64_t memory_bytes, int64_t *from_us, i
 static struct fold_tree *fold_range(struct profiles *p, const struct fold_request *rq, bool keep,
 				    struct tasks_row **rows, size_t *n_rows)
 {
-	struct ask a = {.rq = *rq};
+	struct kept_fold a = {.request = rq};
+	const struct profiles_memo memo = counting(kept_sums);
 	struct fold_tree *t;
 	int64_t from_us = rq->n_base ? rq->base[0].from_us : rq->ranges[0].from_us;
 	int64_t to_us = rq->ranges[rq->n_ranges - 1].to_us;
 
 	ck_assert_int_eq(fold_begin(&a.fold, rq), 0);
 	ck_assert_int_eq(tasks_begin(&a.tasks, rq, true), 0);
-	ck_assert_int_eq(keep ? profiles_each_memo(p, from_us, to_us, &sums, add_fold, &a)
-			      : profiles_each(p, from_us, to_us, add_fold, &a),
+	ck_assert_int_eq(keep ? profiles_each_memo(p, from_us, to_us, &memo, kept_fold_add, &a)
+			      : profiles_each(p, from_us, to_us, kept_fold_add, &a),
 			 0);
 	ck_assert_int_eq(fold_finish(a.fold, &t), 0);
 	ck_assert_int_eq(tasks_finish(a.tasks, 1000, rows, n_rows), 0);
@@ -236,23 +162,18 @@ END_TEST
 
 static struct heat *heat_range(struct profiles *p, const struct heat_request *rq, bool keep)
 {
-	struct ask a = {0};
 	char err[100], *key = heat_part_key(rq);
-	const struct profiles_memo memo = {.key = key,
-					   .key_len = key ? strlen(key) : 0,
-					   .fits = part_fits,
-					   .make = make_part,
-					   .use = use_part,
-					   .release = free_part};
+	const struct profiles_memo memo = counting(kept_heat_parts(key ? key : ""));
 	int64_t to_us = rq->from_us + (int64_t)(rq->n_columns * rq->column_us);
+	struct heater *h;
 	struct heat *map;
 
 	ck_assert_ptr_nonnull(key);
-	ck_assert_int_eq(heat_begin(&a.heater, rq, err, sizeof(err)), 0);
-	ck_assert_int_eq(keep ? profiles_each_memo(p, rq->from_us, to_us, &memo, add_heat, &a)
-			      : profiles_each(p, rq->from_us, to_us, add_heat, &a),
+	ck_assert_int_eq(heat_begin(&h, rq, err, sizeof(err)), 0);
+	ck_assert_int_eq(keep ? profiles_each_memo(p, rq->from_us, to_us, &memo, kept_heat_add, h)
+			      : profiles_each(p, rq->from_us, to_us, kept_heat_add, h),
 			 0);
-	ck_assert_int_eq(heat_finish(a.heater, &map), 0);
+	ck_assert_int_eq(heat_finish(h, &map), 0);
 	free(key);
 	return map;
 }
@@ -347,18 +268,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("memo");
 	TCase *t = tcase_create("memo");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, trees_of_what_is_kept_are_the_same);
 	tcase_add_test(t, maps_of_what_is_kept_are_the_same);
 	tcase_add_test(t, what_is_kept_has_its_room_in_memory);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("memo", t);
 }

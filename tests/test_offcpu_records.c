@@ -66,19 +66,117 @@ START_TEST(waits_must_be_longer_while_there_are_many)
 }
 END_TEST
 
+/* ---- from a record to stretches ---- */
+
+static struct profiler p;
+static struct host host;
+
+static void lab_setup(void)
+{
+	ck_assert_int_eq(host_open(&host, NULL, NULL, NULL), 0);
+	p = (struct profiler){
+		.config = {.host = &host, .off_cpu_min_us = 1000}, .epoch = 1, .round = 1};
+	p.kernel_frames = calloc(PROFILER_FRAMES_CACHED, sizeof(*p.kernel_frames));
+	p.stacks_cached = calloc(PROFILER_STACKS_CACHED, sizeof(*p.stacks_cached));
+	p.stacks = stacks_new();
+	ck_assert_int_eq(tasks_open(&p.tasks, &host, 16), 0);
+}
+
+static void lab_teardown(void)
+{
+	tasks_close(p.tasks);
+	stacks_free(p.stacks);
+	free(p.kernel_frames);
+	free(p.stacks_cached);
+	host_close(&host);
+}
+
+/* A thread was away for blocked_us, then queued_us in the queue, and came back at end_us. */
+static void away(int64_t end_us, int64_t blocked_us, int64_t queued_us)
+{
+	const struct profiler_id id = {.kind = EVENT_WAIT};
+	const struct offcpu_wait said = {.since_ns =
+						 (uint64_t)(end_us - blocked_us - queued_us) * 1000,
+					 .until_ns = (uint64_t)end_us * 1000,
+					 .queued_ns = (uint64_t)queued_us * 1000};
+	uint64_t body[16] = {1, 0xffffffff81000000};
+	uint32_t len = sizeof(said) + 4;
+	struct record r = {.type = PERF_RECORD_SAMPLE,
+			   .time_ns = (uint64_t)end_us * 1000,
+			   .pid = 0x3ffffff0, /* there is none */
+			   .tid = 0x3ffffff0,
+			   .body = (uint8_t *)body};
+	uint8_t *at = (uint8_t *)(body + 2);
+
+	memcpy(at, &len, sizeof(len));
+	memcpy(at + sizeof(len), &said, sizeof(said));
+	r.body_end = at + sizeof(len) + len;
+	p.stacks->n_samples = 0;
+	profiler_off_wait(&p, &r, &id);
+	ck_assert_uint_ge(p.stacks->n_samples, 1);
+}
+
+static enum stacks_class class_at(uint32_t i)
+{
+	return (enum stacks_class)(p.stacks->samples[i].flags >> 4);
+}
+
+START_TEST(what_was_waited_for_ends_where_the_queue_begins)
+{
+	static const int64_t queues_us[] = {0,	    500,     1000,    150000,  200000,	200001,
+					    300000, 1700000, 4999999, 5000000, 5000001, 9000000};
+	static const int64_t blocked[] = {0, 700, 2000, 250000, 3000000, 60000000};
+	const int64_t end_us = 500000000;
+
+	for (size_t i = 0; i < sizeof(queues_us) / sizeof(*queues_us); i++)
+		for (size_t k = 0; k < sizeof(blocked) / sizeof(*blocked); k++) {
+			int64_t q = queues_us[i], b = blocked[k], to_us = end_us;
+			const struct stacks *s = p.stacks;
+
+			if (q + b < 1000)
+				continue; /* the program keeps none */
+			away(end_us, b, q);
+			/* One after the other, and together all of it. */
+			for (uint32_t n = s->n_samples; n-- > 0;) {
+				ck_assert_int_eq(s->samples[n].at_us, to_us);
+				ck_assert_int_ge(s->samples[n].at_us, end_us - STACKS_OFF_LATE_US);
+				to_us -= s->samples[n].weight_us;
+			}
+			ck_assert_int_eq(to_us, end_us - b - q);
+			ck_assert(class_at(s->n_samples - 1) == STACKS_RUNQ || s->n_samples == 1);
+			if (q < 1000)
+				ck_assert(class_at(0) != STACKS_RUNQ);
+			else if (b < 1000)
+				ck_assert(class_at(0) == STACKS_RUNQ);
+			else if (q <= STACKS_OFF_LATE_US)
+				ck_assert_int_eq(s->samples[1].weight_us, q);
+		}
+}
+END_TEST
+
+START_TEST(a_very_long_queue_goes_with_the_larger_part)
+{
+	away(500000000, 60000000, 9000000);
+	ck_assert_uint_eq(p.stacks->n_samples, 2);
+	ck_assert_uint_eq(p.stacks->samples[0].weight_us, 64000000);
+	ck_assert(class_at(1) == STACKS_RUNQ);
+	away(500000000, 3000000, 9000000);
+	ck_assert_uint_eq(p.stacks->n_samples, 1);
+	ck_assert_uint_eq(p.stacks->samples[0].weight_us, 12000000);
+	ck_assert(class_at(0) == STACKS_RUNQ);
+}
+END_TEST
+
 int main(void)
 {
-	Suite *s = suite_create("offcpu_records");
 	TCase *t = tcase_create("made");
-	SRunner *r = srunner_create(s);
-	int failed;
 
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, lab_setup, lab_teardown);
 	tcase_add_test(t, what_a_program_says_is_read);
 	tcase_add_test(t, a_wait_is_no_longer_than_it_is);
 	tcase_add_test(t, waits_must_be_longer_while_there_are_many);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	tcase_add_test(t, what_was_waited_for_ends_where_the_queue_begins);
+	tcase_add_test(t, a_very_long_queue_goes_with_the_larger_part);
+	return support_run_case("offcpu_records", t);
 }

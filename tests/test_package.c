@@ -34,15 +34,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("package");
 	TCase *t = tcase_create("package");
-	SRunner *r = srunner_create(s);
-	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, files_have_the_package_that_lists_them);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("package", t);
 }

@@ -408,11 +408,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("perf_map");
 	TCase *tc = tcase_create("perf_map");
-	SRunner *sr = srunner_create(s);
 
-	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, names_by_address);
@@ -429,9 +426,5 @@ int main(void)
 	tcase_add_test(tc, the_newest_is_seen_at_every_address);
 	tcase_add_test(tc, the_profiler_s_maps_are_bounded);
 	tcase_add_test(tc, names_of_node);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return support_run_case("perf_map", tc);
 }

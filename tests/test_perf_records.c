@@ -602,11 +602,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("perf_records");
 	TCase *t = tcase_create("bytes");
-	SRunner *r = srunner_create(s);
-	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, samples_are_read);
 	tcase_add_test(t, kernel_threads_have_no_registers);
 	tcase_add_test(t, side_band_is_read);
@@ -626,9 +624,5 @@ int main(void)
 	tcase_add_test(t, too_many_switches_pause);
 	tcase_add_test(t, ids_outlive_their_events_by_two_rounds);
 	tcase_add_test(t, lists_of_cpus_are_read);
-	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("perf_records", t);
 }

@@ -163,11 +163,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("profiler_why");
 	TCase *t = tcase_create("why");
-	SRunner *r;
-	int failed;
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_user_is_told_the_capability_and_the_setting);
 	tcase_add_test(t, a_filter_of_a_container_is_told);
@@ -176,10 +174,5 @@ int main(void)
 	tcase_add_test(t, other_errors_and_missing_files_are_told);
 	tcase_add_test(t, cpus_that_may_come_have_room);
 	tcase_add_test(t, a_tick_is_so_many_reference_cycles);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("profiler_why", t);
 }

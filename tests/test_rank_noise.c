@@ -200,18 +200,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("rank_noise");
 	TCase *t = tcase_create("rank_noise");
-	SRunner *r;
 
 	tcase_set_timeout(t, 600);
 	tcase_add_loop_test(t, noise_that_goes_on_yields_none, 0, 4);
 	tcase_add_loop_test(t, a_short_spike_in_a_longer_range_is_found, 0, 12);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return support_run_case("rank_noise", t);
 }

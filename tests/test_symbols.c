@@ -409,11 +409,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("symbols");
 	TCase *tc = tcase_create("symbols");
-	SRunner *sr = srunner_create(s);
 
-	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, names_are_demangled);
@@ -428,9 +425,5 @@ int main(void)
 	tcase_add_test(tc, names_of_a_rust_program);
 	tcase_add_test(tc, names_of_a_stripped_go_program);
 	tcase_add_test(tc, the_vdso_has_names);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return support_run_case("symbols", tc);
 }

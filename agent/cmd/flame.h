@@ -14,7 +14,8 @@ struct flame {
 	enum profile_format format;
 	enum import_format input;
 	bool has_format, off_cpu, reverse, annotate;
-	int fd; /* of the output */
+	int fd;		      /* of the output */
+	int64_t wall_base_us; /* when the baseline of an agent began; 0: it is not apart */
 	struct flame_sets sets, base;
 	struct fold_request request;
 	struct profile_about about;
@@ -26,7 +27,8 @@ int flame_wrong(const char *what, const char *value); /* 2 */
 /* Is it made here of all samples? Else the agent renders it, which need not send them. */
 static inline bool flame_is_local(const struct flame *f)
 {
-	return !profile_format_is_tree(f->format) || f->reverse || f->annotate || f->title;
+	return !profile_format_is_tree(f->format) || f->reverse || f->annotate || f->base_file ||
+	       (f->title && f->format != PROFILE_FOLDED);
 }
 
 /* Makes the output: a file's only now, so that what is there is not lost to a wrong option. 0 or -errno, said. */

@@ -82,8 +82,11 @@ static void set_about(struct flame *f)
 	f->about.wall_to_us = r->to_us + f->sets.real_off_us;
 	if (!f->request.n_base || f->base_file)
 		return;
-	f->about.wall_base_from_us = f->request.base[0].from_us + f->sets.real_off_us;
-	f->about.wall_base_to_us = f->request.base[0].to_us + f->sets.real_off_us;
+	f->about.wall_base_from_us = f->wall_base_us
+					     ? f->wall_base_us
+					     : f->request.base[0].from_us + f->sets.real_off_us;
+	f->about.wall_base_to_us =
+		f->about.wall_base_from_us + f->request.base[0].to_us - f->request.base[0].from_us;
 }
 
 static int make_tree(struct flame *f, struct fold_tree **ret)
@@ -123,8 +126,12 @@ static int export_as_tree(struct flame *f)
 		msg(MSG_ERROR, "the flame graph cannot be made: %s", strerrordesc_np(-r));
 		return r;
 	}
-	if (!t->sum.n && !t->base.n)
+	if (!t->sum.n && !t->base.n) {
 		r = nothing(f);
+	} else if ((f->base_from || f->base_to) && !t->base.covered_us) {
+		msg(MSG_ERROR, "%s has nothing of the time of the baseline", f->path);
+		r = -ENODATA;
+	}
 	if (r == 0)
 		r = flame_open_output(f);
 	if (r == 0)
@@ -157,16 +164,6 @@ static struct stacks *join(struct flame *f)
 	return s;
 }
 
-static bool has_any(const struct flame *f, const struct stacks *s)
-{
-	const struct stacks_range *r = &f->request.ranges[0];
-
-	for (uint32_t i = 0; i < s->n_samples; i++)
-		if (s->samples[i].at_us >= r->from_us && s->samples[i].at_us < r->to_us)
-			return true;
-	return false;
-}
-
 static int export_as_samples(struct flame *f)
 {
 	const struct profile_out out = {.write = flame_write, .arg = f};
@@ -176,7 +173,7 @@ static int export_as_samples(struct flame *f)
 
 	if (r < 0)
 		msg(MSG_ERROR, "there is not enough memory for all of it; take a shorter range");
-	else if (!has_any(f, s))
+	else if (!export_has_samples(s, &f->filter, range->from_us, range->to_us))
 		r = nothing(f);
 	if (r == 0)
 		r = flame_open_output(f);

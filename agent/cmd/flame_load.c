@@ -47,6 +47,20 @@ void flame_sets_shift(struct flame_sets *f, int64_t us)
 		f->sets[i]->has_time = true;
 }
 
+void flame_sets_divide(struct flame_sets *f, unsigned power, const char *unit)
+{
+	uint64_t by = UINT64_C(1) << 10 * power;
+
+	for (size_t i = 0; i < f->n; i++)
+		for (uint32_t k = 0; k < f->sets[i]->n_samples; k++) {
+			struct stacks_sample *s = &f->sets[i]->samples[k];
+
+			s->weight_us = (uint32_t)((s->weight_us + by / 2) / by);
+		}
+	if (f->unit != unit)
+		snprintf(f->unit, sizeof(f->unit), "%s", unit);
+}
+
 /* Takes s over. 0 or -ENOMEM. */
 static int add_set(struct flame_sets *f, struct stacks *s)
 {
@@ -79,7 +93,7 @@ static void settle(struct flame_sets *f)
 				       newest->to_us + newest->real_off_us)
 			newest = f->sets[i];
 	f->real_off_us = newest->real_off_us;
-	f->has_time = true;
+	f->has_time = f->has_cpu = true;
 	for (size_t i = 0; i < f->n; i++) {
 		struct stacks *s = f->sets[i];
 
@@ -88,6 +102,7 @@ static void settle(struct flame_sets *f)
 		f->from_us = i && f->from_us < s->from_us ? f->from_us : s->from_us;
 		f->to_us = i && f->to_us > s->to_us ? f->to_us : s->to_us;
 		f->has_time = f->has_time && s->has_time;
+		f->has_cpu = f->has_cpu && s->has_cpu;
 		f->has_tasks = f->has_tasks || s->n_tasks > 1;
 		for (uint32_t k = 0; k < s->n_samples; k++)
 			n[s->samples[k].kind % STACKS_KINDS]++;
@@ -219,11 +234,15 @@ static enum file_kind look(const char *path, uint8_t **data, size_t *len)
 }
 
 /* -EINVAL, said: a capture is no file of another tool. */
-static int no_events(const char *path)
+static int is_own(const char *path, const char *event)
 {
-	msg(MSG_ERROR,
-	    "%s: it is strobe's own, without events to choose from; --off-cpu shows the other kind",
-	    path);
+	if (event)
+		msg(MSG_ERROR,
+		    "%s: it is strobe's own, without events to choose from; --off-cpu shows the "
+		    "other kind",
+		    path);
+	else
+		msg(MSG_ERROR, "%s: it is strobe's own: --input is for files of other tools", path);
 	return -EINVAL;
 }
 
@@ -236,10 +255,10 @@ int flame_load_file(struct flame_sets *ret, const char *path, enum import_format
 	size_t len = 0;
 	int r;
 
-	if (format == IMPORT_ANY && strcmp(path, "-") != 0)
+	if (strcmp(path, "-") != 0)
 		kind = look(path, &data, &len);
-	if (kind != FILE_FOREIGN && event)
-		r = no_events(path);
+	if (kind != FILE_FOREIGN && (event || format != IMPORT_ANY))
+		r = is_own(path, event);
 	else if (kind == FILE_CAPTURE)
 		r = load_capture(&f, path);
 	else if (kind == FILE_EPOCH)
@@ -290,7 +309,8 @@ static int read_body(const struct client *c, const char *target, uint8_t **ret, 
 	return 0;
 }
 
-int flame_load_agent(struct flame_sets *ret, const struct client *c, const char *target)
+int flame_load_agent(struct flame_sets *ret, const struct client *c, const char *target,
+		     const char *what)
 {
 	struct flame_sets f = {0};
 	_cleanup_free_ uint8_t *data = NULL;
@@ -299,7 +319,7 @@ int flame_load_agent(struct flame_sets *ret, const struct client *c, const char 
 	int r = read_body(c, target, &data, &len, err, sizeof(err));
 
 	if (r < 0) {
-		msg(MSG_ERROR, "%s", err);
+		msg(MSG_ERROR, "%s%s", what, err);
 		return r;
 	}
 	r = load_epoch(&f, data, len, c->shown);

@@ -14,7 +14,7 @@ struct flame_sets {
 	int64_t from_us, to_us;	    /* what they stand for */
 	int64_t real_off_us;	    /* wall clock = at_us + real_off_us; 0: unknown */
 	bool has_time;		    /* samples know when */
-	bool has_tasks;		    /* and whose they are */
+	bool has_tasks, has_cpu;    /* and whose they are, and on which CPU they were */
 	char unit[IMPORT_UNIT_MAX]; /* as of import_result */
 	char what[64];		    /* its event or sample type ("cycles", "inuse_space"), "" */
 	bool uneven;	/* samples stand for times of any length: their number says nothing */
@@ -26,12 +26,16 @@ struct flame_sets {
  * import_file_event(); NULL: that with most samples. */
 int flame_load_file(struct flame_sets *ret, const char *path, enum import_format,
 		    const char *event);
-/* target: "/api/v1/profile?...&format=strobe". */
-int flame_load_agent(struct flame_sets *ret, const struct client *, const char *target);
+/* target: "/api/v1/profile?...&format=strobe"; what: begins what is said, "" or "the baseline: ". */
+int flame_load_agent(struct flame_sets *ret, const struct client *, const char *target,
+		     const char *what);
 void flame_sets_done(struct flame_sets *);
 
 void flame_sets_move(struct flame_sets *, int64_t us); /* all their times */
 /* The same; from then on they have some, so that ranges tell them from others. */
 void flame_sets_shift(struct flame_sets *, int64_t us);
+
+/* Their weights, divided by 1024 to the power, are in that unit. */
+void flame_sets_divide(struct flame_sets *, unsigned power, const char *unit);
 
 #endif

@@ -19,7 +19,7 @@ static const char help[] =
 	"  --from TIME           -30s, -5m, -1h before the end, +10s after the start, unix "
 	"seconds (of perf script:\n"
 	"                        those of the file) or 2026-01-31T12:00:00Z (default: all of a "
-	"FILE, -60s of the agent)\n"
+	"FILE, 60 s of the agent)\n"
 	"  --to TIME             the same, or now (the end, the default)\n"
 	"  --pid N, --tid N, --cpu N, --process NAME, --cgroup PATH   those samples alone\n"
 	"  --off-cpu             time spent waiting, not running\n"
@@ -29,7 +29,7 @@ static const char help[] =
 	"are any)\n"
 	"  --baseline-from TIME  what to compare with: colours show what became more or less\n"
 	"  --baseline-to TIME    (default: the start of the range)\n"
-	"  --baseline FILE       compare with all of another file\n"
+	"  --baseline FILE       compare with all of a file\n"
 	"  --reverse             stacks from the innermost frame up: who calls what is hot\n\n"
 	"as what\n"
 	"  --html                one page without any network access; search, zoom, keyboard\n"
@@ -249,6 +249,25 @@ static int check_filter(struct flame *f)
 	return take_classes(f);
 }
 
+/* What there is to show, and to compare it with. < 0: go on. */
+static int check_sources(const struct flame *f)
+{
+	if (f->base_file && (f->base_from || f->base_to))
+		return flame_wrong("a baseline is a FILE or a range, not both:", f->base_file);
+	if (f->base_file && f->path && strcmp(f->base_file, "-") == 0 && strcmp(f->path, "-") == 0)
+		return flame_wrong("standard input can be read only once, with --baseline",
+				   f->base_file);
+	if (!f->path && f->base_to && !f->base_from)
+		return flame_wrong("of the agent a baseline needs --baseline-from, too, with",
+				   f->base_to);
+	if (f->input && !f->path && !f->base_file)
+		return flame_wrong("--input is of a FILE, not of the agent:",
+				   import_format_name(f->input));
+	if (f->event && !f->path && !f->base_file)
+		return flame_wrong("an event is of a FILE; the agent has --off-cpu, not", f->event);
+	return -1;
+}
+
 static int check(struct flame *f)
 {
 	int r = check_filter(f);
@@ -258,22 +277,13 @@ static int check(struct flame *f)
 	if (f->by && strcmp(f->by, "process") != 0 && strcmp(f->by, "thread") != 0 &&
 	    strcmp(f->by, "none") != 0)
 		return flame_wrong("--by is process, thread or none, not", f->by);
-	if (f->base_file && (f->base_from || f->base_to))
-		return flame_wrong("a baseline is a FILE or a range, not both:", f->base_file);
-	if (f->base_file && !f->path)
-		return flame_wrong(
-			"--baseline FILE goes with a FILE; of the agent give --baseline-from, not",
-			f->base_file);
-	if (f->event && !f->path)
-		return flame_wrong("an event is of a FILE; the agent has --off-cpu, not", f->event);
+	r = check_sources(f);
+	if (r >= 0)
+		return r;
 	choose_format(f);
 	if (f->annotate && f->format != PROFILE_FOLDED)
 		return flame_wrong("--annotate goes with --folded, not with",
 				   profile_format_name(f->format));
-	if (!f->path && (f->base_from || f->base_to) && flame_is_local(f))
-		return flame_wrong("of the agent a baseline goes without --reverse, --title and "
-				   "--annotate; save a capture for",
-				   f->base_from ? f->base_from : f->base_to);
 	if (!profile_format_is_tree(f->format) && (f->base_from || f->base_to || f->base_file))
 		return flame_wrong(
 			"a baseline goes with --html, --svg, --folded, --pprof or --json, not with",

@@ -128,37 +128,32 @@ int export_tree(enum profile_format f, const struct fold_tree *t, const struct p
 
 /* ---- samples ---- */
 
-static bool same_or_below(const char *path, const char *above)
-{
-	size_t n = strlen(above);
-
-	while (n && above[n - 1] == '/')
-		n--;
-	return strncmp(path, above, n) == 0 && (!path[n] || path[n] == '/');
-}
-
 bool profile_passes(const struct profile_set *x, const struct stacks *s,
 		    const struct stacks_sample *p)
 {
 	const struct stacks_filter *f = x->filter;
-	const struct stacks_task *t = &s->tasks[p->task];
 	int64_t began_us = p->kind == STACKS_OFF ? p->at_us - p->weight_us : p->at_us;
 
 	if (p->flags & STACKS_IDLE || began_us >= x->to_us ||
 	    (p->at_us < x->from_us && s->has_time))
 		return false;
-	if (p->kind != f->kind || (f->cpu >= 0 && p->cpu != f->cpu))
-		return false;
-	if ((f->pid && t->pid != f->pid) || (f->tid && t->tid != f->tid))
-		return false;
-	if (f->cgroup && !same_or_below(stacks_text(s, t->cgroup), f->cgroup))
-		return false;
-	if (f->process &&
-	    strcmp(stacks_text(s, t->process ? t->process : t->comm), f->process) != 0)
+	if (p->kind != f->kind || (f->cpu >= 0 && p->cpu != f->cpu) ||
+	    !stacks_filter_has_task(f, s, p->task))
 		return false;
 	if (p->kind == STACKS_OFF && f->classes && !(f->classes & 1u << (p->flags >> 4)))
 		return false;
 	return p->kind != STACKS_OFF || p->weight_us >= f->min_us;
+}
+
+bool export_has_samples(const struct stacks *s, const struct stacks_filter *filter, int64_t from_us,
+			int64_t to_us)
+{
+	const struct profile_set x = {.filter = filter, .from_us = from_us, .to_us = to_us};
+
+	for (uint32_t i = 0; i < s->n_samples; i++)
+		if (profile_passes(&x, s, &s->samples[i]))
+			return true;
+	return false;
 }
 
 static int by_time(const void *a, const void *b, void *arg)

@@ -65,5 +65,8 @@ int export_tree(enum profile_format, const struct fold_tree *, const struct prof
 int export_samples(enum profile_format, const struct stacks *, const struct stacks_filter *,
 		   int64_t from_us, int64_t to_us, const struct profile_about *,
 		   const struct profile_out *);
+/* Whether there are any of those. */
+bool export_has_samples(const struct stacks *, const struct stacks_filter *, int64_t from_us,
+			int64_t to_us);
 
 #endif

@@ -306,12 +306,15 @@ static int list_marked(struct walk *w)
 static int add_task(struct walk *w, const struct entry *e, uint32_t n, uint32_t of)
 {
 	uint64_t most = w->f->request.max_nodes;
+	bool all;
 	int r;
 
 	w->part.n = 0;
 	for (uint32_t i = 0; i < n; i++)
 		mark(w, &e[i]);
-	w->part.most = w->f->request.elided ? UINT32_MAX : (uint32_t)(most * n / of) + FEW;
+	/* All of it, as long as all of the tree has room. */
+	all = w->f->request.elided || w->f->names.own->n_nodes + (uint64_t)w->part.n <= most;
+	w->part.most = all ? UINT32_MAX : (uint32_t)(most * n / of) + FEW;
 	r = list_marked(w);
 	if (r >= 0)
 		r = fold_merge(w->f, &w->part);

@@ -18,6 +18,9 @@ struct stacks_filter {
 	uint32_t min_us;     /* of STACKS_OFF: no shorter ones; 0: all */
 };
 
+/* By pid, tid, cgroup and process alone. */
+bool stacks_filter_has_task(const struct stacks_filter *, const struct stacks *, uint32_t task);
+
 struct stacks_range {
 	int64_t from_us, to_us;
 };

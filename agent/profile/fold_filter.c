@@ -38,9 +38,10 @@ static bool is_below(const char *cgroup, const char *above)
 	return !len || (strncmp(cgroup, above, len) == 0 && (!cgroup[len] || cgroup[len] == '/'));
 }
 
-static bool has_task(const struct stacks_filter *f, const struct stacks *s,
-		     const struct stacks_task *t)
+bool stacks_filter_has_task(const struct stacks_filter *f, const struct stacks *s, uint32_t task)
 {
+	const struct stacks_task *t = &s->tasks[task];
+
 	if ((f->pid && t->pid != f->pid) || (f->tid && t->tid != f->tid))
 		return false;
 	if (f->cgroup && !is_below(stacks_text(s, t->cgroup), f->cgroup))
@@ -57,7 +58,7 @@ int filter_open(struct filter *ret, const struct stacks_filter *f, const struct 
 	if (!ret->tasks)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->n_tasks; i++)
-		ret->tasks[i] = has_task(f, s, &s->tasks[i]);
+		ret->tasks[i] = stacks_filter_has_task(f, s, i);
 	return 0;
 }
 
@@ -67,8 +68,8 @@ void filter_close(struct filter *f)
 	f->tasks = NULL;
 }
 
-/* An index before which all are earlier than at_us + STACKS_LATE_US, and from which on none is
- * earlier than at_us - STACKS_LATE_US. */
+/* An index before which all are earlier than at_us + STACKS_OFF_LATE_US, and from which on none is
+ * earlier than at_us - STACKS_OFF_LATE_US. */
 static uint32_t find_about(const struct stacks *s, int64_t at_us)
 {
 	uint32_t from = 0, to = s->n_samples;
@@ -91,10 +92,10 @@ void samples_find(const struct stacks *s, enum stacks_kind kind, int64_t from_us
 	*end = s->n_samples;
 	if (!s->has_time || s->counts)
 		return;
-	if (from_us > INT64_MIN + STACKS_LATE_US)
-		*first = find_about(s, from_us - STACKS_LATE_US);
-	if (kind != STACKS_OFF && to_us < INT64_MAX - STACKS_LATE_US)
-		*end = find_about(s, to_us + STACKS_LATE_US);
+	if (from_us > INT64_MIN + STACKS_OFF_LATE_US)
+		*first = find_about(s, from_us - STACKS_OFF_LATE_US);
+	if (kind != STACKS_OFF && to_us < INT64_MAX - STACKS_OFF_LATE_US)
+		*end = find_about(s, to_us + STACKS_OFF_LATE_US);
 	if (*end < *first)
 		*end = *first;
 }

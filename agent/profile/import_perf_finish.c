@@ -147,6 +147,22 @@ static int add_sample(struct perf_read *x, struct pending *p, const struct weigh
 	return stacks_add(x->s, &p->sample);
 }
 
+/* A file of stretches off the CPU begins with the first of them, not where that ended. */
+static void set_range(struct perf_read *x, const struct weighing *w)
+{
+	struct stacks *s = x->s;
+	bool off = import_perf_is_off_cpu(x->events[w->event].name);
+
+	s->from_us = x->samples[0].sample.at_us;
+	s->to_us = x->samples[x->n_samples - 1].sample.at_us + 1;
+	for (uint32_t i = 0; off && i < s->n_samples; i++) {
+		int64_t began_us = s->samples[i].at_us - s->samples[i].weight_us;
+
+		if (s->samples[i].kind == STACKS_OFF && began_us < s->from_us)
+			s->from_us = began_us;
+	}
+}
+
 int perf_read_finish(struct perf_read *x)
 {
 	struct stacks *s = x->s;
@@ -173,7 +189,6 @@ int perf_read_finish(struct perf_read *x)
 			cpus = (uint16_t)(x->samples[i].sample.cpu + 1);
 	}
 	s->n_cpus = s->has_cpu ? cpus : 0;
-	s->from_us = x->samples[0].sample.at_us;
-	s->to_us = x->samples[x->n_samples - 1].sample.at_us + 1;
+	set_range(x, &w);
 	return r;
 }

@@ -17,6 +17,7 @@ enum { NAME_SIZE = 1024, MISSING_SIZE = 5 << 10 };
 struct namer {
 	pthread_mutex_t lock;
 	struct namer_tables tables;
+	bool await_kernel;
 	bool steps; /* namer_step() is called: namer_name() need not open files itself */
 	char missing[MISSING_SIZE];
 };
@@ -40,6 +41,20 @@ void namer_close(struct namer *n)
 	tables_close(&n->tables);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
+}
+
+void namer_set_kernel(struct namer *n, struct kernel_symbols *k)
+{
+	pthread_mutex_lock(&n->lock);
+	n->tables.c.kernel = k;
+	pthread_mutex_unlock(&n->lock);
+}
+
+void namer_await_kernel(struct namer *n, bool await)
+{
+	pthread_mutex_lock(&n->lock);
+	n->await_kernel = await;
+	pthread_mutex_unlock(&n->lock);
 }
 
 /* ---- names ---- */
@@ -67,7 +82,7 @@ static void name_file(const struct namer *n, struct stacks *s, uint32_t frame,
 		s->frames[frame].missed = true;
 }
 
-static void name_kernel(const struct namer *n, struct stacks *s, uint32_t frame)
+static void name_kernel(const struct namer *n, struct stacks *s, uint32_t frame, bool all)
 {
 	const struct kernel_symbols *k = n->tables.c.kernel;
 	const char *name = k ? kernel_name(k, s->frames[frame].addr, NULL) : NULL;
@@ -75,7 +90,7 @@ static void name_kernel(const struct namer *n, struct stacks *s, uint32_t frame)
 	if (name)
 		set_name(s, frame, name);
 	else
-		s->frames[frame].missed = true;
+		s->frames[frame].missed = all || !n->await_kernel;
 }
 
 static void name_jit(struct stacks *s, uint32_t frame, const struct namer_table *t, bool all)
@@ -161,7 +176,7 @@ static bool name_module(struct namer *n, struct stacks *s, const struct work *w,
 		uint32_t frame = w->frames[i];
 
 		if (s->frames[frame].type == STACKS_KERNEL)
-			name_kernel(n, s, frame);
+			name_kernel(n, s, frame, all);
 		else if (kind == MODULE_JIT)
 			name_jit(s, frame, t, all);
 		else if (t)

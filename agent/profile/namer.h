@@ -24,6 +24,10 @@ void namer_name(void *namer, struct stacks *, bool all);
 /* Background thread, without any other lock: opens one of the tables that namer_name() did without. 1: there is
  * more and room for it. Where it is never called, namer_name() opens one a call, and waits for the disk. */
 int namer_step(struct namer *);
+/* Symbols of the kernel from now on, in place of those that are closed; any thread. */
+void namer_set_kernel(struct namer *, struct kernel_symbols *);
+/* While true, code of the kernel without a name is left for later, unless `all`: its symbols may be read anew. */
+void namer_await_kernel(struct namer *, bool);
 /* What is missing for a module, in words; "" if nothing. Valid until the next call. */
 const char *namer_missing(struct namer *, const char *module_path, const char *build_id);
 /* Of a frame that was clicked, see symbol_lines(); -ENXIO: nobody has mapped a file with that last part of its path.

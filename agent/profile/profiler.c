@@ -46,7 +46,7 @@ static int open_helpers(struct profiler *p)
 	int r;
 
 	if (p->tier != TIER_ALL_USER && !p->exclude_kernel &&
-	    kernel_symbols_open(&p->kernel, c->host, err, sizeof(err)) < 0)
+	    profiler_kernel_open(p, err, sizeof(err)) < 0)
 		profiler_say(p, err);
 	r = modules_open(&p->modules, &mc);
 	if (r < 0)
@@ -191,7 +191,7 @@ void profiler_close(struct profiler *p)
 	if (p->spaces)
 		spaces_close(p->spaces);
 	modules_close(p->modules);
-	kernel_symbols_close(p->kernel);
+	profiler_kernel_close(p);
 	if (p->wake >= 0)
 		close(p->wake);
 	free(p->kernel_frames);
@@ -292,6 +292,7 @@ static void round_of(struct profiler *p, int64_t until_us)
 
 	p->stacks = profiles_begin(p->config.profiles);
 	profiler_stack_epoch(p);
+	profiler_kernel_adopt(p);
 	if (!p->stacks->hz)
 		p->stacks->hz = p->hz;
 	profiler_read(p, all ? INT64_MAX : until_us * 1000);
@@ -408,6 +409,7 @@ int profiler_background_step(struct profiler *p)
 	p->naming = namer_step(p->namer) > 0;
 	now_us = (int64_t)clock_mono_us();
 	profiler_jits_step(p->jits, now_us);
+	profiler_kernel_step(p, now_us);
 	while (namer_step(p->namer) > 0 && !atomic_load(&p->stopped))
 		;
 	if (now_us >= p->next_profiles_us) {
@@ -467,6 +469,8 @@ void profiler_name(void *profiler, struct stacks *s, bool all)
 {
 	struct profiler *p = profiler;
 
+	/* What lies in a module that was just loaded gets its name in a moment. */
+	namer_await_kernel(p->namer, atomic_load(&p->kernel_modules.unknown));
 	namer_name(p->namer, s, all);
 }
 

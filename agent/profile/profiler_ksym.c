@@ -48,9 +48,17 @@ void profiler_ksyms_add(struct profiler *p, const struct record *r)
 	if (!p->ksyms)
 		return;
 	k = place(p, start, end);
-	*k = (struct profiler_ksym){.start = start, .end = end};
+	*k = (struct profiler_ksym){.start = start, .end = end, .at_ns = r->time_ns};
 	if (!r->ksymbol.gone)
 		snprintf(k->name, sizeof(k->name), "%s", r->ksymbol.name);
 	symbol_clean(k->name);
+	forget(p);
+}
+
+void profiler_ksyms_settle(struct profiler *p, uint64_t at_ns)
+{
+	for (size_t i = 0; i < p->n_ksyms; i++)
+		if (!p->ksyms[i].name[0] && p->ksyms[i].at_ns < at_ns)
+			p->ksyms[i] = (struct profiler_ksym){0};
 	forget(p);
 }

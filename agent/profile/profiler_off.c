@@ -274,27 +274,28 @@ static void cut_interrupt(struct profiler *p, struct profiler_chain *c)
 	c->n_kernel -= n;
 }
 
-/* A wait is what it waited for, and then the queue for a CPU: two stretches, if the queue was long enough to be kept
- * by itself. */
+/* A wait is what it waited for, and then the queue for a CPU: two stretches, one after the other, if both are long enough
+ * to be kept by themselves. */
 static void add_parts(struct profiler *p, const struct record *r, struct task *t,
 		      const struct profiler_chain *c, const struct offcpu_wait *w)
 {
-	int64_t min_ns = (int64_t)p->config.off_cpu_min_us * 1000;
+	const int64_t min_ns = (int64_t)p->config.off_cpu_min_us * 1000,
+		      late_ns = (int64_t)STACKS_OFF_LATE_US * 1000;
 	int64_t total_ns = (int64_t)(w->until_ns - w->since_ns), queued_ns = (int64_t)w->queued_ns;
 	int64_t end_ns = (int64_t)r->time_ns, blocked_ns = total_ns - queued_ns;
-	int64_t late_ns = queued_ns < (int64_t)STACKS_LATE_US * 1000
-				  ? queued_ns
-				  : (int64_t)STACKS_LATE_US * 1000; /* later, none may come */
 
-	if (queued_ns < min_ns) {
-		add_stretch(p, r, t, c, class_of(p, c, &t->off), end_ns, total_ns);
-		return;
-	}
-	if (blocked_ns >= min_ns) {
-		add_stretch(p, r, t, c, class_of(p, c, &t->off), end_ns - late_ns, blocked_ns);
-		total_ns = queued_ns;
-	}
-	add_stretch(p, r, t, c, STACKS_RUNQ, end_ns, total_ns);
+	/* One that ended so long ago may not come now: it gets a part of the queue, or the queue gets it. */
+	if (queued_ns > late_ns)
+		queued_ns = queued_ns < blocked_ns ? late_ns : total_ns;
+	if (queued_ns < min_ns)
+		queued_ns = 0;
+	else if (total_ns - queued_ns < min_ns)
+		queued_ns = total_ns;
+	blocked_ns = total_ns - queued_ns;
+	if (blocked_ns)
+		add_stretch(p, r, t, c, class_of(p, c, &t->off), end_ns - queued_ns, blocked_ns);
+	if (queued_ns)
+		add_stretch(p, r, t, c, STACKS_RUNQ, end_ns, queued_ns);
 }
 
 void profiler_off_wait(struct profiler *p, const struct record *r, const struct profiler_id *id)

@@ -136,6 +136,14 @@ struct profiler_path {
 	uint32_t frames[PROFILER_STACK_MAX + 1], nodes[PROFILER_STACK_MAX + 1];
 };
 
+struct profiler_kernel {
+	uint64_t listed;	  /* the modules when symbols were read; 0: not known */
+	int64_t look_us, read_us; /* the next look at them; the last reading */
+	atomic_bool unknown;	  /* code was sampled that has no name */
+	_Atomic(struct kernel_symbols *) next, old; /* for the capture thread; back from it */
+	atomic_uint_least64_t next_ns;		    /* when reading `next` began */
+};
+
 struct profiler {
 	struct profiler_config config;
 	enum profiler_tier tier;
@@ -159,7 +167,8 @@ struct profiler {
 	struct modules *modules;
 	struct spaces *spaces;
 	struct tasks *tasks;
-	struct kernel_symbols *kernel;
+	struct kernel_symbols *kernel; /* capture thread */
+	struct profiler_kernel kernel_modules;
 	struct namer *namer;
 	struct profiler_jits *jits;
 	struct profiler_ksym *ksyms; /* PROFILER_KSYMS_MAX; NULL: none yet */
@@ -282,11 +291,21 @@ void profiler_off_settle(struct profiler *);
 
 /* profiler_ksym.c: code that was put into the kernel, or taken out, since its symbols were read: eBPF programs. */
 struct profiler_ksym {
-	uint64_t start, end;
+	uint64_t start, end, at_ns;
 	char name[64]; /* "": it is gone */
 };
 void profiler_ksyms_add(struct profiler *, const struct record *);
 const struct profiler_ksym *profiler_ksyms_find(const struct profiler *, uint64_t ip); /* or NULL */
+
+/* What was told before is forgotten if it only says that code went: the kernel's symbols were read anew at that time. */
+void profiler_ksyms_settle(struct profiler *, uint64_t at_ns);
+
+/* profiler_kernel.c: the kernel's symbols, p->kernel, and anew when its modules are others. */
+int profiler_kernel_open(struct profiler *, char *err,
+			 size_t err_len); /* as kernel_symbols_open() */
+void profiler_kernel_close(struct profiler *);
+void profiler_kernel_adopt(struct profiler *); /* start of a round: those that were read anew */
+void profiler_kernel_step(struct profiler *, int64_t now_us); /* background thread */
 
 /* profiler_jit.c: perf maps. */
 int profiler_jits_open(struct profiler_jits **ret, const struct host *, struct modules *,

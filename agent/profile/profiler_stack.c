@@ -44,16 +44,19 @@ const struct profiler_frame *profiler_kernel_frame(struct profiler *p, uint64_t 
 	name = later && later->name[0] ? later->name
 	       : !later && p->kernel   ? kernel_name(p->kernel, ip, &module)
 				       : NULL;
+	if (later && name)
+		module = "bpf";
 	sf = (struct stacks_frame){.addr = p->kernel && !later ? kernel_function(p->kernel, ip)
 					   : name	       ? later->start
 							       : ip,
-				   .module = kernel_module(p, !name   ? NULL
-							      : later ? "bpf"
-								      : module),
+				   .module = kernel_module(p, module),
 				   .type = STACKS_KERNEL,
 				   .missed = later && !name};
-	if (later && name)
+	/* What comes and goes is named at once. */
+	if (name && module && module[0])
 		sf.name = stacks_string(p->stacks, name, strlen(name));
+	else if (!name && !later && p->kernel)
+		atomic_store(&p->kernel_modules.unknown, true);
 	*f = (struct profiler_frame){
 		.addr = ip,
 		.epoch = p->epoch,

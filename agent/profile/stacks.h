@@ -130,14 +130,16 @@ struct stacks {
 	struct stacks_frame *frames;
 	struct stacks_node *nodes;
 	struct stacks_task *tasks;
-	struct stacks_sample *samples; /* nearly in order of time: up to STACKS_LATE_US late */
+	struct stacks_sample *samples; /* nearly in order of time, see STACKS_LATE_US */
 	/* Of a summary (stacks_sum): how many samples the i-th stands for. NULL: each for itself. */
 	uint32_t *counts;
 	struct stacks_note *notes;
 	uint32_t n_strings, n_modules, n_frames, n_nodes, n_tasks, n_samples, n_notes;
 	void *private;
 };
-enum { STACKS_LATE_US = 200000 };
+/* How long before the newest of those in front of it a sample may have been: a tick; the end of a stretch off the CPU,
+ * which is known only when the queue for the CPU that came after it is over. */
+enum { STACKS_LATE_US = 200000, STACKS_OFF_LATE_US = 5000000 };
 
 /* Empty, with the zeroth entries. NULL: no memory. */
 struct stacks *stacks_new(void);

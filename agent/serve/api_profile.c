@@ -186,6 +186,10 @@ unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
 			   base_names[ends.base[0] != NULL]);
 	if (!ends.base[0])
 		return 0;
+	if (!profile_format_is_tree(c->format))
+		return bad(err, err_len,
+			   "a baseline goes with html, svg, folded, pprof or json, not with",
+			   profile_format_name(c->format));
 	status = api_range_parse(ends.base, base_names, times, range, err, err_len);
 	c->about.wall_base_from_us =
 		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[0]);

@@ -63,6 +63,9 @@ int request_profile_finish(struct request *r, struct job *job)
 		return request_refuse(
 			r, 404, "there is no sample of what was asked for in that range",
 			"without pid, tid, cpu, process, cgroup, classes there may be");
+	if (job->r == -ENOENT)
+		return request_refuse(r, 404, "no stacks are held of the baseline",
+				      "/api/v1/held says what is held");
 	if (job->r == -ENODATA)
 		return request_refuse(r, 404, "no stacks are held of that range",
 				      "/api/v1/held says what is held; is the profiler running?");

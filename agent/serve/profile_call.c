@@ -1,6 +1,7 @@
 /* Runs calls for profiles on the query thread. */
 #include "serve/profile.h"
 
+#include "profile/kept.h"
 #include "profile/range.h"
 
 #include <errno.h>
@@ -94,52 +95,14 @@ static int each(const struct job *job, int64_t from_us, int64_t to_us,
 
 /* ---- heat map ---- */
 
-static int add_heat(void *arg, const struct stacks *s)
-{
-	return heat_add(arg, s);
-}
-
-static bool part_fits(void *arg, int64_t from_us, int64_t to_us)
-{
-	return heat_part_fits(arg, from_us, to_us);
-}
-
-static int make_part(void *arg, const struct stacks *s, void **ret, size_t *bytes)
-{
-	struct heat_part *part;
-	int r = heat_part_make(arg, s, &part);
-
-	if (r < 0)
-		return r;
-	*ret = part;
-	*bytes = heat_part_bytes(part);
-	return 0;
-}
-
-static int add_part(void *arg, void *part)
-{
-	heat_part_add(arg, part);
-	return 0;
-}
-
-static void free_part(void *part)
-{
-	heat_part_free(part);
-}
-
 static int walk_heat(struct job *job, struct heater *h)
 {
 	const struct profile_call *c = job->arg;
 	const struct heat_request *rq = &c->heat;
 	char *key = heat_part_key(rq);
-	const struct profiles_memo memo = {.key = key,
-					   .key_len = key ? strlen(key) : 0,
-					   .fits = part_fits,
-					   .make = make_part,
-					   .use = add_part,
-					   .release = free_part};
+	const struct profiles_memo memo = kept_heat_parts(key ? key : "");
 	int r = each(job, rq->from_us, rq->from_us + (int64_t)(rq->column_us * rq->n_columns),
-		     add_heat, key ? &memo : NULL, h);
+		     kept_heat_add, key ? &memo : NULL, h);
 
 	free(key);
 	return r;
@@ -178,70 +141,6 @@ static int run_heat(struct job *job)
 
 /* ---- trees ---- */
 
-struct folding {
-	const struct fold_request *request;
-	struct fold *fold;
-	struct tasks *tasks; /* NULL: not asked for */
-};
-
-static bool overlaps(const struct stacks *s, const struct stacks_range *ranges, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (s->from_us < ranges[i].to_us && ranges[i].from_us < s->to_us)
-			return true;
-	return false;
-}
-
-static int add_fold(void *arg, const struct stacks *s)
-{
-	struct folding *f = arg;
-	int r = 0;
-
-	if (f->request->filter.kind != STACKS_OFF &&
-	    !overlaps(s, f->request->ranges, f->request->n_ranges) &&
-	    !overlaps(s, f->request->base, f->request->n_base))
-		return 0;
-	if (f->fold)
-		r = fold_add(f->fold, s);
-	return r == 0 && f->tasks ? tasks_add(f->tasks, s) : r;
-}
-
-static bool sum_fits(void *arg, int64_t from_us, int64_t to_us)
-{
-	const struct folding *f = arg;
-
-	return fold_takes_sum(f->request, from_us, to_us);
-}
-
-static int make_sum(void *arg, const struct stacks *s, void **ret, size_t *bytes)
-{
-	struct stacks *sum = stacks_sum(s);
-
-	(void)arg;
-	if (!sum)
-		return -ENOMEM;
-	*ret = sum;
-	*bytes = stacks_bytes(sum);
-	return 0;
-}
-
-static int use_sum(void *arg, void *sum)
-{
-	return add_fold(arg, sum);
-}
-
-static void free_sum(void *sum)
-{
-	stacks_free(sum);
-}
-
-static const struct profiles_memo sums = {.key = "sum",
-					  .key_len = 3,
-					  .fits = sum_fits,
-					  .make = make_sum,
-					  .use = use_sum,
-					  .release = free_sum};
-
 static struct stacks_range hull(const struct fold_request *rq)
 {
 	struct stacks_range ret = rq->ranges[0];
@@ -261,7 +160,7 @@ static int fold_all(struct job *job, struct fold_tree **ret_tree, struct tasks_r
 		    size_t *ret_n)
 {
 	struct profile_call *c = job->arg;
-	struct folding f = {.request = &c->fold};
+	struct kept_fold f = {.request = &c->fold};
 	struct stacks_range span = hull(&c->fold);
 	int r;
 
@@ -270,8 +169,8 @@ static int fold_all(struct job *job, struct fold_tree **ret_tree, struct tasks_r
 	if (r == 0 && c->n_tasks)
 		r = tasks_begin(&f.tasks, &c->fold, c->threads);
 	if (r == 0)
-		r = each(job, span.from_us, span.to_us, add_fold,
-			 c->filter.kind == STACKS_CPU ? &sums : NULL, &f);
+		r = each(job, span.from_us, span.to_us, kept_fold_add,
+			 c->filter.kind == STACKS_CPU ? &kept_sums : NULL, &f);
 	if (r < 0) {
 		fold_abort(f.fold);
 		tasks_abort(f.tasks);
@@ -359,6 +258,10 @@ static int export_stacks(struct job *job, const struct profile_out *out)
 
 	if (r == 0 && c->goes_on)
 		stacks_leave_to_next(s, range.to_us);
+	/* That a profiler ran and saw nothing is worth something in a capture only. */
+	if (r == 0 && c->format != PROFILE_STROBE &&
+	    !export_has_samples(s, &c->filter, range.from_us, range.to_us))
+		r = -ENODATA;
 	if (r == 0)
 		r = export_samples(c->format, s, &c->filter, range.from_us, range.to_us, &c->about,
 				   out);
@@ -379,8 +282,10 @@ static int run_export(struct job *job)
 	if (!profile_format_is_tree(c->format))
 		return export_stacks(job, &out);
 	r = fold_all(job, &tree, NULL, NULL);
-	if (r == 0 && !tree->sum.n)
+	if (r == 0 && !tree->sum.n && !tree->base.n)
 		r = -ENODATA;
+	else if (r == 0 && c->fold.n_base && !tree->base.covered_us)
+		r = -ENOENT;
 	if (r == 0)
 		c->about.n_missing = profile_find_missing(c, tree, missing);
 	for (size_t i = 0; i < c->about.n_missing; i++)

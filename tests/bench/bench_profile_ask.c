@@ -5,8 +5,7 @@
  */
 #include "base/clock.h"
 #include "profile/epoch.h"
-#include "profile/fold.h"
-#include "profile/profiles.h"
+#include "profile/kept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,159 +141,48 @@ static struct stacks *make_epoch(int number)
 	return s;
 }
 
-static int add_fold(void *arg, const struct stacks *s)
+/* As the page asks; `keep`: with what is kept of sealed epochs. */
+static double flame_ms(struct profiles *p, int64_t from_us, int64_t to_us, bool keep)
 {
-	return fold_add(arg, s);
-}
-
-static int add_heat(void *arg, const struct stacks *s)
-{
-	return heat_add(arg, s);
-}
-
-/* ---- what is kept of an epoch ---- */
-
-struct folding {
-	struct fold_request rq;
-	struct fold *fold;
-};
-
-static bool sum_fits(void *arg, int64_t from_us, int64_t to_us)
-{
-	const struct folding *f = arg;
-
-	return fold_takes_sum(&f->rq, from_us, to_us);
-}
-
-static int make_sum(void *arg, const struct stacks *s, void **ret, size_t *bytes)
-{
-	struct stacks *sum = stacks_sum(s);
-
-	(void)arg;
-	*ret = sum;
-	*bytes = sum ? stacks_bytes(sum) : 0;
-	return sum ? 0 : -1;
-}
-
-static int add_folding(void *arg, const struct stacks *s)
-{
-	const struct folding *f = arg;
-
-	return fold_add(f->fold, s);
-}
-
-static int use_sum(void *arg, void *sum)
-{
-	return add_folding(arg, sum);
-}
-
-static void free_sum(void *sum)
-{
-	stacks_free(sum);
-}
-
-static bool part_fits(void *arg, int64_t from_us, int64_t to_us)
-{
-	return heat_part_fits(arg, from_us, to_us);
-}
-
-static int make_part(void *arg, const struct stacks *s, void **ret, size_t *bytes)
-{
-	struct heat_part *part;
-	int r = heat_part_make(arg, s, &part);
-
-	if (r == 0) {
-		*ret = part;
-		*bytes = heat_part_bytes(part);
-	}
-	return r;
-}
-
-static int use_part(void *arg, void *part)
-{
-	heat_part_add(arg, part);
-	return 0;
-}
-
-static void free_part(void *part)
-{
-	heat_part_free(part);
-}
-
-/* An hour and what is around it, as the page asks. */
-static double flame_kept_ms(struct profiles *p, int64_t from_us, int64_t to_us)
-{
-	const struct profiles_memo memo = {.key = "sum",
-					   .key_len = 3,
-					   .fits = sum_fits,
-					   .make = make_sum,
-					   .use = use_sum,
-					   .release = free_sum};
-	struct folding f = {.rq = {.ranges = {{from_us, to_us}}, .n_ranges = 1, .filter.cpu = -1}};
+	const struct fold_request rq = {
+		.ranges = {{from_us, to_us}}, .n_ranges = 1, .filter.cpu = -1};
+	struct kept_fold f = {.request = &rq};
 	uint64_t ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	struct fold_tree *t;
 
-	if (fold_begin(&f.fold, &f.rq) < 0 ||
-	    profiles_each_memo(p, from_us, to_us, &memo, add_folding, &f) < 0 ||
+	if (fold_begin(&f.fold, &rq) < 0 ||
+	    (keep ? profiles_each_memo(p, from_us, to_us, &kept_sums, kept_fold_add, &f)
+		  : profiles_each(p, from_us, to_us, kept_fold_add, &f)) < 0 ||
 	    fold_finish(f.fold, &t) < 0)
 		die("no tree");
 	fold_tree_free(t);
 	return ms_since(ns);
 }
 
-static double heat_kept_ms(struct profiles *p, int64_t from_us, uint32_t n_columns)
+static double heat_ms(struct profiles *p, int64_t from_us, uint32_t n_columns, bool keep)
 {
-	struct heat_request rq = {
-		.from_us = from_us, .column_us = 1000000, .n_columns = n_columns, .n_rows = 50};
-	struct profiles_memo memo = {
-		.fits = part_fits, .make = make_part, .use = use_part, .release = free_part};
+	const struct heat_request rq = {.from_us = from_us,
+					.column_us = 1000000,
+					.n_columns = n_columns,
+					.n_rows = 50,
+					.filter.cpu = -1};
+	int64_t to_us = from_us + n_columns * 1000000ll;
 	uint64_t ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	char err[160], *key = heat_part_key(&rq);
+	struct profiles_memo memo;
 	struct heater *h;
 	struct heat *map;
-	char err[160], *key;
 
-	rq.filter.cpu = -1;
-	memo.key = key = heat_part_key(&rq);
-	memo.key_len = key ? strlen(key) : 0;
+	if (!key)
+		die("no memory");
+	memo = kept_heat_parts(key);
 	if (heat_begin(&h, &rq, err, sizeof(err)) < 0 ||
-	    profiles_each_memo(p, from_us, from_us + n_columns * 1000000ll, &memo, add_heat, h) <
-		    0 ||
+	    (keep ? profiles_each_memo(p, from_us, to_us, &memo, kept_heat_add, h)
+		  : profiles_each(p, from_us, to_us, kept_heat_add, h)) < 0 ||
 	    heat_finish(h, &map) < 0)
 		die("no map");
 	heat_free(map);
 	free(key);
-	return ms_since(ns);
-}
-
-static double flame_ms(struct profiles *p, int64_t from_us, int64_t to_us)
-{
-	struct fold_request rq = {.ranges = {{from_us, to_us}}, .n_ranges = 1, .filter.cpu = -1};
-	uint64_t ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	struct fold_tree *t;
-	struct fold *f;
-
-	if (fold_begin(&f, &rq) < 0 || profiles_each(p, from_us, to_us, add_fold, f) < 0 ||
-	    fold_finish(f, &t) < 0)
-		die("no tree");
-	fold_tree_free(t);
-	return ms_since(ns);
-}
-
-static double heat_ms(struct profiles *p, int64_t from_us, uint32_t n_columns)
-{
-	struct heat_request rq = {
-		.from_us = from_us, .column_us = 1000000, .n_columns = n_columns, .n_rows = 50};
-	uint64_t ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	struct heater *h;
-	struct heat *map;
-	char err[160];
-
-	rq.filter.cpu = -1;
-	if (heat_begin(&h, &rq, err, sizeof(err)) < 0 ||
-	    profiles_each(p, from_us, from_us + n_columns * 1000000ll, add_heat, h) < 0 ||
-	    heat_finish(h, &map) < 0)
-		die("no map");
-	heat_free(map);
 	return ms_since(ns);
 }
 
@@ -351,17 +239,19 @@ int main(void)
 	say("profile_bytes_per_sample", (double)bytes / (double)samples, "By", 0);
 	say("profile_hour_8cpu_mb", (double)bytes / 1e6, "MB", 25);
 	say("profile_seal_epoch_ms", seal_ms / EPOCHS, "ms", 0);
-	say("profile_heat_hour_cold_ms", heat_ms(p, 0, 3600), "ms", 0);
-	say("profile_heat_hour_ms", heat_ms(p, 0, 3600), "ms", 0);
-	say("profile_heat_newest_ms", heat_ms(p, hour_us - 2000000, 2), "ms", 0);
-	say("profile_flame_hour_ms", flame_ms(p, 0, hour_us), "ms", 0);
-	say("profile_heat_hour_first_ms", heat_kept_ms(p, -1000000, 3602), "ms", 0);
-	say("profile_heat_hour_again_ms", heat_kept_ms(p, -1000000, 3602), "ms", 10);
-	say("profile_flame_hour_first_ms", flame_kept_ms(p, -1000000, hour_us + 1000000), "ms", 0);
-	say("profile_flame_hour_again_ms", flame_kept_ms(p, -1000000, hour_us + 1000000), "ms", 80);
-	say("profile_flame_5min_ms", flame_ms(p, hour_us - 500000000, hour_us - 200000000), "ms",
+	say("profile_heat_hour_cold_ms", heat_ms(p, 0, 3600, false), "ms", 0);
+	say("profile_heat_hour_ms", heat_ms(p, 0, 3600, false), "ms", 0);
+	say("profile_heat_newest_ms", heat_ms(p, hour_us - 2000000, 2, false), "ms", 0);
+	say("profile_flame_hour_ms", flame_ms(p, 0, hour_us, false), "ms", 0);
+	say("profile_heat_hour_first_ms", heat_ms(p, -1000000, 3602, true), "ms", 0);
+	say("profile_heat_hour_again_ms", heat_ms(p, -1000000, 3602, true), "ms", 10);
+	say("profile_flame_hour_first_ms", flame_ms(p, -1000000, hour_us + 1000000, true), "ms", 0);
+	say("profile_flame_hour_again_ms", flame_ms(p, -1000000, hour_us + 1000000, true), "ms",
+	    80);
+	say("profile_flame_5min_ms", flame_ms(p, hour_us - 500000000, hour_us - 200000000, false),
+	    "ms", 0);
+	say("profile_flame_6s_ms", flame_ms(p, hour_us - 9000000, hour_us - 3000000, false), "ms",
 	    0);
-	say("profile_flame_6s_ms", flame_ms(p, hour_us - 9000000, hour_us - 3000000), "ms", 0);
 	profiles_close(p);
 	return 0;
 }

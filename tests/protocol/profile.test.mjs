@@ -61,6 +61,7 @@ before(async () => {
   burned = { from: state.now_us };
   spin = spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
   await sleep(2600);
+  while (cpuOf(spin.pid) < 1.5e6) await sleep(100); // enough samples, on a busy host too
   burned.to = (await one(c, profilerRequest(3), 'profiler')).now_us;
   burned.cpu = cpuOf(spin.pid);
   spin.kill('SIGKILL');
@@ -206,14 +207,22 @@ it('HTTP: every format answers, nonsense is refused in words', async () => {
     assert.equal(r.status, 200, `${format}: ${r.body}`);
     assert.match(r.body.toString('latin1'), head, format);
   }
-  for (const [args, text] of [['format=nonsense', /format/], ['pid=x', /pid/], ['foo=1', /unknown argument/], ['baseline_from=-5s', /baseline/]]) {
+  for (const [args, text] of [['format=nonsense', /format/], ['pid=x', /pid/], ['foo=1', /unknown argument/], ['baseline_from=-5s', /baseline/],
+    ['format=perf&baseline_from=-20s&baseline_to=-10s', /a baseline goes with html/]]) {
     const r = await request(agent, url(args));
     assert.equal(r.status, 400, args);
     assert.match(JSON.parse(r.body.toString()).error, text);
   }
-  const none = await request(agent, '/api/v1/profile?from=-2s&pid=1999999999&format=pprof');
-  assert.equal(none.status, 404);
-  assert.match(none.body.toString(), /no sample of what was asked for/);
+  for (const format of ['pprof', 'perf', 'speedscope']) { // of trees, and of samples
+    const none = await request(agent, `/api/v1/profile?from=-2s&pid=1999999999&format=${format}`);
+    assert.equal(none.status, 404, format);
+    assert.match(none.body.toString(), /no sample of what was asked for/);
+  }
+  // A capture wants to know that nothing ran; and what is compared with nothing would all look new.
+  assert.equal((await request(agent, '/api/v1/profile?from=-2s&pid=1999999999&format=strobe')).status, 200);
+  const before = await request(agent, url(`baseline_from=${wall(burned.from - 9e9)}&baseline_to=${wall(burned.from - 8e9)}&format=folded`));
+  assert.equal(before.status, 404);
+  assert.match(before.body.toString(), /no stacks are held of the baseline/);
   assert.equal((await request(agent, url('format=folded'), { auth: false })).status, 401);
 });
 

@@ -29,6 +29,8 @@ async function any(client, message) {
   }
   return answer(c, message, kinds);
 }
+/** CPU that the agent has had: on a busy host an answer takes longer than the work for it. */
+const cpuMs = () => fs.readdirSync(`/proc/${agent.pid}/task`).reduce((a, t) => a + Number(fs.readFileSync(`/proc/${agent.pid}/task/${t}/schedstat`, 'utf8').split(' ')[0]) / 1e6, 0);
 const rssMib = () => [...fs.readFileSync(`/proc/${agent.pid}/status`, 'utf8').matchAll(/^Rss(?:Anon|Shmem):\s+(\d+)/gm)].reduce((a, m) => a + Number(m[1]), 0) / 1024;
 
 before(async () => {
@@ -75,9 +77,9 @@ it('patterns that cost too much are refused, or end', async () => {
     assert.match(e.text, /\w{4,}/);
   }
   for (const pattern of ['(a*)*b', '(.*e.{99}x)|(.*f.{98}y)', '(.|e)*e.{200}[ab]$', '.*.*.*.*.*.*.*.*x', '[[:alpha:]]+_[^]]*', '()', '|', '[[=a=]]']) {
-    const begin = performance.now(), m = await any(c, heatRequest({ ...rq, pattern, ignoreCase: true })), ms = performance.now() - begin;
+    const begin = cpuMs(), m = await any(c, heatRequest({ ...rq, pattern, ignoreCase: true })), ms = cpuMs() - begin;
     assert.ok(m.heat || (m.error.code === 400 && /pattern|work|long/.test(m.error.text)), `${pattern}: ${JSON.stringify(m.error)}`);
-    assert.ok(sanitized || ms < 8000, `${pattern}: ${ms} ms`);
+    assert.ok(sanitized || ms < 8000, `${pattern}: ${ms} ms of CPU`);
   }
   const found = await any(c, heatRequest({ ...rq, pattern: '^(do|__|x).{0,20}[a-z]+' }));
   assert.ok(found.heat, JSON.stringify(found.error));

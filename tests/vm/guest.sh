@@ -1,7 +1,7 @@
 #!/bin/sh
 # Boots Debian's kernel in qemu (emulated: it needs no KVM) with the static agent ($STROBE_STATIC) and busybox in an
-# initramfs, and runs the checks of tests/vm/guest_hotplug.sh there: CPUs that go, come back, and are new. Nothing of
-# this machine is touched. Everything lies under $GUEST (build/guest); the kernel's package is fetched once and
+# initramfs, and runs the checks of tests/vm/guest_hotplug.sh there: CPUs that go, come back, and are new; and those of
+# guest_modules.sh: a module of the kernel that is loaded while the agent runs. Nothing of this machine is touched. Everything lies under $GUEST (build/guest); the kernel's package is fetched once and
 # unpacked, not installed. GUEST_SECONDS: how long it may take (600). DEPS: packages that this machine needs.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -44,6 +44,8 @@ make_root()
 	cp "$(command -v busybox)" "$dir/root/bin/busybox"
 	cp "$STROBE_STATIC" "$dir/root/bin/strobe"
 	cp tests/vm/guest_hotplug.sh "$dir/root/init"
+	cp tests/vm/guest_modules.sh "$dir/root/modules.sh"
+	cp "$dir"/k/lib/modules/*/kernel/drivers/block/brd.ko "$dir/root/brd.ko"
 	chmod 755 "$dir/root/init"
 	(cd "$dir/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$dir/initrd.gz"
 }

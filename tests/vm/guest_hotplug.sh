@@ -171,6 +171,7 @@ else
 fi
 stop
 [ $? -eq 0 ] && echo "ok      and ends in order" && passed=$((passed + 1)) || { echo "FAILED  its end"; failed=$((failed + 1)); }
+. /modules.sh
 echo "$passed passed, $failed failed"
 sync
 poweroff -f
