@@ -284,6 +284,7 @@ int procfs_open(struct procfs *s, struct procs *t, const struct host *h, bool us
 
 	s->foreign = real && !own;
 	s->clocked = use_clock && own && read_clock(getpid()) >= 0;
+	s->own_pid = s->clocked ? getpid() : 0;
 	s->max_fds = raise_fd_limit();
 	s->pid_max = read_pid_max(h);
 	r = kept_open(&s->loadavg, h, ROOT_PROC, "loadavg");

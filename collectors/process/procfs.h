@@ -32,9 +32,10 @@ struct procfs {
 	const struct host *host;
 	struct procs *table;
 	struct kept_file loadavg;
-	bool clocked; /* the CPU clocks of these processes can be asked */
-	bool foreign; /* loadavg's last pid is not of this /proc's pid namespace */
-	int dir_fd;   /* the proc root, for reading it */
+	bool clocked;	 /* the CPU clocks of these processes can be asked */
+	int32_t own_pid; /* of which the clock of each thread can be asked; 0: unclocked */
+	bool foreign;	 /* loadavg's last pid is not of this /proc's pid namespace */
+	int dir_fd;	 /* the proc root, for reading it */
 	uint32_t n_fds, max_fds;
 	uint32_t n_reads; /* files read in the newest pass */
 	uint32_t cursor;
