@@ -3,6 +3,7 @@
 #include "base/parse.h"
 #include "collectors/process/procfs.h"
 #include "collectors/process/procs.h"
+#include "collectors/process/read.h"
 #include "support.h"
 
 #include <dirent.h>
@@ -237,6 +238,61 @@ START_TEST(own_threads_are_summed)
 }
 END_TEST
 
+static int64_t switches(pid_t pid)
+{
+	char path[64], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	const char *p = strstr(text, "\nvoluntary_ctxt_switches:");
+	int64_t v = -1;
+
+	if (p && (p = strchr(p, ':')))
+		p++;
+	return p && parse_i64(&p, &v) ? v : -1;
+}
+
+/* What runs for some microseconds at a time is read in two steps: the runs at once, the rest within
+ * a rotation. */
+START_TEST(kernel_threads_are_followed)
+{
+	unsigned n_moved = 0;
+
+	start();
+	for (int round = 0; round < 30; round++) {
+		usleep(20000);
+		pass(round % 10 == 9 ? PROCFS_ROTATION_MS : 20);
+		for (uint32_t i = 0; i < table.high; i++) {
+			const struct proc *p = &table.proc[i];
+			int32_t pid = table.hot[i].pid;
+
+			if (!pid || !(p->flags & PROC_KTHREAD) || p->v[V_CPU] != read_clock(pid))
+				continue; /* it runs */
+			int64_t runs = p->v[V_PCOUNT], now = switches(pid);
+			struct truth is = read_truth(pid);
+
+			if (p->v[V_CPU] != read_clock(pid) || is.v[0] != p->v[V_CPU])
+				continue;
+			/* It may have been put on a CPU just now. */
+			ck_assert_int_le(is.v[2] - runs, 1);
+			ck_assert_int_ge(is.v[2], runs);
+			n_moved += p->behind;
+			if (round % 10 == 9)
+				ck_assert_int_le(now - p->v[V_VCTXSW], 1);
+		}
+	}
+	/* A container has none. */
+	ck_assert(n_moved || procs_find(&table, 2) == NO_ENTRY ||
+		  !(table.proc[procs_find(&table, 2)].flags & PROC_KTHREAD));
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("process_threads");
@@ -244,6 +300,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, whichever_thread_ran_is_found);
 	tcase_add_test(t, idle_threads_are_not_read);
+	tcase_add_test(t, kernel_threads_are_followed);
 	tcase_add_test(t, own_threads_are_summed);
 	return support_run_case("process_threads", t);
 }

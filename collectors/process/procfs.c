@@ -19,6 +19,7 @@
 
 enum {
 	READDIR_MS = 1000,
+	KTHREAD_ROUNDS = 8,	/* in one of so many it is the turn of an idle one */
 	PROBE_CLOCK_MAX = 4096, /* new pids to try one by one: 0.15 us each */
 	PROBE_OPEN_MAX = 16,	/* the same by open(): 3 us each */
 	WHOLE_BIRTHS_MAX = 64,	/* births in a pass of which all files are read at once */
@@ -146,6 +147,19 @@ static int find_births(struct procfs *s)
 
 /* ---- the pass ---- */
 
+/* Is entry i a kernel thread of which there is no more to read in this pass? */
+static bool kthread_can_wait(struct procfs *s, uint32_t i, int64_t ns, bool due)
+{
+	const struct proc *p = &s->table->proc[i];
+	const struct hot *h = &s->table->hot[i];
+
+	if (!s->clocked || !(p->flags & PROC_KTHREAD) || h->again)
+		return false;
+	if (!due)
+		return read_runs(s, i, ns);
+	return ns == h->clock_ns && !p->behind && (s->round + i) % KTHREAD_ROUNDS;
+}
+
 static void look(struct procfs *s, uint32_t i, bool due)
 {
 	struct procs *t = s->table;
@@ -158,6 +172,8 @@ static void look(struct procfs *s, uint32_t i, bool due)
 	int r = s->clocked && ns < 0 ? -ESRCH : 0;
 
 	if (s->clocked && r == 0 && !moved && !due)
+		return;
+	if (r == 0 && kthread_can_wait(s, i, ns, due))
 		return;
 	if (r == 0 && p->guarded && (moved || !s->clocked) &&
 	    read_would_wait(s, pid, &p->fd[FILE_STATUS])) {
@@ -178,7 +194,7 @@ static void look(struct procfs *s, uint32_t i, bool due)
 	}
 	if (r < 0 || (!moved && !due))
 		return;
-	if (moved || !s->clocked)
+	if (moved || p->behind || !s->clocked)
 		read_all(s, i, &st, ns, due);
 	else
 		read_idle(s, i, &st);
@@ -205,7 +221,11 @@ int procfs_pass(struct procfs *s, uint64_t now_ms)
 		if (t->hot[i].pid)
 			look(s, i, ahead < span);
 	}
-	s->cursor = n ? (s->cursor + span) % n : 0;
+	s->cursor += span;
+	if (s->cursor >= n) {
+		s->cursor = n ? s->cursor % n : 0;
+		s->round++;
+	}
 	int r = find_births(s);
 
 	if (r == 0)

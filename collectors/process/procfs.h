@@ -9,7 +9,10 @@
  *  - "cpu-clock": the process's CPU clock (clock_gettime), 0.2 us, unprivileged. It is the sum of
  *    what all its threads, ended ones too, have run, in ns. Equal twice: none has run in between
  *    (but for less than one scheduler tick of a slice that still lasts and is seen in the next
- *    pass). A process that did not run made no fault, no I/O, no system call, no thread and no
+ *    pass). Of a kernel thread that ran for less than a millisecond only that and how often it ran
+ *    and waited is read at once (stat, io and status when it is one, or in rotation); of one that
+ *    did not run at all only its priority could change, so its turn comes every eighth time. A
+ *    process that did not run made no fault, no I/O, no system call, no thread and no
  *    context switch. Not seen until the rotation: what others do to it (pages reclaimed or swapped
  *    out, renice, a changed parent), and that it was woken but still waits for a CPU.
  *  - "stat": stat of each process, 2.6 us, where the clock cannot be asked (the /proc of another
@@ -37,9 +40,9 @@ struct procfs {
 	bool foreign;	 /* loadavg's last pid is not of this /proc's pid namespace */
 	int dir_fd;	 /* the proc root, for reading it */
 	uint32_t n_fds, max_fds;
-	uint32_t n_reads; /* files read in the newest pass */
-	uint32_t cursor;
-	uint32_t n_io_denied; /* processes whose io may not be read */
+	uint32_t n_reads;	/* files read in the newest pass */
+	uint32_t cursor, round; /* of the rotation */
+	uint32_t n_io_denied;	/* processes whose io may not be read */
 	uint64_t last_ms, readdir_ms;
 	int64_t last_pid; /* newest pid seen; -1: none yet */
 	int64_t pid_max;

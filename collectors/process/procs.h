@@ -90,6 +90,7 @@ struct proc {
 	int64_t exec_mark, uid, flags;
 	int64_t leader[3], retired[3]; /* schedstat of the main thread; of threads that ended */
 	int64_t unheard;  /* CPU clock - what leader, retired and threads say; or UNHEARD_UNKNOWN */
+	int64_t whole_ns; /* CPU clock when all files were read */
 	uint64_t walk_ms; /* threads are read again from then on */
 	uint32_t threads, n_threads; /* list of the threads but the first: index + 1 of its head */
 	uint32_t based;		     /* counters that had a value once, as bits */
@@ -98,6 +99,7 @@ struct proc {
 	uint32_t comm_len;
 	bool born;	   /* began while watched: its counters began at 0 */
 	bool ran;	   /* since its attributes were asked for */
+	bool behind;	   /* ran since all files were read */
 	bool guarded;	   /* may be a child of vfork yet: read_would_wait() is asked first */
 	bool io_denied;	   /* its io may not be read */
 	bool comm_changed; /* or executed another program, or its user changed */

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RUNNING = 0, VFORK_CPU_NS = 20000000, VFORK_MS = 10000 };
+enum { RUNNING = 0, VFORK_CPU_NS = 20000000, VFORK_MS = 10000, LITTLE_NS = 1000000 };
 
 static const char *const file_names[N_FILES] = {"stat", "schedstat", "io", "status"};
 
@@ -235,8 +235,27 @@ void read_all(struct procfs *s, uint32_t i, const struct proc_stat *st, int64_t 
 	if (due || r < 0 || memcmp(leader, p->leader, sizeof(leader)) != 0 ||
 	    v[V_RSS] != p->v[V_RSS] || v[V_VCTXSW] == VALUE_ABSENT)
 		read_status(s, i, v);
-	h->clock_ns = clock_ns;
+	h->clock_ns = p->whole_ns = clock_ns;
+	p->behind = false;
 	procs_update(s->table, i, v);
+}
+
+bool read_runs(struct procfs *s, uint32_t i, int64_t clock_ns)
+{
+	struct proc *p = &s->table->proc[i];
+	struct hot *h = &s->table->hot[i];
+	int64_t v[N_VALUES];
+
+	if (clock_ns < h->clock_ns || clock_ns - p->whole_ns >= LITTLE_NS)
+		return false;
+	memcpy(v, p->v, sizeof(v));
+	v[V_CPU] = clock_ns;
+	if (threads_update(s, i, 1, clock_ns, false, v))
+		return false;
+	h->clock_ns = clock_ns;
+	p->behind = true;
+	procs_update(s->table, i, v);
+	return true;
 }
 
 void read_idle(struct procfs *s, uint32_t i, const struct proc_stat *st)

@@ -46,6 +46,9 @@ void read_all(struct procfs *, uint32_t i, const struct proc_stat *, int64_t clo
  * lives. */
 void read_some(struct procfs *, uint32_t i, const struct proc_stat *, int64_t clock_ns);
 
+/* Of a kernel thread that ran a little: its runs. False: it must be read whole. */
+bool read_runs(struct procfs *, uint32_t i, int64_t clock_ns);
+
 /* Of a process whose clock stood still: stat, and status if its memory changed (nothing else of it
  * can change while it does not run). */
 void read_idle(struct procfs *, uint32_t i, const struct proc_stat *);
