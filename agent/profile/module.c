@@ -310,12 +310,12 @@ const struct unwind_table *module_table(struct module *m)
 	return t;
 }
 
-/* While little may be spent: not one that a single process of a few milliseconds mapped. */
+/* While little may be spent: not one of a program that ends before it has many samples. */
 static bool is_worth_it(struct module *m, uint64_t now_ms)
 {
-	if (!m->wanted_ms)
-		m->wanted_ms = now_ms;
-	return now_ms - m->wanted_ms >= BUILD_AGAIN_MS ||
+	m->n_wanted += m->wanted_ms != now_ms && m->n_wanted < BUILD_ROUNDS;
+	m->wanted_ms = now_ms;
+	return m->n_wanted >= BUILD_ROUNDS ||
 	       !atomic_load_explicit(&m->owner->in_debt, memory_order_relaxed);
 }
 

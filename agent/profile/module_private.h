@@ -26,11 +26,11 @@ enum {
 	/* And a module that found no room waits this long before it asks again. */
 	TABLE_RETRY_MS = 10000,
 	/* Building may take so much of a CPU in the long run, and so much at once before that counts. Behind that, a file is
-	 * worth a table when it is wanted again, so much later. */
+	 * worth a table once it was wanted in so many rounds of reading. */
 	BUILD_US_PER_S = 1000,
 	BUILD_BURST_MS = 200,
 	BUILD_DEBT_MS = 50,
-	BUILD_AGAIN_MS = 40,
+	BUILD_ROUNDS = 4,
 	/* With MODULES_MAX of them it is tried this often to forget some. */
 	MODULES_PRUNE_MS = 10000,
 	LOCAL_MAX = 64
@@ -83,8 +83,9 @@ struct module {
 	_Atomic bool asked; /* for its table; cleared as it is built */
 	_Atomic bool hopeless;
 	bool listed;	    /* in `all` */
-	uint64_t wanted_ms; /* for the first time; 0: never; profiler's thread */
-	bool mapped;	    /* profiler's thread, while it looks which ones can go */
+	uint64_t wanted_ms; /* last, and in how many rounds: profiler's thread */
+	uint32_t n_wanted;
+	bool mapped; /* profiler's thread, while it looks which ones can go */
 	uint32_t index,
 		epoch; /* the same: as what it stands in the profiler's stacks, of that epoch */
 	struct module_table *entry;
