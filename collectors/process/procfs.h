@@ -47,7 +47,9 @@ struct procfs {
 	int64_t last_pid; /* newest pid seen; -1: none yet */
 	int64_t pid_max;
 	int64_t task_births, task_exits, first_tasks;
-	bool started; /* the first pass is over: what appears now was born */
+	int64_t probed_pid; /* from where on the last pass looked for new ones */
+	bool left;	    /* somebody in the folder could not be taken up yet */
+	bool started;	    /* the first pass is over: what appears now was born */
 	char buf[PROCFS_BUF + 1];
 };
 
