@@ -46,10 +46,14 @@ struct collector {
 	 * Never allocates, takes a lock, blocks (unless `blocking`) or logs. */
 	int (*sample)(void *state, unsigned group, struct batch *, struct collector_report *);
 	void (*close)(void *state);
-	/* One step of worker `worker`: waits at most 500 ms for something to do, does it, returns
-	 * 0; < 0 ends the thread. May block on a foreign process's locks: then only this worker
-	 * waits. Runs between open and close, concurrently with sample(). NULL if n_workers is 0. */
+	/* One step of worker `worker`: waits for something to do (a minute at most, for each wake-up
+	 * costs as much as reading some files), does it, returns 0; < 0 ends the thread. May block on
+	 * a foreign process's locks: then only this worker waits. Runs between open and close,
+	 * concurrently with sample(). NULL if n_workers is 0. */
 	int (*work)(void *state, unsigned worker, const struct host *);
+	/* Makes every worker that waits in work() return, and one that is about to wait. Any thread,
+	 * between open and close. NULL if n_workers is 0. */
+	void (*wake)(void *state);
 };
 
 /* Generated: every collector of this build, in registry order. */

@@ -17,7 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { INTERFACES_MAX = 1024, NAME_SIZE = 16 /* IFNAMSIZ */, WAIT_MS = 500 };
+enum { INTERFACES_MAX = 1024, NAME_SIZE = 16 /* IFNAMSIZ */, WAIT_MS = 60000 };
 
 #define TRAFFIC(name, unit, field, text)                                                           \
 	{                                                                                          \
@@ -293,6 +293,16 @@ static int sample_link(struct interface_state *s, struct batch *b, struct collec
 	return write(s->wake - 1, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
 }
 
+static void interface_wake(void *state)
+{
+	const struct interface_state *s = state;
+	uint64_t one = 1;
+
+	/* A full counter means that the worker has been asked already. */
+	if (write(s->wake - 1, &one, sizeof(one)) < 0)
+		return;
+}
+
 static int sample_dev(struct interface_state *s, struct batch *b)
 {
 	const char *p = s->dev.data;
@@ -348,4 +358,5 @@ const struct collector collector_interface = {
 	.sample = interface_sample,
 	.close = interface_close,
 	.work = interface_work,
+	.wake = interface_wake,
 };

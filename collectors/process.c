@@ -276,6 +276,13 @@ static int work(void *state, unsigned worker, const struct host *h)
 	return attrs_work(&s->attrs, worker, h);
 }
 
+static void wake(void *state)
+{
+	struct process_state *s = state;
+
+	attrs_wake(&s->attrs);
+}
+
 static void close_processes(void *state)
 {
 	struct process_state *s = state;
@@ -300,4 +307,5 @@ const struct collector collector_process = {
 	.sample = sample,
 	.close = close_processes,
 	.work = work,
+	.wake = wake,
 };

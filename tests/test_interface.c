@@ -196,6 +196,7 @@ START_TEST(worker_and_sampler_run_at_once)
 		ck_assert_int_eq(rig_value(&rig, "network.interface.mtu", "eth0"), 9000);
 	}
 	atomic_store(&stopped, true);
+	rig.c->wake(rig.state);
 	pthread_join(thread, NULL);
 	stop();
 }

@@ -46,6 +46,7 @@ static void start(const char *proc)
 static void finish(void)
 {
 	atomic_store(&stop_workers, true);
+	collector_process.wake(rig.state);
 	for (int i = 0; i < WORKERS; i++)
 		pthread_join(workers[i], NULL);
 	rig_close(&rig);

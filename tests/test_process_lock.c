@@ -286,6 +286,7 @@ START_TEST(a_locked_map_costs_no_tick)
 	umount2(dir, MNT_DETACH);
 	rmdir(dir);
 	atomic_store(&stop, true);
+	collector_process.wake(rig.state);
 	for (int i = 0; i < WORKERS; i++)
 		pthread_join(workers[i], NULL);
 	rig_close(&rig);

@@ -35,6 +35,7 @@ START_TEST(tables_are_complete)
 	ck_assert_msg(c->name && c->help && c->n_groups && c->open && c->sample && c->close, "%s",
 		      c->name);
 	ck_assert_msg(!c->n_workers == !c->work, "%s: workers without work", c->name);
+	ck_assert_msg(!c->n_workers == !c->wake, "%s: workers that nobody wakes", c->name);
 	for (size_t g = 0; g < c->n_groups; g++) {
 		const struct group *grp = &c->groups[g];
 

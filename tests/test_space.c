@@ -756,6 +756,33 @@ START_TEST(tables_go_and_come_back)
 }
 END_TEST
 
+/* What a program of a moment mapped gets no table when many of them begin; what is wanted on does. */
+START_TEST(tables_are_not_built_for_a_moment)
+{
+	struct modules_stats stats;
+	struct module *self;
+
+	lab_open(64 << 20);
+	lab.modules->credit_ns = -BUILD_DEBT_MS * 1000000ll;
+	atomic_store(&lab.modules->in_debt, true);
+	self = main_module(spaces_get(lab.spaces, (uint32_t)getpid()));
+	ck_assert_ptr_null(table_of(self));
+	settle();
+	modules_stats(lab.modules, &stats);
+	ck_assert_uint_eq(stats.built, 0);
+	ck_assert(atomic_load(&lab.modules->in_debt));
+	for (int i = 0; i < BUILD_ROUNDS; i++) { /* wanted again and again */
+		poll(NULL, 0, 10);
+		ck_assert_ptr_null(table_of(self));
+	}
+	settle();
+	ck_assert_ptr_nonnull(table_of(self));
+	modules_stats(lab.modules, &stats);
+	ck_assert_uint_eq(stats.built, 1);
+	lab_close();
+}
+END_TEST
+
 /* Places in the array of perf's registers. */
 #ifdef __aarch64__
 enum { PERF_SP = 31, PERF_FP = 29, PERF_IP = 32 };
@@ -866,6 +893,7 @@ int main(int argc, char **argv)
 				      files_that_are_none,
 				      few_descriptors,
 				      tables_go_and_come_back,
+				      tables_are_not_built_for_a_moment,
 				      tables_change_under_a_reader};
 
 	if (argc == 3 && strcmp(argv[1], "--pause") == 0) {

@@ -54,7 +54,7 @@ static struct {
 
 static sem_t let_go, in_work;
 static _Atomic int n_steps, n_inside, closed_inside;
-static _Atomic bool block_open, block_work;
+static _Atomic bool block_open, block_work, can_be_woken;
 
 static int threaded_open(void *state, const struct host *h, struct collector_report *r)
 {
@@ -77,6 +77,13 @@ static int threaded_work(void *state, unsigned worker, const struct host *h)
 		usleep(1000);
 	atomic_fetch_sub(&n_inside, 1);
 	return 0;
+}
+
+static void threaded_wake(void *state)
+{
+	(void)state;
+	if (can_be_woken)
+		sem_post(&let_go);
 }
 
 static void threaded_close(void *state)
@@ -105,19 +112,24 @@ static const struct collector threaded = {.name = "threaded",
 					  .open = threaded_open,
 					  .sample = threaded_sample,
 					  .close = threaded_close,
-					  .work = threaded_work};
+					  .work = threaded_work,
+					  .wake = threaded_wake};
 
 /* ---- one whose passes have a thread of their own ---- */
 
 static const struct metric passing_metrics[] = {METRIC("passing.passes", SEM_COUNTER)};
 static const struct group passing_groups[] = {
 	{.name = "passing", .metrics = passing_metrics, .n_metrics = 1, .max_instances = 1}};
-static _Atomic uint64_t n_passes;
+static _Atomic uint64_t n_passes, n_ahead;
+enum { PASSES_HZ = 20 };
 
 static int passing_sample(void *state, unsigned g, struct batch *b, struct collector_report *r)
 {
 	(void)state, (void)g, (void)r;
+	const uint64_t period_ns = 1000000000 / PASSES_HZ;
+
 	pass_policy = sched_getscheduler(0);
+	n_ahead += clock_ns(CLOCK_MONOTONIC) % period_ns > period_ns / 4 * 3;
 	batch_row(b)[0] = (int64_t)++n_passes;
 	return 0;
 }
@@ -278,6 +290,44 @@ START_TEST(only_the_sampler_is_real_time)
 }
 END_TEST
 
+/* So that nobody waits for it in the tick. */
+START_TEST(a_pass_is_done_when_its_tick_comes)
+{
+	static const struct collector *const c[] = {&calm, &passing};
+	struct crew w;
+	LAB_VIEW(v);
+
+	crew_start(&w, c, 2, NULL, PASSES_HZ);
+	await(&w, &n_passes, 3);
+	uint64_t ahead = n_ahead, passes = n_passes;
+
+	await(&w, &n_passes, passes + 40);
+	ck_assert_uint_ge(n_ahead - ahead, 20); /* the host may be busy */
+	crew_stop(&w);
+	lab_view(&v, w.log);
+	ck_assert_int_lt(v.m.groups[1].acquired_us, v.m.groups[0].acquired_us);
+	ck_assert_uint_ge(v.n_group_reads[1], 40);
+	crew_close(&w);
+}
+END_TEST
+
+START_TEST(a_worker_that_waits_is_woken_to_stop)
+{
+	static const struct collector *const c[] = {&threaded, &calm};
+	struct crew w;
+
+	block_work = can_be_woken = true;
+	sem_init(&let_go, 0, 0);
+	sem_init(&in_work, 0, 0);
+	crew_start(&w, c, 2, NULL, 100);
+	sem_wait(&in_work);
+	await(&w, &stats.ticks, 5);
+	crew_stop(&w); /* for ever, without */
+	ck_assert_int_eq(atomic_load(&n_inside), 0);
+	crew_close(&w);
+}
+END_TEST
+
 START_TEST(stops_at_once_and_says_so)
 {
 	static const struct collector *const c[] = {&calm};
@@ -342,8 +392,12 @@ END_TEST
 
 int main(void)
 {
-	const TTest *tests[] = {an_open_that_blocks_costs_no_tick, close_waits_for_the_worker,
-				only_the_sampler_is_real_time, stops_at_once_and_says_so,
+	const TTest *tests[] = {an_open_that_blocks_costs_no_tick,
+				close_waits_for_the_worker,
+				only_the_sampler_is_real_time,
+				a_pass_is_done_when_its_tick_comes,
+				a_worker_that_waits_is_woken_to_stop,
+				stops_at_once_and_says_so,
 				stopped_and_killed};
 
 	return support_run("threads", tests, sizeof(tests) / sizeof(tests[0]));

@@ -62,6 +62,8 @@ int modules_open(struct modules **ret, const struct modules_config *c)
 	m->memory_bytes = c->memory_bytes;
 	m->keep_ms = TABLE_KEEP_MS;
 	m->retry_wait_ms = TABLE_RETRY_MS;
+	m->credit_ns = BUILD_BURST_MS * 1000000ll;
+	m->credit_at_ns = clock_ns(CLOCK_MONOTONIC);
 	m->todo_end = &m->todo;
 	m->n_fds_max = fds_allowed();
 	m->overflow = module_new(m, &(struct module_key){.path = "[too many files]"});
@@ -308,13 +310,22 @@ const struct unwind_table *module_table(struct module *m)
 	return t;
 }
 
+/* While little may be spent: not one of a program that ends before it has many samples. */
+static bool is_worth_it(struct module *m, uint64_t now_ms)
+{
+	m->n_wanted += m->wanted_ms != now_ms && m->n_wanted < BUILD_ROUNDS;
+	m->wanted_ms = now_ms;
+	return m->n_wanted >= BUILD_ROUNDS ||
+	       !atomic_load_explicit(&m->owner->in_debt, memory_order_relaxed);
+}
+
 void module_want(struct module *m)
 {
 	uint64_t now = atomic_load_explicit(&m->owner->now_ms, memory_order_relaxed);
 
 	if (module_is_hopeless(m) ||
 	    atomic_load_explicit(&m->retry_ms, memory_order_relaxed) > now ||
-	    atomic_load_explicit(&m->table, memory_order_relaxed))
+	    atomic_load_explicit(&m->table, memory_order_relaxed) || !is_worth_it(m, now))
 		return;
 	atomic_store_explicit(&m->wanted, true, memory_order_release);
 	module_ask(m);

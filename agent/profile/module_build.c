@@ -11,15 +11,20 @@ enum { FDS_FREE = 16 };
 
 /* ---- giving tables up ---- */
 
-/* When the table was last used by any of its modules. */
-static uint64_t last_use(const struct modules *all, const struct module_table *e)
+/* The table that was used longest ago, by any of its modules; NULL: there is none. */
+static struct module_table *find_oldest(const struct modules *all)
 {
-	uint64_t at = 0;
+	struct module_table *oldest = all->entries;
 
+	for (struct module_table *e = all->entries; e; e = e->next)
+		e->used_ms = 0;
 	for (const struct module *m = all->all; m; m = m->all_next)
-		if (m->entry == e && m->used_ms > at)
-			at = m->used_ms;
-	return at;
+		if (m->entry && m->used_ms > m->entry->used_ms)
+			m->entry->used_ms = m->used_ms;
+	for (struct module_table *e = all->entries; e; e = e->next)
+		if (e->used_ms < oldest->used_ms)
+			oldest = e;
+	return oldest;
 }
 
 /* What the profiler's thread cannot have in hand any more. */
@@ -88,18 +93,9 @@ static void free_dropped(struct modules *all)
 static bool make_room(struct modules *all, size_t bytes, uint64_t now_ms)
 {
 	while (all->table_bytes + bytes > all->memory_bytes) {
-		struct module_table *oldest = NULL;
-		uint64_t at = UINT64_MAX;
+		struct module_table *oldest = find_oldest(all);
 
-		for (struct module_table *e = all->entries; e; e = e->next) {
-			uint64_t use = last_use(all, e);
-
-			if (use < at) {
-				at = use;
-				oldest = e;
-			}
-		}
-		if (!oldest || at + all->keep_ms > now_ms)
+		if (!oldest || oldest->used_ms + all->keep_ms > now_ms)
 			return false;
 		evict(all, oldest);
 	}
@@ -306,6 +302,21 @@ static void take(struct modules *all)
 	}
 }
 
+/* What has been earned since the last step, less what the one behind us took. */
+static void settle(struct modules *all, uint64_t spent_ns)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	all->credit_ns +=
+		(int64_t)((now - all->credit_at_ns) * BUILD_US_PER_S / 1000000) - (int64_t)spent_ns;
+	if (all->credit_ns > BUILD_BURST_MS * 1000000ll)
+		all->credit_ns = BUILD_BURST_MS * 1000000ll;
+	else if (all->credit_ns < -BUILD_DEBT_MS * 1000000ll) /* one large file */
+		all->credit_ns = -BUILD_DEBT_MS * 1000000ll;
+	all->credit_at_ns = now;
+	atomic_store_explicit(&all->in_debt, all->credit_ns < 0, memory_order_relaxed);
+}
+
 int modules_step(struct modules *all, int wait_ms)
 {
 	struct timespec until = clock_after((uint64_t)(wait_ms > 0 ? wait_ms : 0) * 1000000);
@@ -323,12 +334,17 @@ int modules_step(struct modules *all, int wait_ms)
 		;
 	take(all); /* what was asked for between the two lines above */
 	m = all->todo;
-	if (!m)
+	if (!m) {
+		settle(all, 0);
 		return 0;
+	}
 	all->todo = m->asked_next;
 	if (!all->todo)
 		all->todo_end = &all->todo;
+	uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
 	process(m);
+	settle(all, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
 	/* It may be asked for again from here on. */
 	atomic_store(&m->asked, false);
 	return all->todo ? 1 : 0;

@@ -25,6 +25,12 @@ enum {
 	TABLE_KEEP_MS = 5000,
 	/* And a module that found no room waits this long before it asks again. */
 	TABLE_RETRY_MS = 10000,
+	/* Building may take so much of a CPU in the long run, and so much at once before that counts. Behind that, a file is
+	 * worth a table once it was wanted in so many rounds of reading. */
+	BUILD_US_PER_S = 1000,
+	BUILD_BURST_MS = 200,
+	BUILD_DEBT_MS = 50,
+	BUILD_ROUNDS = 4,
 	/* With MODULES_MAX of them it is tried this often to forget some. */
 	MODULES_PRUNE_MS = 10000,
 	LOCAL_MAX = 64
@@ -50,6 +56,7 @@ struct module_table {
 	struct unwind_table *table;
 	uint32_t n_users;
 	uint64_t evicted_at; /* reader's sequence as it was taken out of use */
+	uint64_t used_ms;    /* by any of them, as it was looked up last */
 };
 
 /* What changes when a file is written to, though it is the same inode. */
@@ -75,7 +82,9 @@ struct module {
 	_Atomic uint64_t used_ms;
 	_Atomic bool asked; /* for its table; cleared as it is built */
 	_Atomic bool hopeless;
-	bool listed; /* in `all` */
+	bool listed;	    /* in `all` */
+	uint64_t wanted_ms; /* last, and in how many rounds: profiler's thread */
+	uint32_t n_wanted;
 	bool mapped; /* profiler's thread, while it looks which ones can go */
 	uint32_t index,
 		epoch; /* the same: as what it stands in the profiler's stacks, of that epoch */
@@ -108,6 +117,11 @@ struct modules {
 	_Atomic uint64_t now_ms;
 	/* Odd while the profiler's thread may hold a table. */
 	_Atomic uint64_t reader;
+
+	/* Programs that begin all the time: what may be spent on tables, its time, and whether that is used up. */
+	int64_t credit_ns;
+	uint64_t credit_at_ns;
+	_Atomic bool in_debt;
 
 	pthread_mutex_t lock; /* of `all`: background and modules_file() */
 	struct module *all;

@@ -363,14 +363,14 @@ static void work_step(struct sampler *s, struct source_worker *w)
 
 static void pass_step(struct sampler *s, struct source_worker *w)
 {
-	struct timespec until = deadline(LONG_MS);
-
 	/* A pass over thousands of processes takes long: where there is one CPU, or the others are
 	 * busy, everybody else must get their turn in between. It is favoured a little at most. */
 	if (!w->favoured)
 		setpriority(PRIO_PROCESS, 0, PASS_NICE); /* of this thread, on Linux */
 	w->favoured = true;
-	sem_clockwait(&w->source->pass.wanted, CLOCK_MONOTONIC, &until);
+	source_pass_wait(w->source, s->config.now_ns);
+	if (atomic_load(&s->stopping))
+		return;
 	source_pass(w->source, s->config.now_ns, s->config.cpu_ns);
 }
 
@@ -398,8 +398,10 @@ void sampler_stop(struct sampler *s)
 	timerfd_settime(s->timer, 0, &now, NULL); /* ends the wait at once */
 	for (int i = 0; i < 16; i++)
 		sem_post(&s->wanted);
-	for (size_t i = 0; i < s->config.n_collectors; i++)
+	for (size_t i = 0; i < s->config.n_collectors; i++) {
 		sem_post(&s->sources[i].pass.wanted);
+		source_wake(&s->sources[i]);
+	}
 	sem_post(&s->answered);
 }
 
@@ -482,6 +484,7 @@ int sampler_run(struct sampler *s)
 	if (!atomic_load(&s->stopping) &&
 	    timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL) < 0)
 		r = -errno;
+	s->ahead = true;
 	while (!r && !atomic_load(&s->stopping)) {
 		if (read(s->timer, &expired, sizeof(expired)) < 0) {
 			r = errno == EINTR ? 0 : -errno;

@@ -48,6 +48,7 @@ struct sampler {
 	uint64_t window_ns, window_cpu_ns; /* start of the budget's window */
 	int oom_group, oom_metric;	   /* of mem.vmstat.oom_kill; -1: no such metric */
 
+	bool ahead; /* ticks come by the clock: passes are asked for before theirs */
 	int timer;
 	_Atomic bool stopping;
 	sem_t wanted;	      /* an opener has something to do */

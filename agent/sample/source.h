@@ -41,15 +41,23 @@ struct source_group {
 };
 
 /* A pass over the groups of a blocking collector, on a thread of its own. WANTED: the thread owns
- * the pass, the collector's state and the groups' fields for it; else the sampler does. */
+ * the pass, the collector's state and the groups' fields for it; else the sampler does.
+ *
+ * A pass is asked for in its tick (start_ns 0), or ahead of it, to start so early that it is done
+ * when the tick comes: then neither thread wakes or waits for the other. For that the thread says
+ * in `awake_ns` when it will look by itself. */
 enum pass_phase { PASS_IDLE, PASS_WANTED, PASS_DONE };
 struct source_pass {
 	_Atomic int phase;
 	sem_t wanted, done; /* wake-ups only */
 	uint64_t tick;
-	uint64_t cpu_ns; /* that it took */
+	uint64_t cpu_ns, wall_ns;  /* that it took */
+	uint64_t start_ns;	   /* not before */
+	uint64_t next_ns;	   /* 0, or when the pass after this one will start */
+	_Atomic uint64_t awake_ns; /* 0: only when woken */
 	uint64_t asked_us;
-	bool overdue; /* the stats say so */
+	uint64_t usual_ns, lead_ns; /* sampler: average of wall_ns; how much too early to start */
+	bool overdue;		    /* the stats say so */
 };
 
 enum source_phase {
@@ -107,10 +115,14 @@ bool source_serve(struct source *, const struct host *);
 /* One step of work(). *ended holds the opening at which this worker ended itself (0 at first).
  * False: there is nothing to work on now, wait. */
 bool source_work(struct source *, unsigned worker, const struct host *, uint32_t *ended);
+/* Makes workers that wait inside work() return. Any thread. */
+void source_wake(struct source *);
 
 /* ---- the thread of a blocking collector ---- */
 
-/* Runs the pass that is wanted, if any. Clocks as in struct sampler_config. */
+/* Waits until it may be time for a pass, or somebody posts `wanted`. */
+void source_pass_wait(struct source *, uint64_t (*now_ns)(void));
+/* Runs the pass that is wanted, if any and if it is time. Clocks as in struct sampler_config. */
 void source_pass(struct source *, uint64_t (*now_ns)(void), uint64_t (*cpu_ns)(void));
 
 /* ---- sampler ---- */

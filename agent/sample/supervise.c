@@ -1,9 +1,14 @@
 /* The life of a source: opening, failing, coming back; and what the stats say of it. */
 #include "sample/source.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Who is woken when there is something to do waits long. */
+#define PASS_IDLE_NS 60000000000ull
 
 /* ---- opener ---- */
 
@@ -39,6 +44,8 @@ static bool serve_close(struct source *s)
 {
 	atomic_store(&s->usable, 0);
 	if (atomic_load(&s->busy)) {
+		if (s->collector->wake)
+			s->collector->wake(s->state);
 		answer(s, SOURCE_WANT_CLOSE);
 		return false;
 	}
@@ -82,6 +89,14 @@ bool source_work(struct source *s, unsigned worker, const struct host *host, uin
 	return worked;
 }
 
+void source_wake(struct source *s)
+{
+	atomic_fetch_add(&s->busy, 1); /* it is not closed meanwhile */
+	if (s->collector->wake && atomic_load(&s->usable))
+		s->collector->wake(s->state);
+	atomic_fetch_sub(&s->busy, 1);
+}
+
 /* ---- reading ---- */
 
 /* A managed group's collector may have forgotten what it had before it was opened anew: what its
@@ -109,12 +124,38 @@ int source_fill(const struct source *s, unsigned g, struct batch *b, uint64_t ti
 	return r;
 }
 
+static bool pass_is_wanted(const struct source *s)
+{
+	return atomic_load(&s->pass.phase) == PASS_WANTED;
+}
+
+void source_pass_wait(struct source *s, uint64_t (*now_ns)(void))
+{
+	struct source_pass *p = &s->pass;
+	uint64_t now = now_ns(), until = atomic_load(&p->awake_ns);
+
+	if (pass_is_wanted(s))
+		until = p->start_ns;
+	else if (until <= now)
+		until = 0; /* nobody wanted one when it was time */
+	/* Before `phase` is looked at: who asks ahead does it the other way. */
+	atomic_store(&p->awake_ns, until);
+	if (pass_is_wanted(s) && p->start_ns != until)
+		return;
+	if (pass_is_wanted(s) && until <= now)
+		return;
+	uint64_t ns = until ? until - now : PASS_IDLE_NS;
+	struct timespec at = clock_after(ns);
+
+	sem_clockwait(&p->wanted, CLOCK_MONOTONIC, &at);
+}
+
 void source_pass(struct source *s, uint64_t (*now_ns)(void), uint64_t (*cpu_ns)(void))
 {
-	uint64_t cpu;
+	uint64_t cpu, began;
 	int r = 0;
 
-	if (atomic_load_explicit(&s->pass.phase, memory_order_acquire) != PASS_WANTED)
+	if (!pass_is_wanted(s) || (began = now_ns()) < s->pass.start_ns)
 		return;
 	cpu = cpu_ns();
 	for (unsigned i = 0; i < s->collector->n_groups && r >= 0; i++) {
@@ -129,6 +170,8 @@ void source_pass(struct source *s, uint64_t (*now_ns)(void), uint64_t (*cpu_ns)(
 		g->took_ns = cpu_ns() - spent; /* waiting costs nothing */
 	}
 	s->pass.cpu_ns = cpu_ns() - cpu;
+	s->pass.wall_ns = now_ns() - began;
+	atomic_store(&s->pass.awake_ns, s->pass.next_ns);
 	atomic_store_explicit(&s->pass.phase, PASS_DONE, memory_order_release);
 	sem_post(&s->pass.done);
 }

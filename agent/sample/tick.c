@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LEAD_LEAST_NS 2000000ull
+
 enum { MEASURE_ONE_IN = 16, GAP_EVENT_TICKS = 2, RECOVERED_US = 60000000, OVERDUE_US = 1000000 };
 
 static uint32_t period_ms(const struct sampler *s, const struct source_group *g)
@@ -82,13 +84,14 @@ static int read_group(struct sampler *s, struct source *src, unsigned i)
 	return r;
 }
 
-static bool is_due(struct sampler *s, struct source_group *g)
+/* Asked once a tick. */
+static bool is_due(struct source_group *g, uint64_t index)
 {
 	uint64_t p = g->period_ticks;
 
-	if (s->index < g->next_due)
+	if (index < g->next_due)
 		return false;
-	g->next_due = s->index - (s->index + p - g->phase_ticks % p) % p + p;
+	g->next_due = index - (index + p - g->phase_ticks % p) % p + p;
 	return true;
 }
 
@@ -163,7 +166,7 @@ static void read_source(struct sampler *s, struct source *src)
 
 	src->wall_ns = 0;
 	for (unsigned i = 0; i < src->collector->n_groups; i++) {
-		if (!is_due(s, &src->groups[i]))
+		if (!is_due(&src->groups[i], s->index))
 			continue;
 		int r = read_group(s, src, i);
 
@@ -183,29 +186,64 @@ static void read_source(struct sampler *s, struct source *src)
 	account(s, src, changed);
 }
 
-/* ---- blocking collectors: asked first, answered last, at the latest in a later tick ---- */
+/* ---- blocking collectors: asked first or ahead, answered last, or in a later tick ---- */
 
 static int pass_phase(const struct source *src)
 {
 	return atomic_load_explicit(&src->pass.phase, memory_order_acquire);
 }
 
-static void ask_pass(struct sampler *s, struct source *src)
+static bool any_due(struct source *src, uint64_t index)
 {
 	bool any = false;
 
-	if (pass_phase(src) != PASS_IDLE)
-		return;
 	for (unsigned i = 0; i < src->collector->n_groups; i++) {
-		src->groups[i].asked = is_due(s, &src->groups[i]);
+		src->groups[i].asked = is_due(&src->groups[i], index);
 		any |= src->groups[i].asked;
 	}
-	if (!any)
+	return any;
+}
+
+static void ask_pass(struct sampler *s, struct source *src)
+{
+	if (pass_phase(src) != PASS_IDLE || !any_due(src, s->index))
 		return;
 	src->pass.tick = s->number;
 	src->pass.asked_us = s->writer.mono_us;
-	atomic_store_explicit(&src->pass.phase, PASS_WANTED, memory_order_release);
+	src->pass.start_ns = src->pass.next_ns = 0;
+	atomic_store(&src->pass.phase, PASS_WANTED);
 	sem_post(&src->pass.wanted);
+}
+
+/* Early enough for what passes usually take, and twice that; seldom another figure, for then the
+ * thread must be woken to hear of it. */
+static uint64_t lead_ns(const struct sampler *s, const struct source_pass *p)
+{
+	uint64_t need = 2 * p->usual_ns, lead = p->lead_ns ? p->lead_ns : LEAD_LEAST_NS;
+
+	while (lead < need)
+		lead *= 2;
+	while (lead / 4 > need && lead > LEAD_LEAST_NS)
+		lead /= 2;
+	return lead < s->period_ns / 4 ? lead : s->period_ns / 4;
+}
+
+/* For the next tick, if that is a tick of the source. */
+static void ask_ahead(struct sampler *s, struct source *src)
+{
+	struct source_pass *p = &src->pass;
+
+	if (source_phase(src) != SOURCE_RUNNING || pass_phase(src) != PASS_IDLE ||
+	    !any_due(src, s->index + 1))
+		return;
+	p->lead_ns = lead_ns(s, p);
+	p->tick = s->number + 1;
+	p->start_ns = (s->index + 1) * s->period_ns - p->lead_ns;
+	p->next_ns = p->start_ns + source_period_ticks(src) * s->period_ns;
+	p->asked_us = p->start_ns / 1000;
+	atomic_store(&p->phase, PASS_WANTED);
+	if (atomic_load(&p->awake_ns) != p->start_ns)
+		sem_post(&p->wanted);
 }
 
 /* Says that a pass does not come back, once. */
@@ -226,6 +264,9 @@ static void take_pass(struct sampler *s, struct source *src)
 	src->pass.overdue = false;
 
 	src->wall_ns = 0;
+	while (sem_trywait(&src->pass.done) == 0)
+		; /* of passes that were not waited for */
+	src->pass.usual_ns = average(src->pass.usual_ns, src->pass.wall_ns, 1);
 	s->pass_cpu_ns += src->pass.cpu_ns;
 	atomic_fetch_add_explicit(&src->stat->cost_ns, src->pass.cpu_ns, memory_order_relaxed);
 	atomic_store_explicit(&src->pass.phase, PASS_IDLE, memory_order_relaxed);
@@ -448,6 +489,9 @@ void sampler_tick(struct sampler *s, uint64_t now_ns)
 	writer_rest(&s->writer, &s->notices);
 	log_wake(s->config.log);
 	count_log(s);
+	for (size_t i = 0; s->ahead && i < s->config.n_collectors; i++)
+		if (s->sources[i].collector->blocking)
+			ask_ahead(s, &s->sources[i]);
 	if (atomic_load_explicit(&s->notices.written, memory_order_relaxed) !=
 	    atomic_load_explicit(&s->notices.printed, memory_order_relaxed))
 		sem_post(&s->wanted);

@@ -320,7 +320,8 @@ static int send_next(struct session *s)
 	return r;
 }
 
-static int on_writeable(struct session *s)
+/* One message. 0, -1: close. */
+static int take_turn(struct session *s)
 {
 	int r = 0;
 
@@ -386,6 +387,21 @@ static void close_session(struct session *s)
 	free(s);
 }
 
+static void kill_session(struct session *s)
+{
+	lws_set_timeout(s->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+}
+
+/* Most clients have read all they were sent: they get the news in this turn of the loop, without
+ * another one to hear that they can be written to. */
+static void serve_now(struct session *s)
+{
+	if (s->waiting_us || !s->hello_sent || lws_send_pipe_choked(s->wsi))
+		session_ask(s);
+	else if (take_turn(s) < 0)
+		kill_session(s);
+}
+
 void stream_wake(struct server *server)
 {
 	uint64_t now_us = clock_mono_us();
@@ -395,11 +411,11 @@ void stream_wake(struct server *server)
 		replay_wake(s);
 		if (live_judge(s, now_us) < 0 || replay_judge(s, now_us) < 0) {
 			close_with(s, CLOSE_TRY_AGAIN, "too slow: connect again and resume");
-			lws_set_timeout(s->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+			kill_session(s);
 			continue;
 		}
 		if (has_work(s) || s->n_jobs)
-			session_ask(s);
+			serve_now(s);
 	}
 }
 
@@ -428,7 +444,7 @@ int stream_callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_RECEIVE:
 		return on_receive(*slot, in, len);
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return on_writeable(*slot);
+		return take_turn(*slot);
 	case LWS_CALLBACK_CLOSED:
 		if (*slot)
 			close_session(*slot);

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 500, QUEUE_BYTES = PROCS_MAX * sizeof(uint32_t) };
+enum { WAIT_MS = 60000, GATHER_MS = 1000, QUEUE_BYTES = PROCS_MAX * sizeof(uint32_t) };
 
 static uint64_t now_ms(void)
 {
@@ -123,6 +123,7 @@ void attrs_want(struct attrs *a, struct procs *t, uint32_t i)
 	if (a->tail - a->head ==
 	    PROCS_MAX) /* full of processes that ended: the oldest is dropped */
 		t->proc[a->queue[a->head++ % PROCS_MAX]].attr_state = ATTR_IDLE;
+	a->urgent |= !p->attr_ms;
 	p->attr_state = ATTR_QUEUED;
 	p->attr_ms = t->now_ms;
 	p->ran = false;
@@ -189,6 +190,28 @@ static void watch(struct attrs *a, struct procs *t, struct attr_worker *w)
 	a->stuck_pids[a->n_stuck++] = w->requests[at % ATTRS_RING].pid;
 }
 
+static void wake(const struct attr_worker *w)
+{
+	uint64_t one = 1;
+	ssize_t n = write(w->event_fd, &one, sizeof(one));
+
+	(void)n; /* full: it is awake already */
+}
+
+void attrs_wake(struct attrs *a)
+{
+	for (int i = 0; i < ATTRS_WORKERS; i++)
+		wake(&a->worker[i]);
+}
+
+/* Is there something queued that can wait no longer? */
+static bool is_time(const struct attrs *a, const struct procs *t)
+{
+	if (a->head == a->tail)
+		return false;
+	return a->urgent || t->now_ms - t->proc[a->queue[a->head % PROCS_MAX]].attr_ms >= GATHER_MS;
+}
+
 static void hand_out(struct attrs *a, struct procs *t, struct attr_worker *w)
 {
 	uint32_t asked = atomic_load_explicit(&w->asked, memory_order_relaxed), had = asked;
@@ -206,10 +229,7 @@ static void hand_out(struct attrs *a, struct procs *t, struct attr_worker *w)
 	if (asked == had)
 		return;
 	atomic_store_explicit(&w->asked, asked, memory_order_release);
-	uint64_t one = 1;
-	ssize_t n = write(w->event_fd, &one, sizeof(one));
-
-	(void)n; /* full: it is awake already */
+	wake(w);
 }
 
 void attrs_pass(struct attrs *a, struct procs *t, struct batch *b)
@@ -223,7 +243,10 @@ void attrs_pass(struct attrs *a, struct procs *t, struct batch *b)
 			apply(t, b, &w->answers[w->applied % ATTRS_RING]);
 		watch(a, t, w);
 	}
+	if (!is_time(a, t))
+		return;
 	for (unsigned k = 0; k < ATTRS_WORKERS; k++)
 		hand_out(a, t, &a->worker[(a->next_worker + k) % ATTRS_WORKERS]);
 	a->next_worker++;
+	a->urgent &= a->head != a->tail;
 }

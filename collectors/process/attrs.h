@@ -51,6 +51,7 @@ struct attrs {
 	struct attr_worker worker[ATTRS_WORKERS];
 	uint32_t *queue; /* entries to ask about: a ring of PROCS_MAX */
 	uint32_t head, tail, next_worker;
+	bool urgent;			   /* something is queued that was never asked for */
 	int32_t stuck_pids[ATTRS_WORKERS]; /* of requests that do not come back */
 	uint32_t n_stuck;
 };
@@ -62,13 +63,15 @@ void attrs_close(struct attrs *);
 /* Queues an entry unless it is under way already. */
 void attrs_want(struct attrs *, struct procs *, uint32_t i);
 
-/* After a pass: applies answers, hands out requests, finds stuck workers. */
+/* After a pass: applies answers, hands out requests, finds stuck workers. What is asked again can
+ * wait for others of its kind, so that a worker is woken once for them. */
 void attrs_pass(struct attrs *, struct procs *, struct batch *);
 
 /* comm, user and, of a kernel thread, the unit: what needs no worker. */
 void attrs_set_own(struct procs *, struct batch *, uint32_t i);
 
-/* One step of a worker, at most 500 ms of waiting. 0 or -errno. */
+/* One step of a worker, at most a minute of waiting. 0 or -errno. attrs_wake ends the waiting. */
 int attrs_work(struct attrs *, unsigned worker, const struct host *);
+void attrs_wake(struct attrs *);
 
 #endif

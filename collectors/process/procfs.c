@@ -19,12 +19,14 @@
 
 enum {
 	READDIR_MS = 1000,
-	PROBE_CLOCK_MAX = 4096, /* new pids to try one by one: 0.15 us each */
-	PROBE_OPEN_MAX = 16,	/* the same by open(): 3 us each */
-	WHOLE_BIRTHS_MAX = 64,	/* births in a pass of which all files are read at once */
-	FDS_MAX = 65536,	/* half of them are for the files of 8,000 processes */
-	FDS_OTHERS = 192,	/* left for the rest of the agent */
-	RESERVED_PIDS = 300	/* where the kernel goes on after pid_max */
+	READDIR_SELDOM_MS = 4000, /* where every new pid is asked for by its clock */
+	KTHREAD_ROUNDS = 8,	  /* in one of so many it is the turn of an idle one */
+	PROBE_CLOCK_MAX = 4096,	  /* new pids to try one by one: 0.15 us each */
+	PROBE_OPEN_MAX = 16,	  /* the same by open(): 3 us each */
+	WHOLE_BIRTHS_MAX = 64,	  /* births in a pass of which all files are read at once */
+	FDS_MAX = 65536,	  /* half of them are for the files of 8,000 processes */
+	FDS_OTHERS = 192,	  /* left for the rest of the agent */
+	RESERVED_PIDS = 300	  /* where the kernel goes on after pid_max */
 };
 
 static void forget(struct procfs *s, uint32_t i)
@@ -37,7 +39,7 @@ static void forget(struct procfs *s, uint32_t i)
 /* ---- births ---- */
 
 /* Takes pid up if it is a process that is not followed yet. One that cannot be read without waiting
- * is left to the next reading of the folder. */
+ * is left to the next reading of the folder, which is soon then. */
 static void note_birth(struct procfs *s, int32_t pid, uint32_t *n_born)
 {
 	struct procs *t = s->table;
@@ -49,6 +51,7 @@ static void note_birth(struct procfs *s, int32_t pid, uint32_t *n_born)
 		snprintf(path, sizeof(path), "%d/stat", pid);
 		r = procfs_read(s, &fd, true, path);
 	}
+	s->left |= r == -EAGAIN;
 	if (r >= 0)
 		r = parse_proc_stat(s->buf, (size_t)r, &st);
 	uint32_t i = r == 0 && st.exit_signal != -1
@@ -78,6 +81,7 @@ static int read_folder(struct procfs *s, uint32_t *n_born)
 	long n;
 
 	s->readdir_ms = t->now_ms;
+	s->left = false;
 	if (lseek(s->dir_fd, 0, SEEK_SET) < 0)
 		return -errno;
 	while ((n = syscall(SYS_getdents64, s->dir_fd, buf, sizeof(buf))) > 0)
@@ -110,7 +114,7 @@ static int read_folder(struct procfs *s, uint32_t *n_born)
 static int find_births(struct procfs *s)
 {
 	struct procs *t = s->table;
-	int64_t tasks, last, from = s->last_pid + 1;
+	int64_t tasks, last, from = s->clocked ? s->probed_pid : s->last_pid + 1;
 	uint32_t n_born = 0;
 	int r = kept_read(&s->loadavg, t->tick);
 
@@ -131,11 +135,14 @@ static int find_births(struct procfs *s)
 
 	if (exits > s->task_exits)
 		s->task_exits = exits;
+	/* What is being forked has its number already, and is not there yet: it is asked for twice. */
+	s->probed_pid = s->last_pid < 0 ? last + 1 : s->last_pid + 1;
 	s->last_pid = last;
+	uint32_t readdir_ms = s->clocked && !s->left ? READDIR_SELDOM_MS : READDIR_MS;
 	int64_t probe_max = s->clocked ? PROBE_CLOCK_MAX : PROBE_OPEN_MAX;
 
 	if (!s->started || s->foreign || last < from - 1 || last - from >= probe_max ||
-	    t->now_ms - s->readdir_ms >= READDIR_MS)
+	    t->now_ms - s->readdir_ms >= readdir_ms)
 		return read_folder(s, &n_born);
 	for (int64_t pid = from; pid <= last; pid++)
 		if (procs_find(t, (int32_t)pid) == NO_ENTRY &&
@@ -145,6 +152,19 @@ static int find_births(struct procfs *s)
 }
 
 /* ---- the pass ---- */
+
+/* Is entry i a kernel thread of which there is no more to read in this pass? */
+static bool kthread_can_wait(struct procfs *s, uint32_t i, int64_t ns, bool due)
+{
+	const struct proc *p = &s->table->proc[i];
+	const struct hot *h = &s->table->hot[i];
+
+	if (!s->clocked || !(p->flags & PROC_KTHREAD) || h->again)
+		return false;
+	if (!due)
+		return read_runs(s, i, ns);
+	return ns == h->clock_ns && !p->behind && (s->round + i) % KTHREAD_ROUNDS;
+}
 
 static void look(struct procfs *s, uint32_t i, bool due)
 {
@@ -158,6 +178,8 @@ static void look(struct procfs *s, uint32_t i, bool due)
 	int r = s->clocked && ns < 0 ? -ESRCH : 0;
 
 	if (s->clocked && r == 0 && !moved && !due)
+		return;
+	if (r == 0 && kthread_can_wait(s, i, ns, due))
 		return;
 	if (r == 0 && p->guarded && (moved || !s->clocked) &&
 	    read_would_wait(s, pid, &p->fd[FILE_STATUS])) {
@@ -178,7 +200,7 @@ static void look(struct procfs *s, uint32_t i, bool due)
 	}
 	if (r < 0 || (!moved && !due))
 		return;
-	if (moved || !s->clocked)
+	if (moved || p->behind || !s->clocked)
 		read_all(s, i, &st, ns, due);
 	else
 		read_idle(s, i, &st);
@@ -205,7 +227,11 @@ int procfs_pass(struct procfs *s, uint64_t now_ms)
 		if (t->hot[i].pid)
 			look(s, i, ahead < span);
 	}
-	s->cursor = n ? (s->cursor + span) % n : 0;
+	s->cursor += span;
+	if (s->cursor >= n) {
+		s->cursor = n ? s->cursor % n : 0;
+		s->round++;
+	}
 	int r = find_births(s);
 
 	if (r == 0)
@@ -284,6 +310,7 @@ int procfs_open(struct procfs *s, struct procs *t, const struct host *h, bool us
 
 	s->foreign = real && !own;
 	s->clocked = use_clock && own && read_clock(getpid()) >= 0;
+	s->own_pid = s->clocked ? getpid() : 0;
 	s->max_fds = raise_fd_limit();
 	s->pid_max = read_pid_max(h);
 	r = kept_open(&s->loadavg, h, ROOT_PROC, "loadavg");

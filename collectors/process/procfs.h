@@ -9,7 +9,10 @@
  *  - "cpu-clock": the process's CPU clock (clock_gettime), 0.2 us, unprivileged. It is the sum of
  *    what all its threads, ended ones too, have run, in ns. Equal twice: none has run in between
  *    (but for less than one scheduler tick of a slice that still lasts and is seen in the next
- *    pass). A process that did not run made no fault, no I/O, no system call, no thread and no
+ *    pass). Of a kernel thread that ran for less than a millisecond only that and how often it ran
+ *    and waited is read at once (stat, io and status when it is one, or in rotation); of one that
+ *    did not run at all only its priority could change, so its turn comes every eighth time. A
+ *    process that did not run made no fault, no I/O, no system call, no thread and no
  *    context switch. Not seen until the rotation: what others do to it (pages reclaimed or swapped
  *    out, renice, a changed parent), and that it was woken but still waits for a CPU.
  *  - "stat": stat of each process, 2.6 us, where the clock cannot be asked (the /proc of another
@@ -32,18 +35,21 @@ struct procfs {
 	const struct host *host;
 	struct procs *table;
 	struct kept_file loadavg;
-	bool clocked; /* the CPU clocks of these processes can be asked */
-	bool foreign; /* loadavg's last pid is not of this /proc's pid namespace */
-	int dir_fd;   /* the proc root, for reading it */
+	bool clocked;	 /* the CPU clocks of these processes can be asked */
+	int32_t own_pid; /* of which the clock of each thread can be asked; 0: unclocked */
+	bool foreign;	 /* loadavg's last pid is not of this /proc's pid namespace */
+	int dir_fd;	 /* the proc root, for reading it */
 	uint32_t n_fds, max_fds;
-	uint32_t n_reads; /* files read in the newest pass */
-	uint32_t cursor;
-	uint32_t n_io_denied; /* processes whose io may not be read */
+	uint32_t n_reads;	/* files read in the newest pass */
+	uint32_t cursor, round; /* of the rotation */
+	uint32_t n_io_denied;	/* processes whose io may not be read */
 	uint64_t last_ms, readdir_ms;
 	int64_t last_pid; /* newest pid seen; -1: none yet */
 	int64_t pid_max;
 	int64_t task_births, task_exits, first_tasks;
-	bool started; /* the first pass is over: what appears now was born */
+	int64_t probed_pid; /* from where on the last pass looked for new ones */
+	bool left;	    /* somebody in the folder could not be taken up yet */
+	bool started;	    /* the first pass is over: what appears now was born */
 	char buf[PROCFS_BUF + 1];
 };
 

@@ -125,6 +125,7 @@ uint32_t procs_add(struct procs *t, int32_t pid, uint64_t start, bool born)
 	struct proc *p = &t->proc[i];
 
 	*p = (struct proc){.start = start, .gen = ++t->gen, .born = born, .slot = -1, .uid = -1};
+	p->unheard = UNHEARD_UNKNOWN;
 	for (int k = 0; k < N_VALUES; k++)
 		p->v[k] = VALUE_ABSENT;
 	for (int k = 0; k < N_FILES; k++)
@@ -244,7 +245,7 @@ uint32_t procs_thread_new(struct procs *t, int32_t tid)
 
 		if (t->thread[at].tid)
 			continue;
-		t->thread[at] = (struct thread){.tid = tid, .fd = -1};
+		t->thread[at] = (struct thread){.tid = tid, .fd = -1, .ran = (uint32_t)t->tick};
 		t->thread_hint = at + 1;
 		return at + 1;
 	}

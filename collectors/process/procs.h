@@ -27,6 +27,7 @@ enum {
 	PROC_KTHREAD = 0x00200000 /* in flags: a kernel thread */
 };
 #define NO_ENTRY UINT32_MAX
+#define UNHEARD_UNKNOWN INT64_MIN
 
 enum proc_value {
 	V_CPU,
@@ -76,6 +77,7 @@ struct thread {
 	int fd;		 /* schedstat, or -1 */
 	uint32_t next;	 /* index + 1 */
 	uint32_t seen;
+	uint32_t ran; /* pass in which it was last found to have run */
 };
 
 struct proc {
@@ -87,7 +89,9 @@ struct proc {
 	double score; /* recent activity, ns of CPU: halves every 4 s */
 	int64_t exec_mark, uid, flags;
 	int64_t leader[3], retired[3]; /* schedstat of the main thread; of threads that ended */
-	uint64_t walk_ms;	       /* threads are read again from then on */
+	int64_t unheard;  /* CPU clock - what leader, retired and threads say; or UNHEARD_UNKNOWN */
+	int64_t whole_ns; /* CPU clock when all files were read */
+	uint64_t walk_ms; /* threads are read again from then on */
 	uint32_t threads, n_threads; /* list of the threads but the first: index + 1 of its head */
 	uint32_t based;		     /* counters that had a value once, as bits */
 	int32_t slot;		     /* row in the batch; -1: counted in others */
@@ -95,6 +99,7 @@ struct proc {
 	uint32_t comm_len;
 	bool born;	   /* began while watched: its counters began at 0 */
 	bool ran;	   /* since its attributes were asked for */
+	bool behind;	   /* ran since all files were read */
 	bool guarded;	   /* may be a child of vfork yet: read_would_wait() is asked first */
 	bool io_denied;	   /* its io may not be read */
 	bool comm_changed; /* or executed another program, or its user changed */

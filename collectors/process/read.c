@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RUNNING = 0, VFORK_CPU_NS = 20000000, VFORK_MS = 10000 };
+enum { RUNNING = 0, VFORK_CPU_NS = 20000000, VFORK_MS = 10000, LITTLE_NS = 1000000 };
 
 static const char *const file_names[N_FILES] = {"stat", "schedstat", "io", "status"};
 
@@ -69,16 +69,26 @@ void read_drop_files(struct procfs *s, struct proc *p)
 
 /* ---- one process ---- */
 
-int64_t read_clock(int32_t pid)
+/* As clock_getcpuclockid() makes them, without its system call: scheduler clocks. */
+enum { CLOCK_OF_PROCESS = 2, CLOCK_OF_THREAD = 6 };
+
+static int64_t cpu_clock(int32_t id, uint32_t kind)
 {
-	/* As clock_getcpuclockid() makes it, without its system call: scheduler clock of a
-	 * process. */
-	clockid_t id = (clockid_t)(~(uint32_t)pid << 3 | 2);
 	struct timespec ts;
 
-	if (clock_gettime(id, &ts))
+	if (clock_gettime((clockid_t)(~(uint32_t)id << 3 | kind), &ts))
 		return -1;
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t read_clock(int32_t pid)
+{
+	return cpu_clock(pid, CLOCK_OF_PROCESS);
+}
+
+int64_t read_thread_clock(int32_t tid)
+{
+	return cpu_clock(tid, CLOCK_OF_THREAD);
 }
 
 static bool about(int64_t a, int64_t b)
@@ -206,23 +216,46 @@ void read_all(struct procfs *s, uint32_t i, const struct proc_stat *st, int64_t 
 {
 	struct proc *p = &s->table->proc[i];
 	struct hot *h = &s->table->hot[i];
-	int64_t v[N_VALUES];
+	int64_t v[N_VALUES], leader[3];
 	int r;
 
 	memcpy(v, p->v, sizeof(v));
+	memcpy(leader, p->leader, sizeof(leader));
 	take_stat(s, p, st, v);
 	h->again = false;
 	if (clock_ns >= 0)
 		v[V_CPU] = clock_ns;
-	r = threads_update(s, i, (uint32_t)st->threads, v);
+	r = threads_update(s, i, (uint32_t)st->threads, clock_ns, due, v);
 	if (r == -EAGAIN)
 		h->again = true;
 	else if (r < 0 && clock_ns < 0) /* a kernel without schedstat */
 		v[V_CPU] = (int64_t)(((uint64_t)v[V_UTIME] + (uint64_t)v[V_STIME]) * 10000000);
 	read_io(s, i, due, v);
-	read_status(s, i, v);
-	h->clock_ns = clock_ns;
+	/* Its switches are the main thread's, and its user changes with that one too. */
+	if (due || r < 0 || memcmp(leader, p->leader, sizeof(leader)) != 0 ||
+	    v[V_RSS] != p->v[V_RSS] || v[V_VCTXSW] == VALUE_ABSENT)
+		read_status(s, i, v);
+	h->clock_ns = p->whole_ns = clock_ns;
+	p->behind = false;
 	procs_update(s->table, i, v);
+}
+
+bool read_runs(struct procfs *s, uint32_t i, int64_t clock_ns)
+{
+	struct proc *p = &s->table->proc[i];
+	struct hot *h = &s->table->hot[i];
+	int64_t v[N_VALUES];
+
+	if (clock_ns < h->clock_ns || clock_ns - p->whole_ns >= LITTLE_NS)
+		return false;
+	memcpy(v, p->v, sizeof(v));
+	v[V_CPU] = clock_ns;
+	if (threads_update(s, i, 1, clock_ns, false, v))
+		return false;
+	h->clock_ns = clock_ns;
+	p->behind = true;
+	procs_update(s->table, i, v);
+	return true;
 }
 
 void read_idle(struct procfs *s, uint32_t i, const struct proc_stat *st)

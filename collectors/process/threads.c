@@ -3,6 +3,13 @@
  * so the others' files are read too, and what a thread had when it was last read stays counted
  * after it ended. A process of many threads is walked less often than every pass (3 ms apart per
  * thread, at least once a second), so that none costs more than about 3 reads per 10 ms.
+ *
+ * Of the threads only those that ran are read, where that can be known: the process's clock is the
+ * sum of its threads' times and of what ended threads had used, so once those that run often are
+ * read and the sum has caught up with the clock, to the nanosecond, none of the others has run. What
+ * the clock holds besides (threads that ended unread) is learnt from a walk over all in which the
+ * clock stood still. Of the agent's own threads, one of which runs while this is asked, each has a
+ * clock.
  */
 #include "collectors/process/read.h"
 
@@ -19,6 +26,16 @@
 #include <unistd.h>
 
 enum { EACH_MS = 3, SLOWEST_MS = 900, ALWAYS = 32 };
+
+/* Threads by the number of passes since they ran. */
+enum { HOT_PASSES = 3, WARM_PASSES = 24, N_AGES = 3 };
+
+static unsigned age_of(const struct procs *t, const struct thread *th)
+{
+	uint32_t passes = (uint32_t)t->tick - th->ran;
+
+	return passes <= HOT_PASSES ? 0 : passes <= WARM_PASSES ? 1 : 2;
+}
 
 /* now[] replaces last[]. A fall (a thread that executed a program takes over the main one's place)
  * keeps the sum. */
@@ -64,11 +81,18 @@ static void end_thread(struct procfs *s, struct proc *p, uint32_t *link)
 static int read_thread(struct procfs *s, int32_t pid, struct proc *p, struct thread *th)
 {
 	bool keep = s->n_fds < s->max_fds / 4 * 3;
+	int64_t was = th->last[0];
 	char path[64] = "";
 
+	if (pid == s->own_pid && th->fd >= 0 && read_thread_clock(th->tid) == was)
+		return 0;
 	if (th->fd < 0)
 		snprintf(path, sizeof(path), "%d/task/%d/schedstat", pid, th->tid);
-	return read_one(s, &th->fd, keep, path, p, th->last);
+	int r = read_one(s, &th->fd, keep, path, p, th->last);
+
+	if (th->last[0] != was)
+		th->ran = (uint32_t)s->table->tick;
+	return r;
 }
 
 /* Marks tid as there, adding it at *end when it is new. `from` is where the list is expected to go
@@ -139,28 +163,62 @@ static int list_threads(struct procfs *s, int32_t pid, struct proc *p)
 	return 0;
 }
 
-static int walk(struct procfs *s, uint32_t i, uint32_t n)
+static int64_t sum(const struct procfs *s, const struct proc *p, int k)
 {
-	struct proc *p = &s->table->proc[i];
-	int32_t pid = s->table->hot[i].pid;
+	int64_t v = p->retired[k] + p->leader[k];
+
+	for (uint32_t at = p->threads; at; at = s->table->thread[at - 1].next)
+		v += s->table->thread[at - 1].last[k];
+	return v;
+}
+
+/* Is all that the process ran accounted for by what was read? */
+static bool is_accounted(const struct procfs *s, const struct proc *p, int32_t pid)
+{
+	return p->unheard != UNHEARD_UNKNOWN && read_clock(pid) - sum(s, p, 0) == p->unheard;
+}
+
+/* Reads the threads of one age. True: some of them have ended. */
+static bool walk_age(struct procfs *s, int32_t pid, struct proc *p, unsigned age)
+{
 	bool ended = false;
 
 	for (uint32_t *link = &p->threads; *link;) {
 		struct thread *th = &s->table->thread[*link - 1];
 
-		if (read_thread(s, pid, p, th) == -ESRCH) {
+		if (age_of(s->table, th) == age && read_thread(s, pid, p, th) == -ESRCH) {
 			end_thread(s, p, link);
 			ended = true;
 		} else {
 			link = &th->next;
 		}
 	}
+	return ended;
+}
+
+/* From the hottest on, as far as needed. */
+static int walk(struct procfs *s, uint32_t i, uint32_t n, int64_t clock_ns, bool due)
+{
+	struct proc *p = &s->table->proc[i];
+	int32_t pid = s->table->hot[i].pid;
+	bool ended = false;
+
+	if (due || p->n_threads + 1 != n)
+		p->unheard = UNHEARD_UNKNOWN;
+	for (unsigned age = 0; age < N_AGES; age++) {
+		if (!ended && is_accounted(s, p, pid))
+			return 0;
+		ended |= walk_age(s, pid, p, age);
+	}
 	if (ended || p->n_threads + 1 != n)
 		return list_threads(s, pid, p);
+	/* All were read, and nobody ran meanwhile. */
+	p->unheard = clock_ns >= 0 && read_clock(pid) == clock_ns ? clock_ns - sum(s, p, 0)
+								  : UNHEARD_UNKNOWN;
 	return 0;
 }
 
-int threads_update(struct procfs *s, uint32_t i, uint32_t n, int64_t *v)
+int threads_update(struct procfs *s, uint32_t i, uint32_t n, int64_t clock_ns, bool due, int64_t *v)
 {
 	struct proc *p = &s->table->proc[i];
 	int32_t pid = s->table->hot[i].pid;
@@ -178,17 +236,10 @@ int threads_update(struct procfs *s, uint32_t i, uint32_t n, int64_t *v)
 	if (r < 0)
 		return r;
 	if (n > 1 || p->threads)
-		walk(s, i, n);
-	int64_t sum[3];
-
-	for (int k = 0; k < 3; k++) {
-		sum[k] = p->retired[k] + p->leader[k];
-		for (uint32_t at = p->threads; at; at = s->table->thread[at - 1].next)
-			sum[k] += s->table->thread[at - 1].last[k];
-	}
+		walk(s, i, n, clock_ns, due);
 	if (!s->clocked)
-		v[V_CPU] = sum[0];
-	v[V_RUN_DELAY] = sum[1];
-	v[V_PCOUNT] = sum[2];
+		v[V_CPU] = sum(s, p, 0);
+	v[V_RUN_DELAY] = sum(s, p, 1);
+	v[V_PCOUNT] = sum(s, p, 2);
 	return 0;
 }

@@ -233,6 +233,7 @@ static void measure(void)
 	double workers_us = (double)(thread_ns(workers[0]) + thread_ns(workers[1]) - workers_ns) /
 			    1e3 / (N_WHO * ROUNDS * (BLOCK + SKIP));
 	atomic_store(&stop, true);
+	collector_process.wake(state);
 	for (int k = 0; k < 2; k++)
 		pthread_join(workers[k], NULL);
 	report_all(us, workers_us, log_bytes);

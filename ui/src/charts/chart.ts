@@ -127,7 +127,9 @@ export class Chart implements Drawable {
   draw(): void {
     if (!this.width || !this.height) return;
     const { store } = this.env;
-    if (!this.model.marks.length) this.text();
+    // Before the first sample its labels can be made ready; the picture would only keep that waiting.
+    if (!this.model.marks.length && (store.newest || store.metrics().length)) this.text();
+    if (!store.newest) return;
     const grid = gridNow(store, plotWidth(this.width));
     this.grid = grid;
     const now = performance.now();
