@@ -267,7 +267,8 @@ export class Chart implements Drawable {
   }
 
   private novalue(): string {
-    return hover.peek() !== null && this.built?.any ? 'no data' : '–';
+    // Once is enough: beside several names it would take their room.
+    return hover.peek() !== null && this.built?.any && this.model.marks.length === 1 ? 'no data' : '–';
   }
 
   /** The unit, in two parts: the words after it give way first when the title is narrow. */

@@ -107,7 +107,7 @@ export function outline(g: Geometry, s: Span): [number, number][] {
 
 /** Width of a column for `columns` of them in `room` pixels: whole pixels, or a whole number of columns on one. */
 export function columnWidth(room: number, columns: number): number {
-  if (columns <= room) return Math.max(1, Math.min(24, Math.floor(room / columns)));
+  if (columns <= room) return Math.max(1, Math.min(48, Math.floor(room / columns)));
   return 1 / Math.ceil(columns / room);
 }
 

@@ -200,9 +200,9 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
           <col />
           <col width={narrow ? 44 : 62} />
           <col width={narrow ? 42 : 58} />
-          <col width={narrow ? 80 : 84} />
-          <col width={narrow ? 80 : 84} />
-          <col width={narrow ? 72 : 84} />
+          <col width={narrow ? 76 : 84} />
+          <col width={narrow ? 76 : 84} />
+          <col width="88" />
         </colgroup>
         <thead>
           <tr>

@@ -323,8 +323,8 @@ export class Timeline {
     const type = nodes.type[b.node] ?? 0;
     const hit = this.re?.test(name) ?? false;
     const faded = this.re !== null && !hit;
-    const tones = (faded ? k.faded : k.type)[type] ?? k.type[0]!;
-    ctx.fillStyle = hit ? k.hit : tones[toneOf(nameHash(name))]!;
+    const fill = (k.type[type] ?? k.type[0]!)[toneOf(nameHash(name))]!;
+    ctx.fillStyle = hit ? k.hit : faded ? k.fade(fill) : fill;
     ctx.fillRect(x, y, w, ROW - 1);
     if (b === this.hover) {
       ctx.strokeStyle = css.sel;

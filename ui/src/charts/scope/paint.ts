@@ -22,6 +22,9 @@ export interface ScopePicture {
   readonly searched: boolean;
   /** Until here there can be samples. */
   readonly now: number;
+  /** Before it nothing is held, and what says so. */
+  readonly began: number;
+  readonly beganText: string;
   readonly ranges: readonly Span[];
   readonly base: Span | null;
   readonly draft: Span | null;
@@ -133,13 +136,33 @@ function hatch(
   c.restore();
 }
 
+/** What is not held any more, or never was: a flat area with the time of its end. */
+function paintBefore(c: CanvasRenderingContext2D, p: ScopePicture, w: number): void {
+  if (w < 1) return;
+  const { g } = p;
+  const { css, font } = palette();
+  const x = g.x + Math.round(w);
+  c.fillStyle = css.raise;
+  c.fillRect(g.x, g.y, x - g.x, g.height);
+  c.fillStyle = css.line2;
+  c.fillRect(x - 1, g.y, 1, g.height);
+  c.font = `11px ${font}`;
+  if (c.measureText(p.beganText).width > w - 16) return;
+  c.fillStyle = css.t3;
+  c.textAlign = 'right';
+  c.textBaseline = 'middle';
+  c.fillText(p.beganText, x - 8, g.y + Math.round(g.height / 2));
+}
+
 /** Where no profiler ran, and above the columns that lost samples. */
 function paintHoles(c: CanvasRenderingContext2D, p: ScopePicture): void {
   const { g, cells } = p;
   const { css } = palette();
   const nowColumn = cells.columnAt(p.now);
+  const before = Math.max(0, Math.min(g.n, cells.columnAt(p.began) - g.first));
+  paintBefore(c, p, before * g.columnWidth);
   let from = -1;
-  for (let k = 0; k <= g.n; k++) {
+  for (let k = before; k <= g.n; k++) {
     const col = cells.get(g.first + k);
     const hole = k < g.n && col?.covered === 0 && g.first + k < nowColumn;
     if (hole && from < 0) from = k;

@@ -119,6 +119,7 @@ class Small {
     this.say(scaleText(top, false, 'offset', cpus));
     const from = store.clock.wallMs(cells.startOf(first));
     const zone = zoneMs(from);
+    const began = profiler.peek()?.oldestUs || store.heldFrom;
     const ticks: [number, string][] = [];
     for (let t = Math.ceil((from + zone) / 20_000) * 20_000 - zone; t <= from + n * 1000; t += 20_000)
       ticks.push([store.clock.mono(t), clockText(t)]);
@@ -130,6 +131,8 @@ class Small {
       end: top,
       searched: false,
       now: store.clock.now(),
+      began,
+      beganText: `stacks since ${clockText(store.clock.wallMs(began))}`,
       ranges: selection.peek() ? [selection.peek()!] : [],
       base: null,
       draft: this.draft?.span ?? null,

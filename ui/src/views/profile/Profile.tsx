@@ -72,14 +72,19 @@ async function sourceOf(t: Tree, i: number): Promise<string> {
   return lines.length ? lines.join(' ← ') : value.missing && `no lines: ${value.missing}`;
 }
 
+/** What the agent says, as a sentence. */
+const sentence = (s: string) => `${s.slice(0, 1).toUpperCase()}${s.slice(1)}${/[.!?]$/.test(s) ? '' : '.'}`;
+
 function NoProfiler({ text }: { text: string }) {
   return (
     <div class="no-access" data-no-profiler="">
       <h2>There is no profiler here</h2>
-      <p>{text}</p>
+      <p>{sentence(text)}</p>
       <p class="hint">
-        Metrics go on as before. What the profiler needs stands in the README under “Flame graphs of any
-        moment”.
+        {text.includes('--no-profile')
+          ? 'Started without that option, it keeps the stacks of every CPU, and any range of any chart opens as a flame graph.'
+          : 'What the profiler needs stands in the README under “Flame graphs of any moment”.'}{' '}
+        Metrics go on as before.
       </p>
     </div>
   );
@@ -221,9 +226,7 @@ export function Profile() {
       return (
         <>
           <div class="fg">
-            <p class="why over">
-              {state.why || (state.loading ? 'The stacks of the range are being put together.' : '')}
-            </p>
+            <p class="why over">{state.why || 'The stacks of the range are being put together.'}</p>
           </div>
           <div class="bar det" data-details="" />
         </>
@@ -242,7 +245,17 @@ export function Profile() {
           <div class="bar det" data-details="" />
         </>
       );
-    if (tab.value === 'table') return <FnTable profile={graphed} tree={tree} off={off} re={re} open={open} />;
+    if (tab.value === 'table')
+      return (
+        <FnTable
+          profile={graphed}
+          tree={tree}
+          off={off}
+          re={re}
+          open={open}
+          aside={<Aside answer={answer} tree={tree} off={off} typed />}
+        />
+      );
     if (tab.value === 'sandwich')
       return (
         <Sandwich

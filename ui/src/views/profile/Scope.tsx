@@ -10,6 +10,7 @@ import type { Mark, ScopePicture } from '../../charts/scope/paint';
 import { clockText, durationText, minuteText, zoneMs } from '../../charts/time';
 import { theme } from '../../state/prefs';
 import { chips, filter, pattern, ROWS, rows, which } from '../../state/profile';
+import { capture } from '../../state/pulse';
 import { baseline, fixed, goLive, moreRanges, select, selection, viewNow } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
@@ -145,17 +146,20 @@ class Scope {
     const left = this.left();
     const room = w - left - 16 - margin - 16;
     const cw = columnWidth(room, Math.ceil((view.to - view.from) / columnUs - 0.01));
-    const n = Math.floor(room / cw);
     const cells = this.feed.cells(this.want(columnUs));
     this.cells = cells;
-    const end = view.to - 1;
-    const first = cells.columnAt(end) - n + 1;
+    const last = cells.columnAt(view.to - 1);
+    const began = profiler.peek()?.oldestUs || store.heldFrom;
+    // Nothing will ever stand before the first column of a file.
+    const most = capture.peek() === null ? Number.POSITIVE_INFINITY : last - cells.columnAt(began) + 1;
+    const n = Math.max(1, Math.min(Math.floor(room / cw), most));
+    const first = last - n + 1;
     const offset = rows.peek() === 'offset';
     const plot = h - TOP - AXIS;
     const order = offset ? [] : this.ranked(cells, first, n, plot);
     if (this.grown(cells, order)) return this.picture(w, h);
     const count = offset ? OFFSETS : Math.max(1, order.length);
-    const rowHeight = Math.max(1, Math.min(offset ? 99 : 48, Math.floor(plot / count)));
+    const rowHeight = Math.max(1, Math.floor(plot / count));
     const g: Geometry = {
       x: left,
       y: TOP,
@@ -169,10 +173,12 @@ class Scope {
       rowHeight,
       offset,
     };
-    this.on.shown({
-      from: cells.startOf(first),
-      to: Math.min(cells.startOf(first + n), Math.floor(store.clock.now() / 1e6) * 1e6),
-    });
+    // What is held of it, to the end of the second that runs.
+    const to = Math.min(
+      cells.startOf(first + n),
+      cells.startOf(first) + ceilSecond(store.clock.now() - cells.startOf(first)),
+    );
+    this.on.shown({ from: began < to ? Math.max(cells.startOf(first), began) : cells.startOf(first), to });
     this.feed.want(this.want(columnUs), first, first + n - 1);
     const off = which.peek() !== 'on';
     const cpus = off || rows.peek() === 'cpu' ? 1 : profiler.peek()?.nCpus || store.host.nCpus;
@@ -188,6 +194,8 @@ class Scope {
       end: top,
       searched: pattern.peek() !== '',
       now: store.clock.now(),
+      began,
+      beganText: `stacks since ${clockText(store.clock.wallMs(began))}`,
       ranges: rangesNow(),
       base: baseline.peek(),
       draft: this.draft?.span ?? null,
@@ -315,7 +323,9 @@ function offsetLabels(g: Geometry): [number, string][] {
   ]);
 }
 
-const TITLES = { on: 'On-CPU samples', off: 'Off-CPU time', queue: 'Waiting for a CPU' };
+const ceilSecond = (us: number) => Math.ceil(us / 1e6) * 1e6;
+
+const TITLES = { on: 'On-CPU samples', off: 'Off-CPU time', queue: 'Run-queue time' };
 
 export function ScopePanel({
   shown,

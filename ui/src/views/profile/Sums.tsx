@@ -1,6 +1,6 @@
 // How much a flame graph stands on.
 import type { Sum } from '../../transport/profile';
-import { counted, countedText, countText, hzText, shareText, timeText } from './words';
+import { briefTime, counted, countedText, countText, hzText, shareText } from './words';
 
 /** Below so many samples shares mean little. */
 export const FEW = 50;
@@ -18,7 +18,7 @@ export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
       <span class={`kv${sum.n < FEW && !off ? ' warn' : ''}`} data-n={sum.n}>
         {off ? (
           <>
-            <b>{timeText(sum.weightUs)}</b> blocked
+            <b>{briefTime(sum.weightUs)}</b> blocked
           </>
         ) : (
           <>
