@@ -112,7 +112,7 @@ function Page({ file }: { file: FileProfile }) {
   const actions: FlameActions = { edit, sandwich, search: setPattern };
   const aside = (
     <>
-      <FlameLegend diff={diff} hash={hash} scale={scale} off={off} />
+      <FlameLegend diff={diff} hash={hash} scale={scale} off={off} tree={tree} />
       {profile.leftOut > 0 && (
         <span class="kv opt">{profile.leftOut.toLocaleString('en-US')} smallest frames left out</span>
       )}

@@ -47,7 +47,8 @@ test('columns are whole pixels, or several on one', () => {
   expect(columnWidth(1200, 300)).toBe(4);
   expect(columnWidth(1040, 300)).toBe(3);
   expect(columnWidth(1200, 1800)).toBe(0.5);
-  expect(columnWidth(1200, 30)).toBe(24);
+  expect(columnWidth(1200, 30)).toBe(40);
+  expect(columnWidth(1200, 6)).toBe(48);
 });
 
 const part = (over: Partial<HeatPart>): HeatPart => ({

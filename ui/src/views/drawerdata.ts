@@ -86,6 +86,7 @@ export function factorText(f: number): string {
   if (f === Number.POSITIVE_INFINITY) return 'new';
   if (f > 0.97 && f < 1.03) return '=';
   if (f === 0) return 'none';
+  if (f >= 999.5) return `×${f < 9950 ? (f / 1000).toFixed(1) : Math.min(999, Math.round(f / 1000))}k`;
   return `×${f >= 99.5 ? Math.round(f) : f >= 9.95 ? f.toFixed(0) : f >= 1 ? f.toFixed(1) : f.toFixed(2)}`;
 }
 

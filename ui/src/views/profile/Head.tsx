@@ -194,7 +194,7 @@ export function Legend({ answer, tree, off }: { answer: FlameAnswer; tree: Tree;
     [answer, tree, isDiff, off],
   );
   const lost = Boolean(answer.ask.elided && answer.baseline);
-  return <FlameLegend diff={isDiff} lost={lost} hash={byName.value} scale={scale} off={off} />;
+  return <FlameLegend diff={isDiff} lost={lost} hash={byName.value} scale={scale} off={off} tree={tree} />;
 }
 
 /** What stands at the right end of the details: what the colours mean, what has no names, saving. */
@@ -233,7 +233,11 @@ export function Aside({
           {saveText.value}
         </span>
       )}
-      {typed ? <FlameLegend diff={false} scale={1} /> : <Legend answer={answer} tree={tree} off={off} />}
+      {typed ? (
+        <FlameLegend diff={false} scale={1} tree={tree} />
+      ) : (
+        <Legend answer={answer} tree={tree} off={off} />
+      )}
       <Missing list={answer.missing} tree={answer.tree} />
       <button
         type="button"

@@ -39,6 +39,9 @@ export function Sandwich(props: {
   const busiest = useMemo(() => sorted(rows, 'self', 1, 1)[0], [rows]);
   const at = name || (busiest ? idOf(busiest) : '');
   const own = rows.find((r) => idOf(r) === at || r.name === at);
+  // It stands in the list however little it ran itself.
+  const listed = hits.slice(0, MOST);
+  if (own && !listed.includes(own)) listed.push(own);
   const two = useMemo(() => sandwich(tree, at), [tree, at]);
   const [shown, setShown] = useState<{ tree: Tree; node: number } | null>(null);
   const detail =
@@ -48,7 +51,6 @@ export function Sandwich(props: {
   const whole = tree.total[0] || 1;
   const of = (t: Tree): Profile => ({ ...profile, tree: t, leftOut: 0 });
   const total = two.callees.total[0] ?? 0;
-  // The function that is shown stands in the list, too.
   const list = useRef<HTMLDivElement>(null);
   useEffect(
     () => list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' }),
@@ -105,7 +107,7 @@ export function Sandwich(props: {
               </tr>
             </thead>
             <tbody>
-              {hits.slice(0, MOST).map((r) => (
+              {listed.map((r) => (
                 <tr key={r.node} aria-selected={r === own}>
                   <td class="m">{shareText(r.self / whole).replace(' %', '')}</td>
                   <td>{shareText(r.total / whole).replace(' %', '')}</td>
