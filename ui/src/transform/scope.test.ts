@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { HeatPart } from '../transport/profile';
 import { Cells, roundEnd } from './cells';
-import { cellAt, columnWidth, type Geometry, mergedRanges, outline, spanOf } from './scope';
+import { cellAt, cellNear, columnWidth, type Geometry, mergedRanges, outline, spanOf } from './scope';
 
 const S = 1_000_000;
 const g: Geometry = {
@@ -24,6 +24,13 @@ test('a point is a cell: time runs up a column', () => {
   expect(cellAt(g, 99, 100)).toBeNull();
   expect(cellAt(g, 0, 999, true)).toMatchObject({ column: 20, row: 0 });
   expect(cellAt({ ...g, offset: false }, 100, 12)).toEqual({ column: 20, row: 0, from: 25 * S, to: 26 * S });
+});
+
+test('a range may begin on the axis or just beside the map', () => {
+  expect(cellNear(g, 104, 222)).toMatchObject({ column: 21, row: 0 });
+  expect(cellNear(g, 95, 12)).toMatchObject({ column: 20, row: 49 });
+  expect(cellNear(g, 70, 12)).toBeNull();
+  expect(cellNear(g, 104, 240)).toBeNull();
 });
 
 test('a range wraps over columns and keeps to whole pixels', () => {

@@ -41,6 +41,9 @@ const MARKS: readonly [string, string][] = [
   ['–', 'no value'],
 ];
 
+/** Words, and keys: those of one letter. */
+const KEYS = /\S{2,}(?: \S{2,})*|\S/g;
+
 const keyCap = (k: string) => k.replace('@Key', '').replace(/(.)-/, '$1 ').replace(/^-$/, '−');
 
 function Rows({ rows, keys = false }: { rows: readonly (readonly [string, string])[]; keys?: boolean }) {
@@ -48,7 +51,9 @@ function Rows({ rows, keys = false }: { rows: readonly (readonly [string, string
     <dl>
       {rows.map(([k, v]) => (
         <div key={k}>
-          <dt>{keys ? k.split(' ').map((w) => (w.length === 1 ? <kbd key={w}>{w}</kbd> : w)) : k}</dt>
+          <dt>
+            {keys ? (k.match(KEYS) ?? []).map((w) => (w.length === 1 ? <kbd key={w}>{w}</kbd> : w)) : k}
+          </dt>
           <dd>{v}</dd>
         </div>
       ))}

@@ -125,10 +125,13 @@ function beginning({ c, p, x }: Pen): [number, number][] {
   c.fillRect(edge, TOP, 1, DEEP);
   const w = c.measureText(p.before.text).width;
   if (w + 12 > edge - LEFT) return [];
+  // The edge of the box does not cut through the words.
+  const [box] = boxEdges(p, p.box);
+  const right = box < edge && box > edge - w - 12 && box - LEFT > w + 12 ? box : edge;
   c.fillStyle = css.t3;
   c.textAlign = 'right';
-  c.fillText(p.before.text, edge - 6, 14);
-  return [[edge - w - 12, edge]];
+  c.fillText(p.before.text, right - 6, 14);
+  return [[right - w - 12, right]];
 }
 
 const NAMES = { restart: 'restart', reboot: 'reboot', gap: '' };

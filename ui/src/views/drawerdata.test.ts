@@ -19,15 +19,9 @@ describe('what changed', () => {
     expect(score(stats(0, 10, 200), stats(5, 10, 15), 0.5)).toBe(37);
   });
   it('says factors in words where a number would not do', () => {
-    expect([75.2, 1.44, 0.42, 1, 0, Number.POSITIVE_INFINITY, Number.NaN].map(factorText)).toEqual([
-      '×75',
-      '×1.4',
-      '×0.42',
-      '=',
-      'none',
-      'new',
-      '–',
-    ]);
+    expect(
+      [1449, 24_600, 75.2, 1.44, 0.42, 1, 0, Number.POSITIVE_INFINITY, Number.NaN].map(factorText),
+    ).toEqual(['×1.4k', '×25k', '×75', '×1.4', '×0.42', '=', 'none', 'new', '–']);
   });
   it('shows times of long ranges in a longer unit, so that numbers stay whole', () => {
     expect([4000, 99_999, 14_400_000, 5e8, 1e10].map((ms) => timeUnit(ms).name)).toEqual([

@@ -1,6 +1,14 @@
 // The sub-second map on its own canvas: places it in the room there is, follows the pointer and the keyboard, and
 // tells its owner of ranges. It draws when told, at most once a frame.
-import { type Cell, cellAt, type Geometry, type Span, spanOf, widthOf } from '../../transform/scope';
+import {
+  type Cell,
+  cellAt,
+  cellNear,
+  type Geometry,
+  type Span,
+  spanOf,
+  widthOf,
+} from '../../transform/scope';
 import { OwnCanvas } from '../own';
 import { paintScope, type ScopePicture } from './paint';
 
@@ -103,7 +111,7 @@ export class ScopeMap {
       this.on.row(row);
       return;
     }
-    const cell = cellAt(this.g, x, y);
+    const cell = cellNear(this.g, x, y);
     if (!cell) return;
     this.canvas.setPointerCapture(e.pointerId);
     this.start();

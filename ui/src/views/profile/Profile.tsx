@@ -41,7 +41,7 @@ import { Sandwich } from './Sandwich';
 import { ScopePanel } from './Scope';
 import { TimeChart } from './TimeChart';
 import { Waits } from './Waits';
-import { emptyText, lostText, shareText } from './words';
+import { emptyText, lostText, sentence, shareText } from './words';
 
 /** The map wants at least a minute; what is opened with less shows five. */
 const LEAST_US = 60 * SECOND;
@@ -71,9 +71,6 @@ async function sourceOf(t: Tree, i: number): Promise<string> {
   );
   return lines.length ? lines.join(' ← ') : value.missing && `no lines: ${value.missing}`;
 }
-
-/** What the agent says, as a sentence. */
-const sentence = (s: string) => `${s.slice(0, 1).toUpperCase()}${s.slice(1)}${/[.!?]$/.test(s) ? '' : '.'}`;
 
 function NoProfiler({ text }: { text: string }) {
   return (

@@ -29,7 +29,7 @@ import { standStill } from './play';
 import { profiler } from './profiler';
 import { Columns, Filters, Kinds } from './ScopeBar';
 import { Ends, rowText, scaleText } from './scale';
-import { countText, shareText } from './words';
+import { countText, sentence, shareText } from './words';
 
 const LEFT = 96;
 /** Labels of rows take what they need, so much at most. */
@@ -455,6 +455,11 @@ export function ScopePanel({
           )}
         </span>
       </div>
+      {profiler.value?.on && profiler.value.reason && (
+        <div class="bar reduced warn" data-reduced="" title={profiler.value.reason}>
+          ▲ {sentence(profiler.value.reason)}
+        </div>
+      )}
       <div class="hm" ref={host} />
     </>
   );

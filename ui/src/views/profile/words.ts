@@ -150,3 +150,7 @@ export function offCpuTexts(
     all: `Seen by ${p.offTier}: ${least ? `waits from ${least} on` : 'every wait'}${short}${lost}`,
   };
 }
+
+/** What the agent says, as a sentence. */
+export const sentence = (s: string): string =>
+  `${s.slice(0, 1).toUpperCase()}${s.slice(1)}${/[.!?]$/.test(s) ? '' : '.'}`;
