@@ -151,7 +151,8 @@ function seams({ c, p, x }: Pen): [number, number][] {
     const w = c.measureText(NAMES[s.what]).width;
     // In the hatch before the line, else after it over the bars.
     const at = b - a > w + 12 ? b - 5 - w : b + 4;
-    if (taken.some(([l, r]) => at < r + 8 && at + w > l - 8) || at + w > LEFT + p.plot) continue;
+    const crossed = p.seams.some((o) => o !== s && x(o.to) > at - 3 && x(o.to) < at + w + 3);
+    if (crossed || taken.some(([l, r]) => at < r + 8 && at + w > l - 8) || at + w > LEFT + p.plot) continue;
     c.globalAlpha = 0.82;
     c.fillStyle = css.panel;
     c.fillRect(at - 2, 8, w + 4, 12);
@@ -169,7 +170,7 @@ function labels({ c, p, x }: Pen, taken: readonly [number, number][]): void {
   c.textAlign = 'left';
   for (const tick of p.ticks) {
     const at = x(tick.t);
-    if (at < LEFT) continue;
+    if (at < LEFT || taken.some(([l, r]) => at > l && at < r - 2)) continue;
     c.fillStyle = css.line2;
     c.fillRect(at, 3, 1, 20);
     const w = c.measureText(tick.text).width;

@@ -74,11 +74,13 @@ export class Timeline {
     };
     this.own = new OwnCanvas(host, look, (ctx, w, h) => this.paint(ctx, w, h));
     const c = this.own.canvas;
-    c.addEventListener('pointerdown', (e) => this.press(e));
-    c.addEventListener('pointermove', (e) => this.move(e));
-    c.addEventListener('pointerup', (e) => this.release(e));
-    c.addEventListener('pointercancel', () => this.dropped());
-    c.addEventListener('pointerleave', () => this.leave());
+    this.own.onPointer({
+      down: (e) => this.press(e),
+      move: (e) => this.move(e),
+      up: (e) => this.release(e),
+      cancel: () => this.dropped(),
+      leave: () => this.leave(),
+    });
     c.addEventListener('dblclick', () => this.zoom(null));
     c.addEventListener('wheel', (e) => this.wheel(e), { passive: false });
     this.own.onKey((e) => !e.ctrlKey && !e.metaKey && !e.altKey && (this.key(e) || this.on.key(e)));

@@ -54,11 +54,13 @@ export class ScopeMap {
     };
     this.own = new OwnCanvas(host, look, (ctx, w, h) => this.paint(ctx, w, h));
     const c = this.own.canvas;
-    c.addEventListener('pointerdown', this.pressed);
-    c.addEventListener('pointermove', this.moved);
-    c.addEventListener('pointerup', this.released);
-    c.addEventListener('pointercancel', () => this.cancel());
-    c.addEventListener('pointerleave', this.left);
+    this.own.onPointer({
+      down: this.pressed,
+      move: this.moved,
+      up: this.released,
+      cancel: () => void this.cancel(),
+      leave: this.left,
+    });
     c.addEventListener('contextmenu', (e) => e.ctrlKey && e.preventDefault());
     this.own.onKey((e) => this.cell(e) || this.on.key(e));
     this.own.fill();

@@ -8,13 +8,13 @@ import type { ScopePicture } from '../../charts/scope/paint';
 import { clockText, zoneMs } from '../../charts/time';
 import { profiling } from '../../state/page';
 import { theme } from '../../state/prefs';
-import { baseline, fixed, goLive, select, selection, viewNow } from '../../state/view';
+import { fixed, select, selection, viewNow } from '../../state/view';
 import { store } from '../../store/store';
 import { cellMost } from '../../transform/cells';
 import { ALL } from '../../transform/profiler';
-import type { Geometry, Span } from '../../transform/scope';
+import type { Geometry } from '../../transform/scope';
+import { Drafting } from './drafting';
 import { HeatFeed, OFFSETS } from './heat';
-import { standStill } from './play';
 import { profiler, watchProfiler } from './profiler';
 import { Ends, scaleText } from './scale';
 
@@ -30,8 +30,7 @@ class Small {
   private readonly map: ScopeMap;
   private readonly feed = new HeatFeed(() => this.map.paintSoon());
   private readonly ends = new Ends();
-  private wasLive = false;
-  private draft: { span: Span; base: boolean } | null = null;
+  private readonly draft = new Drafting(() => this.map);
   private key = '';
   private readonly off: () => void;
   private readonly seen: IntersectionObserver;
@@ -43,20 +42,7 @@ class Small {
   ) {
     this.map = new ScopeMap(host, (w, h) => this.picture(w, h), {
       range: (s) => select(store, s),
-      baseline: (s) => {
-        baseline.value = s;
-        if (this.wasLive && !selection.peek()) goLive();
-      },
-      begin: () => {
-        this.wasLive = standStill(this.map.geometry);
-      },
-      cancelled: () => {
-        if (this.wasLive) goLive();
-      },
-      draft: (span, base) => {
-        this.draft = span && { span, base };
-        this.map.paintSoon();
-      },
+      ...this.draft.events,
       hover: () => undefined,
       row: () => undefined,
       label: () => '',
@@ -135,8 +121,8 @@ class Small {
       beganText: `stacks since ${clockText(store.clock.wallMs(began))}`,
       ranges: selection.peek() ? [selection.peek()!] : [],
       base: null,
-      draft: this.draft?.span ?? null,
-      draftIsBase: this.draft?.base ?? false,
+      draft: this.draft.now?.span ?? null,
+      draftIsBase: this.draft.now?.base ?? false,
       label: '',
       marks: [],
       ticks,

@@ -11,7 +11,7 @@ import { clockText, durationText, minuteText, zoneMs } from '../../charts/time';
 import { theme } from '../../state/prefs';
 import { chips, filter, pattern, ROWS, rows, which } from '../../state/profile';
 import { capture } from '../../state/pulse';
-import { baseline, fixed, goLive, moreRanges, select, selection, viewNow } from '../../state/view';
+import { baseline, fixed, moreRanges, select, selection, viewNow } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { type Cells, cellMost } from '../../transform/cells';
@@ -24,8 +24,8 @@ import {
   mergedRanges,
 } from '../../transform/scope';
 import { Burst } from './Burst';
+import { Drafting } from './drafting';
 import { HeatFeed, OFFSETS } from './heat';
-import { standStill } from './play';
 import { profiler } from './profiler';
 import { Columns, Filters, Kinds } from './ScopeBar';
 import { Ends, rowText, scaleText } from './scale';
@@ -50,8 +50,7 @@ class Scope {
   readonly map: ScopeMap;
   private readonly feed = new HeatFeed(() => this.map.paintSoon());
   private readonly ends = new Ends();
-  private wasLive = false;
-  private draft: { span: View; base: boolean } | null = null;
+  private readonly draft = new Drafting(() => this.map);
   private order: number[] = [];
   private orderKey = '';
   private drawn = '';
@@ -80,20 +79,7 @@ class Scope {
           select(store, s);
         }
       },
-      baseline: (s) => {
-        baseline.value = s;
-        if (this.wasLive && !selection.peek()) goLive();
-      },
-      begin: () => {
-        this.wasLive = standStill(this.map.geometry);
-      },
-      cancelled: () => {
-        if (this.wasLive) goLive();
-      },
-      draft: (span, base) => {
-        this.draft = span && { span, base };
-        this.map.paintSoon();
-      },
+      ...this.draft.events,
       hover: (c) => on.hover(c ? this.describe(c) : ''),
       row: (i) => this.filterBy(i),
       label: (i) => {
@@ -198,8 +184,8 @@ class Scope {
       beganText: `stacks since ${clockText(store.clock.wallMs(began))}`,
       ranges: rangesNow(),
       base: baseline.peek(),
-      draft: this.draft?.span ?? null,
-      draftIsBase: this.draft?.base ?? false,
+      draft: this.draft.now?.span ?? null,
+      draftIsBase: this.draft.now?.base ?? false,
       label: this.label(),
       marks: this.marks(g),
       ticks: this.ticks(g),
@@ -230,7 +216,8 @@ class Scope {
   }
 
   private label(): string {
-    const all = this.draft && !this.draft.base ? [this.draft.span] : rangesNow();
+    const d = this.draft.now;
+    const all = d && !d.base ? [d.span] : rangesNow();
     const us = all.reduce((s, r) => s + r.to - r.from, 0);
     return us ? `${all.length > 1 ? `${all.length} ranges, ` : ''}${durationText(us)}` : '';
   }

@@ -26,7 +26,7 @@ export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
           </>
         )}
       </span>
-      {!off && (
+      {!off && sum.n > 0 && (
         <span class="kv">
           <b>{hzText(sum)}</b> Hz{sum.nCpus > 0 && ` × ${sum.nCpus}`}
         </span>
@@ -34,9 +34,11 @@ export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
       <span class={`kv${sum.lost ? ' warn' : ''}`}>
         lost <b>{countText(sum.lost)}</b>
       </span>
-      <span class="kv" title="Stacks that end before the thread's entry">
-        shallow <b>{shareText(sum.n ? sum.shallow / sum.n : 0)}</b>
-      </span>
+      {sum.n > 0 && (
+        <span class="kv" title="Stacks that end before the thread's entry">
+          shallow <b>{shareText(sum.shallow / sum.n)}</b>
+        </span>
+      )}
       {sum.truncated > 0 && (
         <span class="kv" title="Stacks deeper than what is kept">
           truncated <b>{countText(sum.truncated)}</b>
