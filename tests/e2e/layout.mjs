@@ -86,6 +86,21 @@ t('a drag on a narrow page opens its drawer in view; figures of what changed are
   await context.close();
 });
 
+t('the map outlines the cell under the pointer and says which it is', async () => {
+  const { page, context } = await openProfile(agent);
+  const box = await page.locator(MAP).boundingBox();
+  const d = await page.locator(MAP).evaluate((c) => ({ ...c.dataset }));
+  await page.mouse.move(box.x + Number(d.x) + Number(d.width) - 30, box.y + 100);
+  const over = () => page.locator(MAP).evaluate((c) => c.dataset.over);
+  const cell = await until('an outline', over);
+  assert(/samples|not yet|loading|no profiler/.test(await page.locator('[data-hint]').innerText()), await page.locator('[data-hint]').innerText());
+  await page.mouse.move(box.x + Number(d.x) + Number(d.width) - 90, box.y + 100);
+  await until('another', async () => (await over()) && (await over()) !== cell);
+  await page.mouse.move(box.x + 300, box.y + 500);
+  await until('none', async () => (await over()) === '');
+  await context.close();
+});
+
 t('views that a control is not for do not show it; tabs go by arrows', async () => {
   const { page, context } = await openProfile(agent);
   await page.getByRole('tab', { name: 'Flame', exact: true }).focus();

@@ -40,6 +40,7 @@ export class ScopeMap {
   private down: { x: number; y: number; cell: Cell } | null = null;
   private base = false;
   private cursor: Cell | null = null;
+  private over: Cell | null = null;
 
   constructor(
     host: HTMLElement,
@@ -84,13 +85,16 @@ export class ScopeMap {
     const p = this.picture(w, h);
     if (!p) return;
     this.g = p.g;
-    paintScope(ctx, w, h, p);
+    // While a range is drawn, that is what counts.
+    const over = p.draft ? null : this.over;
+    paintScope(ctx, w, h, p, over);
     this.own.done(begin);
     const d = this.canvas.dataset;
     d.first = String(p.g.first);
     d.columns = String(p.g.n);
     d.width = String(widthOf(p.g));
     d.x = String(p.g.x);
+    d.over = over ? `${over.column} ${over.row}` : '';
   }
 
   get geometry(): Geometry | null {
@@ -126,7 +130,7 @@ export class ScopeMap {
     const [x, y] = this.own.at(e);
     const cell = cellAt(this.g, x, y, this.down !== null || this.anchor !== null);
     this.cursor = cell;
-    this.on.hover(cellAt(this.g, x, y));
+    this.point(cellAt(this.g, x, y));
     const row = this.labelAt(x, y);
     const title = row >= 0 ? this.on.label(row) : '';
     if (title !== this.canvas.title) this.canvas.title = title;
@@ -134,6 +138,14 @@ export class ScopeMap {
     const from = this.dragging(e) ? this.down!.cell : this.anchor;
     if (from && cell) this.on.draft(spanOf(from, cell), this.base);
   };
+
+  /** The cell to tell of and to outline. */
+  private point(c: Cell | null): void {
+    this.on.hover(c);
+    if (c?.column === this.over?.column && c?.row === this.over?.row) return;
+    this.over = c;
+    this.own.soon();
+  }
 
   private dragging(e: PointerEvent): boolean {
     const d = this.down;
@@ -185,7 +197,7 @@ export class ScopeMap {
   }
 
   private readonly left = (): void => {
-    if (!this.down) this.on.hover(null);
+    if (!this.down) this.point(null);
   };
 
   private cell(e: KeyboardEvent): boolean {
@@ -201,7 +213,7 @@ export class ScopeMap {
       const px = g.x + (at.column - g.first + dx * n + 0.5) * g.columnWidth;
       const py = g.y + (row + dy * n + 0.5) * g.rowHeight;
       this.cursor = cellAt(g, px, py, true);
-      this.on.hover(this.cursor);
+      this.point(this.cursor);
       if (this.cursor) this.on.draft(spanOf(this.anchor ?? this.cursor, this.cursor), this.base);
       return true;
     }

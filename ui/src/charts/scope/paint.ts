@@ -1,7 +1,7 @@
 // Paints the sub-second map: cells through the ramp into one ImageData, a pixel a cell; then what lies over
 // them: hatching, axes, the mean of each row, ranges.
 import type { Cells } from '../../transform/cells';
-import { type Geometry, outline, type Span, widthOf } from '../../transform/scope';
+import { type Cell, type Geometry, outline, type Span, widthOf } from '../../transform/scope';
 import { flameColours } from '../flame/colours';
 import { level } from '../heat';
 import { makeRamp, mix, palette, themeVersion } from '../palette';
@@ -33,6 +33,8 @@ export interface ScopePicture {
   readonly marks: readonly Mark[];
   /** Time labels: at, text. */
   readonly ticks: readonly (readonly [number, string])[];
+  /** The time of a cell, as its tag on the axis says it. */
+  readonly clock: (us: number) => string;
   readonly rowLabels: readonly (readonly [number, string])[]; // y, text
   readonly margin: number; // width of the bars at the right; 0: none
   readonly marginText: string;
@@ -324,7 +326,36 @@ function paintRanges(c: CanvasRenderingContext2D, p: ScopePicture, font: string)
   if (last && p.label) tag(c, p, last, p.label, true, font);
 }
 
-export function paintScope(c: CanvasRenderingContext2D, w: number, h: number, p: ScopePicture): void {
+/** The cell under the pointer, and its time on the axis. */
+function paintOver(c: CanvasRenderingContext2D, p: ScopePicture, over: Cell, font: string): void {
+  const { g } = p;
+  const { css } = palette();
+  const x = g.x + Math.round((over.column - g.first) * g.columnWidth);
+  const row = g.offset ? g.rows - 1 - over.row : over.row;
+  const w = Math.max(2, Math.round(g.columnWidth));
+  if (x < g.x || x >= g.x + widthOf(g)) return;
+  c.strokeStyle = css.sel;
+  c.lineWidth = 1;
+  c.strokeRect(x - 0.5, g.y + row * g.rowHeight - 0.5, w, g.rowHeight);
+  const text = p.clock(over.from);
+  c.font = `11px ${font}`;
+  const tw = c.measureText(text).width + 8;
+  const left = Math.round(Math.max(g.x, Math.min(g.x + widthOf(g) - tw, x + w / 2 - tw / 2)));
+  c.fillStyle = css.t1;
+  c.fillRect(left, g.y + g.height + 2, tw, 15);
+  c.fillStyle = css.panel;
+  c.textAlign = 'left';
+  c.textBaseline = 'middle';
+  c.fillText(text, left + 4, g.y + g.height + 10);
+}
+
+export function paintScope(
+  c: CanvasRenderingContext2D,
+  w: number,
+  h: number,
+  p: ScopePicture,
+  over: Cell | null,
+): void {
   const { css, font } = palette();
   c.fillStyle = css.panel;
   c.fillRect(0, 0, w, h);
@@ -333,4 +364,5 @@ export function paintScope(c: CanvasRenderingContext2D, w: number, h: number, p:
   paintAxes(c, p, font);
   paintMargin(c, p);
   paintRanges(c, p, font);
+  if (over) paintOver(c, p, over, font);
 }

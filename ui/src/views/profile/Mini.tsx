@@ -126,6 +126,7 @@ class Small {
       label: '',
       marks: [],
       ticks,
+      clock: (us) => clockText(store.clock.wallMs(us), 2),
       rowLabels: [
         [g.y, '1.0 s'],
         [g.y + height / 2, '0.5'],

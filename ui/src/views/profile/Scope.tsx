@@ -189,6 +189,7 @@ class Scope {
       label: this.label(),
       marks: this.marks(g),
       ticks: this.ticks(g),
+      clock: (us) => clockText(store.clock.wallMs(us), offset && columnUs === 1e6 ? 2 : 0),
       rowLabels: offset ? offsetLabels(g) : this.rowLabels(g, cells, order),
       margin,
       marginText: `${margin > 100 ? 'mean, ' : ''}${scaleText(top, off, rows.peek(), cpus)
