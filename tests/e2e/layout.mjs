@@ -101,6 +101,20 @@ t('the map outlines the cell under the pointer and says which it is', async () =
   await context.close();
 });
 
+t('what is no regular expression is searched as it is written, on the map, too; a refusal goes with its pattern', async () => {
+  const { page, context } = await openProfile(agent, '', { width: 1280 });
+  const field = page.getByRole('textbox', { name: 'Search functions' });
+  await field.fill('zz[');
+  await sleep(1500);
+  equal(await page.locator('.tb:not(.two) .warn').count(), 0, 'warnings of a text');
+  await field.fill('(?=x)');
+  await page.waitForSelector('.tb:not(.two) .warn');
+  for (const root of ['.tb:not(.two)']) equal((await misplaced(page, root)).join('\n'), '', root);
+  await field.fill('');
+  await page.waitForSelector('.tb:not(.two) .warn', { state: 'detached' });
+  await context.close();
+});
+
 t('views that a control is not for do not show it; tabs go by arrows', async () => {
   const { page, context } = await openProfile(agent);
   await page.getByRole('tab', { name: 'Flame', exact: true }).focus();
@@ -114,10 +128,12 @@ t('views that a control is not for do not show it; tabs go by arrows', async () 
   await page.waitForSelector('[data-table="functions"] tbody tr');
   assert(/library|user|kernel/.test(await page.locator('[data-details] .legend').innerText()), 'the bars have colours that nothing explains');
   await page.getByRole('tab', { name: 'Sandwich' }).click();
-  const row = page.locator('[data-table="sandwich"] tr[aria-selected="true"]');
-  await row.waitFor();
-  const [r, list] = [await row.boundingBox(), await page.locator('[data-table="sandwich"]').boundingBox()];
-  assert(r.y >= list.y && r.y + r.height <= list.y + list.height + 1, 'the function that is shown is not in view in its list');
+  // The list is made anew while the window moves: row and list are looked at in one go.
+  await until('the function that is shown to stand in view in its list', () => page.evaluate(() => {
+    const list = document.querySelector('[data-table="sandwich"]');
+    const [r, l] = [list?.querySelector('tr[aria-selected="true"]')?.getBoundingClientRect(), list?.getBoundingClientRect()];
+    return r && r.top >= l.top && r.bottom <= l.bottom + 1;
+  }));
   await context.close();
 });
 

@@ -181,7 +181,8 @@ function paintHoles(c: CanvasRenderingContext2D, p: ScopePicture): void {
   }
 }
 
-function paintAxes(c: CanvasRenderingContext2D, p: ScopePicture, font: string): void {
+/** Labels that the tag would cover give way to it. */
+function paintAxes(c: CanvasRenderingContext2D, p: ScopePicture, font: string, tagged: Tag | null): void {
   const { g } = p;
   const { css } = palette();
   const w = widthOf(g);
@@ -201,7 +202,9 @@ function paintAxes(c: CanvasRenderingContext2D, p: ScopePicture, font: string): 
     c.fillStyle = css.t3;
     const half = c.measureText(text).width / 2;
     c.textAlign = 'left';
-    c.fillText(text, Math.max(g.x, Math.min(g.x + w - half * 2, x - half)), bottom + 15);
+    const left = Math.max(g.x, Math.min(g.x + w - half * 2, x - half));
+    if (tagged && left < tagged.x + tagged.w + 4 && left + half * 2 > tagged.x - 4) continue;
+    c.fillText(text, left, bottom + 15);
   }
   c.fillStyle = css.warn;
   for (const m of p.marks) {
@@ -326,27 +329,45 @@ function paintRanges(c: CanvasRenderingContext2D, p: ScopePicture, font: string)
   if (last && p.label) tag(c, p, last, p.label, true, font);
 }
 
-/** The cell under the pointer, and its time on the axis. */
-function paintOver(c: CanvasRenderingContext2D, p: ScopePicture, over: Cell, font: string): void {
+/** The tag with the time of the cell under the pointer, on the axis. */
+interface Tag {
+  readonly text: string;
+  readonly x: number;
+  readonly w: number;
+}
+
+const columnX = (g: Geometry, column: number): number => g.x + Math.round((column - g.first) * g.columnWidth);
+
+function tagOf(c: CanvasRenderingContext2D, p: ScopePicture, over: Cell, font: string): Tag | null {
+  const { g } = p;
+  const x = columnX(g, over.column);
+  if (x < g.x || x >= g.x + widthOf(g)) return null;
+  c.font = `11px ${font}`;
+  const text = p.clock(over.from);
+  const w = Math.ceil(c.measureText(text).width) + 8;
+  const middle = x + g.columnWidth / 2;
+  return { text, w, x: Math.round(Math.max(g.x, Math.min(g.x + widthOf(g) - w, middle - w / 2))) };
+}
+
+function paintOver(c: CanvasRenderingContext2D, p: ScopePicture, over: Cell, t: Tag, font: string): void {
   const { g } = p;
   const { css } = palette();
-  const x = g.x + Math.round((over.column - g.first) * g.columnWidth);
-  const row = g.offset ? g.rows - 1 - over.row : over.row;
+  const x = columnX(g, over.column);
+  const y = g.y + (g.offset ? g.rows - 1 - over.row : over.row) * g.rowHeight;
   const w = Math.max(2, Math.round(g.columnWidth));
-  if (x < g.x || x >= g.x + widthOf(g)) return;
-  c.strokeStyle = css.sel;
+  // Seen on the lightest cell and on the darkest one.
   c.lineWidth = 1;
-  c.strokeRect(x - 0.5, g.y + row * g.rowHeight - 0.5, w, g.rowHeight);
-  const text = p.clock(over.from);
-  c.font = `11px ${font}`;
-  const tw = c.measureText(text).width + 8;
-  const left = Math.round(Math.max(g.x, Math.min(g.x + widthOf(g) - tw, x + w / 2 - tw / 2)));
+  c.strokeStyle = css.panel;
+  c.strokeRect(x - 1.5, y - 1.5, w + 2, g.rowHeight + 2);
+  c.strokeStyle = css.sel;
+  c.strokeRect(x - 0.5, y - 0.5, w, g.rowHeight);
   c.fillStyle = css.t1;
-  c.fillRect(left, g.y + g.height + 2, tw, 15);
+  c.fillRect(t.x, g.y + g.height + 2, t.w, 15);
+  c.font = `11px ${font}`;
   c.fillStyle = css.panel;
   c.textAlign = 'left';
   c.textBaseline = 'middle';
-  c.fillText(text, left + 4, g.y + g.height + 10);
+  c.fillText(t.text, t.x + 4, g.y + g.height + 10);
 }
 
 export function paintScope(
@@ -361,8 +382,9 @@ export function paintScope(
   c.fillRect(0, 0, w, h);
   paintCells(c, p);
   paintHoles(c, p);
-  paintAxes(c, p, font);
+  const tagged = over && tagOf(c, p, over, font);
+  paintAxes(c, p, font, tagged);
   paintMargin(c, p);
   paintRanges(c, p, font);
-  if (over) paintOver(c, p, over, font);
+  if (over && tagged) paintOver(c, p, over, tagged, font);
 }

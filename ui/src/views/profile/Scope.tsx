@@ -15,6 +15,7 @@ import { baseline, fixed, moreRanges, select, selection, viewNow } from '../../s
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { type Cells, cellMost } from '../../transform/cells';
+import { searched } from '../../transform/flame/search';
 import {
   type Cell,
   columnFor,
@@ -104,7 +105,7 @@ class Scope {
   private beat(): void {
     const g = this.map.geometry;
     if (g) this.feed.want(this.want(g.columnUs), g.first, g.first + g.n - 1);
-    this.on.why(this.feed.why);
+    this.on.why(g ? this.feed.why(this.want(g.columnUs)) : '');
     const live = fixed.peek() === null;
     const key = `${themeVersion()} ${live ? Math.floor(store.clock.now() / (g?.columnUs ?? 1e6)) : 0}`;
     if (key !== this.drawn) this.map.paintSoon();
@@ -121,7 +122,7 @@ class Scope {
   }
 
   private want(columnUs: number) {
-    return { columnUs, by: rows.peek(), filter: filter.peek(), pattern: pattern.peek() };
+    return { columnUs, by: rows.peek(), filter: filter.peek(), pattern: searched(pattern.peek()) };
   }
 
   private picture(w: number, h: number): ScopePicture | null {
@@ -397,7 +398,11 @@ export function ScopePanel({
         <Kinds />
         <Filters />
         <div class="sp" />
-        {why.value && <span class="kv warn">▲ {why.value}</span>}
+        {why.value && (
+          <span class="kv warn" title={why.value}>
+            ▲ {why.value}
+          </span>
+        )}
         <Burst />
         <label class="search q">
           <svg class="icon" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">
