@@ -317,10 +317,13 @@ function paintRanges(c: CanvasRenderingContext2D, p: ScopePicture, font: string)
   const base = p.draftIsBase ? p.draft : p.base;
   const dashed = base ? outline(g, base) : [];
   if (dashed.length) {
-    c.setLineDash([3, 3]);
-    c.strokeStyle = css.t2;
+    // Dashes are seen on the lightest cells and on the darkest.
     c.beginPath();
     trace(c, dashed, -0.5);
+    c.strokeStyle = css.panel;
+    c.stroke();
+    c.setLineDash([3, 3]);
+    c.strokeStyle = css.t1;
     c.stroke();
     c.setLineDash([]);
     tag(c, p, dashed, 'baseline', false, font);

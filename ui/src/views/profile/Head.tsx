@@ -13,22 +13,11 @@ import { Menu, type MenuAt } from './Menu';
 import { Missing } from './Missing';
 import { Sums } from './Sums';
 import { FORMATS, saveProfile, saveText } from './save';
+import { walkTabs } from './tabs';
 import { changeScale, countText } from './words';
 
 const preciseText = (us: number) =>
   us < 1e6 ? `${Math.round(us / 1000)} ms` : us < 60e6 ? `${(us / 1e6).toFixed(3)} s` : durationText(us);
-
-/** Arrows go from tab to tab, as they do elsewhere. */
-function walkTabs(e: KeyboardEvent): void {
-  const by = e.key === 'ArrowLeft' ? -1 : e.key === 'ArrowRight' ? 1 : 0;
-  const list = [...(e.currentTarget as HTMLElement).querySelectorAll('button')];
-  const next = list[(list.indexOf(e.target as HTMLButtonElement) + by + list.length) % list.length];
-  if (!by || !next || e.ctrlKey || e.metaKey || e.altKey) return;
-  e.preventDefault();
-  e.stopPropagation();
-  next.focus();
-  next.click();
-}
 
 export function Detail(props: {
   ranges: readonly View[];
