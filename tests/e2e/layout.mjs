@@ -115,6 +115,21 @@ t('what is no regular expression is searched as it is written, on the map, too; 
   await context.close();
 });
 
+t('the profile page shows minutes, and gives back the window that was there before', async () => {
+  const { page, context } = await openPage(agent.url);
+  await mode(page, 'live');
+  const pressed = () => page.getByRole('group', { name: 'Window' }).locator('[aria-pressed="true"]').innerText();
+  await page.getByRole('button', { name: '15 s', exact: true }).click();
+  await page.keyboard.press('p');
+  await page.waitForSelector(`${MAP}[data-painted]`);
+  equal(await pressed(), '5 min', 'the window of the profile page');
+  await page.locator('.pages button').click();
+  await page.locator('.pages nav a', { hasText: 'Overview' }).click();
+  await page.waitForSelector('.overview');
+  await until('15 s again', async () => (await pressed()) === '15 s');
+  await context.close();
+});
+
 t('views that a control is not for do not show it; tabs go by arrows', async () => {
   const { page, context } = await openProfile(agent);
   await page.getByRole('tab', { name: 'Flame', exact: true }).focus();

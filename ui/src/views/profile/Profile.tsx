@@ -49,13 +49,20 @@ const USUAL_US = 300 * SECOND;
 /** A window that moves is folded anew so often. */
 const AGAIN_MS = 5000;
 
-function widen(): void {
+/** Shows enough for the map; what is returned gives back the view of before, unless another was chosen since. */
+function widen(): () => void {
   const f = fixed.peek();
+  const us = windowUs.peek();
   if (f && f.to - f.from < LEAST_US) {
     const to = Math.min(Math.max(store.newest, f.to), f.to + USUAL_US / 2);
     fixed.value = { from: to - USUAL_US, to };
   }
-  if (windowUs.peek() && windowUs.peek() < LEAST_US) windowUs.value = USUAL_US;
+  if (us && us < LEAST_US) windowUs.value = USUAL_US;
+  const [wide, wideUs] = [fixed.peek(), windowUs.peek()];
+  return () => {
+    if (fixed.peek() === wide) fixed.value = f;
+    if (windowUs.peek() === wideUs) windowUs.value = us;
+  };
 }
 
 async function sourceOf(t: Tree, i: number): Promise<string> {
@@ -103,9 +110,7 @@ export function Profile() {
       playing.value = false;
     };
   }, []);
-  useEffect(() => {
-    if (host.value) widen();
-  }, [host.value !== null]);
+  useEffect(() => (host.value ? widen() : undefined), [host.value !== null]);
 
   // What the flame graph is of.
   const ranges = selection.value ? [selection.value, ...moreRanges.value] : shown.value ? [shown.value] : [];
