@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { before } from '../state/view';
-import { factorText, msText, score, timeUnit } from './drawerdata';
+import { factorText, msText, score, spanText, timeUnit } from './drawerdata';
 import { settleRows, unit } from './procdata';
 
 const stats = (min: number, avg: number, max: number) => ({ min, avg, max, n: 30 });
@@ -22,6 +22,16 @@ describe('what changed', () => {
     expect(
       [1449, 24_600, 75.2, 1.44, 0.42, 1, 0, Number.POSITIVE_INFINITY, Number.NaN].map(factorText),
     ).toEqual(['×1.4k', '×25k', '×75', '×1.4', '×0.42', '=', 'none', 'new', '–']);
+  });
+  it('says how long in few letters over narrow columns', () => {
+    expect([320e3, 2.5e6, 48e6, 108e6, 600e6, 5400e6].map(spanText)).toEqual([
+      '320 ms',
+      '2.5 s',
+      '48 s',
+      '2 min',
+      '10 min',
+      '2 h',
+    ]);
   });
   it('shows times of long ranges in a longer unit, so that numbers stay whole', () => {
     expect([4000, 99_999, 14_400_000, 5e8, 1e10].map((ms) => timeUnit(ms).name)).toEqual([

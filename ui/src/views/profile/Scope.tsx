@@ -375,6 +375,8 @@ export function ScopePanel({
     clearTimeout(timer.current);
     timer.current = window.setTimeout(() => void (pattern.value = text), 120);
   };
+  const literal = searched(pattern.value) !== pattern.value;
+  const said = why.value || (literal ? 'no regular expression: searched as written' : '');
   const k = flameColours();
   void theme.value;
   return (
@@ -398,9 +400,9 @@ export function ScopePanel({
         <Kinds />
         <Filters />
         <div class="sp" />
-        {why.value && (
-          <span class="kv warn" title={why.value}>
-            ▲ {why.value}
+        {said && (
+          <span class="kv warn" title={said}>
+            ▲ {said}
           </span>
         )}
         <Burst />
