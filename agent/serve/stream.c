@@ -332,7 +332,8 @@ static int take_turn(struct session *s)
 		r = send_next(s); /* one message a turn */
 	if (r < 0)
 		return -1;
-	if (has_work(s))
+	/* The next answer may be ready: nobody wakes for it a second time. */
+	if (has_work(s) || (r > 0 && s->n_jobs))
 		session_ask(s);
 	return 0;
 }

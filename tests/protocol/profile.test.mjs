@@ -256,6 +256,14 @@ it('a capture holds the stacks: opened elsewhere they draw the same flame graph'
     const off = await one(o, profilerRequest(71), 'profiler');
     assert.equal(off.on, false);
     assert.match(off.reason, /nothing is sampled/);
+    // Nothing else is sent that would wake the server: each answer has to bring the next.
+    const asked = Array.from({ length: 6 }, (_, i) => 80 + i), answered = [];
+    for (const req of asked) o.stream.send(flameRequest({ ...rq, req }));
+    while (answered.length < asked.length) {
+      const m = await o.stream.until('flame', withErrors);
+      if (m.last) answered.push(m.req);
+    }
+    assert.deepEqual(answered.sort(), asked, 'questions that came at once');
     o.stream.close();
     await opened.stop();
   }

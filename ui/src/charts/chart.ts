@@ -144,14 +144,14 @@ export class Chart implements Drawable {
   private drawLines(grid: Grid, now: number): void {
     const b = this.model.build(grid, this.box.h, hidden.peek(), now);
     this.built = b;
-    this.scale = b.scale;
+    this.rescale(b.scale);
     this.plot.draw(this.picture(grid, b, b.label, false));
   }
 
   private drawRows(rows: Rows, grid: Grid, now: number): void {
     const b = rows.build(grid, this.box.h, hidden.peek(), now);
     this.built = b;
-    this.scale = scaleFor(this.spec.unit.kind, b.max);
+    this.rescale(scaleFor(this.spec.unit.kind, b.max));
     const label = percentLabel;
     this.plot.draw({
       ...this.picture(grid, b, label, b.layers.length === 0),
@@ -269,7 +269,8 @@ export class Chart implements Drawable {
   }
 
   private novalue(): string {
-    return hover.peek() !== null && this.built?.any ? 'no data' : '–';
+    // Once is enough: beside several names it would take their room.
+    return hover.peek() !== null && this.built?.any && this.model.marks.length === 1 ? 'no data' : '–';
   }
 
   /** The unit, in two parts: the words after it give way first when the title is narrow. */
@@ -278,6 +279,12 @@ export class Chart implements Drawable {
     const w = (typeof word === 'function' ? word(this.env) : word) ?? '';
     const note = (this.built as RowsBuilt | null)?.note;
     return [unitName(this.scale.unit, noun ?? ''), [w, note].filter(Boolean).join(', ')];
+  }
+
+  /** Digits of another unit say nothing about the room that is wanted. */
+  private rescale(to: Scale): void {
+    if (to.unit !== this.scale.unit) this.title.legend.forget();
+    this.scale = to;
   }
 
   private withUnit(v: number): string {

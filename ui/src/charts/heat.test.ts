@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { newColumns } from './columns';
 import { heatCells, layoutRows, level } from './heat';
-import { labelEvery, settle } from './rows';
+import { labelEvery, middleCut, settle } from './rows';
 
 const RAMP = Uint32Array.from({ length: 256 }, (_, i) => i);
 
@@ -31,6 +31,15 @@ describe('heat map', () => {
 });
 
 describe('rows', () => {
+  it('cuts names in the middle: both ends tell them apart', () => {
+    const six = (s: string) => s.length <= 6;
+    expect(['input.0', 'output.0', 'req.10'].map((s) => middleCut(s, six))).toEqual([
+      'in…t.0',
+      'ou…t.0',
+      're….10',
+    ]);
+    expect(middleCut('abcdef', () => false)).toBe('…f');
+  });
   it('are whole pixels, at most 24 high, and as many as fit', () => {
     expect(layoutRows(152, 32)).toEqual({ rowHeight: 4, rows: 32, height: 128 });
     expect(layoutRows(80, 2)).toEqual({ rowHeight: 24, rows: 2, height: 48 });

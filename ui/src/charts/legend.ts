@@ -125,6 +125,11 @@ export class Legend {
     item.value.style.minWidth = `${most}ch`;
   }
 
+  /** Room that was taken counts no longer. */
+  forget(): void {
+    for (const i of this.items.values()) i.recent.fill(0);
+  }
+
   /** Names the row that a heat map's one value belongs to. */
   rename(key: string, label: string): void {
     const item = this.items.get(key);

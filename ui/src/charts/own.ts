@@ -68,6 +68,14 @@ export class OwnCanvas {
     return [e.clientX - r.left, e.clientY - r.top];
   }
 
+  /** What the pointer does: down, move, up, cancel, leave. */
+  onPointer(
+    on: Partial<Record<'down' | 'move' | 'up' | 'cancel' | 'leave', (e: PointerEvent) => void>>,
+  ): void {
+    for (const [what, take] of Object.entries(on))
+      this.canvas.addEventListener(`pointer${what}`, take as EventListener);
+  }
+
   /** A key that is taken goes no further. */
   onKey(take: (e: KeyboardEvent) => boolean): void {
     this.canvas.addEventListener('keydown', (e) => {

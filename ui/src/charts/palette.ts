@@ -8,6 +8,7 @@ export const COLOURS = [
   'line2',
   'grid',
   'axis',
+  'field',
   't1',
   't2',
   't3',

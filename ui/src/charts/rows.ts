@@ -187,12 +187,17 @@ export function labelEvery(rows: number, rowHeight: number): number {
   return Math.max(1, rows);
 }
 
+/** Both ends tell names apart: input.0 from output.0, req.0 from req.1. */
+export function middleCut(text: string, fits: (s: string) => boolean): string {
+  let n = text.length - 1;
+  const cut = () => `${text.slice(0, n >> 1)}…${text.slice(text.length - ((n + 1) >> 1))}`;
+  while (n > 1 && !fits(cut())) n--;
+  return cut();
+}
+
 function fit(ctx: CanvasRenderingContext2D, text: string, room: number): string {
   if (ctx.measureText(text).width <= room) return text;
-  // The end tells names like virtio1-req.0 and virtio1-req.1 apart.
-  let s = text;
-  while (s.length > 1 && ctx.measureText(`…${s}`).width > room) s = s.slice(1);
-  return `…${s}`;
+  return middleCut(text, (s) => ctx.measureText(s).width <= room);
 }
 
 function total(c: Columns): number {

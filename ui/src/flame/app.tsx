@@ -14,6 +14,7 @@ import { FnTable } from '../views/profile/FnTable';
 import { Missing } from '../views/profile/Missing';
 import { Sandwich } from '../views/profile/Sandwich';
 import { Sums } from '../views/profile/Sums';
+import { walkTabs } from '../views/profile/tabs';
 import { changeScale, shareText } from '../views/profile/words';
 import { type FileProfile, readFile } from './read';
 
@@ -110,11 +111,15 @@ function Page({ file }: { file: FileProfile }) {
     return () => removeEventListener('keydown', on);
   }, []);
   const actions: FlameActions = { edit, sandwich, search: setPattern };
+  // The bars of the table have the colours of types.
+  const typed = tab === 'table';
   const aside = (
     <>
-      <FlameLegend diff={diff} hash={hash} scale={scale} off={off} />
+      <FlameLegend diff={diff && !typed} hash={hash && !typed} scale={scale} off={off} tree={tree} />
       {profile.leftOut > 0 && (
-        <span class="kv opt">{profile.leftOut.toLocaleString('en-US')} smallest frames left out</span>
+        <span class="kv opt left-out">
+          {profile.leftOut.toLocaleString('en-US')} smallest frames left out
+        </span>
       )}
       <Missing list={file.missing} tree={profile.tree} />
       <span class="kv">strobe {file.version}</span>
@@ -163,9 +168,16 @@ function Page({ file }: { file: FileProfile }) {
       </header>
       <div class="bar tb two">
         <div class="left">
-          <div class="tabs" role="tablist">
+          <div class="tabs" role="tablist" aria-label="Views" onKeyDown={walkTabs}>
             {TABS.map(([id, title]) => (
-              <button type="button" role="tab" key={id} aria-selected={tab === id} onClick={() => setTab(id)}>
+              <button
+                type="button"
+                role="tab"
+                key={id}
+                aria-selected={tab === id}
+                tabIndex={tab === id ? 0 : -1}
+                onClick={() => setTab(id)}
+              >
                 {title}
               </button>
             ))}
@@ -178,39 +190,41 @@ function Page({ file }: { file: FileProfile }) {
           )}
           <Sums sum={profile.sum} off={off} />
         </div>
-        {/* biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons */}
-        <div class="seg" role="group" aria-label="Colour">
-          <button
-            type="button"
-            aria-pressed={!diff && !hash}
-            onClick={() => {
-              setDiff(false);
-              setHash(false);
-            }}
-          >
-            Type
-          </button>
-          <button
-            type="button"
-            aria-pressed={!diff && hash}
-            onClick={() => {
-              setDiff(false);
-              setHash(true);
-            }}
-          >
-            Name
-          </button>
-          {profile.baseline && (
-            <button type="button" aria-pressed={diff} onClick={() => setDiff(true)}>
-              Differential
+        {!typed && (
+          // biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons
+          <div class="seg" role="group" aria-label="Colour">
+            <button
+              type="button"
+              aria-pressed={!diff && !hash}
+              onClick={() => {
+                setDiff(false);
+                setHash(false);
+              }}
+            >
+              Type
             </button>
-          )}
-        </div>
+            <button
+              type="button"
+              aria-pressed={!diff && hash}
+              onClick={() => {
+                setDiff(false);
+                setHash(true);
+              }}
+            >
+              Name
+            </button>
+            {profile.baseline && (
+              <button type="button" aria-pressed={diff} onClick={() => setDiff(true)}>
+                Differential
+              </button>
+            )}
+          </div>
+        )}
       </div>
       <Edits list={edits} set={setEdits} />
       <main class="lower" data-tab={tab}>
         {tab === 'table' ? (
-          <FnTable profile={profile} tree={tree} off={off} re={re} open={sandwich} />
+          <FnTable profile={profile} tree={tree} off={off} re={re} open={sandwich} aside={aside} />
         ) : tab === 'sandwich' ? (
           <Sandwich
             {...common}

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { HeatPart } from '../transport/profile';
 import { Cells, roundEnd } from './cells';
-import { cellAt, columnWidth, type Geometry, mergedRanges, outline, spanOf } from './scope';
+import { cellAt, cellNear, columnWidth, type Geometry, mergedRanges, outline, spanOf } from './scope';
 
 const S = 1_000_000;
 const g: Geometry = {
@@ -26,6 +26,13 @@ test('a point is a cell: time runs up a column', () => {
   expect(cellAt({ ...g, offset: false }, 100, 12)).toEqual({ column: 20, row: 0, from: 25 * S, to: 26 * S });
 });
 
+test('a range may begin on the axis or just beside the map', () => {
+  expect(cellNear(g, 104, 222)).toMatchObject({ column: 21, row: 0 });
+  expect(cellNear(g, 95, 12)).toMatchObject({ column: 20, row: 49 });
+  expect(cellNear(g, 70, 12)).toBeNull();
+  expect(cellNear(g, 104, 240)).toBeNull();
+});
+
 test('a range wraps over columns and keeps to whole pixels', () => {
   const a = cellAt(g, 101, 109)!; // half way up
   const b = cellAt(g, 111, 159)!;
@@ -47,7 +54,8 @@ test('columns are whole pixels, or several on one', () => {
   expect(columnWidth(1200, 300)).toBe(4);
   expect(columnWidth(1040, 300)).toBe(3);
   expect(columnWidth(1200, 1800)).toBe(0.5);
-  expect(columnWidth(1200, 30)).toBe(24);
+  expect(columnWidth(1200, 30)).toBe(40);
+  expect(columnWidth(1200, 6)).toBe(48);
 });
 
 const part = (over: Partial<HeatPart>): HeatPart => ({

@@ -47,6 +47,19 @@ export function cellAt(g: Geometry, px: number, py: number, clamp = false): Cell
   return { column, row, from: start + row * cell, to: start + (row + 1) * cell };
 }
 
+/** A range may begin so far beside the cells, on the axis say. */
+const NEAR_PX = 20;
+
+/** The cell at a point or close to it, or null. */
+export function cellNear(g: Geometry, px: number, py: number): Cell | null {
+  const near =
+    px > g.x - NEAR_PX &&
+    px < g.x + widthOf(g) + NEAR_PX &&
+    py > g.y - NEAR_PX &&
+    py < g.y + g.height + NEAR_PX;
+  return cellAt(g, px, py, near);
+}
+
 export const spanOf = (a: Span, b: Span): Span => ({
   from: Math.min(a.from, b.from),
   to: Math.max(a.to, b.to),
@@ -107,7 +120,7 @@ export function outline(g: Geometry, s: Span): [number, number][] {
 
 /** Width of a column for `columns` of them in `room` pixels: whole pixels, or a whole number of columns on one. */
 export function columnWidth(room: number, columns: number): number {
-  if (columns <= room) return Math.max(1, Math.min(24, Math.floor(room / columns)));
+  if (columns <= room) return Math.max(1, Math.min(48, Math.floor(room / columns)));
   return 1 / Math.ceil(columns / room);
 }
 

@@ -16,10 +16,10 @@ const PROFILE: readonly [string, string][] = [
   ],
   ['Ctrl-click', 'on the map: a range to compare with'],
   [', .', 'move the ranges by their length; Space plays'],
-  ['R', 'rows of the map: time, CPU, process, thread, cgroup'],
-  ['I, D', 'flame or icicle; colours by type or by the change'],
-  ['arrows, ⏎', 'walk frames; zoom to one. Esc goes back step by step'],
-  ['H, C', 'hide the frame; copy its stack'],
+  ['R', 'rows of the map: offset, CPU, process, thread, cgroup'],
+  ['I D', 'flame or icicle; colours by type or by the change'],
+  ['arrows ⏎', 'walk frames; zoom to one. Esc goes back step by step'],
+  ['H C', 'hide the frame; copy its stack'],
   ['right click', 'everything else that can be done with a frame'],
 ];
 
@@ -41,14 +41,19 @@ const MARKS: readonly [string, string][] = [
   ['–', 'no value'],
 ];
 
+/** Words, and keys: those of one letter. */
+const KEYS = /\S{2,}(?: \S{2,})*|\S/g;
+
 const keyCap = (k: string) => k.replace('@Key', '').replace(/(.)-/, '$1 ').replace(/^-$/, '−');
 
-function Rows({ rows }: { rows: readonly (readonly [string, string])[] }) {
+function Rows({ rows, keys = false }: { rows: readonly (readonly [string, string])[]; keys?: boolean }) {
   return (
     <dl>
       {rows.map(([k, v]) => (
         <div key={k}>
-          <dt>{k}</dt>
+          <dt>
+            {keys ? (k.match(KEYS) ?? []).map((w) => (w.length === 1 ? <kbd key={w}>{w}</kbd> : w)) : k}
+          </dt>
           <dd>{v}</dd>
         </div>
       ))}
@@ -98,7 +103,7 @@ export function Help() {
         ))}
         <section>
           <h3>Profile page</h3>
-          <Rows rows={PROFILE} />
+          <Rows rows={PROFILE} keys />
         </section>
         <section>
           <h3>Mouse</h3>

@@ -125,10 +125,13 @@ function beginning({ c, p, x }: Pen): [number, number][] {
   c.fillRect(edge, TOP, 1, DEEP);
   const w = c.measureText(p.before.text).width;
   if (w + 12 > edge - LEFT) return [];
+  // The edge of the box does not cut through the words.
+  const [box] = boxEdges(p, p.box);
+  const right = box < edge && box > edge - w - 12 && box - LEFT > w + 12 ? box : edge;
   c.fillStyle = css.t3;
   c.textAlign = 'right';
-  c.fillText(p.before.text, edge - 6, 14);
-  return [[edge - w - 12, edge]];
+  c.fillText(p.before.text, right - 6, 14);
+  return [[right - w - 12, right]];
 }
 
 const NAMES = { restart: 'restart', reboot: 'reboot', gap: '' };
@@ -148,7 +151,8 @@ function seams({ c, p, x }: Pen): [number, number][] {
     const w = c.measureText(NAMES[s.what]).width;
     // In the hatch before the line, else after it over the bars.
     const at = b - a > w + 12 ? b - 5 - w : b + 4;
-    if (taken.some(([l, r]) => at < r + 8 && at + w > l - 8) || at + w > LEFT + p.plot) continue;
+    const crossed = p.seams.some((o) => o !== s && x(o.to) > at - 3 && x(o.to) < at + w + 3);
+    if (crossed || taken.some(([l, r]) => at < r + 8 && at + w > l - 8) || at + w > LEFT + p.plot) continue;
     c.globalAlpha = 0.82;
     c.fillStyle = css.panel;
     c.fillRect(at - 2, 8, w + 4, 12);
@@ -166,7 +170,7 @@ function labels({ c, p, x }: Pen, taken: readonly [number, number][]): void {
   c.textAlign = 'left';
   for (const tick of p.ticks) {
     const at = x(tick.t);
-    if (at < LEFT) continue;
+    if (at < LEFT || taken.some(([l, r]) => at > l && at < r - 2)) continue;
     c.fillStyle = css.line2;
     c.fillRect(at, 3, 1, 20);
     const w = c.measureText(tick.text).width;

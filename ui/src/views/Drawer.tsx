@@ -15,7 +15,7 @@ import { store } from '../store/store';
 import { captureJob, saveCapture } from '../ui/capture';
 import type { ChangedRow } from './changed';
 import { openMetric, Processes } from './DrawerProcs';
-import { valueText } from './drawerdata';
+import { spanText, valueText } from './drawerdata';
 import { EventRows } from './Events';
 import { canFlame, DrawerFlame, openProfile } from './profile/DrawerFlame';
 import { profiler, watchProfiler } from './profile/profiler';
@@ -200,9 +200,9 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
           <col />
           <col width={narrow ? 44 : 62} />
           <col width={narrow ? 42 : 58} />
-          <col width={narrow ? 80 : 84} />
-          <col width={narrow ? 80 : 84} />
-          <col width={narrow ? 72 : 84} />
+          <col width={narrow ? 76 : 84} />
+          <col width={narrow ? 76 : 84} />
+          <col width="88" />
         </colgroup>
         <thead>
           <tr>
@@ -210,10 +210,10 @@ function Changed({ range, base, narrow }: { range: View; base: View; narrow: boo
               Series
             </th>
             <th scope="col" class="l">
-              {durationText(base.to - base.from)}
+              {spanText(base.to - base.from)}
             </th>
             <th scope="col" class="l">
-              {durationText(range.to - range.from)}
+              {spanText(range.to - range.from)}
             </th>
             <th scope="col">before</th>
             <th scope="col">range</th>

@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { page, query } from '../state/page';
 import { chips, NO_CHIPS, WHO, type Who, who } from '../state/profile';
 import type { View } from '../store/api';
+import { store } from '../store/store';
 import { ALL, type FlameAnswer } from '../transform/profiler';
 import type { Task } from '../transport/profile';
 import { amountText, factorText, msText, timeUnit } from './drawerdata';
@@ -187,7 +188,7 @@ export function Processes({
 }) {
   const by = useSignal<By>('samples');
   const answer = useTasks(range, base, flames);
-  if (!flames) return <Plain />;
+  if (!flames) return <Plain range={range} />;
   const kind = who.value;
   const all =
     kind === 'thread'
@@ -253,8 +254,9 @@ export function Processes({
   );
 }
 
-function Plain() {
+function Plain({ range }: { range: View }) {
   const { rows, words } = procs.value;
+  const nothing = range.to <= store.heldFrom;
   const cpu = timeUnit(Math.max(0, ...rows.map((r) => r.cpuMs)));
   const delay = timeUnit(Math.max(0, ...rows.map((r) => r.delayMs)));
   return (
@@ -311,6 +313,7 @@ function Plain() {
           ))}
         </tbody>
       </table>
+      {rows.length === 0 && nothing && <p class="why">Nothing is held of who ran in this range.</p>}
     </section>
   );
 }

@@ -5,6 +5,7 @@ import { sched } from '../charts/sched';
 import { clockText } from '../charts/time';
 import { setText } from '../charts/title';
 import { env } from '../panels/env';
+import { capture } from '../state/pulse';
 import { fixed } from '../state/view';
 import type { HostEvent, View } from '../store/api';
 import { store } from '../store/store';
@@ -81,7 +82,7 @@ export function Events() {
     <section class="p" ref={at} aria-label="Events">
       <div class="head">
         <h2>Events</h2>
-        <span class="u">{fixed.value ? 'hour before' : 'last hour'}</span>
+        <span class="u">{fixed.value || capture.value !== null ? 'hour before' : 'last hour'}</span>
         <span class="lg">
           <span class="u">{total.value}</span>
         </span>

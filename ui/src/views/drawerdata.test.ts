@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { before } from '../state/view';
-import { factorText, msText, score, timeUnit } from './drawerdata';
+import { factorText, msText, score, spanText, timeUnit } from './drawerdata';
 import { settleRows, unit } from './procdata';
 
 const stats = (min: number, avg: number, max: number) => ({ min, avg, max, n: 30 });
@@ -19,14 +19,18 @@ describe('what changed', () => {
     expect(score(stats(0, 10, 200), stats(5, 10, 15), 0.5)).toBe(37);
   });
   it('says factors in words where a number would not do', () => {
-    expect([75.2, 1.44, 0.42, 1, 0, Number.POSITIVE_INFINITY, Number.NaN].map(factorText)).toEqual([
-      '×75',
-      '×1.4',
-      '×0.42',
-      '=',
-      'none',
-      'new',
-      '–',
+    expect(
+      [1449, 24_600, 75.2, 1.44, 0.42, 1, 0, Number.POSITIVE_INFINITY, Number.NaN].map(factorText),
+    ).toEqual(['×1.4k', '×25k', '×75', '×1.4', '×0.42', '=', 'none', 'new', '–']);
+  });
+  it('says how long in few letters over narrow columns', () => {
+    expect([320e3, 2.5e6, 48e6, 108e6, 600e6, 5400e6].map(spanText)).toEqual([
+      '320 ms',
+      '2.5 s',
+      '48 s',
+      '2 min',
+      '10 min',
+      '2 h',
     ]);
   });
   it('shows times of long ranges in a longer unit, so that numbers stay whole', () => {

@@ -1,4 +1,5 @@
 // What the drawer of a range shows: every series on screen against the stretch before, processes as amounts.
+import { durationText } from '../charts/time';
 import { format } from '../lib/format';
 import type { Env, Mark, PanelSpec } from '../panels/types';
 import { before } from '../state/view';
@@ -86,7 +87,16 @@ export function factorText(f: number): string {
   if (f === Number.POSITIVE_INFINITY) return 'new';
   if (f > 0.97 && f < 1.03) return '=';
   if (f === 0) return 'none';
+  if (f >= 999.5) return `×${f < 9950 ? (f / 1000).toFixed(1) : Math.min(999, Math.round(f / 1000))}k`;
   return `×${f >= 99.5 ? Math.round(f) : f >= 9.95 ? f.toFixed(0) : f >= 1 ? f.toFixed(1) : f.toFixed(2)}`;
+}
+
+const MIN = 60e6;
+
+/** How long in few letters, for the narrow columns: "320 ms", "48 s", "2 min". */
+export function spanText(us: number): string {
+  const unit = us < MIN ? 1 : us < 60 * MIN ? MIN : 60 * MIN;
+  return durationText(Math.round(us / unit) * unit);
 }
 
 export const valueText = (v: number, kind: Kind) => format(v, kind);

@@ -12,7 +12,6 @@ const STEPS = 32;
 export interface FlameColours {
   readonly text: string;
   readonly type: readonly string[][]; // [type][tone]
-  readonly faded: readonly string[][];
   readonly hash: readonly string[];
   readonly diff: readonly string[]; // 2 * STEPS + 1, from less to more
   readonly hit: string;
@@ -20,7 +19,9 @@ export interface FlameColours {
   readonly less: string;
   readonly same: string;
   readonly more: string;
+  /** An ancestor of what is zoomed to; what a search does not find. */
   readonly dim: (colour: string) => string;
+  readonly fade: (colour: string) => string;
   readonly muted: string;
 }
 
@@ -54,6 +55,16 @@ function hsl(h: number, s: number, l: number): string {
   return `#${f(0)}${f(8)}${f(4)}`;
 }
 
+/** So much of a colour over the ground, kept. */
+function paler(ground: string, part: number): (colour: string) => string {
+  const made = new Map<string, string>();
+  return (c) => {
+    let p = made.get(c);
+    if (!p) made.set(c, (p = mix(c, ground, part)));
+    return p;
+  };
+}
+
 function make(): FlameColours {
   const style = getComputedStyle(document.documentElement);
   const get = (name: string) => style.getPropertyValue(`--${name}`).trim();
@@ -66,11 +77,9 @@ function make(): FlameColours {
     const k = (i - STEPS) / STEPS;
     return mix(k > 0 ? more : less, same, Math.abs(k) ** 0.62);
   });
-  const dims = new Map<string, string>();
   return {
     text: get('flame-text'),
     type,
-    faded: type.map((row) => row.map((c) => mix(c, css.panel, 0.28))),
     hash: hashed(dark),
     diff,
     hit: get('hit'),
@@ -79,11 +88,8 @@ function make(): FlameColours {
     same,
     more,
     muted: css.t3,
-    dim: (c) => {
-      let d = dims.get(c);
-      if (!d) dims.set(c, (d = mix(c, css.panel, 0.45)));
-      return d;
-    },
+    dim: paler(css.panel, 0.45),
+    fade: paler(css.panel, 0.28),
   };
 }
 

@@ -69,8 +69,7 @@ export class FlameGraph {
     );
     const c = this.own.canvas;
     c.setAttribute('aria-roledescription', 'flame graph');
-    c.addEventListener('pointermove', this.move);
-    c.addEventListener('pointerleave', this.leave);
+    this.own.onPointer({ move: this.move, leave: this.leave });
     c.addEventListener('click', this.click);
     c.addEventListener('dblclick', () => this.zoomTo(0));
     c.addEventListener('contextmenu', this.context);

@@ -136,8 +136,7 @@ export function paint(ctx: CanvasRenderingContext2D, w: number, h: number, p: Pi
         fill = k.hit;
         ink = '#ffffff';
       } else if (!marks[i]) {
-        const type = t.type[i]!;
-        fill = (k.faded[type] ?? k.faded[0]!)[toneOf(hash[t.name[i]!]!)]!;
+        fill = k.fade(fill);
         ink = k.muted;
       }
     }

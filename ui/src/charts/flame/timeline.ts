@@ -74,11 +74,13 @@ export class Timeline {
     };
     this.own = new OwnCanvas(host, look, (ctx, w, h) => this.paint(ctx, w, h));
     const c = this.own.canvas;
-    c.addEventListener('pointerdown', (e) => this.press(e));
-    c.addEventListener('pointermove', (e) => this.move(e));
-    c.addEventListener('pointerup', (e) => this.release(e));
-    c.addEventListener('pointercancel', () => this.dropped());
-    c.addEventListener('pointerleave', () => this.leave());
+    this.own.onPointer({
+      down: (e) => this.press(e),
+      move: (e) => this.move(e),
+      up: (e) => this.release(e),
+      cancel: () => this.dropped(),
+      leave: () => this.leave(),
+    });
     c.addEventListener('dblclick', () => this.zoom(null));
     c.addEventListener('wheel', (e) => this.wheel(e), { passive: false });
     this.own.onKey((e) => !e.ctrlKey && !e.metaKey && !e.altKey && (this.key(e) || this.on.key(e)));
@@ -323,8 +325,8 @@ export class Timeline {
     const type = nodes.type[b.node] ?? 0;
     const hit = this.re?.test(name) ?? false;
     const faded = this.re !== null && !hit;
-    const tones = (faded ? k.faded : k.type)[type] ?? k.type[0]!;
-    ctx.fillStyle = hit ? k.hit : tones[toneOf(nameHash(name))]!;
+    const fill = (k.type[type] ?? k.type[0]!)[toneOf(nameHash(name))]!;
+    ctx.fillStyle = hit ? k.hit : faded ? k.fade(fill) : fill;
     ctx.fillRect(x, y, w, ROW - 1);
     if (b === this.hover) {
       ctx.strokeStyle = css.sel;

@@ -1,6 +1,14 @@
 // The sub-second map on its own canvas: places it in the room there is, follows the pointer and the keyboard, and
 // tells its owner of ranges. It draws when told, at most once a frame.
-import { type Cell, cellAt, type Geometry, type Span, spanOf, widthOf } from '../../transform/scope';
+import {
+  type Cell,
+  cellAt,
+  cellNear,
+  type Geometry,
+  type Span,
+  spanOf,
+  widthOf,
+} from '../../transform/scope';
 import { OwnCanvas } from '../own';
 import { paintScope, type ScopePicture } from './paint';
 
@@ -32,6 +40,7 @@ export class ScopeMap {
   private down: { x: number; y: number; cell: Cell } | null = null;
   private base = false;
   private cursor: Cell | null = null;
+  private over: Cell | null = null;
 
   constructor(
     host: HTMLElement,
@@ -46,11 +55,13 @@ export class ScopeMap {
     };
     this.own = new OwnCanvas(host, look, (ctx, w, h) => this.paint(ctx, w, h));
     const c = this.own.canvas;
-    c.addEventListener('pointerdown', this.pressed);
-    c.addEventListener('pointermove', this.moved);
-    c.addEventListener('pointerup', this.released);
-    c.addEventListener('pointercancel', () => this.cancel());
-    c.addEventListener('pointerleave', this.left);
+    this.own.onPointer({
+      down: this.pressed,
+      move: this.moved,
+      up: this.released,
+      cancel: () => void this.cancel(),
+      leave: this.left,
+    });
     c.addEventListener('contextmenu', (e) => e.ctrlKey && e.preventDefault());
     this.own.onKey((e) => this.cell(e) || this.on.key(e));
     this.own.fill();
@@ -74,13 +85,16 @@ export class ScopeMap {
     const p = this.picture(w, h);
     if (!p) return;
     this.g = p.g;
-    paintScope(ctx, w, h, p);
+    // While a range is drawn, that is what counts.
+    const over = p.draft ? null : this.over;
+    paintScope(ctx, w, h, p, over);
     this.own.done(begin);
     const d = this.canvas.dataset;
     d.first = String(p.g.first);
     d.columns = String(p.g.n);
     d.width = String(widthOf(p.g));
     d.x = String(p.g.x);
+    d.over = over ? `${over.column} ${over.row}` : '';
   }
 
   get geometry(): Geometry | null {
@@ -103,7 +117,7 @@ export class ScopeMap {
       this.on.row(row);
       return;
     }
-    const cell = cellAt(this.g, x, y);
+    const cell = cellNear(this.g, x, y);
     if (!cell) return;
     this.canvas.setPointerCapture(e.pointerId);
     this.start();
@@ -116,7 +130,7 @@ export class ScopeMap {
     const [x, y] = this.own.at(e);
     const cell = cellAt(this.g, x, y, this.down !== null || this.anchor !== null);
     this.cursor = cell;
-    this.on.hover(cellAt(this.g, x, y));
+    this.point(cellAt(this.g, x, y));
     const row = this.labelAt(x, y);
     const title = row >= 0 ? this.on.label(row) : '';
     if (title !== this.canvas.title) this.canvas.title = title;
@@ -124,6 +138,14 @@ export class ScopeMap {
     const from = this.dragging(e) ? this.down!.cell : this.anchor;
     if (from && cell) this.on.draft(spanOf(from, cell), this.base);
   };
+
+  /** The cell to tell of and to outline. */
+  private point(c: Cell | null): void {
+    this.on.hover(c);
+    if (c?.column === this.over?.column && c?.row === this.over?.row) return;
+    this.over = c;
+    this.own.soon();
+  }
 
   private dragging(e: PointerEvent): boolean {
     const d = this.down;
@@ -175,7 +197,7 @@ export class ScopeMap {
   }
 
   private readonly left = (): void => {
-    if (!this.down) this.on.hover(null);
+    if (!this.down) this.point(null);
   };
 
   private cell(e: KeyboardEvent): boolean {
@@ -191,7 +213,7 @@ export class ScopeMap {
       const px = g.x + (at.column - g.first + dx * n + 0.5) * g.columnWidth;
       const py = g.y + (row + dy * n + 0.5) * g.rowHeight;
       this.cursor = cellAt(g, px, py, true);
-      this.on.hover(this.cursor);
+      this.point(this.cursor);
       if (this.cursor) this.on.draft(spanOf(this.anchor ?? this.cursor, this.cursor), this.base);
       return true;
     }

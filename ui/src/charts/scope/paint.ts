@@ -1,7 +1,7 @@
 // Paints the sub-second map: cells through the ramp into one ImageData, a pixel a cell; then what lies over
 // them: hatching, axes, the mean of each row, ranges.
 import type { Cells } from '../../transform/cells';
-import { type Geometry, outline, type Span, widthOf } from '../../transform/scope';
+import { type Cell, type Geometry, outline, type Span, widthOf } from '../../transform/scope';
 import { flameColours } from '../flame/colours';
 import { level } from '../heat';
 import { makeRamp, mix, palette, themeVersion } from '../palette';
@@ -22,6 +22,9 @@ export interface ScopePicture {
   readonly searched: boolean;
   /** Until here there can be samples. */
   readonly now: number;
+  /** Before it nothing is held, and what says so. */
+  readonly began: number;
+  readonly beganText: string;
   readonly ranges: readonly Span[];
   readonly base: Span | null;
   readonly draft: Span | null;
@@ -30,6 +33,8 @@ export interface ScopePicture {
   readonly marks: readonly Mark[];
   /** Time labels: at, text. */
   readonly ticks: readonly (readonly [number, string])[];
+  /** The time of a cell, as its tag on the axis says it. */
+  readonly clock: (us: number) => string;
   readonly rowLabels: readonly (readonly [number, string])[]; // y, text
   readonly margin: number; // width of the bars at the right; 0: none
   readonly marginText: string;
@@ -133,13 +138,33 @@ function hatch(
   c.restore();
 }
 
+/** What is not held any more, or never was: a flat area with the time of its end. */
+function paintBefore(c: CanvasRenderingContext2D, p: ScopePicture, w: number): void {
+  if (w < 1) return;
+  const { g } = p;
+  const { css, font } = palette();
+  const x = g.x + Math.round(w);
+  c.fillStyle = css.raise;
+  c.fillRect(g.x, g.y, x - g.x, g.height);
+  c.fillStyle = css.line2;
+  c.fillRect(x - 1, g.y, 1, g.height);
+  c.font = `11px ${font}`;
+  if (c.measureText(p.beganText).width > w - 16) return;
+  c.fillStyle = css.t3;
+  c.textAlign = 'right';
+  c.textBaseline = 'middle';
+  c.fillText(p.beganText, x - 8, g.y + Math.round(g.height / 2));
+}
+
 /** Where no profiler ran, and above the columns that lost samples. */
 function paintHoles(c: CanvasRenderingContext2D, p: ScopePicture): void {
   const { g, cells } = p;
   const { css } = palette();
   const nowColumn = cells.columnAt(p.now);
+  const before = Math.max(0, Math.min(g.n, cells.columnAt(p.began) - g.first));
+  paintBefore(c, p, before * g.columnWidth);
   let from = -1;
-  for (let k = 0; k <= g.n; k++) {
+  for (let k = before; k <= g.n; k++) {
     const col = cells.get(g.first + k);
     const hole = k < g.n && col?.covered === 0 && g.first + k < nowColumn;
     if (hole && from < 0) from = k;
@@ -156,7 +181,8 @@ function paintHoles(c: CanvasRenderingContext2D, p: ScopePicture): void {
   }
 }
 
-function paintAxes(c: CanvasRenderingContext2D, p: ScopePicture, font: string): void {
+/** Labels that the tag would cover give way to it. */
+function paintAxes(c: CanvasRenderingContext2D, p: ScopePicture, font: string, tagged: Tag | null): void {
   const { g } = p;
   const { css } = palette();
   const w = widthOf(g);
@@ -176,7 +202,9 @@ function paintAxes(c: CanvasRenderingContext2D, p: ScopePicture, font: string): 
     c.fillStyle = css.t3;
     const half = c.measureText(text).width / 2;
     c.textAlign = 'left';
-    c.fillText(text, Math.max(g.x, Math.min(g.x + w - half * 2, x - half)), bottom + 15);
+    const left = Math.max(g.x, Math.min(g.x + w - half * 2, x - half));
+    if (tagged && left < tagged.x + tagged.w + 4 && left + half * 2 > tagged.x - 4) continue;
+    c.fillText(text, left, bottom + 15);
   }
   c.fillStyle = css.warn;
   for (const m of p.marks) {
@@ -289,10 +317,13 @@ function paintRanges(c: CanvasRenderingContext2D, p: ScopePicture, font: string)
   const base = p.draftIsBase ? p.draft : p.base;
   const dashed = base ? outline(g, base) : [];
   if (dashed.length) {
-    c.setLineDash([3, 3]);
-    c.strokeStyle = css.t2;
+    // Dashes are seen on the lightest cells and on the darkest.
     c.beginPath();
     trace(c, dashed, -0.5);
+    c.strokeStyle = css.panel;
+    c.stroke();
+    c.setLineDash([3, 3]);
+    c.strokeStyle = css.t1;
     c.stroke();
     c.setLineDash([]);
     tag(c, p, dashed, 'baseline', false, font);
@@ -301,13 +332,62 @@ function paintRanges(c: CanvasRenderingContext2D, p: ScopePicture, font: string)
   if (last && p.label) tag(c, p, last, p.label, true, font);
 }
 
-export function paintScope(c: CanvasRenderingContext2D, w: number, h: number, p: ScopePicture): void {
+/** The tag with the time of the cell under the pointer, on the axis. */
+interface Tag {
+  readonly text: string;
+  readonly x: number;
+  readonly w: number;
+}
+
+const columnX = (g: Geometry, column: number): number => g.x + Math.round((column - g.first) * g.columnWidth);
+
+function tagOf(c: CanvasRenderingContext2D, p: ScopePicture, over: Cell, font: string): Tag | null {
+  const { g } = p;
+  const x = columnX(g, over.column);
+  if (x < g.x || x >= g.x + widthOf(g)) return null;
+  c.font = `11px ${font}`;
+  const text = p.clock(over.from);
+  const w = Math.ceil(c.measureText(text).width) + 8;
+  const middle = x + g.columnWidth / 2;
+  return { text, w, x: Math.round(Math.max(g.x, Math.min(g.x + widthOf(g) - w, middle - w / 2))) };
+}
+
+function paintOver(c: CanvasRenderingContext2D, p: ScopePicture, over: Cell, t: Tag, font: string): void {
+  const { g } = p;
+  const { css } = palette();
+  const x = columnX(g, over.column);
+  const y = g.y + (g.offset ? g.rows - 1 - over.row : over.row) * g.rowHeight;
+  const w = Math.max(2, Math.round(g.columnWidth));
+  // Seen on the lightest cell and on the darkest one.
+  c.lineWidth = 1;
+  c.strokeStyle = css.panel;
+  c.strokeRect(x - 1.5, y - 1.5, w + 2, g.rowHeight + 2);
+  c.strokeStyle = css.sel;
+  c.strokeRect(x - 0.5, y - 0.5, w, g.rowHeight);
+  c.fillStyle = css.t1;
+  c.fillRect(t.x, g.y + g.height + 2, t.w, 15);
+  c.font = `11px ${font}`;
+  c.fillStyle = css.panel;
+  c.textAlign = 'left';
+  c.textBaseline = 'middle';
+  c.fillText(t.text, t.x + 4, g.y + g.height + 10);
+}
+
+export function paintScope(
+  c: CanvasRenderingContext2D,
+  w: number,
+  h: number,
+  p: ScopePicture,
+  over: Cell | null,
+): void {
   const { css, font } = palette();
   c.fillStyle = css.panel;
   c.fillRect(0, 0, w, h);
   paintCells(c, p);
   paintHoles(c, p);
-  paintAxes(c, p, font);
+  const tagged = over && tagOf(c, p, over, font);
+  paintAxes(c, p, font, tagged);
   paintMargin(c, p);
   paintRanges(c, p, font);
+  if (over && tagged) paintOver(c, p, over, tagged, font);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { folded, large } from '../../../test/trees';
 import { foldedRows, plainRows, visible } from './layout';
-import { find, MATCH, matcher } from './search';
+import { find, MATCH, matcher, searched } from './search';
 import { functions, sorted } from './table';
 import { heaviestFirst, nameOf } from './tree';
 
@@ -63,6 +63,7 @@ test('search marks frames and the way to them; a match within a match counts onc
   expect(matcher('zip')!.test('ZIP')).toBe(true);
   expect(matcher('f(')!.test('x f( y')).toBe(true);
   expect(matcher('')).toBeNull();
+  expect(['zz[', 'a.*b', 'f('].map(searched)).toEqual(['zz\\[', 'a.*b', 'f\\(']);
 });
 
 test('the table counts recursion once', () => {

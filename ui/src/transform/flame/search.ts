@@ -4,16 +4,20 @@ import type { Tree } from './tree';
 export const MATCH = 1; // the frame itself
 export const ON_PATH = 2; // above or below one that matches
 
-/** The pattern as a regular expression; what is not one is searched as it is written. Small letters find
- *  large ones, too. */
+/** What is no regular expression ("f(", while it is typed) is searched as it is written, here and by the agent. */
+export function searched(pattern: string): string {
+  try {
+    new RegExp(pattern);
+    return pattern;
+  } catch {
+    return pattern.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  }
+}
+
+/** The pattern as a regular expression. Small letters find large ones, too. */
 export function matcher(pattern: string): RegExp | null {
   if (!pattern) return null;
-  const flags = pattern === pattern.toLowerCase() ? 'i' : '';
-  try {
-    return new RegExp(pattern, flags);
-  } catch {
-    return new RegExp(pattern.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), flags);
-  }
+  return new RegExp(searched(pattern), pattern === pattern.toLowerCase() ? 'i' : '');
 }
 
 export interface Found {

@@ -1,8 +1,11 @@
+import { capture } from '../../state/pulse';
 import { burst, burstText, profiler } from './profiler';
 
 /** Samples ten times as often for a while. */
 export function Burst() {
   const p = profiler.value;
+  // That nothing is sampled into a file goes without saying.
+  if (capture.value !== null) return null;
   if (!p?.on) return p?.reason ? <span class="kv warn">▲ {p.reason}</span> : null;
   const left = Math.ceil((p.burstUntilUs - p.nowUs) / 1e6);
   if (p.burstUntilUs > 0 && left > 0)

@@ -159,7 +159,7 @@ export function DrawerFlame({ range, base }: { range: View; base: View | null })
           theme={themed}
           label={`Flame graph of ${answer.sum.n} samples: arrows walk frames, Enter zooms, Escape shows all`}
           actions={actions}
-          aside={<FlameLegend diff={isDiff} hash={byName.value} scale={scale} />}
+          aside={<FlameLegend diff={isDiff} hash={byName.value} scale={scale} tree={tree} />}
         />
       ) : (
         <p class="why">

@@ -144,6 +144,15 @@ export function FlameBox(props: FlameBoxProps) {
   );
 }
 
+const LEGEND = [
+  ['user', 1],
+  ['library', 2],
+  ['jit', 4],
+  ['inlined', 5],
+  ['kernel', 3],
+  ['unknown', 0],
+] as const;
+
 /** What the colours mean: types, or the change in CPUs. */
 export function FlameLegend({
   diff,
@@ -151,12 +160,15 @@ export function FlameLegend({
   lost,
   scale,
   off,
+  tree,
 }: {
   diff: boolean;
   hash?: boolean;
   lost?: boolean;
   scale: number;
   off?: boolean;
+  /** Only what is in it is explained. */
+  tree?: Tree | null;
 }) {
   const k = flameColours();
   if (lost)
@@ -178,7 +190,7 @@ export function FlameLegend({
   if (hash) return <span class="sw">by name</span>;
   return (
     <span class="legend">
-      {(['user', 'library', 'jit', 'inlined', 'kernel'] as const).map((t) => (
+      {LEGEND.filter(([, type]) => !tree || tree.type.includes(type, 1)).map(([t]) => (
         <span class="sw" key={t}>
           <i style={{ background: k.legend[t] }} />
           {t === 'jit' ? 'JIT' : t}

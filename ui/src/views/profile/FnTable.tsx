@@ -1,4 +1,5 @@
 // Functions by what they ran themselves, or with all they called.
+import type { ComponentChildren } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { flameColours } from '../../charts/flame/colours';
 import { functionId } from '../../transform/flame/edit';
@@ -15,6 +16,7 @@ export function FnTable({
   off,
   re,
   open,
+  aside,
 }: {
   profile: Profile;
   tree: Tree;
@@ -22,6 +24,8 @@ export function FnTable({
   re: RegExp | null;
   /** A click on a function. */
   open: (id: string) => void;
+  /** At the right end of the line below. */
+  aside?: ComponentChildren;
 }) {
   const [by, setBy] = useState<SortBy>('self');
   const all = useMemo(() => functions(tree), [tree]);
@@ -35,7 +39,8 @@ export function FnTable({
   }, [all, by, re?.source, re?.flags]);
   const k = flameColours();
   const whole = tree.total[0] || 1;
-  const most = Math.max(1, ...rows.slice(0, 1).map((r) => r.self), ...rows.slice(0, MOST).map((r) => r.self));
+  // The longest bar is the same with and without a search.
+  const most = all.reduce((m, r) => Math.max(m, r.self), 1);
   const amount = (us: number) => amountText(us, profile.sum, off);
   const head = (id: SortBy, label: string, left = false) => (
     <th
@@ -50,75 +55,85 @@ export function FnTable({
     </th>
   );
   return (
-    <div class="fg scroll" data-table="functions">
-      <table class="fns">
-        <colgroup>
-          <col width="96" />
-          <col width="64" />
-          <col width="96" />
-          <col width="64" />
-          {based && <col width="104" />}
-          <col width="136" />
-          <col />
-          <col width="220" />
-        </colgroup>
-        <thead>
-          <tr>
-            {head('self', off || counted.value ? 'self' : 'self samples')}
-            <th scope="col">%</th>
-            {head('total', 'total')}
-            <th scope="col">%</th>
-            {based && head('change', 'change of self')}
-            <th scope="col" class="l">
-              self %
-            </th>
-            {head('name', 'Function', true)}
-            <th scope="col" class="l">
-              Module
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.slice(0, MOST).map((r) => (
-            <tr key={r.node}>
-              <td>{amount(r.self)}</td>
-              <td class="m">{shareText(r.self / whole).replace(' %', '')}</td>
-              <td>{amount(r.total)}</td>
-              <td class="m">{shareText(r.total / whole).replace(' %', '')}</td>
-              {based && (
-                <td class="m">
-                  {changeText(rate(r.self, measure.sum) - rate(r.baseSelf, measure.baseline), off)}
-                </td>
-              )}
-              <td class="l">
-                <i
-                  style={{
-                    width: `${(Math.round((r.self / most) * 1000) / 10).toFixed(1)}%`,
-                    background: k.legend[KINDS[r.type] ?? 'unknown'],
-                  }}
-                />
-              </td>
-              <td class="l">
-                <button
-                  type="button"
-                  class="name"
-                  title={`${r.name}: callers and callees`}
-                  onClick={() => open(functionId(r.name, twice.has(r.name) ? r.module : ''))}
-                >
-                  {r.name || '[unknown]'}
-                </button>
-              </td>
-              <td class="l d">{r.module}</td>
+    <>
+      <div class="fg scroll" data-table="functions">
+        <table class="fns">
+          <colgroup>
+            <col width="96" />
+            <col width="64" />
+            <col width="96" />
+            <col width="64" />
+            {based && <col width="104" />}
+            <col width="136" />
+            <col />
+            <col width="220" />
+          </colgroup>
+          <thead>
+            <tr>
+              {head('self', off || counted.value ? 'self' : 'self samples')}
+              <th scope="col">%</th>
+              {head('total', 'total')}
+              <th scope="col">%</th>
+              {based && head('change', 'change of self')}
+              <th scope="col" class="l">
+                self %
+              </th>
+              {head('name', 'Function', true)}
+              <th scope="col" class="l">
+                Module
+              </th>
             </tr>
-          ))}
-        </tbody>
-      </table>
-      {rows.length > MOST && (
-        <p class="why">
-          The first {MOST} of {countText(rows.length)} functions.
-        </p>
-      )}
-      {rows.length === 0 && <p class="why">{re ? 'No function is called like that.' : 'No samples.'}</p>}
-    </div>
+          </thead>
+          <tbody>
+            {rows.slice(0, MOST).map((r) => (
+              <tr key={r.node}>
+                <td>{amount(r.self)}</td>
+                <td class="m">{shareText(r.self / whole).replace(' %', '')}</td>
+                <td>{amount(r.total)}</td>
+                <td class="m">{shareText(r.total / whole).replace(' %', '')}</td>
+                {based && (
+                  <td class="m">
+                    {changeText(rate(r.self, measure.sum) - rate(r.baseSelf, measure.baseline), off)}
+                  </td>
+                )}
+                <td class="l">
+                  <i
+                    style={{
+                      width: `${(Math.round((r.self / most) * 1000) / 10).toFixed(1)}%`,
+                      background: k.legend[KINDS[r.type] ?? 'unknown'],
+                    }}
+                  />
+                </td>
+                <td class="l">
+                  <button
+                    type="button"
+                    class="name"
+                    title={`${r.name}: callers and callees`}
+                    onClick={() => open(functionId(r.name, twice.has(r.name) ? r.module : ''))}
+                  >
+                    {r.name || '[unknown]'}
+                  </button>
+                </td>
+                <td class="l d">{r.module}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        {rows.length > MOST && (
+          <p class="why">
+            The first {MOST} of {countText(rows.length)} functions.
+          </p>
+        )}
+        {rows.length === 0 && <p class="why">{re ? 'No function is called like that.' : 'No samples.'}</p>}
+      </div>
+      <div class="bar det" data-details="">
+        <span class="kv">
+          <b>{countText(rows.length)}</b> {rows.length === 1 ? 'function' : 'functions'}
+          {re ? ` of ${countText(all.length)}` : ''}
+        </span>
+        <span class="sp" />
+        {aside}
+      </div>
+    </>
   );
 }

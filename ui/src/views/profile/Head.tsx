@@ -2,6 +2,7 @@
 import { useMemo, useState } from 'preact/hooks';
 import { clockText, durationText } from '../../charts/time';
 import { byName, diff, elided, TABS, tab } from '../../state/profile';
+import { capture } from '../../state/pulse';
 import { baseline, clearSelection, selection } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
@@ -12,6 +13,7 @@ import { Menu, type MenuAt } from './Menu';
 import { Missing } from './Missing';
 import { Sums } from './Sums';
 import { FORMATS, saveProfile, saveText } from './save';
+import { walkTabs } from './tabs';
 import { changeScale, countText } from './words';
 
 const preciseText = (us: number) =>
@@ -39,13 +41,14 @@ export function Detail(props: {
   return (
     <div class="bar tb two" data-loading={loading ? '1' : '0'}>
       <div class="left">
-        <div class="tabs" role="tablist">
+        <div class="tabs" role="tablist" aria-label="Views" onKeyDown={walkTabs}>
           {TABS.map((t) => (
             <button
               type="button"
               role="tab"
               key={t.id}
               aria-selected={tab.value === t.id}
+              tabIndex={tab.value === t.id ? 0 : -1}
               onClick={() => void (tab.value = t.id)}
             >
               {t.title}
@@ -57,7 +60,11 @@ export function Detail(props: {
           <span class="kv" data-range="" title={`from ${from}`}>
             <b class="strong">{live ? durationText(us) : preciseText(us)}</b>
             {ranges.length > 1 && ` in ${ranges.length} ranges`}
-            {live ? ' up to now' : <span class="opt3"> from {from}</span>}
+            {live ? (
+              ` up to ${capture.value === null ? 'now' : 'its end'}`
+            ) : (
+              <span class="opt3"> from {from}</span>
+            )}
           </span>
         )}
         {selection.value && (
@@ -73,26 +80,28 @@ export function Detail(props: {
         )}
         {sum && <Sums sum={sum} off={off} />}
       </div>
-      <button
-        type="button"
-        class="btn"
-        aria-haspopup="menu"
-        data-against=""
-        title="What the range is compared with"
-        onClick={opener('Baseline', () => baselines(ranges, pinned, Boolean(answer?.baseline)))}
-      >
-        <span class="kv opt3">against</span>
-        <span>
-          {base && (
-            <span class={pinned ? '' : 'opt3'}>
-              {pinned ? `${clockText(store.clock.wallMs(base.from))}, ` : 'preceding '}
-            </span>
-          )}
-          {base ? durationText(base.to - base.from) : 'nothing'}
-        </span>
-        <span aria-hidden="true">▾</span>
-      </button>
-      <Switch based={Boolean(answer?.baseline)} />
+      {tab.value !== 'chart' && (
+        <button
+          type="button"
+          class="btn"
+          aria-haspopup="menu"
+          data-against=""
+          title="What the range is compared with"
+          onClick={opener('Baseline', () => baselines(ranges, pinned, Boolean(answer?.baseline)))}
+        >
+          <span class="kv">against</span>
+          <span>
+            {base && (
+              <span class={pinned ? '' : 'opt3'}>
+                {pinned ? `${clockText(store.clock.wallMs(base.from))}, ` : 'preceding '}
+              </span>
+            )}
+            {base ? durationText(base.to - base.from) : 'nothing'}
+          </span>
+          <span aria-hidden="true">▾</span>
+        </button>
+      )}
+      {tab.value !== 'table' && tab.value !== 'chart' && <Switch based={Boolean(answer?.baseline)} />}
       {menu && <Menu at={menu} close={() => setMenu(null)} />}
     </div>
   );
@@ -174,11 +183,22 @@ export function Legend({ answer, tree, off }: { answer: FlameAnswer; tree: Tree;
     [answer, tree, isDiff, off],
   );
   const lost = Boolean(answer.ask.elided && answer.baseline);
-  return <FlameLegend diff={isDiff} lost={lost} hash={byName.value} scale={scale} off={off} />;
+  return <FlameLegend diff={isDiff} lost={lost} hash={byName.value} scale={scale} off={off} tree={tree} />;
 }
 
 /** What stands at the right end of the details: what the colours mean, what has no names, saving. */
-export function Aside({ answer, tree, off }: { answer: FlameAnswer; tree: Tree; off: boolean }) {
+export function Aside({
+  answer,
+  tree,
+  off,
+  typed = false,
+}: {
+  answer: FlameAnswer;
+  tree: Tree;
+  off: boolean;
+  /** Colours are those of types whatever the graph's are. */
+  typed?: boolean;
+}) {
   const { ask } = answer;
   const [menu, setMenu] = useState<MenuAt | null>(null);
   const open = (e: MouseEvent) => {
@@ -194,13 +214,19 @@ export function Aside({ answer, tree, off }: { answer: FlameAnswer; tree: Tree; 
   };
   return (
     <>
-      {answer.leftOut > 0 && <span class="kv opt">{countText(answer.leftOut)} smallest frames left out</span>}
+      {answer.leftOut > 0 && (
+        <span class="kv opt left-out">{countText(answer.leftOut)} smallest frames left out</span>
+      )}
       {saveText.value && (
         <span class={saveText.value.startsWith('▲') ? 'kv warn' : 'kv'} role="status">
           {saveText.value}
         </span>
       )}
-      <Legend answer={answer} tree={tree} off={off} />
+      {typed ? (
+        <FlameLegend diff={false} scale={1} tree={tree} />
+      ) : (
+        <Legend answer={answer} tree={tree} off={off} />
+      )}
       <Missing list={answer.missing} tree={answer.tree} />
       <button
         type="button"

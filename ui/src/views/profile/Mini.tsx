@@ -8,13 +8,13 @@ import type { ScopePicture } from '../../charts/scope/paint';
 import { clockText, zoneMs } from '../../charts/time';
 import { profiling } from '../../state/page';
 import { theme } from '../../state/prefs';
-import { baseline, fixed, goLive, select, selection, viewNow } from '../../state/view';
+import { fixed, select, selection, viewNow } from '../../state/view';
 import { store } from '../../store/store';
 import { cellMost } from '../../transform/cells';
 import { ALL } from '../../transform/profiler';
-import type { Geometry, Span } from '../../transform/scope';
+import type { Geometry } from '../../transform/scope';
+import { Drafting } from './drafting';
 import { HeatFeed, OFFSETS } from './heat';
-import { standStill } from './play';
 import { profiler, watchProfiler } from './profiler';
 import { Ends, scaleText } from './scale';
 
@@ -30,8 +30,7 @@ class Small {
   private readonly map: ScopeMap;
   private readonly feed = new HeatFeed(() => this.map.paintSoon());
   private readonly ends = new Ends();
-  private wasLive = false;
-  private draft: { span: Span; base: boolean } | null = null;
+  private readonly draft = new Drafting(() => this.map);
   private key = '';
   private readonly off: () => void;
   private readonly seen: IntersectionObserver;
@@ -43,20 +42,7 @@ class Small {
   ) {
     this.map = new ScopeMap(host, (w, h) => this.picture(w, h), {
       range: (s) => select(store, s),
-      baseline: (s) => {
-        baseline.value = s;
-        if (this.wasLive && !selection.peek()) goLive();
-      },
-      begin: () => {
-        this.wasLive = standStill(this.map.geometry);
-      },
-      cancelled: () => {
-        if (this.wasLive) goLive();
-      },
-      draft: (span, base) => {
-        this.draft = span && { span, base };
-        this.map.paintSoon();
-      },
+      ...this.draft.events,
       hover: () => undefined,
       row: () => undefined,
       label: () => '',
@@ -119,6 +105,7 @@ class Small {
     this.say(scaleText(top, false, 'offset', cpus));
     const from = store.clock.wallMs(cells.startOf(first));
     const zone = zoneMs(from);
+    const began = profiler.peek()?.oldestUs || store.heldFrom;
     const ticks: [number, string][] = [];
     for (let t = Math.ceil((from + zone) / 20_000) * 20_000 - zone; t <= from + n * 1000; t += 20_000)
       ticks.push([store.clock.mono(t), clockText(t)]);
@@ -130,13 +117,16 @@ class Small {
       end: top,
       searched: false,
       now: store.clock.now(),
+      began,
+      beganText: `stacks since ${clockText(store.clock.wallMs(began))}`,
       ranges: selection.peek() ? [selection.peek()!] : [],
       base: null,
-      draft: this.draft?.span ?? null,
-      draftIsBase: this.draft?.base ?? false,
+      draft: this.draft.now?.span ?? null,
+      draftIsBase: this.draft.now?.base ?? false,
       label: '',
       marks: [],
       ticks,
+      clock: (us) => clockText(store.clock.wallMs(us), 2),
       rowLabels: [
         [g.y, '1.0 s'],
         [g.y + height / 2, '0.5'],

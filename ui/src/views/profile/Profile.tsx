@@ -42,7 +42,7 @@ import { Sandwich } from './Sandwich';
 import { ScopePanel } from './Scope';
 import { TimeChart } from './TimeChart';
 import { Waits } from './Waits';
-import { emptyText, lostText, shareText } from './words';
+import { emptyText, lostText, sentence, shareText } from './words';
 
 /** The map wants at least a minute; what is opened with less shows five. */
 const LEAST_US = 60 * SECOND;
@@ -50,13 +50,20 @@ const USUAL_US = 300 * SECOND;
 /** A window that moves is folded anew so often. */
 const AGAIN_MS = 5000;
 
-function widen(): void {
+/** Shows enough for the map; what is returned gives back the view of before, unless another was chosen since. */
+function widen(): () => void {
   const f = fixed.peek();
+  const us = windowUs.peek();
   if (f && f.to - f.from < LEAST_US) {
     const to = Math.min(Math.max(store.newest, f.to), f.to + USUAL_US / 2);
     fixed.value = { from: to - USUAL_US, to };
   }
-  if (windowUs.peek() && windowUs.peek() < LEAST_US) windowUs.value = USUAL_US;
+  if (us && us < LEAST_US) windowUs.value = USUAL_US;
+  const [wide, wideUs] = [fixed.peek(), windowUs.peek()];
+  return () => {
+    if (fixed.peek() === wide) fixed.value = f;
+    if (windowUs.peek() === wideUs) windowUs.value = us;
+  };
 }
 
 async function sourceOf(t: Tree, i: number): Promise<string> {
@@ -74,10 +81,12 @@ function NoProfiler({ text }: { text: string }) {
   return (
     <div class="no-access" data-no-profiler="">
       <h2>There is no profiler here</h2>
-      <p>{text}</p>
+      <p>{sentence(text)}</p>
       <p class="hint">
-        Metrics go on as before. What the profiler needs stands in the README under “Flame graphs of any
-        moment”.
+        {text.includes('--no-profile')
+          ? 'Started without that option, it keeps the stacks of every CPU, and any range of any chart opens as a flame graph.'
+          : 'What the profiler needs stands in the README under “Flame graphs of any moment”.'}{' '}
+        Metrics go on as before.
       </p>
     </div>
   );
@@ -99,9 +108,7 @@ export function Profile() {
       playing.value = false;
     };
   }, []);
-  useEffect(() => {
-    if (host.value) widen();
-  }, [host.value !== null]);
+  useEffect(() => (host.value ? widen() : undefined), [host.value !== null]);
 
   // What the flame graph is of.
   const ranges = selection.value ? [selection.value, ...moreRanges.value] : shown.value ? [shown.value] : [];
@@ -219,9 +226,7 @@ export function Profile() {
       return (
         <>
           <div class="fg">
-            <p class="why over">
-              {state.why || (state.loading ? 'The stacks of the range are being put together.' : '')}
-            </p>
+            <p class="why over">{state.why || 'The stacks of the range are being put together.'}</p>
           </div>
           <div class="bar det" data-details="" />
         </>
@@ -240,7 +245,17 @@ export function Profile() {
           <div class="bar det" data-details="" />
         </>
       );
-    if (tab.value === 'table') return <FnTable profile={graphed} tree={tree} off={off} re={re} open={open} />;
+    if (tab.value === 'table')
+      return (
+        <FnTable
+          profile={graphed}
+          tree={tree}
+          off={off}
+          re={re}
+          open={open}
+          aside={<Aside answer={answer} tree={tree} off={off} typed />}
+        />
+      );
     if (tab.value === 'sandwich')
       return (
         <Sandwich

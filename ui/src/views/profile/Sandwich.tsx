@@ -1,7 +1,7 @@
 // Who calls a function and what it calls: a flame graph of callers above, the function itself, an icicle of its
 // callees below, and at the left the functions to choose from.
 import type { ComponentChildren } from 'preact';
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { flameColours } from '../../charts/flame/colours';
 import { functionId, functionName, sandwich } from '../../transform/flame/edit';
 import { type FunctionRow, functions, namesakes, sorted } from '../../transform/flame/table';
@@ -31,13 +31,17 @@ export function Sandwich(props: {
   aside?: ComponentChildren;
 }) {
   const { profile, tree, name, choose, off } = props;
-  const rows = useMemo(() => sorted(functions(tree), 'total', 1, 1), [tree]);
+  const [by, setBy] = useState<'self' | 'total'>('self');
+  const rows = useMemo(() => sorted(functions(tree), by, 1, 1), [tree, by]);
   const twice = useMemo(() => namesakes(rows), [rows]);
   const hits = props.re ? rows.filter((r) => props.re!.test(r.name)) : rows;
   const idOf = (r: FunctionRow) => functionId(r.name, twice.has(r.name) ? r.module : '');
-  const busiest = () => sorted(rows, 'self', 1, 1)[0];
-  const at = name || (busiest() ? idOf(busiest()!) : '');
+  const busiest = useMemo(() => sorted(rows, 'self', 1, 1)[0], [rows]);
+  const at = name || (busiest ? idOf(busiest) : '');
   const own = rows.find((r) => idOf(r) === at || r.name === at);
+  // It stands in the list however little it ran itself.
+  const listed = hits.slice(0, MOST);
+  if (own && !listed.includes(own)) listed.push(own);
   const two = useMemo(() => sandwich(tree, at), [tree, at]);
   const [shown, setShown] = useState<{ tree: Tree; node: number } | null>(null);
   const detail =
@@ -47,6 +51,11 @@ export function Sandwich(props: {
   const whole = tree.total[0] || 1;
   const of = (t: Tree): Profile => ({ ...profile, tree: t, leftOut: 0 });
   const total = two.callees.total[0] ?? 0;
+  const list = useRef<HTMLDivElement>(null);
+  useEffect(
+    () => list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' }),
+    [at, by],
+  );
   const measure = { off, sum: profile.sum, baseline: profile.baseline };
   const amount = (us: number) => amountUnit(us, profile.sum, off);
   const title = functionName(at) || '[unknown]';
@@ -76,26 +85,29 @@ export function Sandwich(props: {
   return (
     <>
       <div class="fg sandwich">
-        <div class="scroll" data-table="sandwich">
+        <div class="scroll" data-table="sandwich" ref={list}>
           <table class="fns">
             <colgroup>
-              <col width="60" />
-              <col width="60" />
+              <col width="68" />
+              <col width="72" />
               <col />
             </colgroup>
             <thead>
               <tr>
-                <th scope="col">self %</th>
-                <th scope="col" aria-sort="descending">
-                  total %
-                </th>
+                {(['self', 'total'] as const).map((id) => (
+                  <th scope="col" key={id} aria-sort={by === id ? 'descending' : undefined}>
+                    <button type="button" onClick={() => setBy(id)}>
+                      {id} %{by === id ? ' ▾' : ''}
+                    </button>
+                  </th>
+                ))}
                 <th scope="col" class="l">
                   Function
                 </th>
               </tr>
             </thead>
             <tbody>
-              {hits.slice(0, MOST).map((r) => (
+              {listed.map((r) => (
                 <tr key={r.node} aria-selected={r === own}>
                   <td class="m">{shareText(r.self / whole).replace(' %', '')}</td>
                   <td>{shareText(r.total / whole).replace(' %', '')}</td>

@@ -10,10 +10,12 @@ import type { Mark, ScopePicture } from '../../charts/scope/paint';
 import { clockText, durationText, minuteText, zoneMs } from '../../charts/time';
 import { theme } from '../../state/prefs';
 import { chips, filter, pattern, ROWS, rows, which } from '../../state/profile';
-import { baseline, fixed, goLive, moreRanges, select, selection, viewNow } from '../../state/view';
+import { capture } from '../../state/pulse';
+import { baseline, fixed, moreRanges, select, selection, viewNow } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { type Cells, cellMost } from '../../transform/cells';
+import { searched } from '../../transform/flame/search';
 import {
   type Cell,
   columnFor,
@@ -23,12 +25,12 @@ import {
   mergedRanges,
 } from '../../transform/scope';
 import { Burst } from './Burst';
+import { Drafting } from './drafting';
 import { HeatFeed, OFFSETS } from './heat';
-import { standStill } from './play';
 import { profiler } from './profiler';
 import { Columns, Filters, Kinds } from './ScopeBar';
 import { Ends, rowText, scaleText } from './scale';
-import { countText, shareText } from './words';
+import { countText, sentence, shareText } from './words';
 
 const LEFT = 96;
 /** Labels of rows take what they need, so much at most. */
@@ -49,8 +51,7 @@ class Scope {
   readonly map: ScopeMap;
   private readonly feed = new HeatFeed(() => this.map.paintSoon());
   private readonly ends = new Ends();
-  private wasLive = false;
-  private draft: { span: View; base: boolean } | null = null;
+  private readonly draft = new Drafting(() => this.map);
   private order: number[] = [];
   private orderKey = '';
   private drawn = '';
@@ -79,20 +80,7 @@ class Scope {
           select(store, s);
         }
       },
-      baseline: (s) => {
-        baseline.value = s;
-        if (this.wasLive && !selection.peek()) goLive();
-      },
-      begin: () => {
-        this.wasLive = standStill(this.map.geometry);
-      },
-      cancelled: () => {
-        if (this.wasLive) goLive();
-      },
-      draft: (span, base) => {
-        this.draft = span && { span, base };
-        this.map.paintSoon();
-      },
+      ...this.draft.events,
       hover: (c) => on.hover(c ? this.describe(c) : ''),
       row: (i) => this.filterBy(i),
       label: (i) => {
@@ -117,7 +105,7 @@ class Scope {
   private beat(): void {
     const g = this.map.geometry;
     if (g) this.feed.want(this.want(g.columnUs), g.first, g.first + g.n - 1);
-    this.on.why(this.feed.why);
+    this.on.why(g ? this.feed.why(this.want(g.columnUs)) : '');
     const live = fixed.peek() === null;
     const key = `${themeVersion()} ${live ? Math.floor(store.clock.now() / (g?.columnUs ?? 1e6)) : 0}`;
     if (key !== this.drawn) this.map.paintSoon();
@@ -134,7 +122,7 @@ class Scope {
   }
 
   private want(columnUs: number) {
-    return { columnUs, by: rows.peek(), filter: filter.peek(), pattern: pattern.peek() };
+    return { columnUs, by: rows.peek(), filter: filter.peek(), pattern: searched(pattern.peek()) };
   }
 
   private picture(w: number, h: number): ScopePicture | null {
@@ -145,17 +133,20 @@ class Scope {
     const left = this.left();
     const room = w - left - 16 - margin - 16;
     const cw = columnWidth(room, Math.ceil((view.to - view.from) / columnUs - 0.01));
-    const n = Math.floor(room / cw);
     const cells = this.feed.cells(this.want(columnUs));
     this.cells = cells;
-    const end = view.to - 1;
-    const first = cells.columnAt(end) - n + 1;
+    const last = cells.columnAt(view.to - 1);
+    const began = profiler.peek()?.oldestUs || store.heldFrom;
+    // Nothing will ever stand before the first column of a file.
+    const most = capture.peek() === null ? Number.POSITIVE_INFINITY : last - cells.columnAt(began) + 1;
+    const n = Math.max(1, Math.min(Math.floor(room / cw), most));
+    const first = last - n + 1;
     const offset = rows.peek() === 'offset';
     const plot = h - TOP - AXIS;
     const order = offset ? [] : this.ranked(cells, first, n, plot);
     if (this.grown(cells, order)) return this.picture(w, h);
     const count = offset ? OFFSETS : Math.max(1, order.length);
-    const rowHeight = Math.max(1, Math.min(offset ? 99 : 48, Math.floor(plot / count)));
+    const rowHeight = Math.max(1, Math.floor(plot / count));
     const g: Geometry = {
       x: left,
       y: TOP,
@@ -169,10 +160,12 @@ class Scope {
       rowHeight,
       offset,
     };
-    this.on.shown({
-      from: cells.startOf(first),
-      to: Math.min(cells.startOf(first + n), Math.floor(store.clock.now() / 1e6) * 1e6),
-    });
+    // What is held of it, to the end of the second that runs.
+    const to = Math.min(
+      cells.startOf(first + n),
+      cells.startOf(first) + ceilSecond(store.clock.now() - cells.startOf(first)),
+    );
+    this.on.shown({ from: began < to ? Math.max(cells.startOf(first), began) : cells.startOf(first), to });
     this.feed.want(this.want(columnUs), first, first + n - 1);
     const off = which.peek() !== 'on';
     const cpus = off || rows.peek() === 'cpu' ? 1 : profiler.peek()?.nCpus || store.host.nCpus;
@@ -188,13 +181,16 @@ class Scope {
       end: top,
       searched: pattern.peek() !== '',
       now: store.clock.now(),
+      began,
+      beganText: `stacks since ${clockText(store.clock.wallMs(began))}`,
       ranges: rangesNow(),
       base: baseline.peek(),
-      draft: this.draft?.span ?? null,
-      draftIsBase: this.draft?.base ?? false,
+      draft: this.draft.now?.span ?? null,
+      draftIsBase: this.draft.now?.base ?? false,
       label: this.label(),
       marks: this.marks(g),
       ticks: this.ticks(g),
+      clock: (us) => clockText(store.clock.wallMs(us), offset && columnUs === 1e6 ? 2 : 0),
       rowLabels: offset ? offsetLabels(g) : this.rowLabels(g, cells, order),
       margin,
       marginText: `${margin > 100 ? 'mean, ' : ''}${scaleText(top, off, rows.peek(), cpus)
@@ -222,7 +218,8 @@ class Scope {
   }
 
   private label(): string {
-    const all = this.draft && !this.draft.base ? [this.draft.span] : rangesNow();
+    const d = this.draft.now;
+    const all = d && !d.base ? [d.span] : rangesNow();
     const us = all.reduce((s, r) => s + r.to - r.from, 0);
     return us ? `${all.length > 1 ? `${all.length} ranges, ` : ''}${durationText(us)}` : '';
   }
@@ -315,7 +312,9 @@ function offsetLabels(g: Geometry): [number, string][] {
   ]);
 }
 
-const TITLES = { on: 'On-CPU samples', off: 'Off-CPU time', queue: 'Waiting for a CPU' };
+const ceilSecond = (us: number) => Math.ceil(us / 1e6) * 1e6;
+
+const TITLES = { on: 'On-CPU samples', off: 'Off-CPU time', queue: 'Run-queue time' };
 
 export function ScopePanel({
   shown,
@@ -376,6 +375,8 @@ export function ScopePanel({
     clearTimeout(timer.current);
     timer.current = window.setTimeout(() => void (pattern.value = text), 120);
   };
+  const literal = searched(pattern.value) !== pattern.value;
+  const said = why.value || (literal ? 'no regular expression: searched as written' : '');
   const k = flameColours();
   void theme.value;
   return (
@@ -399,7 +400,11 @@ export function ScopePanel({
         <Kinds />
         <Filters />
         <div class="sp" />
-        {why.value && <span class="kv warn">▲ {why.value}</span>}
+        {said && (
+          <span class="kv warn" title={said}>
+            ▲ {said}
+          </span>
+        )}
         <Burst />
         <label class="search q">
           <svg class="icon" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">
@@ -445,6 +450,11 @@ export function ScopePanel({
           )}
         </span>
       </div>
+      {profiler.value?.on && profiler.value.reason && (
+        <div class="bar reduced warn" data-reduced="" title={profiler.value.reason}>
+          ▲ {sentence(profiler.value.reason)}
+        </div>
+      )}
       <div class="hm" ref={host} />
     </>
   );

@@ -1,7 +1,9 @@
 // Parts of the toolbar over the sub-second map: filters, columns, kinds of samples, reasons to wait.
 import { useState } from 'preact/hooks';
 import { durationText } from '../../charts/time';
+import { bare } from '../../state/bare';
 import { type Chips, chips, clearChip, rows, which } from '../../state/profile';
+import { capture } from '../../state/pulse';
 import { MINUTE, WINDOW_OF } from '../../transform/scope';
 import { setWindow } from '../../ui/commands';
 import { OFFSETS } from './heat';
@@ -45,7 +47,7 @@ export function Filters() {
 export function Columns({ columnUs }: { columnUs: number }) {
   const [menu, setMenu] = useState<MenuAt | null>(null);
   const by = rows.value;
-  const row = by === 'offset' ? spanText(columnUs / OFFSETS) : `1 ${by === 'cpu' ? 'CPU' : by}`;
+  const row = by === 'offset' ? spanText(columnUs / OFFSETS) : by === 'cpu' ? 'CPU' : by;
   const open = (e: MouseEvent) => {
     const r = (e.currentTarget as HTMLElement).getBoundingClientRect();
     const items = [1_000_000, MINUTE, 5 * MINUTE].map((us) => ({
@@ -58,9 +60,11 @@ export function Columns({ columnUs }: { columnUs: number }) {
   return (
     <span class="kv opt2">
       <button type="button" class="link" aria-haspopup="menu" onClick={open}>
-        1 column {spanText(columnUs)} <span aria-hidden="true">▾</span>
+        <span class="long">1 column </span>
+        {spanText(columnUs)} <span aria-hidden="true">▾</span>
       </button>{' '}
-      · 1 row {row}
+      · <span class="long">1 row </span>
+      {row}
       {menu && <Menu at={menu} close={() => setMenu(null)} />}
     </span>
   );
@@ -71,7 +75,9 @@ const spanText = (us: number) => durationText(us).replace('.0 ', ' ');
 
 export function Kinds() {
   const p = profiler.value;
-  const why = p && !p.hasOffCpu ? 'This profiler does not record why threads wait' : undefined;
+  // Of a file, what it holds decides; that is known once it was asked.
+  const file = capture.value !== null && !bare.value;
+  const why = p && !p.hasOffCpu && !file ? 'This profiler does not record why threads wait' : undefined;
   return (
     // biome-ignore lint/a11y/useSemanticElements: a toolbar of buttons
     <div class="seg" role="group" aria-label="Samples">

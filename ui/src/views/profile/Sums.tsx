@@ -1,6 +1,6 @@
 // How much a flame graph stands on.
 import type { Sum } from '../../transport/profile';
-import { counted, countedText, countText, hzText, shareText, timeText } from './words';
+import { briefTime, counted, countedText, countText, hzText, shareText } from './words';
 
 /** Below so many samples shares mean little. */
 export const FEW = 50;
@@ -18,7 +18,7 @@ export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
       <span class={`kv${sum.n < FEW && !off ? ' warn' : ''}`} data-n={sum.n}>
         {off ? (
           <>
-            <b>{timeText(sum.weightUs)}</b> blocked
+            <b>{briefTime(sum.weightUs)}</b> blocked
           </>
         ) : (
           <>
@@ -26,7 +26,7 @@ export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
           </>
         )}
       </span>
-      {!off && (
+      {!off && sum.n > 0 && (
         <span class="kv">
           <b>{hzText(sum)}</b> Hz{sum.nCpus > 0 && ` × ${sum.nCpus}`}
         </span>
@@ -34,9 +34,11 @@ export function Sums({ sum, off }: { sum: Sum; off: boolean }) {
       <span class={`kv${sum.lost ? ' warn' : ''}`}>
         lost <b>{countText(sum.lost)}</b>
       </span>
-      <span class="kv" title="Stacks that end before the thread's entry">
-        shallow <b>{shareText(sum.n ? sum.shallow / sum.n : 0)}</b>
-      </span>
+      {sum.n > 0 && (
+        <span class="kv" title="Stacks that end before the thread's entry">
+          shallow <b>{shareText(sum.shallow / sum.n)}</b>
+        </span>
+      )}
       {sum.truncated > 0 && (
         <span class="kv" title="Stacks deeper than what is kept">
           truncated <b>{countText(sum.truncated)}</b>

@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { type Hit, Timeline } from '../../charts/flame/timeline';
 import { clockText, durationText } from '../../charts/time';
 import { chips, filter } from '../../state/profile';
+import { select } from '../../state/view';
 import type { View } from '../../store/api';
 import { store } from '../../store/store';
 import { type ChartThread, chartOf, type TimeChartData } from '../../transform/flame/chart';
@@ -14,6 +15,11 @@ import { countText, timeText } from './words';
 
 /** Longer ranges are no flame chart. */
 export const LONGEST_US = 60_000_000;
+
+const lastOf = (range: View): View => {
+  const to = Math.min(range.to, store.newest);
+  return { from: to - 10_000_000, to };
+};
 
 /** "python3 796", "thread worker 801 · 251 samples". */
 function titleOf(t: ChartThread, comm: string, pid: number, off: boolean): readonly [string, string] {
@@ -94,7 +100,16 @@ export function TimeChart({
     <>
       <div class="fg">
         <div class="inner" ref={host} />
-        {message && <p class="why over">{message}</p>}
+        {message && (
+          <p class="why over">
+            {message}
+            {long && (
+              <button type="button" class="btn" onClick={() => select(store, lastOf(range))}>
+                Show its last 10 s
+              </button>
+            )}
+          </p>
+        )}
       </div>
       <div class="bar det" data-details="">
         <label class="kv">

@@ -15,7 +15,7 @@ const sums = signal<readonly (number | null)[]>(CLASSES.map(() => null));
 /** A window that moves is asked about anew so often. */
 const AGAIN_MS = 30_000;
 /** Resources have their colours; what is none is grey. */
-const COLOURS: readonly Colour[] = ['neutral', 'disk', 't1', 'net', 'axis', 'cpu', 't3'];
+const COLOURS: readonly Colour[] = ['neutral', 'disk', 't1', 'net', 'field', 'cpu', 't3'];
 /** What stands first matters most. */
 const ORDER = [1, 2, 3, 5, 0, 6, 4];
 const TITLES = [

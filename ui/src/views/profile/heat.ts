@@ -21,6 +21,8 @@ export interface HeatWant {
   readonly pattern: string;
 }
 
+const keyOf = (w: HeatWant) => JSON.stringify([w.columnUs, w.by, w.filter, w.pattern]);
+
 const anchors = new Map<number, number>();
 
 /** A boundary of columns of that length: whole seconds, minutes of the wall clock. */
@@ -43,8 +45,7 @@ export class HeatFeed {
   private waitMs = 0;
   private againMs = 0;
   private over = false;
-  /** What the agent said against the pattern, or that it cannot. */
-  why = '';
+  private refused = { key: '', why: '' };
 
   constructor(private readonly changed: () => void) {}
 
@@ -61,6 +62,11 @@ export class HeatFeed {
     this.caches.set(key, c);
     if (this.caches.size > CACHES) this.caches.delete(this.caches.keys().next().value!);
     return c;
+  }
+
+  /** What the agent said against this question last, or that it cannot. */
+  why(w: HeatWant): string {
+    return this.refused.key === keyOf(w) ? this.refused.why : '';
   }
 
   /** Asks for what is missing in [first, last]. */
@@ -91,7 +97,7 @@ export class HeatFeed {
     if (this.over) return;
     if (value) cells.add(value, asked, w.pattern !== '');
     else this.waitMs = performance.now() + RETRY_MS;
-    this.why = value ? '' : (why?.text ?? '');
+    this.refused = { key: keyOf(w), why: value ? '' : (why?.text ?? '') };
     this.changed();
   }
 }

@@ -69,6 +69,8 @@ export function scaleText(end: number, off: boolean, by: HeatRows, cpus: number)
 /** What a labelled row is called. */
 export function rowText(l: RowLabel, by: HeatRows): string {
   if (by === 'cpu') return l.label || `cpu${l.cpu}`;
+  // Who was gone before it was looked up.
+  if (by === 'cgroup' && !l.label) return 'unknown';
   if (by === 'cgroup')
     return (
       l.label

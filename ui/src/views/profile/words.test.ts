@@ -1,5 +1,15 @@
 import { afterEach, expect, test } from 'vitest';
-import { amountText, amountUnit, counted, countedText, emptyText, offCpuTexts, shortText } from './words';
+import { rowText } from './scale';
+import {
+  amountText,
+  amountUnit,
+  counted,
+  countedText,
+  emptyText,
+  offCpuTexts,
+  sentence,
+  shortText,
+} from './words';
 
 const sum = { n: 100, weightUs: 1_000_000 } as Parameters<typeof amountText>[1];
 
@@ -21,8 +31,22 @@ test('a weight is samples, off the CPU a time, of a heap profile bytes', () => {
   expect(amountText(500_000, sum, false)).toBe('50');
   expect(amountUnit(500_000, sum, false)).toBe('50 samples');
   expect(amountUnit(500_000, sum, true)).toBe('500 ms');
+  expect(amountUnit(44_310_000, sum, true)).toBe('44.3 s');
   counted.value = 'bytes';
   expect(amountUnit(500_000, sum, false)).toBe('488 KiB');
+});
+
+test('rows are called by what they are, and who is not known is not the root', () => {
+  const row = { label: '', pid: 0, tid: 0, cpu: -1 };
+  expect(rowText(row, 'cgroup')).toBe('unknown');
+  expect(rowText({ ...row, label: '/' }, 'cgroup')).toBe('/');
+  expect(rowText({ ...row, label: '/system.slice/nginx.service' }, 'cgroup')).toBe('nginx');
+  expect(rowText({ ...row, label: 'nginx', pid: 7 }, 'process')).toBe('nginx 7');
+});
+
+test('what the agent says becomes a sentence', () => {
+  expect(sentence('the profiler is off: --no-profile')).toBe('The profiler is off: --no-profile.');
+  expect(sentence('It ended.')).toBe('It ended.');
 });
 
 test('how waits are seen, and what is only counted of them', () => {

@@ -37,7 +37,7 @@ export function countedText(v: number, unit: string): string {
 /** A weight for people: off the CPU a time, on it samples, else what it is. */
 export function amountText(us: number, s: Sum, off: boolean): string {
   if (counted.value) return countedText(us, counted.value);
-  return off ? timeText(us) : countText(samplesOf(us, s));
+  return off ? briefTime(us) : countText(samplesOf(us, s));
 }
 
 /** The same with its unit always: "4,512 samples". */
@@ -82,7 +82,7 @@ export function changeText(v: number, off = false): string {
 /** "lost · 34 of 57 samples of the baseline": the root of an elided graph. */
 export function lostText(t: Tree, base: Sum, off: boolean): string {
   const us = t.total[0] ?? 0;
-  if (off) return `lost · ${timeText(us)} of ${timeText(base.weightUs)} blocked in the baseline`;
+  if (off) return `lost · ${briefTime(us)} of ${briefTime(base.weightUs)} blocked in the baseline`;
   return `lost · ${countText(samplesOf(us, base))} of ${countText(base.n)} samples of the baseline`;
 }
 
@@ -150,3 +150,7 @@ export function offCpuTexts(
     all: `Seen by ${p.offTier}: ${least ? `waits from ${least} on` : 'every wait'}${short}${lost}`,
   };
 }
+
+/** What the agent says, as a sentence. */
+export const sentence = (s: string): string =>
+  `${s.slice(0, 1).toUpperCase()}${s.slice(1)}${/[.!?]$/.test(s) ? '' : '.'}`;
