@@ -4,6 +4,7 @@
  * While nothing changes nothing is told; a second and a half of something new in six seconds is.
  */
 #include "query_reference.h"
+#include "support.h"
 
 #include "store/rank.h"
 
@@ -26,7 +27,7 @@ static const struct metric noise_metrics[] = {
 static const struct group noise_groups[] = {
 	{"noise", "noise", noise_metrics, N_KINDS, 0, OF_EACH, false, NULL}};
 
-struct host {
+struct noisy {
 	struct log *log;
 	struct history *history;
 	struct feeder f;
@@ -37,34 +38,34 @@ struct host {
 	bool struck; /* instance 3 has something new */
 };
 
-static double chance(struct host *x)
+static double chance(struct noisy *x)
 {
 	return (double)(feeder_random(&x->rnd) >> 11) / (double)(1ull << 53);
 }
 
 /* Of the normal distribution. */
-static double normal(struct host *x)
+static double normal(struct noisy *x)
 {
 	return sqrt(-2 * log(1 - chance(x))) * cos(6.283185307 * chance(x));
 }
 
-static void host_open(struct host *x, uint64_t seed)
+static void noisy_open(struct noisy *x, uint64_t seed)
 {
-	*x = (struct host){.log = open_log(8), .at = 1000ull * SECOND, .rnd = seed * 7919 + 1};
+	*x = (struct noisy){.log = open_log(8), .at = 1000ull * SECOND, .rnd = seed * 7919 + 1};
 	x->history = open_history(x->log);
 	feeder_open(&x->f, x->log, noise_groups, 1);
 	for (int i = 0; i < OF_EACH; i++)
 		x->v[i][WALK] = 4000000;
 }
 
-static void host_close(struct host *x)
+static void noisy_close(struct noisy *x)
 {
 	history_close(x->history);
 	feeder_close(&x->f);
 	log_close(x->log);
 }
 
-static void move(struct host *x, int i)
+static void move(struct noisy *x, int i)
 {
 	uint64_t n = x->n + (uint64_t)i * 13;
 	int64_t *v = x->v[i];
@@ -96,7 +97,7 @@ static void strike(int64_t *v)
 	v[JOB] += 90;
 }
 
-static void host_run(struct host *x, unsigned ticks)
+static void noisy_run(struct noisy *x, unsigned ticks)
 {
 	for (unsigned t = 0; t < ticks; t++) {
 		x->at += 100000;
@@ -121,7 +122,7 @@ static void host_run(struct host *x, unsigned ticks)
 	}
 }
 
-static struct rank_result *host_rank(struct host *x, unsigned ticks)
+static struct rank_result *noisy_rank(struct noisy *x, unsigned ticks)
 {
 	struct rank_request rq = {.to_us = (int64_t)x->at + 1000, .limit = 50};
 	struct rank_result *res;
@@ -139,12 +140,12 @@ START_TEST(noise_that_goes_on_yields_none)
 	unsigned n_ranked = 0, n_told = 0;
 
 	for (uint64_t seed = (uint64_t)_i * seeds; seed < (uint64_t)(_i + 1) * seeds; seed++) {
-		struct host *x = calloc(1, sizeof(*x));
+		struct noisy *x = calloc(1, sizeof(*x));
 
-		host_open(x, seed + 1);
-		host_run(x, 1200);
+		noisy_open(x, seed + 1);
+		noisy_run(x, 1200);
 		for (unsigned round = 0; round < 6; round++) {
-			struct rank_result *res = host_rank(x, ticks[round % 3]);
+			struct rank_result *res = noisy_rank(x, ticks[round % 3]);
 
 			ck_assert_uint_eq(res->n_scored, N_KINDS * OF_EACH);
 			for (size_t i = 0; i < res->n_rows; i++)
@@ -158,9 +159,9 @@ START_TEST(noise_that_goes_on_yields_none)
 			n_told += res->n_rows != 0;
 			n_ranked++;
 			rank_free(res);
-			host_run(x, 40);
+			noisy_run(x, 40);
 		}
-		host_close(x);
+		noisy_close(x);
 		free(x);
 	}
 	ck_assert_msg(!n_told, "%u of %u ranges had a change", n_told, n_ranked);
@@ -171,17 +172,17 @@ END_TEST
 START_TEST(a_short_spike_in_a_longer_range_is_found)
 {
 	static const unsigned before[] = {0, 10, 25, 45};
-	struct host *x = calloc(1, sizeof(*x));
+	struct noisy *x = calloc(1, sizeof(*x));
 	unsigned lead = before[_i % 4], found[N_KINDS] = {0};
 	struct rank_result *res;
 
-	host_open(x, 1000 + (uint64_t)_i);
-	host_run(x, 700 + lead);
+	noisy_open(x, 1000 + (uint64_t)_i);
+	noisy_run(x, 700 + lead);
 	x->struck = true;
-	host_run(x, 15);
+	noisy_run(x, 15);
 	x->struck = false;
-	host_run(x, 45 - lead);
-	res = host_rank(x, 60);
+	noisy_run(x, 45 - lead);
+	res = noisy_rank(x, 60);
 	for (size_t i = 0; i < res->n_rows; i++) {
 		const struct rank_row *r = &res->rows[i];
 
@@ -193,7 +194,7 @@ START_TEST(a_short_spike_in_a_longer_range_is_found)
 		if (found[i] != 1)
 			ck_abort_msg("%s was not found", noise_metrics[i].name);
 	rank_free(res);
-	host_close(x);
+	noisy_close(x);
 	free(x);
 }
 END_TEST
