@@ -729,6 +729,7 @@ START_TEST(tables_go_and_come_back)
 	lab_open(need + 1000); /* room for the larger of the two only */
 	lab.modules->keep_ms = 0;
 	lab.modules->retry_wait_ms = 0;
+	lab.modules->build_us_per_s = 1000000;
 	x = spaces_get(lab.spaces, (uint32_t)getpid());
 	self = main_module(x);
 	libc = space_find(x, (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "qsort"))->module;
@@ -816,6 +817,7 @@ START_TEST(tables_change_under_a_reader)
 	lab_open((need_self > need_libc ? need_self : need_libc) + 1000);
 	lab.modules->keep_ms = 0;
 	lab.modules->retry_wait_ms = 0;
+	lab.modules->build_us_per_s = 1000000;
 	x = spaces_get(lab.spaces, (uint32_t)getpid());
 	s.regs = regs;
 	s.n_regs = (size_t)__builtin_popcountll(unwind_regs_mask());
