@@ -31,6 +31,7 @@ static void lab_open(uint64_t memory_bytes)
 
 	ck_assert_int_eq(host_open(&lab.host, NULL, NULL, NULL), 0);
 	ck_assert_int_eq(modules_open(&lab.modules, &c), 0);
+	lab.modules->build_us_per_s = 1000000; /* as much as it takes: sanitizers are slow */
 	ck_assert_int_eq(spaces_open(&lab.spaces, &lab.host, lab.modules), 0);
 }
 
@@ -729,7 +730,6 @@ START_TEST(tables_go_and_come_back)
 	lab_open(need + 1000); /* room for the larger of the two only */
 	lab.modules->keep_ms = 0;
 	lab.modules->retry_wait_ms = 0;
-	lab.modules->build_us_per_s = 1000000;
 	x = spaces_get(lab.spaces, (uint32_t)getpid());
 	self = main_module(x);
 	libc = space_find(x, (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "qsort"))->module;
@@ -764,6 +764,7 @@ START_TEST(tables_are_not_built_for_a_moment)
 	struct module *self;
 
 	lab_open(64 << 20);
+	lab.modules->build_us_per_s = BUILD_US_PER_S;
 	lab.modules->credit_ns = -BUILD_DEBT_MS * 1000000ll;
 	atomic_store(&lab.modules->in_debt, true);
 	self = main_module(spaces_get(lab.spaces, (uint32_t)getpid()));
@@ -817,7 +818,6 @@ START_TEST(tables_change_under_a_reader)
 	lab_open((need_self > need_libc ? need_self : need_libc) + 1000);
 	lab.modules->keep_ms = 0;
 	lab.modules->retry_wait_ms = 0;
-	lab.modules->build_us_per_s = 1000000;
 	x = spaces_get(lab.spaces, (uint32_t)getpid());
 	s.regs = regs;
 	s.n_regs = (size_t)__builtin_popcountll(unwind_regs_mask());
