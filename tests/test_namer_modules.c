@@ -1,3 +1,4 @@
+#include "profile/module_private.h"
 #include "profile/namer.h"
 #include "profile/unwind_table.h"
 #include "symbols_lab.h"
@@ -72,6 +73,7 @@ static void run_and_delete(int n_steps)
 	ck_assert_int_eq(host_open(&host, NULL, NULL, NULL), 0);
 	mc.host = nc.host = &host;
 	ck_assert_int_eq(modules_open(&modules, &mc), 0);
+	modules->build_us_per_s = 1000000;
 	nc.modules = modules;
 	ck_assert_int_eq(namer_open(&n, &nc), 0);
 	ck_assert_int_eq(pipe(out), 0);
@@ -147,6 +149,7 @@ static void files_open(struct files *f)
 	snprintf(f->prog, sizeof(f->prog), "%s/prog", f->dir);
 	ck_assert_int_eq(host_open(&f->host, NULL, NULL, NULL), 0);
 	ck_assert_int_eq(modules_open(&f->modules, &mc), 0);
+	f->modules->build_us_per_s = 1000000;
 	nc.modules = f->modules;
 	ck_assert_int_eq(namer_open(&f->namer, &nc), 0);
 }

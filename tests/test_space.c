@@ -31,6 +31,7 @@ static void lab_open(uint64_t memory_bytes)
 
 	ck_assert_int_eq(host_open(&lab.host, NULL, NULL, NULL), 0);
 	ck_assert_int_eq(modules_open(&lab.modules, &c), 0);
+	lab.modules->build_us_per_s = 1000000; /* as much as it takes: sanitizers are slow */
 	ck_assert_int_eq(spaces_open(&lab.spaces, &lab.host, lab.modules), 0);
 }
 
@@ -763,6 +764,7 @@ START_TEST(tables_are_not_built_for_a_moment)
 	struct module *self;
 
 	lab_open(64 << 20);
+	lab.modules->build_us_per_s = BUILD_US_PER_S;
 	lab.modules->credit_ns = -BUILD_DEBT_MS * 1000000ll;
 	atomic_store(&lab.modules->in_debt, true);
 	self = main_module(spaces_get(lab.spaces, (uint32_t)getpid()));

@@ -86,6 +86,7 @@ static void lab_open(void)
 
 	ck_assert_int_eq(host_open(&lab.host, NULL, NULL, NULL), 0);
 	ck_assert_int_eq(modules_open(&lab.modules, &c), 0);
+	lab.modules->build_us_per_s = 1000000;
 	ck_assert_int_eq(spaces_open(&lab.spaces, &lab.host, lab.modules), 0);
 	find_self();
 	settle();
@@ -461,6 +462,7 @@ START_TEST(before_there_are_tables)
 
 	ck_assert_int_eq(host_open(&lab.host, NULL, NULL, NULL), 0);
 	ck_assert_int_eq(modules_open(&lab.modules, &c), 0);
+	lab.modules->build_us_per_s = 1000000;
 	ck_assert_int_eq(spaces_open(&lab.spaces, &lab.host, lab.modules), 0);
 	find_self();
 	recurse(3);

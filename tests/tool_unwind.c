@@ -496,6 +496,7 @@ int main(int argc, char **argv)
 	if (host_open(&t.host, NULL, NULL, NULL) < 0 || modules_open(&t.modules, &c) < 0 ||
 	    spaces_open(&t.spaces, &t.host, t.modules) < 0)
 		return 1;
+	t.modules->build_us_per_s = 1000000;
 	if (strcmp(argv[1], "file") == 0)
 		r = read_perf_data(argv[2]);
 	else if (strcmp(argv[1], "run") == 0 && argc > 4)

@@ -62,6 +62,7 @@ int modules_open(struct modules **ret, const struct modules_config *c)
 	m->memory_bytes = c->memory_bytes;
 	m->keep_ms = TABLE_KEEP_MS;
 	m->retry_wait_ms = TABLE_RETRY_MS;
+	m->build_us_per_s = BUILD_US_PER_S;
 	m->credit_ns = BUILD_BURST_MS * 1000000ll;
 	m->credit_at_ns = clock_ns(CLOCK_MONOTONIC);
 	m->todo_end = &m->todo;

@@ -307,8 +307,8 @@ static void settle(struct modules *all, uint64_t spent_ns)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
-	all->credit_ns +=
-		(int64_t)((now - all->credit_at_ns) * BUILD_US_PER_S / 1000000) - (int64_t)spent_ns;
+	all->credit_ns += (int64_t)((now - all->credit_at_ns) * all->build_us_per_s / 1000000) -
+			  (int64_t)spent_ns;
 	if (all->credit_ns > BUILD_BURST_MS * 1000000ll)
 		all->credit_ns = BUILD_BURST_MS * 1000000ll;
 	else if (all->credit_ns < -BUILD_DEBT_MS * 1000000ll) /* one large file */

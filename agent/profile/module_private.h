@@ -99,7 +99,8 @@ enum { HASH_BITS = 12 };
 struct modules {
 	const struct host *host;
 	uint64_t memory_bytes;
-	uint64_t keep_ms, retry_wait_ms; /* TABLE_KEEP_MS, TABLE_RETRY_MS, but in tests */
+	/* TABLE_KEEP_MS, TABLE_RETRY_MS, BUILD_US_PER_S, but in tests */
+	uint64_t keep_ms, retry_wait_ms, build_us_per_s;
 	struct module *hash[1 << HASH_BITS];
 	struct module *overflow; /* stands for all beyond MODULES_MAX */
 	sem_t wake;
