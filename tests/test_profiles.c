@@ -6,6 +6,7 @@
 #include "profile/profiles_internal.h"
 #include "profile/range.h"
 
+#include <glob.h>
 #include <malloc.h>
 #include <sys/wait.h>
 
@@ -492,8 +493,9 @@ START_TEST(an_epoch_that_waited_is_found_after_a_kill_too)
 	ck_assert_uint_eq(seen.from, 0);
 	ck_assert_uint_eq(seen.to, n);
 	profiles_close(p);
-	p = open_profiles(4 << 20, dir, NULL); /* it was sealed: it is not found again */
-	ck_assert(!see_all(p).any);
+	p = open_profiles(4 << 20, dir, NULL); /* it was sealed: its log is not found again */
+	ck_assert_uint_eq(atomic_load(&p->n_pending), 0);
+	ck_assert_uint_eq(see_all(p).to, n);
 	profiles_close(p);
 	support_rm(dir);
 }
@@ -532,6 +534,8 @@ START_TEST(a_crash_log_cut_or_flipped_anywhere_gives_what_is_whole)
 		ck_assert_uint_eq(seen.to % 50, 0);
 		least = seen.to < least ? seen.to : least;
 		profiles_close(p);
+		snprintf(path, sizeof(path), "%s/profile.epoch.1", dir); /* what was made of it */
+		unlink(path);
 	}
 	ck_assert_uint_lt(least, 100);
 	free(data);
@@ -557,6 +561,104 @@ START_TEST(without_a_ring_the_last_epoch_outlives_a_restart)
 }
 END_TEST
 
+static unsigned kept_files(void)
+{
+	char pattern[96];
+	glob_t g;
+
+	snprintf(pattern, sizeof(pattern), "%s/profile.epoch.*", dir);
+	unsigned n = glob(pattern, 0, NULL, &g) ? 0 : (unsigned)g.gl_pathc;
+
+	if (n)
+		globfree(&g);
+	return n;
+}
+
+START_TEST(sealed_epochs_outlive_a_kill_without_a_ring)
+{
+	struct profiles_stats st;
+	struct profiles *p;
+
+	support_dir(dir);
+	die_with(0, 60000, false, true);
+	ck_assert_uint_gt(kept_files(), 3);
+	for (unsigned i = 0; i < 3; i++) { /* and a restart, and another one */
+		p = open_profiles(4 << 20, dir, NULL);
+		ck_assert_uint_eq(see_all(p).from, 0);
+		ck_assert_uint_eq(see_all(p).to, 60000);
+		profiles_stats(p, &st);
+		ck_assert_uint_eq(st.damaged, 0);
+		ck_assert_uint_gt(st.memory_bytes, 0);
+		while (atomic_load(&p->n_pending))
+			profiles_step(p);
+		profiles_close(p);
+	}
+	support_rm(dir);
+}
+END_TEST
+
+/* They count as what is in memory does, and what goes takes its file along. */
+START_TEST(what_is_kept_stays_within_its_bound)
+{
+	struct profiles_stats st;
+	struct profiles *p;
+	struct seen seen;
+
+	support_dir(dir);
+	p = open_profiles(1 << 20, dir, NULL);
+	for (uint32_t i = 0; i < 400000; i += 50) {
+		add(p, i, i + 50);
+		profiles_step(p);
+	}
+	profiles_stats(p, &st);
+	ck_assert_uint_le(st.memory_bytes, 1 << 20);
+	ck_assert_uint_eq(kept_files(), st.n_epochs);
+	seen = see_all(p);
+	ck_assert_uint_gt(seen.from, 0);
+	ck_assert_uint_eq(seen.to, 400000);
+	profiles_close(p);
+	p = open_profiles(1 << 19, dir, NULL); /* less is allowed now */
+	while (atomic_load(&p->n_pending))
+		profiles_step(p);
+	profiles_stats(p, &st);
+	ck_assert_uint_le(st.memory_bytes, 1 << 19);
+	ck_assert_uint_eq(kept_files(), st.n_epochs);
+	ck_assert_uint_eq(see_all(p).to, 400000);
+	profiles_close(p);
+	support_rm(dir);
+}
+END_TEST
+
+/* One is cut, one is flipped, one is no epoch, one is a link, a draft is left: the others are read. */
+START_TEST(a_kept_epoch_that_is_damaged_is_passed_over_and_counted)
+{
+	struct profiles_stats st;
+	struct seen seen = {.end_us = INT64_MIN};
+	struct profiles *p;
+	char cmd[512];
+
+	support_dir(dir);
+	die_with(0, 60000, false, true);
+	snprintf(cmd, sizeof(cmd),
+		 "cd %s && truncate -s -1 profile.epoch.1 && printf x | dd of=profile.epoch.2 bs=1 "
+		 "seek=500 "
+		 "conv=notrunc 2>/dev/null && echo >profile.epoch.900 && ln -s profile.epoch.3 "
+		 "profile.epoch.901 && "
+		 "touch profile.epoch.new profile.epoch.x",
+		 dir);
+	ck_assert_int_eq(system(cmd), 0);
+	p = open_profiles(4 << 20, dir, NULL);
+	ck_assert_int_eq(profiles_each(p, INT64_MIN / 4, INT64_MAX / 4, see, &seen), 0);
+	ck_assert(!seen.wrong);
+	ck_assert_uint_gt(seen.from, 0);
+	ck_assert_uint_eq(seen.to, 60000);
+	profiles_stats(p, &st);
+	ck_assert_uint_eq(st.damaged, 4);
+	profiles_close(p);
+	support_rm(dir);
+}
+END_TEST
+
 /* ---- a ring ---- */
 
 static struct ring *open_test_ring(void)
@@ -568,6 +670,32 @@ static struct ring *open_test_ring(void)
 	ck_assert_msg(ring_open(&r, &c, err, sizeof(err)) == 0, "%s", err);
 	return r;
 }
+
+START_TEST(what_was_kept_goes_to_a_ring_that_comes_later)
+{
+	struct profiles *p;
+	struct ring *ring;
+
+	support_dir(dir);
+	die_with(0, 40000, false, true);
+	ring = open_test_ring();
+	p = open_profiles(4 << 20, dir, ring);
+	ck_assert_uint_eq(see_all(p).to, 40000);
+	ck_assert_uint_eq(kept_files(), 0);
+	while (atomic_load(&p->n_pending))
+		ck_assert_int_eq(profiles_step(p), 0);
+	ck_assert_int_eq(profiles_step(p), 0);
+	profiles_close(p);
+	ring_close(ring);
+	ring = open_test_ring();
+	p = open_profiles(4 << 20, NULL, ring);
+	ck_assert_uint_eq(see_all(p).from, 0);
+	ck_assert_uint_eq(see_all(p).to, 40000);
+	profiles_close(p);
+	ring_close(ring);
+	support_rm(dir);
+}
+END_TEST
 
 START_TEST(what_was_sealed_is_in_the_ring_after_a_restart)
 {
@@ -873,6 +1001,10 @@ int main(void)
 		an_epoch_that_waited_is_found_after_a_kill_too,
 		a_crash_log_cut_or_flipped_anywhere_gives_what_is_whole,
 		without_a_ring_the_last_epoch_outlives_a_restart,
+		sealed_epochs_outlive_a_kill_without_a_ring,
+		what_is_kept_stays_within_its_bound,
+		a_kept_epoch_that_is_damaged_is_passed_over_and_counted,
+		what_was_kept_goes_to_a_ring_that_comes_later,
 		what_was_sealed_is_in_the_ring_after_a_restart,
 		the_copy_of_the_open_epoch_stands_in_for_a_log_that_is_gone,
 		what_both_the_log_and_its_copy_have_is_read_once,

@@ -128,8 +128,11 @@ int profiles_open(struct profiles **ret, const struct profiles_config *c)
 	p->shelf.pass = UINT64_MAX;
 	p->c.copy_dir = NULL;
 	crash_log_open(&p->log, c->dir);
+	p->shelf.dir_fd = p->log.dir_fd;
 	log_copy_open(&p->copy, c->copy_dir);
 	r = ring_take_all(p);
+	if (r >= 0)
+		r = keep_take_all(p);
 	if (r < 0) {
 		profiles_close(p);
 		return r;
@@ -143,12 +146,12 @@ void profiles_close(struct profiles *p)
 {
 	if (!p)
 		return;
+	shelf_done(&p->shelf);
 	crash_log_close(&p->log);
 	log_copy_close(&p->copy);
 	stacks_free(p->open);
 	for (unsigned i = 0; i < PENDING_MAX; i++)
 		stacks_free(p->pending[i].stacks);
-	shelf_done(&p->shelf);
 	pthread_mutex_destroy(&p->open_lock);
 	pthread_mutex_destroy(&p->pending_lock);
 	pthread_mutex_destroy(&p->lock);

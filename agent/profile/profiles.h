@@ -8,7 +8,8 @@
  *    one takes for the moment is in the half that is left for epochs which wait.)
  *  - An epoch ends after PROFILES_EPOCH_US or when it has grown to a quarter of memory_bytes, whichever is first.
  *  - What was added to the open epoch is in a file on a tmpfs (config.dir) a moment later, and found again by
- *    the next agent after a kill. Sealed epochs outlive it in the ring; without one they end with the agent.
+ *    the next agent after a kill. Sealed epochs outlive it in the ring; without one they are files in that folder, for
+ *    the memory that they would take anyway, and only where it has no room for one does that end with the agent.
  *  - With a ring that file is copied to copy_dir every PROFILES_COPY_US and synced: loss of power, or of the
  *    tmpfs, loses what was added since, and no epoch.
  *  - A profiler is never held up by encoding or by the disk: sealing is profiles_step()'s work.
@@ -25,7 +26,8 @@ enum { PROFILES_EPOCH_US = 600000000, PROFILES_COPY_US = 30000000 };
 struct profiles;
 struct profiles_config {
 	uint64_t memory_bytes;
-	const char *dir;      /* for "profile.log", which outlives a crash; NULL: none */
+	const char *
+		dir; /* for "profile.log" and "profile.epoch.N", which outlive a crash; NULL: none */
 	struct ring *ring;    /* of RING_PROFILE records only; outlives it; NULL: none */
 	const char *copy_dir; /* for "open.log", on the ring's disk; NULL: none */
 	uint64_t copy_us;     /* 0: PROFILES_COPY_US */

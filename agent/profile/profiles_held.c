@@ -78,11 +78,14 @@ static void drop_decoded(struct shelf *s, struct held *h)
 
 static void drop_data(struct shelf *s, struct held *h)
 {
-	if (!h->data)
+	if (!h->data && !h->kept)
 		return;
 	s->bytes -= h->len;
 	free(h->data);
 	h->data = NULL;
+	if (h->kept)
+		keep_remove(s, h->kept);
+	h->kept = 0;
 }
 
 static void free_held(struct shelf *s, struct held *h)
@@ -95,11 +98,13 @@ static void free_held(struct shelf *s, struct held *h)
 
 void shelf_done(struct shelf *s)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
+		s->v[i]->kept = 0; /* for the next agent */
 		free_held(s, s->v[i]);
+	}
 	free(s->v);
 	free(s->boots);
-	*s = (struct shelf){0};
+	*s = (struct shelf){.dir_fd = -1};
 }
 
 /* Boots in order of appearance; within one by time, then as they came. */
@@ -192,7 +197,7 @@ static bool drop_oldest_data(struct shelf *s)
 	for (size_t i = 0; i < s->n; i++) {
 		struct held *h = s->v[i];
 
-		if (!h->data || h->refs)
+		if ((!h->data && !h->kept) || h->refs)
 			continue;
 		if (h->entry.seq)
 			drop_data(s, h);
@@ -333,7 +338,12 @@ static int decode(struct profiles *p, const struct held *h, struct stacks **ret)
 
 	if (!data) {
 		data = malloc(h->len);
-		r = data ? ring_read(p->c.ring, &h->entry, data) : -ENOMEM;
+		if (!data)
+			r = -ENOMEM;
+		else if (h->kept)
+			r = keep_read(&p->shelf, h->kept, data, h->len);
+		else
+			r = ring_read(p->c.ring, &h->entry, data);
 	}
 	if (r >= 0)
 		r = epoch_decode(data, h->len, ret);

@@ -87,8 +87,9 @@ struct held {
 	struct epoch_head head;
 	uint64_t id; /* rises with the order in which they came */
 	uint32_t boot;
-	uint8_t *data; /* NULL: only on disk */
+	uint8_t *data; /* NULL: in a file, or only on disk */
 	uint32_t len;
+	uint64_t kept;		 /* number of its file (profiles_keep.c); 0: none */
 	struct ring_entry entry; /* seq 0: not on disk */
 	struct stacks *decoded;	 /* NULL: not cached */
 	int64_t decoded_shift_us;
@@ -105,7 +106,9 @@ struct boot {
 	int64_t shift_us;
 };
 struct shelf {
-	struct held **v; /* in order of time */
+	int dir_fd;	    /* where files are kept, the crash log's; -1: nowhere */
+	uint64_t next_kept; /* the highest number of a file */
+	struct held **v;    /* in order of time */
 	size_t n, cap;
 	struct boot *boots; /* in order of appearance */
 	size_t n_boots;
@@ -200,6 +203,15 @@ void log_copy_close(struct log_copy *);
 int log_copy_load(struct log_copy *, struct stacks **ret, bool *damaged); /* as crash_log_load() */
 int log_copy_step(struct profiles *); /* when it is time. 0 or -errno */
 void log_copy_remove(struct log_copy *);
+
+/* ---- profiles_keep.c ---- */
+
+/* 0 and the number of the file; -ENOENT: there is no folder; -errno. The background thread's. */
+int keep_write(struct shelf *, const uint8_t *data, size_t len, uint64_t *number);
+int keep_read(const struct shelf *, uint64_t number, uint8_t *data,
+	      size_t len); /* 0, -EBADMSG, -errno */
+void keep_remove(const struct shelf *, uint64_t number);
+int keep_take_all(struct profiles *); /* what an earlier agent kept; when opening. 0, -ENOMEM */
 
 /* ---- profiles_ring.c ---- */
 

@@ -28,8 +28,8 @@ static void pop_pending(struct profiles *p)
 	stacks_free(done.stacks);
 }
 
-/* Puts an epoch on the shelf in place of the first that waits. */
-static int shelve(struct profiles *p, uint8_t *data, size_t len, struct held **ret)
+/* Puts an epoch on the shelf in place of the first that waits; with a number, it is in that file. */
+static int shelve(struct profiles *p, uint8_t *data, size_t len, uint64_t kept, struct held **ret)
 {
 	struct epoch_head head;
 	int r = epoch_head(data, len, &head);
@@ -42,6 +42,11 @@ static int shelve(struct profiles *p, uint8_t *data, size_t len, struct held **r
 	if (r >= 0) {
 		(*ret)->unwritten = p->c.ring != NULL;
 		(*ret)->number = p->pending[0].number;
+		if (kept) {
+			free((*ret)->data);
+			(*ret)->data = NULL;
+			(*ret)->kept = kept;
+		}
 		pop_pending(p);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -77,6 +82,7 @@ static int seal_one(struct profiles *p)
 	struct stacks *s = p->pending[0].stacks;
 	unsigned file = p->pending[0].file;
 	struct held *h = NULL;
+	uint64_t kept = 0;
 	uint8_t *data;
 	size_t len;
 	int r;
@@ -91,9 +97,14 @@ static int seal_one(struct profiles *p)
 	if (r == -ENOMEM)
 		return r; /* later */
 	if (r >= 0) {
-		r = shelve(p, data, len, &h);
+		/* Where there is no room for a file, memory has it. */
+		if (!p->c.ring)
+			keep_write(&p->shelf, data, len, &kept);
+		r = shelve(p, data, len, kept, &h);
 		if (r < 0)
 			free(data);
+		if (r < 0 && kept)
+			keep_remove(&p->shelf, kept);
 	}
 	if (r < 0)
 		give_up(p);
