@@ -5,6 +5,7 @@
  * takes the idle time of a CPU for slow cycles: a sample of them would be no certain time. Else the CPU's clock.
  */
 #include "base/cleanup.h"
+#include "base/fence.h"
 #include "profile/profiler_private.h"
 
 #include <errno.h>
@@ -51,7 +52,7 @@ static uint64_t read_cycles_hz(int fd)
 	for (int i = 0; i < 1000; i++) {
 		lock = __atomic_load_n(&page->lock, __ATOMIC_ACQUIRE);
 		hz = profiler_tick_cycles_hz(page);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		FENCE(memory_order_acquire);
 		if (!(lock & 1) && lock == __atomic_load_n(&page->lock, __ATOMIC_RELAXED))
 			break;
 		hz = 0;

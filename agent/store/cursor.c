@@ -14,7 +14,7 @@ struct place {
 
 static bool still(const struct log *l, uint32_t segment, uint64_t epoch)
 {
-	LOG_FENCE(memory_order_acquire);
+	FENCE(memory_order_acquire);
 	return log_load(log_header(l, segment, WORD_EPOCH)) == epoch;
 }
 

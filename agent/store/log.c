@@ -67,7 +67,7 @@ void log_next_segment(struct log *l, uint64_t first_mono_us)
 
 	log_publish_oldest(l, s);
 	log_store(log_header(l, s, WORD_EPOCH), 0);
-	LOG_FENCE(memory_order_release);
+	FENCE(memory_order_release);
 	l->epoch++;
 	log_store(log_header(l, s, WORD_MAGIC), SEGMENT_MAGIC);
 	log_store(log_header(l, s, WORD_FIRST_SEQ), l->next_seq);

@@ -8,6 +8,7 @@
 #include "store/log.h"
 
 #include "base/crc32c.h"
+#include "base/fence.h"
 
 #include <stdatomic.h>
 
@@ -48,19 +49,6 @@ struct log {
 	_Atomic uint64_t oldest, oldest_us, newest, bytes_held, bytes_total;
 	_Atomic bool watched;
 };
-
-/* The thread sanitizer knows no fences. Without them it still sees every access (all are atomic),
- * and on the hosts it runs on loads and stores of one kind stay in order. */
-#if defined(__SANITIZE_THREAD__)
-#define LOG_FENCE(order) __asm__ volatile("" ::: "memory")
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define LOG_FENCE(order) __asm__ volatile("" ::: "memory")
-#endif
-#endif
-#ifndef LOG_FENCE
-#define LOG_FENCE(order) atomic_thread_fence(order)
-#endif
 
 static inline size_t log_at(uint32_t segment, size_t offset)
 {
