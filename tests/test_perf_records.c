@@ -2,6 +2,7 @@
 #include "perf_records.h"
 #include "support.h"
 
+#include "base/cgroup.h"
 #include "profile/profiler_private.h"
 
 static const struct record_format tick_format = {
@@ -388,6 +389,7 @@ START_TEST(cgroups_are_read)
 		{"0::/user.slice/a.scope\n", "/user.slice/a.scope"},
 		{"12:cpu,cpuacct:/docker/abc\n11:memory:/docker/abc\n0::/\n", "/docker/abc"},
 		{"1:name=systemd:/old\n0::/new\n", "/new"},
+		{"9:name=systemd:/\n4:memory:/box/abc\n1:cpu:/\n0::/\n", "/box/abc"},
 		{"0::/with:colon\n", "/with:colon"},
 		{"garbage", ""},
 		{"a:b", ""},
@@ -397,12 +399,12 @@ START_TEST(cgroups_are_read)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char got[64];
 
-		task_cgroup_parse(cases[i].text, got, sizeof(got));
+		cgroup_parse(cases[i].text, got, sizeof(got));
 		ck_assert_str_eq(got, cases[i].want);
 	}
 	char cut[8];
 
-	task_cgroup_parse("0::/system.slice\n", cut, sizeof(cut));
+	cgroup_parse("0::/system.slice\n", cut, sizeof(cut));
 	ck_assert_str_eq(cut, "/system");
 }
 END_TEST

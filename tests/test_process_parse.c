@@ -1,4 +1,5 @@
 /* The texts of /proc/PID: as they are, cut, too long, garbage. */
+#include "base/cgroup.h"
 #include "collectors/process/parse.h"
 #include "support.h"
 
@@ -179,13 +180,12 @@ START_TEST(units)
 	ck_assert_str_eq(unit_of("/"), "");
 	ck_assert_str_eq(unit_of(""), "");
 	ck_assert_uint_eq(
-		parse_proc_cgroup("9:name=systemd:/s.slice/a.service\n4:memory:/m\n0::/\n", path,
-				  256),
+		cgroup_parse("9:name=systemd:/s.slice/a.service\n4:memory:/m\n0::/\n", path, 256),
 		18);
 	ck_assert_str_eq(path, "/s.slice/a.service");
-	parse_proc_cgroup("4:memory:/m\n0::/new.service\n", path, sizeof(path));
+	cgroup_parse("4:memory:/m\n0::/new.service\n", path, sizeof(path));
 	ck_assert_str_eq(path, "/new.service");
-	parse_proc_cgroup("garbage\n::\n", path, sizeof(path));
+	cgroup_parse("garbage\n::\n", path, sizeof(path));
 	ck_assert_str_eq(path, "");
 }
 END_TEST

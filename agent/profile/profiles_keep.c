@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/write_all.h"
 #include "profile/epoch_internal.h"
 #include "profile/profiles_internal.h"
 
@@ -22,21 +23,6 @@
 static void keep_name(uint64_t number, char name[40])
 {
 	snprintf(name, 40, KEEP_PREFIX "%" PRIu64, number);
-}
-
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 int keep_write(struct shelf *s, const uint8_t *data, size_t len, uint64_t *number)

@@ -1,5 +1,6 @@
 #include "profile/task.h"
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -181,29 +182,6 @@ static void read_comm(struct tasks *ts, struct task *t)
 	t->named = true;
 }
 
-void task_cgroup_parse(const char *text, char *ret, size_t size)
-{
-	size_t found = 0;
-
-	ret[0] = 0;
-	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		const char *path = strchr(line, ':');
-		size_t len;
-
-		path = path ? strchr(path + 1, ':') : NULL;
-		if (!path || path > line + strcspn(line, "\n"))
-			continue;
-		path++;
-		len = strcspn(path, "\n");
-		if (found && strncmp(line, "0::", 3) != 0)
-			continue;
-		if (len <= 1 && found)
-			continue; /* "/" says less than what another hierarchy said */
-		found = len;
-		snprintf(ret, size, "%.*s", (int)len, path);
-	}
-}
-
 static bool read_cgroup(struct tasks *ts, uint32_t pid, char ret[TASK_CGROUP_MAX])
 {
 	char path[32], text[CGROUP_TEXT_MAX];
@@ -211,7 +189,7 @@ static bool read_cgroup(struct tasks *ts, uint32_t pid, char ret[TASK_CGROUP_MAX
 	ret[0] = 0;
 	snprintf(path, sizeof(path), "%u/cgroup", pid);
 	if (read_proc(ts->host, path, text, sizeof(text)) > 0)
-		task_cgroup_parse(text, ret, TASK_CGROUP_MAX);
+		cgroup_parse(text, ret, TASK_CGROUP_MAX);
 	return ret[0];
 }
 

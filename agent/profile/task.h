@@ -74,7 +74,4 @@ void tasks_doubt(struct tasks *);
 /* Nobody is known to wait: after switches were missed. */
 void tasks_forget_off(struct tasks *);
 
-/* The path below the root in the text of /proc/PID/cgroup: of cgroup2 ("0::"), else of the first line that has one. */
-void task_cgroup_parse(const char *text, char *ret, size_t size);
-
 #endif

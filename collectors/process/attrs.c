@@ -1,5 +1,6 @@
 #include "collectors/process/attrs.h"
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 
@@ -75,7 +76,7 @@ static void answer(struct attr_worker *w, const struct attr_request *q, struct a
 	w->text[n > 0 ? n : 0] = 0;
 	char whole[sizeof(w->text)];
 
-	parse_proc_cgroup(w->text, whole, sizeof(whole));
+	cgroup_parse(w->text, whole, sizeof(whole));
 	parse_unit(whole, a->unit, sizeof(a->unit));
 	a->cgroup_len = (uint32_t)strnlen(whole, sizeof(a->cgroup));
 	memcpy(a->cgroup, whole, a->cgroup_len);

@@ -178,37 +178,6 @@ static size_t copy_out(char *out, size_t size, const char *s, size_t len)
 	return len;
 }
 
-size_t parse_proc_cgroup(const char *text, char *out, size_t size)
-{
-	const char *best = "";
-	size_t best_len = 0;
-	int best_rank = 0;
-
-	for (const char *p = text; *p; p = parse_line(p)) {
-		size_t line = strcspn(p, "\n");
-		const char *name = memchr(p, ':', line);
-		const char *path =
-			name ? memchr(name + 1, ':', line - (size_t)(name + 1 - p)) : NULL;
-
-		if (!path)
-			continue;
-		path++;
-		size_t len = line - (size_t)(path - p);
-		bool bare = len <= 1;
-		int rank = bare					  ? 1
-			   : PARSE_STARTS(p, "0::")		  ? 4
-			   : PARSE_STARTS(name, ":name=systemd:") ? 3
-								  : 2;
-
-		if (rank > best_rank) {
-			best = path;
-			best_len = len;
-			best_rank = rank;
-		}
-	}
-	return copy_out(out, size, best, best_len);
-}
-
 static bool ends_in(const char *s, size_t len, const char *tail)
 {
 	size_t n = strlen(tail);

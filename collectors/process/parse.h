@@ -65,10 +65,6 @@ int parse_proc_schedstat(const char *text, struct proc_schedstat *ret);
 /* /proc/loadavg: tasks there are and the newest pid. 0 or -EBADMSG. */
 int parse_loadavg(const char *text, int64_t *ret_tasks, int64_t *ret_last_pid);
 
-/* /proc/PID/cgroup: the path that says most (the unified one unless it is "/", then systemd's own,
- * then the first that is not "/") into out, NUL-ended; "" when there is none. Its length. */
-size_t parse_proc_cgroup(const char *text, char *out, size_t size);
-
 /* The name people know a cgroup by, of its path: the innermost *.service or *.scope, the first 12
  * digits of a container's id, else the last component; "" for "/". NUL-ended; its length. */
 size_t parse_unit(const char *path, char *out, size_t size);

@@ -1,6 +1,7 @@
 /* The texts of /proc/PID: the input's first byte picks the file, the rest is its text. */
 #include "fuzz.h"
 
+#include "base/cgroup.h"
 #include "collectors/process/parse.h"
 
 enum { STAT, IO, STATUS, SCHEDSTAT, LOADAVG, CGROUP, UNIT, N_TEXTS };
@@ -65,7 +66,7 @@ static void parse(unsigned which, const char *text, size_t len)
 		parse_loadavg(text, &tasks, &pid);
 		break;
 	case CGROUP:
-		FUZZ_CHECK(parse_proc_cgroup(text, out, sizeof(out)) < sizeof(out) &&
+		FUZZ_CHECK(cgroup_parse(text, out, sizeof(out)) < sizeof(out) &&
 			   memchr(out, 0, sizeof(out)));
 		break;
 	default:
