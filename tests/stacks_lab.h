@@ -5,7 +5,7 @@
 #ifndef STROBE_TESTS_STACKS_LAB_H
 #define STROBE_TESTS_STACKS_LAB_H
 
-#include "profile/stacks.h"
+#include "stacks/stacks.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef STROBE_TESTS_SYMBOLS_LAB_H
 #define STROBE_TESTS_SYMBOLS_LAB_H
 
-#include "profile/symbols.h"
+#include "symbols/symbols.h"
 #include "support.h"
 
 #include <stdarg.h>

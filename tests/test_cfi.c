@@ -4,7 +4,7 @@
  */
 #include "support.h"
 
-#include "profile/unwind_table.h"
+#include "unwind/unwind_table.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>

@@ -2,7 +2,7 @@
 #include "stacks_lab.h"
 #include "support.h"
 
-#include "profile/epoch.h"
+#include "stacks/epoch.h"
 
 /* Where it is, and about how many votes it has. */
 static unsigned long long place(const struct stacks_place *p)

@@ -2,8 +2,8 @@
 #include "support.h"
 
 #include "export/profile.h"
-#include "profile/epoch.h"
-#include "profile/import.h"
+#include "stacks/epoch.h"
+#include "import/import.h"
 
 #include <jansson.h>
 #include <zlib.h>

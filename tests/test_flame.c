@@ -2,7 +2,7 @@
 #include "support.h"
 
 #include "cmd/flame_load.h"
-#include "profile/epoch.h"
+#include "stacks/epoch.h"
 #include "serve/capture_meta.h"
 #include "store/capture.h"
 

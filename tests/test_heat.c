@@ -2,7 +2,7 @@
 #include "stacks_lab.h"
 #include "support.h"
 
-#include "profile/fold.h"
+#include "stacks/fold.h"
 
 #include <regex.h>
 

@@ -1,7 +1,7 @@
 /* Profiles of other tools: real files and lines of every shape that perf prints, cut, damaged and hostile ones. */
 #include "support.h"
 
-#include "profile/import.h"
+#include "import/import.h"
 
 #define PROFILES FIXTURES "/profiles/"
 

@@ -8,12 +8,16 @@ rules='
 base 0
 store 1
 collectors 1
-profile 2
+stacks 2
+symbols 2
+unwind 2
 sample 2
-export 3
-serve 4
-watch 4
-cmd 5'
+import 3
+profile 3
+export 4
+serve 5
+watch 5
+cmd 6'
 
 # FILE:LINE: room X includes Y, for each include that goes up or sideways.
 directions() {
@@ -58,7 +62,7 @@ check() {
 	directions
 	never "$kernel" "only base/host and collectors read /proc and /sys" agent/store agent/sample agent/serve agent/export agent/watch
 	never '\bpthread_create[[:space:]]*\(' "threads are created in agent/cmd/run.c" agent/base agent/store agent/sample agent/serve \
-		agent/export agent/watch agent/profile collectors
+		agent/export agent/watch agent/stacks agent/symbols agent/unwind agent/import agent/profile collectors
 	never '"base/msg\.h"|\b(printf|fprintf|puts|perror|syslog)[[:space:]]*\(' "collectors are silent: a reason goes into the report" collectors
 	never '\b(fopen|fscanf|sscanf)[[:space:]]*\(' "collectors read kept files and scan by hand" collectors
 	never '\b(system|popen)[[:space:]]*\(' "nothing is handed to a shell" agent collectors

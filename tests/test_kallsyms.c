@@ -1,4 +1,4 @@
-#include "profile/symbols.h"
+#include "symbols/symbols.h"
 #include "support.h"
 
 #define MUST(x)                                                                                    \

@@ -3,7 +3,7 @@
 
 #include "stacks_lab.h"
 
-#include "profile/epoch.h"
+#include "stacks/epoch.h"
 #include "profile/kept.h"
 
 enum { EPOCHS = 4, SAMPLES = 15000 };

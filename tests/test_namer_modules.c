@@ -1,6 +1,6 @@
-#include "profile/module_private.h"
+#include "unwind/module_private.h"
 #include "profile/namer.h"
-#include "profile/unwind_table.h"
+#include "unwind/unwind_table.h"
 #include "symbols_lab.h"
 
 #include <limits.h>

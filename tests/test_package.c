@@ -1,7 +1,7 @@
 /* Which package a file is of. */
 #include "support.h"
 
-#include "profile/package.h"
+#include "symbols/package.h"
 
 START_TEST(files_have_the_package_that_lists_them)
 {

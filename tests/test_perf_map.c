@@ -1,6 +1,6 @@
-#include "profile/perf_map_paint.h"
+#include "symbols/perf_map_paint.h"
 #include "profile/profiler_private.h"
-#include "profile/symbols.h"
+#include "symbols/symbols.h"
 #include "support.h"
 
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* Where functions were sampled: the votes, and what keeps them. */
 #include "support.h"
 
-#include "profile/epoch.h"
-#include "profile/fold.h"
+#include "stacks/epoch.h"
+#include "stacks/fold.h"
 #include "profile/profiles.h"
 #include "stacks_lab.h"
 

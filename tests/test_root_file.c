@@ -1,5 +1,5 @@
 /* Files below a root that somebody else arranges: with the kernel's openat2, and as where there is none. */
-#include "profile/root_file.h"
+#include "symbols/root_file.h"
 
 #include "symbols_lab.h"
 

@@ -5,9 +5,9 @@
 #include "support.h"
 
 #include "base/clock.h"
-#include "profile/module_private.h"
-#include "profile/space_private.h"
-#include "profile/unwind.h"
+#include "unwind/module_private.h"
+#include "unwind/space_private.h"
+#include "unwind/unwind.h"
 
 #include <dlfcn.h>
 #include <malloc.h>

@@ -4,9 +4,9 @@
  */
 #include "support.h"
 
-#include "profile/module_private.h"
-#include "profile/space_private.h"
-#include "profile/unwind.h"
+#include "unwind/module_private.h"
+#include "unwind/space_private.h"
+#include "unwind/unwind.h"
 
 #include <pthread.h>
 #include <signal.h>

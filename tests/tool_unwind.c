@@ -7,8 +7,8 @@
  *   tool_unwind table FILE...           rows, bytes and milliseconds of each file's table
  */
 #include "base/clock.h"
-#include "profile/module_private.h"
-#include "profile/unwind.h"
+#include "unwind/module_private.h"
+#include "unwind/unwind.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/msg.h"
 #include "cmd/capture_file.h"
-#include "profile/epoch.h"
+#include "stacks/epoch.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #ifndef STROBE_CMD_FLAME_LOAD_H
 #define STROBE_CMD_FLAME_LOAD_H
 
-#include "profile/import.h"
+#include "import/import.h"
 #include "serve/client.h"
 
 struct flame_sets {

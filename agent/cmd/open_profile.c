@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/msg.h"
-#include "profile/epoch.h"
+#include "stacks/epoch.h"
 #include "store/capture_log.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #ifndef STROBE_EXPORT_PROFILE_H
 #define STROBE_EXPORT_PROFILE_H
 
-#include "profile/fold.h"
+#include "stacks/fold.h"
 
 enum profile_format {
 	PROFILE_FOLDED, /* tree: "a;b;c 12" per stack, in samples (in us of STACKS_OFF); with a baseline
@@ -17,7 +17,7 @@ enum profile_format {
 	PROFILE_FIREFOX,     /* samples: processed profile of profiler.firefox.com */
 	PROFILE_PERFETTO,    /* samples: protobuf trace of ui.perfetto.dev */
 	PROFILE_PERF_SCRIPT, /* samples: text of `perf script` */
-	PROFILE_STROBE	     /* samples: an epoch (profile/epoch.h), of whichever kind they are */
+	PROFILE_STROBE	     /* samples: an epoch (stacks/epoch.h), of whichever kind they are */
 };
 /*
  * PROFILE_JSON is one object, which is the root frame: n name, v its weight with its children's, c children (the

@@ -4,7 +4,7 @@
 
 #include "base/idmap.h"
 #include "export/emit.h"
-#include "profile/epoch.h"
+#include "stacks/epoch.h"
 
 /* Are weights no times, and if bytes how many 1 of them is ("MiB"); 0: none. */
 bool profile_is_counted(const struct profile_about *, uint64_t *ret_bytes);

@@ -5,7 +5,7 @@
 #ifndef STROBE_PROFILE_KEPT_H
 #define STROBE_PROFILE_KEPT_H
 
-#include "profile/fold.h"
+#include "stacks/fold.h"
 #include "profile/profiles.h"
 
 /* `arg` of what follows; fold or tasks may be NULL: not asked for. */

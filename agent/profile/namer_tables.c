@@ -1,8 +1,8 @@
 #include "profile/namer_tables.h"
 
-#include "profile/package.h"
-#include "profile/root_file.h"
-#include "profile/symbols_file.h"
+#include "symbols/package.h"
+#include "symbols/root_file.h"
+#include "symbols/symbols_file.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

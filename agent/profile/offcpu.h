@@ -5,7 +5,7 @@
 #ifndef STROBE_PROFILE_OFFCPU_H
 #define STROBE_PROFILE_OFFCPU_H
 
-#include "profile/symbols.h"
+#include "symbols/symbols.h"
 #include "profile/task.h"
 
 enum { OFFCPU_SWITCHES_MAX = 20000 }; /* a second, of the whole host: above that stacks pause */

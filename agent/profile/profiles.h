@@ -17,7 +17,7 @@
 #ifndef STROBE_PROFILE_PROFILES_H
 #define STROBE_PROFILE_PROFILES_H
 
-#include "profile/epoch.h"
+#include "stacks/epoch.h"
 #include "store/history.h"
 #include "store/ring.h"
 

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/write_all.h"
-#include "profile/epoch_internal.h"
+#include "stacks/epoch_internal.h"
 #include "profile/profiles_internal.h"
 
 #define KEEP_PREFIX "profile.epoch."

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
-#include "profile/epoch_internal.h"
+#include "stacks/epoch_internal.h"
 #include "profile/profiles_internal.h"
-#include "profile/stacks_internal.h"
+#include "stacks/stacks_internal.h"
 
 struct in {
 	const uint8_t *p, *end;

@@ -10,7 +10,7 @@
 #define STROBE_PROFILE_TASK_H
 
 #include "base/host.h"
-#include "profile/stacks.h"
+#include "stacks/stacks.h"
 
 enum { TASK_COMM_LEN = 16, TASK_CGROUP_MAX = 256 };
 

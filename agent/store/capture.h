@@ -25,7 +25,7 @@
  *	         follow each other, also from section to section; where they jump, frames are lost and
  *	         nothing is known until the next KEY. With bit 63 in seq: CATALOG, CLOCK, ATTRs and KEY
  *	         that make the state before frame `seq`. seq 0: EVENTs of whoever recorded
- *	PROFILE  sampled stacks of a stretch (type 6; profile/epoch.h); those of a file do not overlap
+ *	PROFILE  sampled stacks of a stretch (type 6; stacks/epoch.h); those of a file do not overlap
  *	END      u64 sections, u64 bytes before it. Nothing follows. Missing: the file was cut short
  */
 #ifndef STROBE_STORE_CAPTURE_H

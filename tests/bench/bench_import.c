@@ -3,7 +3,7 @@
  * of 20 frames from 3,000 stacks, made here, and what came of it as a page, as pprof and back.
  */
 #include "export/profile.h"
-#include "profile/import.h"
+#include "import/import.h"
 
 #include <stdio.h>
 #include <stdlib.h>

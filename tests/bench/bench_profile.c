@@ -8,8 +8,8 @@
  */
 #include "../stacks_lab.h"
 
-#include "profile/epoch.h"
-#include "profile/fold.h"
+#include "stacks/epoch.h"
+#include "stacks/fold.h"
 #include "profile/profiles.h"
 
 #include <time.h>

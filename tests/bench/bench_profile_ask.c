@@ -4,7 +4,7 @@
  * range_to_tree_ms.
  */
 #include "base/clock.h"
-#include "profile/epoch.h"
+#include "stacks/epoch.h"
 #include "profile/kept.h"
 
 #include <stdio.h>

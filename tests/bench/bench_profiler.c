@@ -258,7 +258,7 @@ int main(void)
 	const char *const compile[] = {
 		"sh", "-c",
 		"while :; do gcc -std=c17 -D_GNU_SOURCE -Iagent -I. -O2 -S -o /dev/null "
-		"agent/profile/stacks.c; done",
+		"agent/stacks/stacks.c; done",
 		NULL};
 	char tool[512];
 	const char *spin[] = {tool, "deep", "200", "24", NULL};

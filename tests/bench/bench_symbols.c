@@ -1,7 +1,7 @@
 /*
  * What it takes to know what functions are called: node's symbol table, the kernel's, a large perf map.
  */
-#include "profile/symbols.h"
+#include "symbols/symbols.h"
 
 #include "base/clock.h"
 

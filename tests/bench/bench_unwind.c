@@ -4,8 +4,8 @@
  * the C library, Node.js and the C++ compiler, where they are.
  */
 #include "base/clock.h"
-#include "profile/module_private.h"
-#include "profile/unwind.h"
+#include "unwind/module_private.h"
+#include "unwind/unwind.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>

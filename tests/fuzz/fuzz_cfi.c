@@ -5,8 +5,8 @@
  */
 #include "fuzz.h"
 
-#include "profile/cfi.h"
-#include "profile/module_private.h"
+#include "unwind/cfi.h"
+#include "unwind/module_private.h"
 
 #include <elf.h>
 #include <sys/mman.h>

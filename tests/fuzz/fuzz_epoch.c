@@ -8,8 +8,8 @@
 
 #include <zstd.h>
 
-#include "profile/epoch_internal.h"
-#include "profile/fold.h"
+#include "stacks/epoch_internal.h"
+#include "stacks/fold.h"
 #include "stacks_lab.h"
 
 enum { SAMPLES_MOST = 20000, COLUMNS_OLD = 64 };

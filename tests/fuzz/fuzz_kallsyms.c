@@ -1,7 +1,7 @@
 /* Any text as /proc/kallsyms: no crash, and every function that is found begins at or before the address. */
 #include "fuzz.h"
 
-#include "profile/symbols.h"
+#include "symbols/symbols.h"
 
 static int proc_fd = -1;
 static struct host host;

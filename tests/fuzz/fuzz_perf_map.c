@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "profile/symbols.h"
+#include "symbols/symbols.h"
 
 static struct host host;
 static char path[128];

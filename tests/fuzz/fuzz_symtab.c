@@ -3,7 +3,7 @@
  */
 #include "fuzz.h"
 
-#include "profile/lines.h"
+#include "symbols/lines.h"
 
 #include <sys/auxv.h>
 #include <sys/mman.h>

@@ -8,7 +8,7 @@
 #include "fuzz.h"
 
 #include "export/profile.h"
-#include "profile/import.h"
+#include "import/import.h"
 
 #include <jansson.h>
 
