@@ -4,8 +4,8 @@
 #ifndef STROBE_TESTS_SYMBOLS_LAB_H
 #define STROBE_TESTS_SYMBOLS_LAB_H
 
-#include "symbols/symbols.h"
 #include "support.h"
+#include "symbols/symbols.h"
 
 #include <stdarg.h>
 

@@ -2,8 +2,8 @@
 #include "support.h"
 
 #include "export/profile.h"
-#include "stacks/epoch.h"
 #include "import/import.h"
+#include "stacks/epoch.h"
 
 #include <jansson.h>
 #include <zlib.h>

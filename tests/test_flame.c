@@ -2,8 +2,8 @@
 #include "support.h"
 
 #include "cmd/flame_load.h"
-#include "stacks/epoch.h"
 #include "serve/capture_meta.h"
+#include "stacks/epoch.h"
 #include "store/capture.h"
 
 static char dir[64], path[128];

@@ -1,5 +1,5 @@
-#include "symbols/symbols.h"
 #include "support.h"
+#include "symbols/symbols.h"
 
 #define MUST(x)                                                                                    \
 	do {                                                                                       \

@@ -3,8 +3,8 @@
 
 #include "stacks_lab.h"
 
-#include "stacks/epoch.h"
 #include "profile/kept.h"
+#include "stacks/epoch.h"
 
 enum { EPOCHS = 4, SAMPLES = 15000 };
 

@@ -1,7 +1,7 @@
-#include "unwind/module_private.h"
 #include "profile/namer.h"
-#include "unwind/unwind_table.h"
 #include "symbols_lab.h"
+#include "unwind/module_private.h"
+#include "unwind/unwind_table.h"
 
 #include <limits.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
-#include "symbols/perf_map_paint.h"
 #include "profile/profiler_private.h"
-#include "symbols/symbols.h"
 #include "support.h"
+#include "symbols/perf_map_paint.h"
+#include "symbols/symbols.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

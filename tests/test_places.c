@@ -1,9 +1,9 @@
 /* Where functions were sampled: the votes, and what keeps them. */
 #include "support.h"
 
+#include "profile/profiles.h"
 #include "stacks/epoch.h"
 #include "stacks/fold.h"
-#include "profile/profiles.h"
 #include "stacks_lab.h"
 
 static struct stacks *s;

@@ -178,6 +178,78 @@ START_TEST(late_and_missed_ticks)
 }
 END_TEST
 
+/* ---- held up while reading ---- */
+
+static const struct metric held_metrics[] = {METRIC("held.ns", SEM_COUNTER)};
+static const struct group held_groups[] = {
+	{.name = "held.first", .metrics = held_metrics, .n_metrics = 1, .max_instances = 1},
+	{.name = "held.second", .metrics = held_metrics, .n_metrics = 1, .max_instances = 1},
+	{.name = "held.third", .metrics = held_metrics, .n_metrics = 1, .max_instances = 1},
+};
+static uint64_t held_tick, held_up_ns;
+static int64_t held_value;
+static unsigned held_at, held_reads;
+static bool held_before;
+
+/* All groups are served by one file, which counts nanoseconds; who reads it is held up at a group, before or after the
+ * read. */
+static int held_sample(void *state, unsigned g, struct batch *b, struct collector_report *r)
+{
+	(void)state, (void)r;
+	if (g == held_at && held_before)
+		lab_ns += held_up_ns;
+	if (held_tick != b->tick + 1) {
+		held_value = (int64_t)lab_ns;
+		held_reads++;
+	}
+	held_tick = b->tick + 1;
+	if (g == held_at && !held_before)
+		lab_ns += held_up_ns;
+	if (g == held_at)
+		held_up_ns = 0;
+	batch_row(b)[0] = held_value;
+	return 0;
+}
+
+static const struct collector held = {.name = "held",
+				      .groups = held_groups,
+				      .n_groups = 3,
+				      .open = steady_open,
+				      .sample = held_sample,
+				      .close = steady_close};
+static const struct collector *const only_held[] = {&held};
+
+/* Whatever the moment at which a process is stopped: what was counted until then is said to be of then. */
+START_TEST(who_is_held_up_while_reading_reads_again)
+{
+	for (unsigned k = 0; k < 6; k++) {
+		struct lab lab = {0};
+		LAB_VIEW(v);
+
+		held_at = k / 2;
+		held_before = k % 2;
+		lab_open(&lab, only_held, 1, NULL);
+		lab_ticks(&lab, 3);
+		held_reads = 0;
+		held_up_ns = 3000000000;
+		lab_ticks(&lab, 1);
+		lab_view(&v, lab.log);
+		ck_assert_uint_eq(held_reads, 2);
+		for (unsigned g = 0; g < 3; g++) {
+			const struct mirror_group *is = &v.m.groups[g];
+			ck_assert_msg(
+				is->rows[0] / 1000 == (int64_t)is->acquired_us,
+				"held up at group %u: group %u of %lld us is said to be of %llu us",
+				held_at, g, (long long)is->rows[0] / 1000,
+				(unsigned long long)is->acquired_us);
+		}
+		lab_ticks(&lab, 3);
+		ck_assert_uint_eq(held_reads, 5);
+		lab_close(&lab);
+	}
+}
+END_TEST
+
 /* ---- many short lives ---- */
 
 static const struct metric life_metrics[] = {METRIC("life.age", SEM_COUNTER)};
@@ -593,6 +665,7 @@ int main(void)
 				catalog_of_what_is_off,
 				a_period_the_user_sets,
 				late_and_missed_ticks,
+				who_is_held_up_while_reading_reads_again,
 				a_hundred_thousand_short_lives,
 				every_segment_stands_alone,
 				goes_on_after_a_kill,

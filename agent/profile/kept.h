@@ -5,8 +5,8 @@
 #ifndef STROBE_PROFILE_KEPT_H
 #define STROBE_PROFILE_KEPT_H
 
-#include "stacks/fold.h"
 #include "profile/profiles.h"
+#include "stacks/fold.h"
 
 /* `arg` of what follows; fold or tasks may be NULL: not asked for. */
 struct kept_fold {

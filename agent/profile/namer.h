@@ -5,9 +5,9 @@
 #ifndef STROBE_PROFILE_NAMER_H
 #define STROBE_PROFILE_NAMER_H
 
-#include "unwind/module.h"
 #include "stacks/stacks.h"
 #include "symbols/symbols.h"
+#include "unwind/module.h"
 
 struct namer;
 struct namer_config {

@@ -5,8 +5,8 @@
 #ifndef STROBE_PROFILE_OFFCPU_H
 #define STROBE_PROFILE_OFFCPU_H
 
-#include "symbols/symbols.h"
 #include "profile/task.h"
+#include "symbols/symbols.h"
 
 enum { OFFCPU_SWITCHES_MAX = 20000 }; /* a second, of the whole host: above that stacks pause */
 

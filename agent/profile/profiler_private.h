@@ -2,15 +2,15 @@
 #ifndef STROBE_PROFILE_PROFILER_PRIVATE_H
 #define STROBE_PROFILE_PROFILER_PRIVATE_H
 
-#include "unwind/module_private.h"
 #include "profile/namer.h"
 #include "profile/offcpu.h"
 #include "profile/offcpu_ebpf.h"
 #include "profile/perf_ring.h"
 #include "profile/profiler.h"
 #include "profile/records.h"
-#include "unwind/space_private.h"
 #include "profile/task.h"
+#include "unwind/module_private.h"
+#include "unwind/space_private.h"
 #include "unwind/unwind.h"
 
 #include <linux/perf_event.h>

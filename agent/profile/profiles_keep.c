@@ -14,8 +14,8 @@
 
 #include "base/cleanup.h"
 #include "base/write_all.h"
-#include "stacks/epoch_internal.h"
 #include "profile/profiles_internal.h"
+#include "stacks/epoch_internal.h"
 
 #define KEEP_PREFIX "profile.epoch."
 #define KEEP_DRAFT KEEP_PREFIX "new"

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
-#include "stacks/epoch_internal.h"
 #include "profile/profiles_internal.h"
+#include "stacks/epoch_internal.h"
 #include "stacks/stacks_internal.h"
 
 void crash_log_name(unsigned file, char name[32])

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
-#include "stacks/epoch_internal.h"
 #include "profile/profiles_internal.h"
+#include "stacks/epoch_internal.h"
 #include "stacks/stacks_internal.h"
 
 struct in {

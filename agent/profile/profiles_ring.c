@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stacks/epoch_internal.h"
 #include "profile/profiles_internal.h"
+#include "stacks/epoch_internal.h"
 
 static int take_one(struct profiles *p, const struct ring_entry *e)
 {

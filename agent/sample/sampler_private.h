@@ -61,4 +61,21 @@ struct sampler {
 /* Puts a source in an opener's hands. */
 void sampler_ask(struct sampler *, struct source *, enum source_phase want);
 
+/* Time since the last mark, and a new one. */
+static inline uint64_t mark(struct sampler *s)
+{
+	uint64_t since = s->mark_ns;
+
+	s->mark_ns = s->config.now_ns();
+	return s->mark_ns > since ? s->mark_ns - since : 0;
+}
+
+/* Over about 16 ticks; what is read seldom weighs more. */
+static inline uint64_t average(uint64_t old, uint64_t sample, uint32_t period_ticks)
+{
+	unsigned n = period_ticks >= 8 ? 2 : 16 / period_ticks;
+
+	return old ? old - old / n + sample / n : sample;
+}
+
 #endif

@@ -7,28 +7,14 @@
 #include <string.h>
 
 #define LEAD_LEAST_NS 2000000ull
+#define HELD_UP_NS 5000000ull /* beyond eight times what a group takes */
+#define TICK_AGAIN (1ull << 63)
 
 enum { MEASURE_ONE_IN = 16, GAP_EVENT_TICKS = 2, RECOVERED_US = 60000000, OVERDUE_US = 1000000 };
 
 static uint32_t period_ms(const struct sampler *s, const struct source_group *g)
 {
 	return g->period_ticks * 1000 / s->config.rate_hz;
-}
-
-static uint64_t mark(struct sampler *s)
-{
-	uint64_t since = s->mark_ns;
-
-	s->mark_ns = s->config.now_ns();
-	return s->mark_ns > since ? s->mark_ns - since : 0;
-}
-
-/* Over about 16 ticks; what is read seldom weighs more. */
-static uint64_t average(uint64_t old, uint64_t sample, uint32_t period_ticks)
-{
-	unsigned n = period_ticks >= 8 ? 2 : 16 / period_ticks;
-
-	return old ? old - old / n + sample / n : sample;
 }
 
 /* ---- reading ---- */
@@ -71,16 +57,26 @@ static void count_cost(struct source *src, struct source_group *g, uint64_t ns)
 	src->wall_ns += g->cost_ns;
 }
 
-/* Reads one group and puts it into the frame. 0, > 0 failed sources, or -errno. */
-static int read_group(struct sampler *s, struct source *src, unsigned i)
+/* Reads one group and puts it into the frame. Who was held up meanwhile (a stop, a busy hypervisor) knows the moment of
+ * what he read to no better than that: he reads again, in what counts as another tick for files that serve several
+ * groups, else all that was counted meanwhile would seem to have happened in an instant. 0, > 0 failed sources, or
+ * -errno. */
+static int read_group(struct sampler *s, struct source *src, unsigned i, uint64_t *tick)
 {
 	struct source_group *g = &src->groups[i];
 	uint64_t began_us = s->mark_ns / 1000;
-	int r = source_fill(src, i, &g->batch, s->number, &src->report);
+	int r = source_fill(src, i, &g->batch, *tick, &src->report);
+	uint64_t ns = mark(s);
 
+	if (r >= 0 && ns > HELD_UP_NS + 8 * g->cost_ns) {
+		began_us = s->mark_ns / 1000;
+		*tick |= TICK_AGAIN;
+		r = source_fill(src, i, &g->batch, *tick, &src->report);
+		ns = mark(s);
+	}
 	if (r >= 0)
 		put_group(s, g, began_us);
-	count_cost(src, g, mark(s));
+	count_cost(src, g, ns + mark(s));
 	return r;
 }
 
@@ -162,13 +158,14 @@ static void account(struct sampler *s, struct source *src, bool changed)
 static void read_source(struct sampler *s, struct source *src)
 {
 	bool measure = s->random % MEASURE_ONE_IN == 0, changed = false, any = false;
+	uint64_t tick = s->number;
 	uint64_t cpu = measure ? s->config.cpu_ns() : 0;
 
 	src->wall_ns = 0;
 	for (unsigned i = 0; i < src->collector->n_groups; i++) {
 		if (!is_due(&src->groups[i], s->index))
 			continue;
-		int r = read_group(s, src, i);
+		int r = read_group(s, src, i, &tick);
 
 		if (r < 0) {
 			disable(s, src, r, src->report.reason);

@@ -8,9 +8,9 @@
  */
 #include "../stacks_lab.h"
 
+#include "profile/profiles.h"
 #include "stacks/epoch.h"
 #include "stacks/fold.h"
-#include "profile/profiles.h"
 
 #include <time.h>
 

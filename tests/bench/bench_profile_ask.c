@@ -4,8 +4,8 @@
  * range_to_tree_ms.
  */
 #include "base/clock.h"
-#include "stacks/epoch.h"
 #include "profile/kept.h"
+#include "stacks/epoch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
