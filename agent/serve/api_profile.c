@@ -135,18 +135,11 @@ static bool take_view(struct profile_call *c, const char *name, const char *v, s
 	return false;
 }
 
-unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
-			    const struct api_times *times, char *err, size_t err_len)
+static unsigned take_all(struct profile_call *c, char **args, size_t n_args, struct ends *ends,
+			 char *err, size_t err_len)
 {
-	static const char *const names[] = {"from", "to"}, *const base_names[] = {"baseline_from",
-										  "baseline_to"};
-	struct ends ends = {.range = {"-10s", "now"}};
-	int64_t range[2];
-	unsigned status;
 	bool known;
 
-	c->fold = (struct fold_request){.by_process = true};
-	c->format = PROFILE_FOLDED;
 	for (size_t i = 0; i < n_args; i++) {
 		char *v = strchr(args[i], '=');
 
@@ -158,7 +151,7 @@ unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
 		bool right = take_filter(c, args[i], v, &known);
 
 		if (!known)
-			right = take_view(c, args[i], v, &ends, &known);
+			right = take_view(c, args[i], v, ends, &known);
 		if (!known)
 			return bad(err, err_len,
 				   "unknown argument (from, to, format, by, kind, pid, tid, cpu, "
@@ -168,36 +161,64 @@ unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
 		if (!right)
 			return bad(err, err_len, args[i], v);
 	}
-	status = api_range_parse(ends.range, names, times, range, err, err_len);
+	return 0;
+}
+
+static void place(const struct api_times *times, const int64_t range[2], int64_t *wall_from_us,
+		  int64_t *wall_to_us, struct stacks_range *ret)
+{
+	*ret = (struct stacks_range){range[0], range[1]};
+	*wall_from_us = history_wall_us(times->clocks, times->n_clocks, times->mirror, range[0]);
+	*wall_to_us = history_wall_us(times->clocks, times->n_clocks, times->mirror, range[1]);
+}
+
+static unsigned take_baseline(struct profile_call *c, const struct ends *ends,
+			      const struct api_times *times, char *err, size_t err_len)
+{
+	static const char *const names[] = {"baseline_from", "baseline_to"};
+	int64_t range[2];
+
+	if (!ends->base[0] != !ends->base[1])
+		return bad(err, err_len, "a baseline has two ends, this one is missing",
+			   names[ends->base[0] != NULL]);
+	if (!ends->base[0])
+		return 0;
+	if (!profile_format_is_tree(c->format))
+		return bad(err, err_len,
+			   "a baseline goes with html, svg, folded, pprof or json, not with",
+			   profile_format_name(c->format));
+	unsigned status = api_range_parse(ends->base, names, times, range, err, err_len);
+
+	if (status)
+		return status;
+	place(times, range, &c->about.wall_base_from_us, &c->about.wall_base_to_us,
+	      &c->fold.base[0]);
+	c->fold.n_base = 1;
+	return 0;
+}
+
+unsigned profile_args_parse(struct profile_call *c, char **args, size_t n_args,
+			    const struct api_times *times, char *err, size_t err_len)
+{
+	static const char *const names[] = {"from", "to"};
+	struct ends ends = {.range = {"-10s", "now"}};
+	int64_t range[2];
+
+	c->fold = (struct fold_request){.by_process = true};
+	c->format = PROFILE_FOLDED;
+	unsigned status = take_all(c, args, n_args, &ends, err, err_len);
+
+	if (!status)
+		status = api_range_parse(ends.range, names, times, range, err, err_len);
 	if (status)
 		return status;
 	for (int i = 0; i < 2; i++)
 		range[i] = ends.has_us[i] ? profile_bound_us(ends.us[i]) : range[i];
 	if (range[0] >= range[1])
 		return bad(err, err_len, "from is not before to", ends.range[0]);
-	c->fold.ranges[0] = (struct stacks_range){range[0], range[1]};
+	place(times, range, &c->about.wall_from_us, &c->about.wall_to_us, &c->fold.ranges[0]);
 	c->fold.n_ranges = 1;
-	c->about.wall_from_us =
-		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[0]);
-	c->about.wall_to_us =
-		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[1]);
-	if (!ends.base[0] != !ends.base[1])
-		return bad(err, err_len, "a baseline has two ends, this one is missing",
-			   base_names[ends.base[0] != NULL]);
-	if (!ends.base[0])
-		return 0;
-	if (!profile_format_is_tree(c->format))
-		return bad(err, err_len,
-			   "a baseline goes with html, svg, folded, pprof or json, not with",
-			   profile_format_name(c->format));
-	status = api_range_parse(ends.base, base_names, times, range, err, err_len);
-	c->about.wall_base_from_us =
-		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[0]);
-	c->about.wall_base_to_us =
-		history_wall_us(times->clocks, times->n_clocks, times->mirror, range[1]);
-	c->fold.base[0] = (struct stacks_range){range[0], range[1]};
-	c->fold.n_base = 1;
-	return status;
+	return take_baseline(c, &ends, times, err, err_len);
 }
 
 unsigned profile_burst_parse(char **args, size_t n_args, uint32_t *ret_hz, uint32_t *ret_seconds,
